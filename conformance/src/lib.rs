@@ -1,0 +1,10 @@
+//! Drives real clusters through crashes, records what an outside observer sees, and judges it against the specification.
+//!
+//! Data flows one way: scenario → lab → events → judge → report. The judge knows no Docker; the lab knows no verdicts.
+
+pub mod lab;
+pub mod manifest;
+pub mod observe;
+pub mod progress;
+pub mod rundir;
+pub mod scenario;

@@ -1,0 +1,2 @@
+//! The `pghaspec` command.
+fn main() {}

@@ -1,0 +1,283 @@
+//! What an outside observer can see of a cluster: the one event vocabulary.
+//!
+//! The lab records events, a user's incident log is turned into events, and every action of the model says which events it
+//! shows. A history is a file `events.jsonl`, one JSON object a line:
+//!
+//! ```json
+//! {"v":1,"seq":7,"at":[1200345,1200345],"node":"n1","source":"process","kind":"process-exited","what":"postmaster","pid":31,"code":null,"signal":9}
+//! ```
+//!
+//! | field | meaning |
+//! | --- | --- |
+//! | `v` | version of the format, [`FORMAT`] |
+//! | `seq` | order of recording, from 0; says nothing about order of happening |
+//! | `at` | `[not_before, not_after]` in nanoseconds of the observing host's monotonic clock, zero at the start of the run |
+//! | `node` | the node that the event is about; absent for the cluster or the run |
+//! | `source` | who saw it, [`Source`] |
+//! | `kind` | what was seen, [`Kind`], with the fields of that kind beside it |
+//!
+//! An observation is never an instant, so `at` is always an interval. What could not be seen is recorded as a [`Kind::Gap`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::branch::Branch;
+use crate::fault::Fault;
+
+/// Version of the event format that this crate reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// One line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Version of the format.
+    pub v: u32,
+    /// Position in the recording, from 0.
+    pub seq: u64,
+    /// `[not_before, not_after]`, nanoseconds since the start of the run.
+    pub at: [u64; 2],
+    /// The node that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Who saw it.
+    pub source: Source,
+    /// What was seen.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// Who saw an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The runner of the scenario: phases, faults, gaps.
+    Harness,
+    /// The watch on etcd, ordered by revision.
+    Etcd,
+    /// Starts and exits of processes on the node.
+    Process,
+    /// Read-only probes through fresh connections to Postgres.
+    Postgres,
+    /// Client writers, whose sessions were opened before the fault or are new.
+    Writer,
+    /// Lines that the agent logged, found by the patterns of its manifest.
+    AgentLog,
+}
+
+/// The processes whose starts and exits are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Process {
+    /// `postgres -D …`, the server.
+    Postmaster,
+    /// `postgres --single`, crash recovery in single-user mode.
+    SingleUser,
+    /// `pg_rewind`.
+    PgRewind,
+    /// `pg_basebackup`.
+    PgBasebackup,
+    /// The high-availability agent itself.
+    Agent,
+}
+
+/// What a probe of Postgres found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerState {
+    /// Accepts connections and is not in recovery.
+    Primary,
+    /// Accepts connections and is in recovery.
+    Standby,
+    /// Answers, but accepts no session yet (SQLSTATE 57P03).
+    Starting,
+    /// Nothing listens: the connection was refused.
+    Refused,
+    /// No answer within the probe's deadline, or an answer that says nothing. Never read as "not writable".
+    Unknown,
+}
+
+/// How a client's write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteResult {
+    /// The server acknowledged the commit.
+    Ok,
+    /// The server refused it: it certainly did not commit.
+    Failed,
+    /// The answer was lost: it may or may not have committed.
+    Indeterminate,
+}
+
+/// Which session a write went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Session {
+    /// Opened before the first fault and never reopened.
+    Held,
+    /// Opened for this write, or reopened after the fault.
+    Fresh,
+}
+
+/// Why the leader key changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyChange {
+    /// Found at the start of the watch.
+    Present,
+    /// Created where there was none.
+    Created,
+    /// Written over an existing key.
+    Overwritten,
+    /// Deleted by a client.
+    Deleted,
+    /// Removed because its lease ended. Only said when the lease is known to have ended; a plain removal is `Deleted`.
+    Expired,
+}
+
+/// The phases of a run, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Containers are started; the agent bootstraps the cluster.
+    Bootstrap,
+    /// One leader, every other node streams from it, writers hold their sessions.
+    Ready,
+    /// Faults are injected from here on.
+    Fault,
+    /// Faults are over; what was broken is repaired.
+    Heal,
+    /// One leader again and every other node streams, or the wait for it was given up (a [`Kind::Gap`] says so).
+    Settled,
+    /// Writers have stopped; every node is read back.
+    ReadBack,
+    /// Nothing more is recorded.
+    End,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Kind {
+    /// First event of a history: what was run, with which agent and settings.
+    Run(Run),
+    /// A phase of the run began.
+    Phase {
+        /// Which one.
+        phase: Phase,
+    },
+    /// A fault was injected, and what shows that it took effect.
+    Fault {
+        /// Which one, in the vocabulary of the model.
+        fault: Fault,
+        /// What shows that it took effect; `None` when nothing does, and then the run proves nothing.
+        effect: Option<String>,
+    },
+    /// The leader key in etcd changed.
+    LeaderKey {
+        /// How.
+        change: KeyChange,
+        /// The holder after the change.
+        holder: Option<String>,
+        /// etcd revision of the change.
+        revision: i64,
+        /// Lease that the key is attached to, 0 for none.
+        lease: i64,
+    },
+    /// A process started.
+    ProcessStarted {
+        /// What it is.
+        what: Process,
+        /// Its process id on the observing host.
+        pid: u32,
+        /// Its command line.
+        argv: Vec<String>,
+    },
+    /// A process ended.
+    ProcessExited {
+        /// What it was.
+        what: Process,
+        /// Its process id on the observing host.
+        pid: u32,
+        /// Exit code, when it exited by itself.
+        code: Option<i32>,
+        /// Signal, when one ended it.
+        signal: Option<i32>,
+    },
+    /// A probe found Postgres in a state. Recorded when the finding differs from the one before, and once for each phase.
+    Server {
+        /// What the probe found.
+        state: ServerState,
+        /// Timeline of the WAL being written (primary) or replayed (standby).
+        timeline: Option<u32>,
+        /// WAL position in bytes: inserted (primary) or replayed (standby).
+        lsn: Option<u64>,
+        /// Whether a standby's WAL receiver streams; `None` for a primary.
+        streaming: Option<bool>,
+    },
+    /// A client's write ended. `at` spans from its start to its end.
+    Write {
+        /// Unique number of the row.
+        id: u64,
+        /// Through which session.
+        session: Session,
+        /// How it ended.
+        result: WriteResult,
+        /// The server's words, for what is not `ok`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// The agent said what it does about its dead Postgres.
+    Recover {
+        /// The branch of `recover` that the words belong to.
+        branch: Branch,
+        /// The words themselves.
+        message: String,
+    },
+    /// The agent said something else that its manifest names.
+    Said {
+        /// The name that the manifest gives it.
+        pattern: String,
+        /// The words themselves.
+        message: String,
+    },
+    /// All rows that a node holds, read after everything settled.
+    ReadBack {
+        /// Numbers of the rows, as inclusive ranges in increasing order.
+        rows: Vec<[u64; 2]>,
+    },
+    /// Something was not observed.
+    Gap {
+        /// By whom.
+        of: Source,
+        /// Why, and what follows from it.
+        why: String,
+    },
+}
+
+/// What was run: the settings that a judge needs to choose the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Unique name of the run.
+    pub run: String,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Name of the agent.
+    pub agent: String,
+    /// Version of the agent.
+    pub version: String,
+    /// Edition of the specification that the agent claims.
+    pub edition: String,
+    /// Names of the nodes; the order is that of the model's nodes.
+    pub nodes: Vec<String>,
+    /// Seconds between two cycles of the agent.
+    pub loop_wait_s: u32,
+    /// Seconds that a lease lives without a keepalive.
+    pub ttl_s: u32,
+    /// Seconds that the agent retries an operation.
+    pub retry_timeout_s: u32,
+    /// Seconds that a crashed primary may take to start before the lock is given up.
+    pub primary_start_timeout_s: u32,
+    /// Whether processes are seen by the kernel's own report (`proc-connector`) or by polling (`polling`).
+    pub process_observation: String,
+    /// The sources that really observe this run: what they did not record did not happen, but for their gaps.
+    pub observed: Vec<Source>,
+}
