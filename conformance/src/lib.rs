@@ -2,6 +2,8 @@
 //!
 //! Data flows one way: scenario → lab → events → judge → report. The judge knows no Docker; the lab knows no verdicts.
 
+pub mod fixtures;
+pub mod input;
 pub mod lab;
 pub mod manifest;
 pub mod observe;

@@ -1,0 +1,125 @@
+//! What is wrong with a file that a person wrote, and how to mend it.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+/// A manifest or scenario that cannot be used: which file, where in it, what is wrong, what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputError {
+    /// The file.
+    pub file: PathBuf,
+    /// Line in it, from 1, when the trouble has a place.
+    pub line: Option<usize>,
+    /// The key that the trouble is with, for instance `says[2].pattern`.
+    pub key: Option<String>,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
+impl InputError {
+    /// Trouble with a whole file.
+    pub fn of_file(file: &Path, problem: impl Into<String>, mend: impl Into<String>) -> InputError {
+        InputError {
+            file: file.to_path_buf(),
+            line: None,
+            key: None,
+            problem: problem.into(),
+            mend: mend.into(),
+        }
+    }
+
+    /// Adds the key.
+    pub fn at_key(mut self, key: impl Into<String>) -> InputError {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Adds the line on which the byte range `span` of `text` begins.
+    pub fn at_span(mut self, text: &str, span: Range<usize>) -> InputError {
+        let before = text.get(..span.start).unwrap_or(text);
+        self.line = Some(before.matches('\n').count() + 1);
+        self
+    }
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(out, ":{line}")?;
+        }
+        write!(out, ": ")?;
+        if let Some(key) = &self.key {
+            write!(out, "{key}: ")?;
+        }
+        write!(
+            out,
+            "{}; to mend it: {}",
+            self.problem.trim_end(),
+            self.mend
+        )
+    }
+}
+
+impl std::error::Error for InputError {}
+
+/// Reads a whole text file.
+pub fn read(file: &Path) -> Result<String, InputError> {
+    std::fs::read_to_string(file).map_err(|error| {
+        InputError::of_file(
+            file,
+            format!("cannot be read: {error}"),
+            "name a readable file",
+        )
+    })
+}
+
+/// Parses TOML whose keys must all be known.
+pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, InputError> {
+    toml::from_str(text).map_err(|error| {
+        let trouble = InputError::of_file(
+            file,
+            error.message().to_owned(),
+            "use the keys and values that the message names",
+        );
+        match error.span() {
+            Some(span) => trouble.at_span(text, span),
+            None => trouble,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[allow(dead_code, reason = "only parsed")]
+        known: u32,
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = parse::<Sample>(Path::new("x.toml"), "known = 1\nunknown = 2\n").unwrap_err();
+        assert_eq!(error.line, Some(2));
+        assert!(
+            error
+                .to_string()
+                .starts_with("x.toml:2: unknown field `unknown`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        let error = parse::<Sample>(Path::new("x.toml"), "").unwrap_err();
+        assert!(error.problem.contains("missing field `known`"), "{error}");
+    }
+}

@@ -1,0 +1,166 @@
+//! Agent manifests: all that the lab needs to know of an agent, as data.
+//!
+//! A manifest is `fixtures/agents/<name>/agent.toml`. One that `extends` another changes some of its keys: seeded defects are the healthy
+//! agent and one more file. On the command line an agent is `patroni`, `patroni@4.1.5`, `patroni-defects/keeps-lock` or a path.
+
+mod says;
+mod template;
+mod written;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::fixtures;
+use crate::input::InputError;
+
+pub use crate::input::InputError as ManifestError;
+pub use says::{Meaning, Says, meaning_of};
+pub use template::{VARIABLES, render};
+
+/// An agent, ready to be run.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The agent's name, as on the command line, without the release.
+    pub name: String,
+    /// Its release.
+    pub version: String,
+    /// Edition of the specification that it claims.
+    pub edition: String,
+    /// Its container image.
+    pub image: String,
+    /// Files that are copied into each node before it starts.
+    pub files: Vec<File>,
+    /// Environment of the agent.
+    pub env: BTreeMap<String, String>,
+    /// Key in etcd whose value is the leader's name; may hold `{{scope}}`.
+    pub leader_key: String,
+    /// Where it listens.
+    pub ports: Ports,
+    /// Who may log in.
+    pub credentials: Credentials,
+    /// Features that the agent claims to have.
+    pub features: BTreeSet<String>,
+    /// Finds the agent's own process by its command line, words joined with blanks.
+    pub agent_process: Regex,
+    /// Finds the time in a line of the agent's log, as `YYYY-MM-DD hh:mm:ss` with `.` or `,` and milliseconds, in UTC.
+    pub log_time: Option<Regex>,
+    /// What the agent's words mean; the first pattern that matches counts.
+    pub says: Vec<Says>,
+}
+
+/// A file for each node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// On this machine.
+    pub from: PathBuf,
+    /// In the container.
+    pub to: String,
+    /// Whether `{{variables}}` in it are filled in.
+    pub template: bool,
+}
+
+/// Where a node listens.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ports {
+    /// Postgres.
+    pub postgres: u16,
+}
+
+/// Who may log in to Postgres.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// A superuser.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// The user that standbys replicate as.
+    pub replication_user: String,
+    /// Its password.
+    pub replication_password: String,
+}
+
+impl Manifest {
+    /// The manifest of an agent, by its name (`patroni`, `patroni@4.1.5`) or by the path of its `agent.toml` or the folder of that.
+    ///
+    /// # Errors
+    /// No such agent, or its manifest is wrong; the error names file, key and remedy.
+    pub fn load(name_or_path: &str) -> Result<Manifest, ManifestError> {
+        let (place, release) = match name_or_path.rsplit_once('@') {
+            Some((place, release)) => (place, Some(release)),
+            None => (name_or_path, None),
+        };
+        let file = find(place)?;
+        written::load(&file)?.finish(release)
+    }
+
+    /// All agents of the fixtures, by name.
+    ///
+    /// # Errors
+    /// A manifest is wrong.
+    pub fn all() -> Result<Vec<Manifest>, ManifestError> {
+        names()?.iter().map(|name| Manifest::load(name)).collect()
+    }
+}
+
+/// The `agent.toml` that is meant: a name in the fixtures first, then a path.
+fn find(place: &str) -> Result<PathBuf, ManifestError> {
+    let of_name = fixtures::agents().join(place).join("agent.toml");
+    let path = Path::new(place);
+    let candidates = [of_name.clone(), path.join("agent.toml"), path.to_path_buf()];
+    match candidates.into_iter().find(|candidate| candidate.is_file()) {
+        Some(file) => Ok(file),
+        None => Err(InputError::of_file(
+            &of_name,
+            format!("there is no agent `{place}`"),
+            format!(
+                "name one of: {}; or the path of an agent.toml",
+                names()?.join(", ")
+            ),
+        )),
+    }
+}
+
+/// Names of all agents in the fixtures, sorted: folders with an `agent.toml`, or folders of such folders.
+fn names() -> Result<Vec<String>, ManifestError> {
+    let root = fixtures::agents();
+    let mut names = Vec::new();
+    for folder in subfolders(&root)? {
+        if root.join(&folder).join("agent.toml").is_file() {
+            names.push(folder);
+            continue;
+        }
+        for inner in subfolders(&root.join(&folder))? {
+            if root.join(&folder).join(&inner).join("agent.toml").is_file() {
+                names.push(format!("{folder}/{inner}"));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn subfolders(folder: &Path) -> Result<Vec<String>, ManifestError> {
+    let unreadable = |error: std::io::Error| {
+        InputError::of_file(
+            folder,
+            format!("cannot be listed: {error}"),
+            format!("set {} to the fixtures folder", fixtures::FIXTURES_VARIABLE),
+        )
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if entry.path().is_dir() {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Files with `{{variables}}`, filled in for each node.
+
+/// The variables that a template may use.
+pub const VARIABLES: [&str; 13] = [
+    "scope",
+    "node",
+    "address",
+    "etcd",
+    "postgres_port",
+    "user",
+    "password",
+    "replication_user",
+    "replication_password",
+    "loop_wait_s",
+    "ttl_s",
+    "retry_timeout_s",
+    "primary_start_timeout_s",
+];
+
+/// Fills in each `{{name}}` (blanks inside the braces are allowed) with what `value` says.
+///
+/// # Errors
+/// The name of the first variable that `value` does not know, or what stands after braces that are never closed.
+pub fn render(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        filled.push_str(&rest[..open]);
+        let after = &rest[open + 2..];
+        let Some(close) = after.find("}}") else {
+            return Err(after.lines().next().unwrap_or_default().to_owned());
+        };
+        let name = after[..close].trim();
+        filled.push_str(&value(name).ok_or_else(|| name.to_owned())?);
+        rest = &after[close + 2..];
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(name: &str) -> Option<String> {
+        (name == "scope").then(|| "demo".to_owned())
+    }
+
+    #[test]
+    fn variables_are_filled_in() {
+        assert_eq!(
+            render("a {{scope}} b {{ scope }}", value),
+            Ok("a demo b demo".to_owned())
+        );
+        assert_eq!(render("none {here}", value), Ok("none {here}".to_owned()));
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named() {
+        assert_eq!(render("{{nodes}}", value), Err("nodes".to_owned()));
+        assert_eq!(render("x {{scope\ny", value), Err("scope".to_owned()));
+    }
+}

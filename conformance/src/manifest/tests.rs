@@ -1,0 +1,123 @@
+use std::fs;
+
+use pghaspec_model::branch::Branch;
+
+use super::says::meaning_of;
+use super::*;
+
+const SOUND: &str = r#"
+name = "sample"
+version = "1.0"
+edition = "4.1"
+image = "sample:{{version}}"
+leader_key = "/service/{{scope}}/leader"
+files = [{ from = "sample.yml", to = "/etc/sample.yml", template = true }]
+
+[ports]
+postgres = 5432
+
+[credentials]
+user = "postgres"
+password = "p"
+replication_user = "replicator"
+replication_password = "r"
+
+[processes]
+agent = '^sample '
+
+[[says]]
+pattern = 'starting primary after failure'
+branch = "start-primary"
+
+[[says]]
+pattern = 'promoted self'
+name = "promoted"
+
+[releases]
+"0.9" = "2.1.2"
+"#;
+
+/// Writes a manifest and its file into a folder, and loads it.
+fn load(text: &str, release: &str) -> Result<Manifest, InputError> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("agent.toml"), text).unwrap();
+    fs::write(folder.path().join("sample.yml"), "name: {{node}}\n").unwrap();
+    Manifest::load(&format!("{}{release}", folder.path().display()))
+}
+
+#[test]
+fn a_sound_manifest_loads() {
+    let manifest = load(SOUND, "").unwrap();
+    assert_eq!(manifest.image, "sample:1.0");
+    let (meaning, words) =
+        meaning_of(&manifest.says, "INFO: starting primary after failure").unwrap();
+    assert_eq!(meaning, Meaning::Branch(Branch::StartPrimary));
+    assert_eq!(words, "starting primary after failure");
+}
+
+#[test]
+fn a_release_selects_image_and_edition() {
+    let manifest = load(SOUND, "@0.9").unwrap();
+    assert_eq!(
+        (manifest.image.as_str(), manifest.edition.as_str()),
+        ("sample:0.9", "2.1.2")
+    );
+    let error = load(SOUND, "@7").unwrap_err();
+    assert!(error.mend.contains("1.0, 0.9"), "{error}");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let error = load(&SOUND.replace("[ports]", "colour = \"red\"\n[ports]"), "").unwrap_err();
+    assert_eq!(error.line, Some(8));
+    assert!(error.problem.contains("colour"), "{error}");
+}
+
+#[test]
+fn a_bad_pattern_is_named_with_its_place() {
+    let error = load(&SOUND.replace("'promoted self'", "'promoted ('"), "").unwrap_err();
+    assert_eq!(error.key.as_deref(), Some("says[1].pattern"));
+    assert_eq!(error.line, Some(26));
+}
+
+#[test]
+fn an_unknown_branch_names_the_known_ones() {
+    let error = load(
+        &SOUND.replace("\"start-primary\"", "\"start-anything\""),
+        "",
+    )
+    .unwrap_err();
+    assert_eq!(error.key.as_deref(), Some("says[0].branch"));
+    assert!(error.mend.contains("start-primary"), "{error}");
+}
+
+#[test]
+fn words_need_one_meaning() {
+    let error = load(&SOUND.replace("name = \"promoted\"", ""), "").unwrap_err();
+    assert_eq!(error.key.as_deref(), Some("says[1]"));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = load(&SOUND.replace("\"sample.yml\"", "\"other.yml\""), "").unwrap_err();
+    assert!(error.problem.contains("other.yml"), "{error}");
+    assert_eq!(error.key.as_deref(), Some("files[0].from"));
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    let error = load(&SOUND.replace("edition = \"4.1\"", ""), "").unwrap_err();
+    assert_eq!(error.key.as_deref(), Some("edition"));
+}
+
+#[test]
+fn an_unknown_agent_names_the_known_ones() {
+    let error = Manifest::load("no-such-agent").unwrap_err();
+    assert!(error.mend.contains("patroni"), "{error}");
+}
+
+#[test]
+fn every_agent_of_the_fixtures_loads() {
+    let all = Manifest::all().unwrap();
+    assert!(all.iter().any(|manifest| manifest.name == "patroni"));
+}

@@ -1,0 +1,1 @@
+//! Observing a cluster from outside.
