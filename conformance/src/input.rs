@@ -24,13 +24,7 @@ pub struct InputError {
 impl InputError {
     /// Trouble with a whole file.
     pub fn of_file(file: &Path, problem: impl Into<String>, mend: impl Into<String>) -> InputError {
-        InputError {
-            file: file.to_path_buf(),
-            line: None,
-            key: None,
-            problem: problem.into(),
-            mend: mend.into(),
-        }
+        InputError { file: file.to_path_buf(), line: None, key: None, problem: problem.into(), mend: mend.into() }
     }
 
     /// Adds the key.
@@ -57,12 +51,7 @@ impl fmt::Display for InputError {
         if let Some(key) = &self.key {
             write!(out, "{key}: ")?;
         }
-        write!(
-            out,
-            "{}; to mend it: {}",
-            self.problem.trim_end(),
-            self.mend
-        )
+        write!(out, "{}; to mend it: {}", self.problem.trim_end(), self.mend)
     }
 }
 
@@ -70,23 +59,15 @@ impl std::error::Error for InputError {}
 
 /// Reads a whole text file.
 pub fn read(file: &Path) -> Result<String, InputError> {
-    std::fs::read_to_string(file).map_err(|error| {
-        InputError::of_file(
-            file,
-            format!("cannot be read: {error}"),
-            "name a readable file",
-        )
-    })
+    std::fs::read_to_string(file)
+        .map_err(|error| InputError::of_file(file, format!("cannot be read: {error}"), "name a readable file"))
 }
 
 /// Parses TOML whose keys must all be known.
 pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, InputError> {
     toml::from_str(text).map_err(|error| {
-        let trouble = InputError::of_file(
-            file,
-            error.message().to_owned(),
-            "use the keys and values that the message names",
-        );
+        let trouble =
+            InputError::of_file(file, error.message().to_owned(), "use the keys and values that the message names");
         match error.span() {
             Some(span) => trouble.at_span(text, span),
             None => trouble,
@@ -109,12 +90,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line() {
         let error = parse::<Sample>(Path::new("x.toml"), "known = 1\nunknown = 2\n").unwrap_err();
         assert_eq!(error.line, Some(2));
-        assert!(
-            error
-                .to_string()
-                .starts_with("x.toml:2: unknown field `unknown`"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("x.toml:2: unknown field `unknown`"), "{error}");
     }
 
     #[test]

@@ -51,22 +51,12 @@ impl Progress {
 
     /// Reports to `out`, as to a terminal or not.
     pub fn to(out: Box<dyn Write + Send>, terminal: bool) -> Progress {
-        Progress {
-            shared: Arc::new(Mutex::new(Shared {
-                out,
-                terminal,
-                lanes: BTreeMap::new(),
-                drawn: 0,
-            })),
-        }
+        Progress { shared: Arc::new(Mutex::new(Shared { out, terminal, lanes: BTreeMap::new(), drawn: 0 })) }
     }
 
     /// The reporter of a lane.
     pub fn lane(&self, name: &str) -> Lane {
-        Lane {
-            progress: self.clone(),
-            name: name.to_owned(),
-        }
+        Lane { progress: self.clone(), name: name.to_owned() }
     }
 
     /// Writes a whole line, which stays.
@@ -88,11 +78,7 @@ impl Lane {
         match shared.lanes.get_mut(&self.name) {
             Some(doing) if doing.what == what => {}
             _ => {
-                let doing = Doing {
-                    what: what.to_owned(),
-                    since: now,
-                    told: None,
-                };
+                let doing = Doing { what: what.to_owned(), since: now, told: None };
                 shared.lanes.insert(self.name.clone(), doing);
             }
         }
@@ -144,11 +130,8 @@ impl Shared {
     /// Draws the overwriting line anew.
     fn draw(&mut self) {
         let now = Instant::now();
-        let parts: Vec<String> = self
-            .lanes
-            .iter()
-            .map(|(name, doing)| format!("{name}: {}", phrase(doing, now)))
-            .collect();
+        let parts: Vec<String> =
+            self.lanes.iter().map(|(name, doing)| format!("{name}: {}", phrase(doing, now))).collect();
         let line = parts.join(" | ");
         let padding = " ".repeat(self.drawn.saturating_sub(line.chars().count()));
         self.write(&format!("\r{line}{padding}\r{line}"));
@@ -206,10 +189,7 @@ mod tests {
             lane.doing("waiting for n1 to stream");
         }
         lane.doing("reading back");
-        assert_eq!(
-            paper.text(),
-            "a: waiting for n1 to stream\na: reading back\n"
-        );
+        assert_eq!(paper.text(), "a: waiting for n1 to stream\na: reading back\n");
     }
 
     #[test]
@@ -218,10 +198,6 @@ mod tests {
         let progress = Progress::to(Box::new(paper.clone()), true);
         progress.lane("a").doing("a long line");
         progress.lane("a").doing("short");
-        assert!(
-            paper.text().ends_with("\ra: short      \ra: short"),
-            "{:?}",
-            paper.text()
-        );
+        assert!(paper.text().ends_with("\ra: short      \ra: short"), "{:?}", paper.text());
     }
 }

@@ -53,10 +53,7 @@ pub struct RunDirError {
 impl RunDirError {
     /// An operation that failed, for instance `"writing runs/x/events.jsonl"`.
     pub fn new(doing: impl Into<String>, source: io::Error) -> RunDirError {
-        RunDirError {
-            doing: doing.into(),
-            source,
-        }
+        RunDirError { doing: doing.into(), source }
     }
 }
 
@@ -64,11 +61,7 @@ impl fmt::Display for RunDirError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                write!(
-                    out,
-                    "{}: the disk is full; make room, or choose another disk with --out",
-                    self.doing
-                )
+                write!(out, "{}: the disk is full; make room, or choose another disk with --out", self.doing)
             }
             _ => write!(out, "{}: {}", self.doing, self.source),
         }
@@ -120,29 +113,15 @@ impl RunDir {
     pub fn open(path: &Path) -> Result<RunDir, RunDirError> {
         let failed = |error| RunDirError::new(format!("opening the run {}", path.display()), error);
         let path = path.canonicalize().map_err(failed)?;
-        let id = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK))
-            .map_err(failed)?;
+        let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(failed)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
-            rustix::io::Errno::WOULDBLOCK => failed(io::Error::new(
-                io::ErrorKind::WouldBlock,
-                "another process still runs it",
-            )),
+            rustix::io::Errno::WOULDBLOCK => {
+                failed(io::Error::new(io::ErrorKind::WouldBlock, "another process still runs it"))
+            }
             other => failed(other.into()),
         })?;
-        Ok(RunDir {
-            path,
-            id,
-            lanes: AtomicU32::new(0),
-            _lock: lock,
-        })
+        Ok(RunDir { path, id, lanes: AtomicU32::new(0), _lock: lock })
     }
 
     /// The absolute path.
@@ -168,11 +147,7 @@ impl RunDir {
     /// Where a scenario's evidence is, whether or not it was run.
     pub fn scenario_paths(&self, id: &str) -> ScenarioDir {
         let path = self.path.join(id);
-        ScenarioDir {
-            events: path.join("events.jsonl"),
-            logs: path.join("logs"),
-            path,
-        }
+        ScenarioDir { events: path.join("events.jsonl"), logs: path.join("logs"), path }
     }
 
     /// Makes the folder of a scenario.
@@ -205,23 +180,12 @@ fn point_latest(out: &Path, id: &str) -> io::Result<()> {
 
 /// The agent's name in the letters that file names may have.
 fn file_name_of(agent: &str) -> String {
-    agent
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '.' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
+    agent.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect()
 }
 
 /// Six hexadecimal digits that two runs started in the same second do not share.
 fn short_id() -> String {
-    let nanoseconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.subsec_nanos());
+    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     // The process id tells apart what starts at once; the odd factor spreads both over all digits.
     let mixed = (nanoseconds ^ std::process::id().rotate_left(16)).wrapping_mul(0x9E37_79B1);
     format!("{:06x}", mixed >> 8)
@@ -255,10 +219,7 @@ mod tests {
         let first = RunDir::create(out.path(), "a").unwrap();
         let second = RunDir::create(out.path(), "a").unwrap();
         assert_ne!(first.id(), second.id());
-        assert_eq!(
-            out.path().join("latest").canonicalize().unwrap(),
-            second.path()
-        );
+        assert_eq!(out.path().join("latest").canonicalize().unwrap(), second.path());
         assert_eq!(second.short_id().len(), 6);
     }
 

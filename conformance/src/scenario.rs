@@ -169,47 +169,25 @@ impl Scenario {
     fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
         let written: Written = input::parse(file, text)?;
         let wrong = |key: &str, span, problem: String, mend: &str| {
-            Err(InputError::of_file(file, problem, mend)
-                .at_key(key)
-                .at_span(text, span))
+            Err(InputError::of_file(file, problem, mend).at_key(key).at_span(text, span))
         };
         let nodes = *written.nodes.get_ref();
         if !(2..=9).contains(&nodes) {
             let problem = format!("{nodes} nodes are not possible");
-            return wrong(
-                "nodes",
-                written.nodes.span(),
-                problem,
-                "say a number from 2 to 9",
-            );
+            return wrong("nodes", written.nodes.span(), problem, "say a number from 2 to 9");
         }
         let settings = written.settings.get_ref();
-        if settings.loop_wait_s < 1
-            || settings.loop_wait_s + 2 * settings.retry_timeout_s > settings.ttl_s
-        {
+        if settings.loop_wait_s < 1 || settings.loop_wait_s + 2 * settings.retry_timeout_s > settings.ttl_s {
             let problem = format!(
                 "loop_wait_s {} + 2 * retry_timeout_s {} is more than ttl_s {}, or a loop takes no time",
                 settings.loop_wait_s, settings.retry_timeout_s, settings.ttl_s
             );
-            return wrong(
-                "settings",
-                written.settings.span(),
-                problem,
-                "keep loop_wait + 2 * retry_timeout <= ttl",
-            );
+            return wrong("settings", written.settings.span(), problem, "keep loop_wait + 2 * retry_timeout <= ttl");
         }
         if written.fault.get_ref().is_empty() {
-            return wrong(
-                "fault",
-                written.fault.span(),
-                "there is no fault".to_owned(),
-                "write a [[fault]]",
-            );
+            return wrong("fault", written.fault.span(), "there is no fault".to_owned(), "write a [[fault]]");
         }
-        let id = file
-            .file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let id = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Scenario {
             id,
             title: written.title,
@@ -224,9 +202,7 @@ impl Scenario {
 
     /// Names of the nodes.
     pub fn node_names(&self) -> Vec<String> {
-        (1..=self.nodes)
-            .map(|number| format!("n{number}"))
-            .collect()
+        (1..=self.nodes).map(|number| format!("n{number}")).collect()
     }
 }
 
@@ -243,14 +219,8 @@ fn ids() -> Result<Vec<String>, InputError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            found.extend(
-                path.file_stem()
-                    .map(|stem| stem.to_string_lossy().into_owned()),
-            );
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            found.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
         }
     }
     found.sort();
@@ -264,25 +234,16 @@ mod tests {
     #[test]
     fn every_scenario_of_the_fixtures_loads() {
         let all = Scenario::all().unwrap();
-        assert!(
-            all.iter()
-                .any(|scenario| scenario.id == "leader-postmaster-killed")
-        );
+        assert!(all.iter().any(|scenario| scenario.id == "leader-postmaster-killed"));
         for scenario in all {
-            assert!(
-                !scenario.profiles.is_empty(),
-                "{} is in no profile",
-                scenario.id
-            );
+            assert!(!scenario.profiles.is_empty(), "{} is in no profile", scenario.id);
         }
     }
 
     #[test]
     fn the_rule_of_the_lease_is_kept() {
         let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file)
-            .unwrap()
-            .replace("retry_timeout_s = 3", "retry_timeout_s = 10");
+        let text = input::read(&file).unwrap().replace("retry_timeout_s = 3", "retry_timeout_s = 10");
         let error = Scenario::parse(&file, &text).unwrap_err();
         assert_eq!(error.key.as_deref(), Some("settings"));
         assert!(error.line.is_some());
@@ -291,9 +252,7 @@ mod tests {
     #[test]
     fn an_unknown_fault_names_the_known_ones() {
         let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file)
-            .unwrap()
-            .replace("\"postmaster-killed\"", "\"meteor\"");
+        let text = input::read(&file).unwrap().replace("\"postmaster-killed\"", "\"meteor\"");
         let error = Scenario::parse(&file, &text).unwrap_err();
         assert!(error.problem.contains("postmaster-killed"), "{error}");
     }

@@ -32,32 +32,17 @@ pub struct LabError {
 impl LabError {
     /// The machine lacks something.
     pub fn environment(message: impl Into<String>, mend: impl Into<String>) -> LabError {
-        LabError {
-            trouble: Trouble::Environment,
-            message: message.into(),
-            mend: Some(mend.into()),
-            logs: None,
-        }
+        LabError { trouble: Trouble::Environment, message: message.into(), mend: Some(mend.into()), logs: None }
     }
 
     /// The lab failed.
     pub fn harness(message: impl Into<String>) -> LabError {
-        LabError {
-            trouble: Trouble::Harness,
-            message: message.into(),
-            mend: None,
-            logs: None,
-        }
+        LabError { trouble: Trouble::Harness, message: message.into(), mend: None, logs: None }
     }
 
     /// The user ended it.
     pub fn interrupted(by: &str) -> LabError {
-        LabError {
-            trouble: Trouble::Interrupted,
-            message: format!("ended by {by}"),
-            mend: None,
-            logs: None,
-        }
+        LabError { trouble: Trouble::Interrupted, message: format!("ended by {by}"), mend: None, logs: None }
     }
 
     /// Points to the logs that say more, unless that was done already.
@@ -84,11 +69,6 @@ impl std::error::Error for LabError {}
 
 impl From<RunDirError> for LabError {
     fn from(error: RunDirError) -> LabError {
-        LabError {
-            trouble: Trouble::Environment,
-            message: error.to_string(),
-            mend: None,
-            logs: None,
-        }
+        LabError { trouble: Trouble::Environment, message: error.to_string(), mend: None, logs: None }
     }
 }

@@ -1,15 +1,32 @@
 //! The lab: brings a real cluster up, injects the faults of a scenario, and records what an outside observer sees. It judges nothing.
 
+mod cluster;
+mod course;
+mod docker;
 mod error;
+mod inject;
+mod lane;
+mod read_back;
+mod sweep;
+mod wait;
 
 use std::path::PathBuf;
+use std::time::Instant;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::manifest::Manifest;
+use crate::observe::clock::RunClock;
+use crate::observe::recorder::Recorder;
 use crate::progress::Progress;
-use crate::rundir::RunDir;
+use crate::rundir::{RunDir, ScenarioDir};
 use crate::scenario::Scenario;
 
 pub use error::{LabError, Trouble};
+pub use sweep::sweep;
+
+use course::Course;
+use lane::Lane;
 
 /// What a caller may ask of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,26 +50,59 @@ pub struct Completed {
 
 /// Runs a scenario against an agent and records it below `dir`.
 ///
-/// Containers and networks of the run are removed at its end, be it success, an error, Ctrl-C or SIGTERM. After a SIGKILL of the harness
-/// they stay until the next [`sweep`]. Several scenarios may run at once.
+/// Containers and networks of the run are removed at its end, be it success, an error, Ctrl-C or SIGTERM (from the first call on, this
+/// process handles those two signals so). After a SIGKILL of the harness they stay until the next [`sweep`]. Several scenarios may run
+/// at once. Wants tokio's multi-threaded runtime, as testcontainers does.
 ///
 /// # Errors
 /// [`Trouble::Environment`] when the machine lacks something, [`Trouble::Harness`] when the lab could not do its work, and
 /// [`Trouble::Interrupted`] on Ctrl-C. What was recorded until then stays.
 pub async fn run(
-    _scenario: &Scenario,
-    _manifest: &Manifest,
-    _dir: &RunDir,
-    _options: Options,
-    _progress: &Progress,
+    scenario: &Scenario,
+    manifest: &Manifest,
+    dir: &RunDir,
+    options: Options,
+    progress: &Progress,
 ) -> Result<Completed, LabError> {
-    Err(LabError::harness("the lab is not built yet"))
+    inject::can_inject(scenario)?;
+    let docker = docker::connect().await?;
+    let image_digest = docker::image_digest(&docker, &manifest.image).await?;
+    for image in [cluster::ETCD_IMAGE, cluster::OBSERVER_IMAGE] {
+        docker::image_digest(&docker, image).await?;
+    }
+    let ScenarioDir { path, events, logs } = dir.scenario(&scenario.id)?;
+    let started = Instant::now();
+    let recorder = Recorder::create(&events, RunClock::start(), &scenario.node_names())?;
+    let lane = Lane::new(docker, dir, &scenario.id, &logs);
+    let report = progress.lane(&scenario.id);
+    let course = Course { run: dir.id(), lane: &lane, scenario, manifest, recorder: &recorder, report: &report };
+    let outcome = tokio::select! {
+        outcome = course.run() => outcome,
+        why = recorder.failed() => Err(LabError::environment(why, "see the message")),
+        error = interrupted() => Err(error),
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    let cleaned = if options.keep {
+        lane.leave();
+        Ok(())
+    } else {
+        report.doing("removing containers and networks");
+        lane.remove().await
+    };
+    report.done();
+    // A failure of the run itself says more than that of the cleanup after it.
+    outcome.and(cleaned).map_err(|error| error.with_logs(logs))?;
+    Ok(Completed { dir: path, events, seconds, image_digest })
 }
 
-/// Removes the containers and networks of runs whose owner is dead: nobody holds the lock of their folder. Returns how many there were.
-///
-/// # Errors
-/// Docker does not answer.
-pub async fn sweep() -> Result<usize, LabError> {
-    Ok(0)
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupted() -> LabError {
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    match (interrupt, terminate) {
+        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
+            _ = interrupt.recv() => LabError::interrupted("Ctrl-C"),
+            _ = terminate.recv() => LabError::interrupted("SIGTERM"),
+        },
+        (Err(error), _) | (_, Err(error)) => LabError::harness(format!("signals cannot be handled: {error}")),
+    }
 }

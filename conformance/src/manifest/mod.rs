@@ -78,10 +78,6 @@ pub struct Credentials {
     pub user: String,
     /// Its password.
     pub password: String,
-    /// The user that standbys replicate as.
-    pub replication_user: String,
-    /// Its password.
-    pub replication_password: String,
 }
 
 impl Manifest {
@@ -117,10 +113,7 @@ fn find(place: &str) -> Result<PathBuf, ManifestError> {
         None => Err(InputError::of_file(
             &of_name,
             format!("there is no agent `{place}`"),
-            format!(
-                "name one of: {}; or the path of an agent.toml",
-                names()?.join(", ")
-            ),
+            format!("name one of: {}; or the path of an agent.toml", names()?.join(", ")),
         )),
     }
 }

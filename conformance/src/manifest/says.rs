@@ -23,9 +23,5 @@ pub enum Meaning {
 
 /// The first pattern that a line matches: what it means, and the words that matched.
 pub fn meaning_of<'line>(says: &[Says], line: &'line str) -> Option<(Meaning, &'line str)> {
-    says.iter().find_map(|one| {
-        one.pattern
-            .find(line)
-            .map(|words| (one.meaning.clone(), words.as_str()))
-    })
+    says.iter().find_map(|one| one.pattern.find(line).map(|words| (one.meaning.clone(), words.as_str())))
 }

@@ -1,21 +1,9 @@
 //! Files with `{{variables}}`, filled in for each node.
 
-/// The variables that a template may use.
-pub const VARIABLES: [&str; 13] = [
-    "scope",
-    "node",
-    "address",
-    "etcd",
-    "postgres_port",
-    "user",
-    "password",
-    "replication_user",
-    "replication_password",
-    "loop_wait_s",
-    "ttl_s",
-    "retry_timeout_s",
-    "primary_start_timeout_s",
-];
+/// The variables that a template may use: the cluster's name; the node's name, and the one under which others reach it; `host:port` of
+/// etcd; settings in seconds.
+pub const VARIABLES: [&str; 8] =
+    ["scope", "name", "address", "etcd", "loop_wait", "ttl", "retry_timeout", "primary_start_timeout"];
 
 /// Fills in each `{{name}}` (blanks inside the braces are allowed) with what `value` says.
 ///
@@ -48,10 +36,7 @@ mod tests {
 
     #[test]
     fn variables_are_filled_in() {
-        assert_eq!(
-            render("a {{scope}} b {{ scope }}", value),
-            Ok("a demo b demo".to_owned())
-        );
+        assert_eq!(render("a {{scope}} b {{ scope }}", value), Ok("a demo b demo".to_owned()));
         assert_eq!(render("none {here}", value), Ok("none {here}".to_owned()));
     }
 

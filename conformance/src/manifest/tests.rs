@@ -19,8 +19,6 @@ postgres = 5432
 [credentials]
 user = "postgres"
 password = "p"
-replication_user = "replicator"
-replication_password = "r"
 
 [processes]
 agent = '^sample '
@@ -41,7 +39,7 @@ name = "promoted"
 fn load(text: &str, release: &str) -> Result<Manifest, InputError> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("agent.toml"), text).unwrap();
-    fs::write(folder.path().join("sample.yml"), "name: {{node}}\n").unwrap();
+    fs::write(folder.path().join("sample.yml"), "name: {{name}}\n").unwrap();
     Manifest::load(&format!("{}{release}", folder.path().display()))
 }
 
@@ -49,8 +47,7 @@ fn load(text: &str, release: &str) -> Result<Manifest, InputError> {
 fn a_sound_manifest_loads() {
     let manifest = load(SOUND, "").unwrap();
     assert_eq!(manifest.image, "sample:1.0");
-    let (meaning, words) =
-        meaning_of(&manifest.says, "INFO: starting primary after failure").unwrap();
+    let (meaning, words) = meaning_of(&manifest.says, "INFO: starting primary after failure").unwrap();
     assert_eq!(meaning, Meaning::Branch(Branch::StartPrimary));
     assert_eq!(words, "starting primary after failure");
 }
@@ -58,10 +55,7 @@ fn a_sound_manifest_loads() {
 #[test]
 fn a_release_selects_image_and_edition() {
     let manifest = load(SOUND, "@0.9").unwrap();
-    assert_eq!(
-        (manifest.image.as_str(), manifest.edition.as_str()),
-        ("sample:0.9", "2.1.2")
-    );
+    assert_eq!((manifest.image.as_str(), manifest.edition.as_str()), ("sample:0.9", "2.1.2"));
     let error = load(SOUND, "@7").unwrap_err();
     assert!(error.mend.contains("1.0, 0.9"), "{error}");
 }
@@ -77,16 +71,12 @@ fn an_unknown_key_is_named_with_its_line() {
 fn a_bad_pattern_is_named_with_its_place() {
     let error = load(&SOUND.replace("'promoted self'", "'promoted ('"), "").unwrap_err();
     assert_eq!(error.key.as_deref(), Some("says[1].pattern"));
-    assert_eq!(error.line, Some(26));
+    assert_eq!(error.line, Some(24));
 }
 
 #[test]
 fn an_unknown_branch_names_the_known_ones() {
-    let error = load(
-        &SOUND.replace("\"start-primary\"", "\"start-anything\""),
-        "",
-    )
-    .unwrap_err();
+    let error = load(&SOUND.replace("\"start-primary\"", "\"start-anything\""), "").unwrap_err();
     assert_eq!(error.key.as_deref(), Some("says[0].branch"));
     assert!(error.mend.contains("start-primary"), "{error}");
 }

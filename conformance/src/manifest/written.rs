@@ -108,11 +108,9 @@ fn load_at(file: &Path, depth: usize) -> Result<Written, InputError> {
         Some(base) if depth < DEPTH => load_at(&find(base.get_ref())?, depth + 1)?,
         Some(base) => {
             let problem = format!("more than {DEPTH} manifests extend one another");
-            return Err(
-                InputError::of_file(file, problem, "extend an agent that extends none")
-                    .at_key("extends")
-                    .at_span(&text, base.span()),
-            );
+            return Err(InputError::of_file(file, problem, "extend an agent that extends none")
+                .at_key("extends")
+                .at_span(&text, base.span()));
         }
     };
     written.put_over(file, &text, toml)?;
@@ -159,9 +157,7 @@ impl Written {
     /// The manifest, for a release other than its own when one is asked for.
     pub fn finish(self, release: Option<&str>) -> Result<Manifest, InputError> {
         let file = self.file;
-        let missing = |key: &str| {
-            InputError::of_file(&file, "is missing", format!("write `{key} = …`")).at_key(key)
-        };
+        let missing = |key: &str| InputError::of_file(&file, "is missing", format!("write `{key} = …`")).at_key(key);
         let own = self.version.ok_or_else(|| missing("version"))?;
         let own_edition = self.edition.ok_or_else(|| missing("edition"))?;
         let (version, edition) = match release {
@@ -170,16 +166,12 @@ impl Written {
             Some(release) => match self.releases.get(release) {
                 Some(edition) => (release.to_owned(), edition.clone()),
                 None => {
-                    let known: Vec<&str> = std::iter::once(own.as_str())
-                        .chain(self.releases.keys().map(String::as_str))
-                        .collect();
+                    let known: Vec<&str> =
+                        std::iter::once(own.as_str()).chain(self.releases.keys().map(String::as_str)).collect();
                     return Err(InputError::of_file(
                         &file,
                         format!("release `{release}` is not known"),
-                        format!(
-                            "use one of: {}; or add it with its edition",
-                            known.join(", ")
-                        ),
+                        format!("use one of: {}; or add it with its edition", known.join(", ")),
                     )
                     .at_key("releases"));
                 }
@@ -209,13 +201,7 @@ impl Written {
     }
 }
 
-fn checked_file(
-    file: &Path,
-    text: &str,
-    folder: &Path,
-    index: usize,
-    one: TomlFile,
-) -> Result<File, InputError> {
+fn checked_file(file: &Path, text: &str, folder: &Path, index: usize, one: TomlFile) -> Result<File, InputError> {
     let from = folder.join(one.from.get_ref());
     if !from.is_file() {
         return Err(InputError::of_file(
@@ -231,11 +217,7 @@ fn checked_file(
         render(&content, |name| VARIABLES.contains(&name).then(String::new))
             .map_err(|name| unknown_variable(&from, &name, &VARIABLES))?;
     }
-    Ok(File {
-        from,
-        to: one.to,
-        template: one.template,
-    })
+    Ok(File { from, to: one.to, template: one.template })
 }
 
 fn checked_says(file: &Path, text: &str, index: usize, one: &TomlSays) -> Result<Says, InputError> {
@@ -257,24 +239,15 @@ fn checked_says(file: &Path, text: &str, index: usize, one: &TomlSays) -> Result
         },
         (None, Some(name)) => Meaning::Name(name.clone()),
         _ => {
-            return Err(InputError::of_file(
-                file,
-                "needs either a `branch` or a `name`",
-                "write one of the two",
-            )
-            .at_key(format!("says[{index}]"))
-            .at_span(text, one.pattern.span()));
+            return Err(InputError::of_file(file, "needs either a `branch` or a `name`", "write one of the two")
+                .at_key(format!("says[{index}]"))
+                .at_span(text, one.pattern.span()));
         }
     };
     Ok(Says { pattern, meaning })
 }
 
-fn regex(
-    file: &Path,
-    text: &str,
-    key: &str,
-    pattern: &Spanned<String>,
-) -> Result<Regex, InputError> {
+fn regex(file: &Path, text: &str, key: &str, pattern: &Spanned<String>) -> Result<Regex, InputError> {
     Regex::new(pattern.get_ref()).map_err(|error| {
         InputError::of_file(
             file,
@@ -287,9 +260,5 @@ fn regex(
 }
 
 fn unknown_variable(file: &Path, name: &str, known: &[&str]) -> InputError {
-    InputError::of_file(
-        file,
-        format!("`{{{{{name}}}}}` is no variable"),
-        format!("use one of: {}", known.join(", ")),
-    )
+    InputError::of_file(file, format!("`{{{{{name}}}}}` is no variable"), format!("use one of: {}", known.join(", ")))
 }

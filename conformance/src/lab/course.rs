@@ -1,0 +1,223 @@
+//! The course of a scenario: its phases, in their order.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use pghaspec_model::event::{Kind, Phase, Run, Session as Through, Source};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::cluster::{Builder, Node};
+use super::error::LabError;
+use super::inject::inject;
+use super::lane::Lane;
+use super::read_back::{caught_up, only_primary, read_back};
+use super::wait::{Seen, until};
+use crate::manifest::Manifest;
+use crate::observe::postgres::Session;
+use crate::observe::probe;
+use crate::observe::recorder::Recorder;
+use crate::observe::view::{Healthy, View};
+use crate::observe::writer::{Writer, make_table};
+use crate::progress;
+use crate::scenario::Scenario;
+
+/// How long a cluster may take to come up.
+const UP: Duration = Duration::from_secs(90);
+/// How long writers may take to have their first write acknowledged, and to stop.
+const WRITERS: Duration = Duration::from_secs(15);
+
+const SECOND: u64 = 1_000_000_000;
+
+/// All that the phases share.
+pub struct Course<'run> {
+    /// Name of the run.
+    pub run: &'run str,
+    /// Where the containers belong.
+    pub lane: &'run Lane,
+    /// The scenario.
+    pub scenario: &'run Scenario,
+    /// The agent.
+    pub manifest: &'run Manifest,
+    /// Where events go.
+    pub recorder: &'run Recorder,
+    /// Where progress is told.
+    pub report: &'run progress::Lane,
+}
+
+/// The clients that write.
+struct Writers {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Course<'_> {
+    /// Runs all phases.
+    ///
+    /// # Errors
+    /// The lab could not do its work. An agent that does badly is no error.
+    pub async fn run(&self) -> Result<(), LabError> {
+        let mut tasks = JoinSet::new();
+        let mut builder = Builder {
+            lane: self.lane,
+            scenario: self.scenario,
+            manifest: self.manifest,
+            recorder: self.recorder,
+            tasks: &mut tasks,
+        };
+        self.report.doing("starting the observer and etcd");
+        let observer = builder.observer().await?;
+        self.record_run(&observer.mechanism);
+        self.recorder.phase(Phase::Bootstrap);
+        let networks = builder.networks().await?;
+        let leader_watch = builder.etcd(&networks).await?;
+        self.report.doing("starting the nodes");
+        let nodes = builder.nodes(&networks, &observer).await?;
+        tasks.spawn(leader_watch.ticks());
+        tasks.spawn(leader_watch.run());
+        for node in &nodes {
+            tasks.spawn(probe::watch(self.recorder.clone(), node.name.clone(), node.config.clone()));
+        }
+
+        let healthy = self.until("the cluster to come up", UP, up).await?;
+        let writers = self.start_writers(&nodes, &healthy.leader).await?;
+        self.recorder.phase(Phase::Ready);
+        self.until_probed_anew().await?;
+
+        self.recorder.phase(Phase::Fault);
+        for step in &self.scenario.faults {
+            inject(self.lane, &observer, self.recorder, self.report, *step).await?;
+        }
+        // Nothing of what was broken has to be repaired by the lab: a killed process is the agent's business.
+        self.recorder.phase(Phase::Heal);
+        let primary = self.settle().await;
+        self.recorder.phase(Phase::Settled);
+        self.until_probed_anew().await?;
+
+        writers.stop().await;
+        self.recorder.phase(Phase::ReadBack);
+        self.report.doing("reading back");
+        read_back(self.recorder, &nodes, primary.as_deref()).await;
+        self.recorder.phase(Phase::End);
+        Ok(())
+    }
+
+    fn record_run(&self, mechanism: &str) {
+        let settings = &self.scenario.settings;
+        let mut observed = vec![Source::Harness, Source::Etcd, Source::Process, Source::Postgres, Source::Writer];
+        if !self.manifest.says.is_empty() {
+            observed.push(Source::AgentLog);
+        }
+        let run = Run {
+            run: self.run.to_owned(),
+            scenario: self.scenario.id.clone(),
+            agent: self.manifest.name.clone(),
+            version: self.manifest.version.clone(),
+            edition: self.manifest.edition.clone(),
+            nodes: self.scenario.node_names(),
+            loop_wait_s: settings.loop_wait_s,
+            ttl_s: settings.ttl_s,
+            retry_timeout_s: settings.retry_timeout_s,
+            primary_start_timeout_s: settings.primary_start_timeout_s,
+            process_observation: mechanism.to_owned(),
+            observed,
+        };
+        self.recorder.record_now(None, Source::Harness, Kind::Run(run));
+    }
+
+    /// Makes the table, opens the held sessions at every node, and waits until writes are acknowledged.
+    async fn start_writers(&self, nodes: &[Node], leader: &str) -> Result<Writers, LabError> {
+        self.report.doing("opening the writers' sessions");
+        let failed = |what: &str, node: &str, why: &str| LabError::harness(format!("{what} at {node}: {why}"));
+        for node in nodes.iter().filter(|node| node.name == leader) {
+            make_table(&node.config)
+                .await
+                .map_err(|failure| failed("making the table", &node.name, &failure.words()))?;
+        }
+        // Else a standby would refuse the first writes because it knows no such table.
+        caught_up(nodes, Some(leader)).await.map_err(LabError::harness)?;
+        let held = try_join_all(nodes.iter().map(async |node| {
+            let opened = Session::open(&node.config).await;
+            opened.map_err(|failure| failed("opening a session", &node.name, &failure.words()))
+        }))
+        .await?;
+
+        let stop = watch::Sender::new(false);
+        let numbers = Arc::new(AtomicU64::new(1));
+        let writer = |node: &Node| Writer {
+            recorder: self.recorder.clone(),
+            node: node.name.clone(),
+            config: node.config.clone(),
+            numbers: numbers.clone(),
+            stop: stop.subscribe(),
+        };
+        let mut tasks = JoinSet::new();
+        for (node, session) in nodes.iter().zip(held) {
+            tasks.spawn(writer(node).hold(session));
+            tasks.spawn(writer(node).renew());
+        }
+        self.until("the leader to acknowledge writes", WRITERS, |view| {
+            let wrote = view.nodes.get(leader).map(|node| &node.wrote);
+            let missing = [Through::Held, Through::Fresh]
+                .into_iter()
+                .find(|through| wrote.is_none_or(|wrote| !wrote.contains(through)));
+            match missing {
+                None => Seen::Yes(()),
+                Some(through) => Seen::NotYet(format!("no write through a {through:?} session")),
+            }
+        })
+        .await?;
+        Ok(Writers { stop, tasks })
+    }
+
+    /// Waits until all is well again and stays so for a whole cycle of the agent and a second; returns the primary. The faults' effects
+    /// were seen before, so what is seen now is what came of them. Giving up is recorded as a gap.
+    async fn settle(&self) -> Option<String> {
+        let settings = &self.scenario.settings;
+        let limit = Duration::from_secs(settings.settle_s.into());
+        let hold = (u64::from(settings.loop_wait_s) + 1) * SECOND;
+        let since = self.recorder.clock().now();
+        match self.until("the cluster to settle", limit, |view| view.healthy_for(hold).into()).await {
+            Ok(Healthy { leader, .. }) => Some(leader),
+            Err(error) => {
+                self.recorder.gap(None, since, Source::Harness, format!("not settled: {}", error.message));
+                only_primary(self.recorder)
+            }
+        }
+    }
+
+    /// Waits until every node was probed once more, so that each phase begins with a finding of each node.
+    async fn until_probed_anew(&self) -> Result<(), LabError> {
+        let now = self.recorder.clock().now();
+        self.until("a probe of every node", WRITERS, |view| {
+            match view.nodes.iter().find(|(_, node)| node.probed_at < now) {
+                None => Seen::Yes(()),
+                Some((name, _)) => Seen::NotYet(format!("{name} was not probed")),
+            }
+        })
+        .await
+    }
+
+    async fn until<T>(&self, what: &str, limit: Duration, look: impl FnMut(&View) -> Seen<T>) -> Result<T, LabError> {
+        until(self.recorder, self.report, what, limit, look).await
+    }
+}
+
+/// Whether a cluster is up that just was started.
+fn up(view: &View) -> Seen<Healthy> {
+    match view.nodes.iter().find(|(_, node)| node.container_ended) {
+        Some((name, _)) => Seen::Never(format!("the container of {name} has ended")),
+        None => view.healthy().into(),
+    }
+}
+
+impl Writers {
+    /// Lets each finish the write that it is at.
+    async fn stop(mut self) {
+        self.stop.send_replace(true);
+        // A write has a limit of its own; what passes even this is aborted when dropped.
+        let _ = tokio::time::timeout(WRITERS, async { while self.tasks.join_next().await.is_some() {} }).await;
+    }
+}

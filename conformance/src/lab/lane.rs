@@ -1,0 +1,201 @@
+//! A lane: the containers and networks of one scenario, named and labelled so that they are found again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::models::{NetworkConnectRequest, NetworkCreateRequest};
+use futures_util::future::join_all;
+use testcontainers::CopyTargetOptions;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
+
+use super::docker::{failed, failed_with};
+use super::error::LabError;
+use super::sweep;
+use crate::rundir::RunDir;
+
+/// Label with the run's name.
+pub const RUN_LABEL: &str = "org.pghaspec.run";
+/// Label with the absolute path of the run's folder, whose lock says whether the run lives.
+pub const DIR_LABEL: &str = "org.pghaspec.dir";
+/// Label with the scenario's name.
+pub const LANE_LABEL: &str = "org.pghaspec.lane";
+
+/// How long Docker may take to start a container.
+const START: Duration = Duration::from_secs(60);
+
+/// The containers and networks of one scenario.
+pub struct Lane {
+    /// Docker Engine.
+    pub docker: Docker,
+    prefix: String,
+    labels: BTreeMap<String, String>,
+    logs: PathBuf,
+    containers: Mutex<Vec<ContainerAsync<GenericImage>>>,
+}
+
+/// A container to be started.
+pub struct Plan<'plan> {
+    /// Its part in the lane, which is also its host name.
+    pub part: &'plan str,
+    /// Image and tag.
+    pub image: &'plan str,
+    /// Where it lives.
+    pub place: Place<'plan>,
+    /// Command; empty for that of the image.
+    pub command: Vec<String>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    /// Files: path in the container and content.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+/// Where a container lives.
+pub enum Place<'plan> {
+    /// In a network of the lane, with namespaces of its own.
+    Network(&'plan str),
+    /// Among the processes and networks of the host, with these capabilities.
+    Host(&'plan [&'plan str]),
+}
+
+impl Lane {
+    /// A lane without containers yet. Its containers' logs go to the folder `logs`.
+    pub fn new(docker: Docker, run: &RunDir, scenario: &str, logs: &Path) -> Lane {
+        let labels = [
+            (RUN_LABEL, run.id().to_owned()),
+            (DIR_LABEL, run.path().display().to_string()),
+            (LANE_LABEL, scenario.to_owned()),
+        ];
+        Lane {
+            docker,
+            prefix: format!("pghaspec-{}-{}", run.short_id(), run.next_lane()),
+            labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
+            logs: logs.to_path_buf(),
+            containers: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Name of the container or network with that part in the lane.
+    pub fn name(&self, part: &str) -> String {
+        format!("{}-{part}", self.prefix)
+    }
+
+    /// File of a container's log.
+    pub fn log_file(&self, part: &str) -> PathBuf {
+        self.logs.join(format!("{}.log", self.name(part)))
+    }
+
+    /// Makes a network that leads nowhere else; `mutual` says whether containers may talk to one another in it, or only to the host.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn make_network(&self, part: &str, mutual: bool) -> Result<String, LabError> {
+        let name = self.name(part);
+        let option = ("com.docker.network.bridge.enable_icc".to_owned(), mutual.to_string());
+        let request = NetworkCreateRequest {
+            name: name.clone(),
+            driver: Some("bridge".to_owned()),
+            internal: Some(true),
+            options: Some(HashMap::from([option])),
+            labels: Some(self.labels.clone().into_iter().collect()),
+            ..NetworkCreateRequest::default()
+        };
+        self.docker.create_network(request).await.map_err(failed(format!("making network {name}")))?;
+        Ok(name)
+    }
+
+    /// Starts a container and returns its name. It is not waited for beyond its start.
+    ///
+    /// # Errors
+    /// Docker refuses, or takes longer than a minute.
+    pub async fn start(&self, plan: Plan<'_>) -> Result<String, LabError> {
+        let name = self.name(plan.part);
+        let (image, tag) = plan.image.rsplit_once(':').unwrap_or((plan.image, "latest"));
+        let mut request = ContainerRequest::from(GenericImage::new(image, tag))
+            .with_container_name(&name)
+            .with_labels(&self.labels)
+            .with_startup_timeout(START)
+            .with_cmd(plan.command);
+        for (key, value) in plan.env {
+            request = request.with_env_var(key, value);
+        }
+        for (path, content) in plan.files {
+            request = request.with_copy_to(CopyTargetOptions::new(path).with_mode(0o644), content);
+        }
+        request = match plan.place {
+            Place::Network(network) => {
+                request.with_hostname(plan.part).with_network(network).with_host_config_modifier(|host| {
+                    // Without an init that reaps, an agent takes a killed postmaster for a living one.
+                    host.init = Some(true);
+                    host.publish_all_ports = Some(false);
+                })
+            }
+            Place::Host(capabilities) => {
+                let capabilities: Vec<String> = capabilities.iter().map(|&name| name.to_owned()).collect();
+                request.with_host_config_modifier(move |host| {
+                    host.init = Some(true);
+                    host.publish_all_ports = Some(false);
+                    host.pid_mode = Some("host".to_owned());
+                    host.network_mode = Some("host".to_owned());
+                    host.cap_add = Some(capabilities.clone());
+                })
+            }
+        };
+        let started = request.start().await;
+        let container = started.map_err(|error| failed_with(&format!("starting {name}"), &error.to_string()))?;
+        self.containers.lock().unwrap_or_else(PoisonError::into_inner).push(container);
+        Ok(name)
+    }
+
+    /// Connects a container to one more network and returns its address there.
+    ///
+    /// # Errors
+    /// Docker refuses, or gives no address.
+    pub async fn connect(&self, container: &str, network: &str) -> Result<IpAddr, LabError> {
+        let doing = format!("connecting {container} to {network}");
+        let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: None };
+        self.docker.connect_network(network, request).await.map_err(failed(&doing))?;
+        let found = self.docker.inspect_container(container, None).await.map_err(failed(&doing))?;
+        let address = found
+            .network_settings
+            .and_then(|settings| settings.networks)
+            .and_then(|mut networks| networks.remove(network))
+            .and_then(|endpoint| endpoint.ip_address)
+            .and_then(|address| address.parse().ok());
+        address.ok_or_else(|| LabError::harness(format!("{doing}: it has no address there; did it end?")))
+    }
+
+    /// Process id on the host of a container's first process.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub async fn process_id(&self, container: &str) -> Result<i64, LabError> {
+        let doing = format!("looking for the first process of {container}");
+        let found = self.docker.inspect_container(container, None).await.map_err(failed(&doing))?;
+        let pid = found.state.and_then(|state| state.pid).filter(|pid| *pid > 0);
+        pid.ok_or_else(|| LabError::harness(format!("{doing}: it does not run")))
+    }
+
+    /// Removes all containers and networks of the lane, also those whose start was cut short.
+    ///
+    /// # Errors
+    /// Something is still there in the end.
+    pub async fn remove(&self) -> Result<(), LabError> {
+        let started = std::mem::take(&mut *self.containers.lock().unwrap_or_else(PoisonError::into_inner));
+        // What fails here is found again by its label.
+        join_all(started.into_iter().map(ContainerAsync::rm)).await;
+        let labels = [RUN_LABEL, LANE_LABEL].map(|key| format!("{key}={}", self.labels[key]));
+        sweep::remove(&self.docker, &labels).await.map(drop)
+    }
+
+    /// Leaves all containers and networks behind.
+    pub fn leave(&self) {
+        let started = std::mem::take(&mut *self.containers.lock().unwrap_or_else(PoisonError::into_inner));
+        // testcontainers removes what it drops.
+        started.into_iter().for_each(std::mem::forget);
+    }
+}

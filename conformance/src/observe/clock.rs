@@ -1,0 +1,81 @@
+//! The clock of a run: nanoseconds of the host's monotonic clock since the run's start.
+//!
+//! Containers share the host's clocks, so what is stamped in them (by the kernel on CLOCK_MONOTONIC, by the agent on CLOCK_REALTIME) can
+//! be put on this axis.
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Reads the time of a run and translates other clocks to it. Units are nanoseconds everywhere.
+#[derive(Clone, Copy, Debug)]
+pub struct RunClock {
+    /// CLOCK_MONOTONIC at the start of the run.
+    zero: u64,
+}
+
+impl RunClock {
+    /// A clock whose zero is now.
+    pub fn start() -> RunClock {
+        RunClock { zero: read(ClockId::Monotonic) }
+    }
+
+    /// Time since the start of the run.
+    pub fn now(&self) -> u64 {
+        self.of_monotonic(read(ClockId::Monotonic))
+    }
+
+    /// A reading of CLOCK_MONOTONIC. What lies before the start of the run is 0.
+    pub fn of_monotonic(&self, monotonic: u64) -> u64 {
+        monotonic.saturating_sub(self.zero)
+    }
+
+    /// A reading of CLOCK_REALTIME (nanoseconds since 1970) that was taken a short while ago, as an interval: the two clocks cannot be
+    /// read at the same instant. They are compared now rather than once for all, so that only a step of CLOCK_REALTIME between that
+    /// reading and this call could mislead.
+    pub fn of_realtime(&self, realtime: u64) -> [u64; 2] {
+        let before = self.now();
+        let real = read(ClockId::Realtime);
+        let after = self.now();
+        translate(realtime, real, [before, after])
+    }
+}
+
+/// Where `realtime` lies on a clock that read a value within `bracket` when CLOCK_REALTIME read `real`.
+fn translate(realtime: u64, real: u64, bracket: [u64; 2]) -> [u64; 2] {
+    bracket.map(|edge| if realtime >= real { edge + (realtime - real) } else { edge.saturating_sub(real - realtime) })
+}
+
+fn read(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    // Neither clock is ever negative on a running Linux machine.
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn realtime_is_translated_by_the_offset_of_the_two_clocks() {
+        assert_eq!(translate(900, 1000, [500, 520]), [400, 420]);
+        assert_eq!(translate(1100, 1000, [500, 520]), [600, 620]);
+        assert_eq!(translate(0, 1000, [500, 520]), [0, 0]);
+    }
+
+    #[test]
+    fn a_reading_of_now_is_translated_to_now() {
+        let clock = RunClock::start();
+        let before = clock.now();
+        let realtime = read(ClockId::Realtime);
+        let after = clock.now();
+        let at = clock.of_realtime(realtime);
+        assert!(at[0] <= after && at[1] >= before, "{at:?} is not in [{before}, {after}]");
+    }
+
+    #[test]
+    fn time_starts_at_zero_and_goes_on() {
+        let clock = RunClock::start();
+        let (first, second) = (clock.now(), clock.now());
+        assert!(first <= second && second < 1_000_000_000);
+        assert_eq!(clock.of_monotonic(0), 0);
+    }
+}

@@ -1,0 +1,150 @@
+//! The watch on the leader key.
+//!
+//! etcd orders all changes by revision but does not say when they happened. A key of the lab's own, put every 100 ms with the time of
+//! sending as its value, runs in the same watch: what comes after such a tick in revision order happened after it was sent. The upper
+//! bound is the arrival of the change.
+
+use std::time::Duration;
+
+use etcd_client::{Client, Error, Event, EventType, KvClient, LeaseClient, WatchOptions};
+use pghaspec_model::event::{KeyChange, Kind, Source};
+use tokio::time::MissedTickBehavior;
+
+use super::recorder::Recorder;
+
+/// Key of the ticks, out of every agent's way.
+const TICK_KEY: &str = "/pghaspec/tick";
+const TICK: Duration = Duration::from_millis(100);
+/// How long an ordinary request may take.
+const LIMIT: Duration = Duration::from_secs(1);
+/// Pause before a broken watch is made anew.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// A watch that can be taken up again where it broke off.
+pub struct LeaderWatch {
+    recorder: Recorder,
+    client: Client,
+    leader_key: String,
+    /// The next revision to see.
+    next: i64,
+    /// When the newest tick that was seen was sent: a lower bound for all that follows.
+    not_before: u64,
+}
+
+impl LeaderWatch {
+    /// Waits until etcd answers and notes its revision: from there on nothing is missed, however late [`LeaderWatch::run`] begins.
+    ///
+    /// # Errors
+    /// The last answer, when there is none within `limit`.
+    pub async fn prepare(
+        recorder: Recorder,
+        endpoint: &str,
+        leader_key: String,
+        limit: Duration,
+    ) -> Result<LeaderWatch, String> {
+        let deadline = tokio::time::Instant::now() + limit;
+        let not_before = recorder.clock().now();
+        let client = Client::connect([endpoint], None).await.map_err(|error| error.to_string())?;
+        loop {
+            let answer = tokio::time::timeout(LIMIT, client.kv_client().get(TICK_KEY, None)).await;
+            let last = match answer {
+                Ok(Ok(answer)) => match answer.header() {
+                    Some(header) => {
+                        let next = header.revision() + 1;
+                        return Ok(LeaderWatch { recorder, client, leader_key, next, not_before });
+                    }
+                    None => "an answer without a header".to_owned(),
+                },
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "no answer in time".to_owned(),
+            };
+            if tokio::time::Instant::now() >= deadline {
+                return Err(last);
+            }
+            tokio::time::sleep(AGAIN / 2).await;
+        }
+    }
+
+    /// The task that puts the ticks, for ever.
+    pub fn ticks(&self) -> impl Future<Output = ()> + Send + 'static {
+        tick(self.recorder.clone(), self.client.kv_client())
+    }
+
+    /// Watches for ever. A watch that breaks is made again from the next revision on, so that only intervals grow; what etcd has
+    /// compacted away meanwhile is a gap.
+    pub async fn run(mut self) {
+        loop {
+            let broken_at = self.recorder.clock().now();
+            if let Ok(Some(compacted)) = self.watch_once().await {
+                let why = format!("etcd compacted the revisions {} to {compacted} away", self.next);
+                self.recorder.gap(None, broken_at, Source::Etcd, why);
+                self.next = compacted;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Watches until the watch breaks. Returns the oldest revision that is left when that is why.
+    async fn watch_once(&mut self) -> Result<Option<i64>, Error> {
+        // Ticks and leader key must be in one watch: etcd orders revisions within a watch, not between two.
+        let options = WatchOptions::new().with_all_keys().with_start_revision(self.next).with_prev_key();
+        let mut stream = self.client.watch_client().watch("", Some(options)).await?;
+        while let Some(response) = stream.message().await? {
+            let received = self.recorder.clock().now();
+            if response.canceled() {
+                return Ok((response.compact_revision() > 0).then(|| response.compact_revision()));
+            }
+            for event in response.events() {
+                self.take(event, received).await;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn take(&mut self, event: &Event, received: u64) {
+        let Some(kv) = event.kv() else { return };
+        let revision = kv.mod_revision();
+        self.next = self.next.max(revision + 1);
+        if kv.key() == TICK_KEY.as_bytes() {
+            let sent = std::str::from_utf8(kv.value()).ok().and_then(|text| text.parse::<u64>().ok());
+            self.not_before = self.not_before.max(sent.unwrap_or(0));
+            return;
+        }
+        if kv.key() != self.leader_key.as_bytes() {
+            return;
+        }
+        let at = [self.not_before.min(received), received];
+        let kind = match event.event_type() {
+            EventType::Put => Kind::LeaderKey {
+                change: if kv.create_revision() == revision { KeyChange::Created } else { KeyChange::Overwritten },
+                holder: Some(String::from_utf8_lossy(kv.value()).into_owned()),
+                revision,
+                lease: kv.lease(),
+            },
+            EventType::Delete => {
+                let lease = event.prev_kv().map_or(0, |before| before.lease());
+                let ended = lease != 0 && has_ended(self.client.lease_client(), lease).await;
+                let change = if ended { KeyChange::Expired } else { KeyChange::Deleted };
+                Kind::LeaderKey { change, holder: None, revision, lease }
+            }
+        };
+        self.recorder.record(None, Source::Etcd, at, kind);
+    }
+}
+
+/// Whether a lease is known to have ended. A client's deletion leaves it alive.
+async fn has_ended(mut client: LeaseClient, lease: i64) -> bool {
+    let answer = tokio::time::timeout(LIMIT, client.time_to_live(lease, None)).await;
+    matches!(answer, Ok(Ok(answer)) if answer.ttl() <= -1)
+}
+
+async fn tick(recorder: Recorder, mut client: KvClient) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let sent = recorder.clock().now().to_string();
+        // A tick that is lost only makes intervals longer.
+        let _ = tokio::time::timeout(LIMIT, client.put(TICK_KEY, sent, None)).await;
+    }
+}

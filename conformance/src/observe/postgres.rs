@@ -1,0 +1,138 @@
+//! Sessions with Postgres that never hang.
+
+use std::error::Error as _;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+/// How long a connection may take. tokio-postgres' own limit covers only the socket, not the start-up that follows on it.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// An open session. Dropping it ends it.
+pub struct Session {
+    client: Client,
+    connection: JoinHandle<()>,
+}
+
+/// What went wrong with a statement or a connection.
+#[derive(Debug)]
+pub enum Failure {
+    /// Nothing listens there.
+    Refused,
+    /// The server said no, in its own words.
+    Server {
+        /// SQLSTATE.
+        code: SqlState,
+        /// Its message.
+        message: String,
+    },
+    /// The connection broke.
+    Broken(String),
+    /// No answer in time.
+    TimedOut,
+}
+
+impl Failure {
+    fn of(error: &tokio_postgres::Error) -> Failure {
+        if let Some(error) = error.as_db_error() {
+            return Failure::Server { code: error.code().clone(), message: error.message().to_owned() };
+        }
+        let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        match io.map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => Failure::Refused,
+            _ => Failure::Broken(error.to_string()),
+        }
+    }
+
+    /// The same for a reader.
+    pub fn words(&self) -> String {
+        match self {
+            Failure::Refused => "connection refused".to_owned(),
+            Failure::Server { code, message } => format!("{}: {message}", code.code()),
+            Failure::Broken(why) => why.clone(),
+            Failure::TimedOut => "no answer in time".to_owned(),
+        }
+    }
+}
+
+impl Session {
+    /// Opens a session, within a second.
+    ///
+    /// # Errors
+    /// It is refused, or not open in time.
+    pub async fn open(config: &Config) -> Result<Session, Failure> {
+        let (client, connection) = within(CONNECT, config.connect(NoTls)).await?;
+        // How it ends shows in the answers to statements.
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        Ok(Session { client, connection })
+    }
+
+    /// Runs statements and returns the rows of all of them, columns as text.
+    ///
+    /// # Errors
+    /// The server refuses one, or does not answer within `limit`. The session can be used again, its late answer is dropped.
+    pub async fn query(&self, sql: &str, limit: Duration) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        let messages = within(limit, self.client.simple_query(sql)).await?;
+        let rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+            }
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    /// Whether the session is known to have ended: nothing more can be sent on it.
+    pub fn has_ended(&self) -> bool {
+        self.client.is_closed() || self.connection.is_finished()
+    }
+}
+
+/// Opens a session for one use and runs statements on it.
+///
+/// # Errors
+/// See [`Session::open`] and [`Session::query`].
+pub async fn query_once(config: &Config, sql: &str, limit: Duration) -> Result<Vec<Vec<Option<String>>>, Failure> {
+    let session = Session::open(config).await?;
+    let answer = session.query(sql, limit).await;
+    if matches!(answer, Err(Failure::TimedOut)) {
+        // A server that hangs would keep the connection's task for ever.
+        session.connection.abort();
+    }
+    answer
+}
+
+async fn within<T>(
+    limit: Duration,
+    doing: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, doing).await {
+        Ok(done) => done.map_err(|error| Failure::of(&error)),
+        Err(_) => Err(Failure::TimedOut),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closed_port_refuses() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(free).user("nobody");
+        assert!(matches!(Session::open(&config).await, Err(Failure::Refused)));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_times_out() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(silent.local_addr().unwrap().port()).user("nobody");
+        assert!(matches!(Session::open(&config).await, Err(Failure::TimedOut)));
+    }
+}

@@ -1,0 +1,149 @@
+//! The one writer of `events.jsonl`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pghaspec_model::event::{Event, FORMAT, Kind, Phase, Source};
+use tokio::sync::watch;
+
+use super::clock::RunClock;
+use super::view::View;
+use crate::rundir::RunDirError;
+
+/// Records events in the order in which they come in. Clones write to the same file.
+///
+/// Each event is one `write` of a whole line, so that a killed harness leaves only whole events behind.
+#[derive(Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: RunClock,
+    path: PathBuf,
+    out: Mutex<Out>,
+    view: watch::Sender<View>,
+    /// The first trouble of writing evidence; a run with incomplete evidence must end.
+    trouble: watch::Sender<Option<String>>,
+}
+
+struct Out {
+    file: File,
+    seq: u64,
+}
+
+impl Recorder {
+    /// Starts a history in a new file.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn create(path: &Path, clock: RunClock, nodes: &[String]) -> Result<Recorder, RunDirError> {
+        let file = File::create(path).map_err(|error| RunDirError::new(format!("making {}", path.display()), error))?;
+        let shared = Shared {
+            clock,
+            path: path.to_path_buf(),
+            out: Mutex::new(Out { file, seq: 0 }),
+            view: watch::Sender::new(View::of(nodes)),
+            trouble: watch::Sender::new(None),
+        };
+        Ok(Recorder { shared: Arc::new(shared) })
+    }
+
+    /// The clock of the run.
+    pub fn clock(&self) -> RunClock {
+        self.shared.clock
+    }
+
+    /// Records an event, which may concern a node.
+    pub fn record(&self, node: Option<&str>, source: Source, at: [u64; 2], kind: Kind) {
+        let mut out = self.shared.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let event = Event { v: FORMAT, seq: out.seq, at, node: node.map(str::to_owned), source, kind };
+        out.seq += 1;
+        let written = serde_json::to_vec(&event).map_err(std::io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            out.file.write_all(&line)
+        });
+        if let Err(error) = written {
+            self.fail(RunDirError::new(format!("writing {}", self.shared.path.display()), error));
+        }
+        // Still under the lock: the view must take events in in their order.
+        self.shared.view.send_modify(|view| view.apply(&event));
+    }
+
+    /// Records an event of this very moment.
+    pub fn record_now(&self, node: Option<&str>, source: Source, kind: Kind) {
+        let now = self.clock().now();
+        self.record(node, source, [now, now], kind);
+    }
+
+    /// Records that a phase begins now. Probes then report anew.
+    pub fn phase(&self, phase: Phase) {
+        self.record_now(None, Source::Harness, Kind::Phase { phase });
+    }
+
+    /// Records that something was not observed since `since`.
+    pub fn gap(&self, node: Option<&str>, since: u64, of: Source, why: impl Into<String>) {
+        self.record(node, Source::Harness, [since, self.clock().now()], Kind::Gap { of, why: why.into() });
+    }
+
+    /// Changes what is known without an event: that a probe found nothing new, that a container ended.
+    pub fn update(&self, change: impl FnOnce(&mut View)) {
+        self.shared.view.send_modify(change);
+    }
+
+    /// What is known, for waiting on it.
+    pub fn view(&self) -> watch::Receiver<View> {
+        self.shared.view.subscribe()
+    }
+
+    /// Reports that evidence could not be written.
+    pub fn fail(&self, error: RunDirError) {
+        self.shared.trouble.send_if_modified(|trouble| {
+            let first = trouble.is_none();
+            if first {
+                *trouble = Some(error.to_string());
+            }
+            first
+        });
+    }
+
+    /// Waits until evidence could not be written; returns why.
+    pub async fn failed(&self) -> String {
+        let mut trouble = self.shared.trouble.subscribe();
+        match trouble.wait_for(Option::is_some).await {
+            Ok(found) => found.clone().unwrap_or_default(),
+            // The sender lives as long as `self`.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_numbered_and_whole_lines_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let recorder = Recorder::create(&path, RunClock::start(), &["n1".to_owned()]).unwrap();
+        recorder.phase(Phase::Bootstrap);
+        recorder.gap(Some("n1"), 0, Source::Etcd, "test");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let events: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(events[0].kind, Kind::Phase { phase: Phase::Bootstrap });
+        assert_eq!(recorder.view().borrow().phases, 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_reported_once() {
+        let path = Path::new("/dev/full");
+        let recorder = Recorder::create(path, RunClock::start(), &[]).unwrap();
+        recorder.phase(Phase::Bootstrap);
+        recorder.phase(Phase::Ready);
+        assert!(recorder.failed().await.contains("the disk is full"));
+    }
+}

@@ -1,0 +1,239 @@
+//! What is known of the cluster right now, put together from the recorded events. The lab waits on it; it is no verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pghaspec_model::event::{Event, Kind, Process, ServerState, Session, WriteResult};
+
+/// The cluster as last observed.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Holder of the leader key.
+    pub leader: Option<String>,
+    /// The nodes, by name.
+    pub nodes: BTreeMap<String, NodeView>,
+    /// When something last changed: leader key, a probe's finding, a process, a message of the agent. Upper bound, nanoseconds.
+    pub changed_at: u64,
+    /// How many phases have begun.
+    pub phases: u64,
+}
+
+/// One node as last observed.
+#[derive(Clone, Debug, Default)]
+pub struct NodeView {
+    /// What the last probe found.
+    pub finding: Option<Finding>,
+    /// When the last finished probe was started, nanoseconds.
+    pub probed_at: u64,
+    /// Its running processes, by process id on the host.
+    pub processes: BTreeMap<u32, Process>,
+    /// Processes that ended: kind, process id, signal.
+    pub exits: Vec<(Process, u32, Option<i32>)>,
+    /// Sessions through which a write was acknowledged.
+    pub wrote: BTreeSet<Session>,
+    /// Whether its container has ended.
+    pub container_ended: bool,
+}
+
+/// What a probe of Postgres found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The state.
+    pub state: ServerState,
+    /// Timeline being written or replayed.
+    pub timeline: Option<u32>,
+    /// WAL position in bytes.
+    pub lsn: Option<u64>,
+    /// Whether a standby's WAL receiver streams.
+    pub streaming: Option<bool>,
+}
+
+impl Finding {
+    /// A state of which nothing more is known.
+    pub fn only(state: ServerState) -> Finding {
+        Finding { state, timeline: None, lsn: None, streaming: None }
+    }
+
+    /// Whether both say the same, but for the WAL position, which moves all the time.
+    pub fn same(&self, other: &Finding) -> bool {
+        (self.state, self.timeline, self.streaming) == (other.state, other.timeline, other.streaming)
+    }
+}
+
+/// A cluster in which all is well: who leads it, on which timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Healthy {
+    /// The leader.
+    pub leader: String,
+    /// Its timeline.
+    pub timeline: u32,
+}
+
+impl View {
+    /// A view of nodes of which nothing is known.
+    pub fn of(nodes: &[String]) -> View {
+        View { nodes: nodes.iter().map(|node| (node.clone(), NodeView::default())).collect(), ..View::default() }
+    }
+
+    /// Takes an event in.
+    pub fn apply(&mut self, event: &Event) {
+        let at = event.at[1];
+        match &event.kind {
+            Kind::LeaderKey { holder, .. } => {
+                self.leader = holder.clone();
+                self.changed_at = self.changed_at.max(at);
+                return;
+            }
+            Kind::Phase { .. } => {
+                self.phases += 1;
+                return;
+            }
+            _ => {}
+        }
+        let Some(node) = event.node.as_ref().and_then(|name| self.nodes.get_mut(name)) else { return };
+        let changed = match &event.kind {
+            Kind::Server { state, timeline, lsn, streaming } => {
+                let new = Finding { state: *state, timeline: *timeline, lsn: *lsn, streaming: *streaming };
+                let old = node.finding.replace(new);
+                old.is_none_or(|old| !old.same(&new))
+            }
+            Kind::ProcessStarted { what, pid, .. } => {
+                node.processes.insert(*pid, *what);
+                true
+            }
+            Kind::ProcessExited { what, pid, signal, .. } => {
+                node.processes.remove(pid);
+                node.exits.push((*what, *pid, *signal));
+                true
+            }
+            Kind::Write { session, result: WriteResult::Ok, .. } => {
+                node.wrote.insert(*session);
+                false
+            }
+            Kind::Recover { .. } | Kind::Said { .. } => true,
+            _ => false,
+        };
+        if changed {
+            self.changed_at = self.changed_at.max(at);
+        }
+    }
+
+    /// Who leads, when all is well: the leader key's holder is the only primary and every other node streams from its timeline.
+    ///
+    /// # Errors
+    /// The first thing that is not well, in words.
+    pub fn healthy(&self) -> Result<Healthy, String> {
+        let leader = self.leader.clone().ok_or("nobody holds the leader key")?;
+        let finding = |name: &String, node: &NodeView| node.finding.ok_or_else(|| format!("{name} was not probed yet"));
+        let holder =
+            self.nodes.get(&leader).ok_or_else(|| format!("the leader key is held by {leader}, who is no node"))?;
+        let timeline = match finding(&leader, holder)? {
+            Finding { state: ServerState::Primary, timeline: Some(timeline), .. } => timeline,
+            other => return Err(format!("{leader} holds the leader key but is {}", words(&other))),
+        };
+        for (name, node) in self.nodes.iter().filter(|(name, _)| **name != leader) {
+            match finding(name, node)? {
+                Finding { state: ServerState::Standby, streaming: Some(true), timeline: Some(theirs), .. }
+                    if theirs == timeline => {}
+                other => {
+                    return Err(format!("{leader} leads on timeline {timeline}, but {name} is {}", words(&other)));
+                }
+            }
+        }
+        Ok(Healthy { leader, timeline })
+    }
+
+    /// Like [`View::healthy`], and every node was probed anew when nothing had changed for `hold` nanoseconds.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub fn healthy_for(&self, hold: u64) -> Result<Healthy, String> {
+        let healthy = self.healthy()?;
+        match self.nodes.iter().find(|(_, node)| node.probed_at < self.changed_at + hold) {
+            None => Ok(healthy),
+            Some((name, _)) => Err(format!("all is well, but not for long enough yet at {name}")),
+        }
+    }
+}
+
+/// A finding in words.
+fn words(finding: &Finding) -> String {
+    let state = match finding.state {
+        ServerState::Primary => "primary",
+        ServerState::Standby => "standby",
+        ServerState::Starting => return "starting".to_owned(),
+        ServerState::Refused => return "refusing connections".to_owned(),
+        ServerState::Unknown => return "not answering".to_owned(),
+    };
+    let timeline = match finding.timeline {
+        Some(timeline) => format!("on timeline {timeline}"),
+        None => "on an unknown timeline".to_owned(),
+    };
+    let streams = match finding.streaming {
+        Some(true) => ", streaming",
+        Some(false) => ", not streaming",
+        None => "",
+    };
+    format!("{state} {timeline}{streams}")
+}
+
+#[cfg(test)]
+mod tests {
+    use pghaspec_model::event::{FORMAT, KeyChange, Source};
+
+    use super::*;
+
+    fn event(at: u64, node: Option<&str>, kind: Kind) -> Event {
+        Event { v: FORMAT, seq: 0, at: [at, at], node: node.map(str::to_owned), source: Source::Harness, kind }
+    }
+
+    fn key(holder: Option<&str>) -> Kind {
+        Kind::LeaderKey { change: KeyChange::Created, holder: holder.map(str::to_owned), revision: 1, lease: 0 }
+    }
+
+    fn server(state: ServerState, timeline: u32, streaming: Option<bool>) -> Kind {
+        Kind::Server { state, timeline: Some(timeline), lsn: Some(1), streaming }
+    }
+
+    fn settled() -> View {
+        let mut view = View::of(&["n1".to_owned(), "n2".to_owned()]);
+        view.apply(&event(1, None, key(Some("n1"))));
+        view.apply(&event(2, Some("n1"), server(ServerState::Primary, 1, None)));
+        view.apply(&event(3, Some("n2"), server(ServerState::Standby, 1, Some(true))));
+        view
+    }
+
+    #[test]
+    fn a_healthy_cluster_is_recognised() {
+        assert_eq!(settled().healthy(), Ok(Healthy { leader: "n1".to_owned(), timeline: 1 }));
+    }
+
+    #[test]
+    fn what_is_not_well_is_said() {
+        let mut view = settled();
+        view.apply(&event(4, Some("n2"), server(ServerState::Standby, 2, Some(true))));
+        assert_eq!(view.healthy().unwrap_err(), "n1 leads on timeline 1, but n2 is standby on timeline 2, streaming");
+        view.apply(&event(5, Some("n2"), server(ServerState::Primary, 2, None)));
+        assert!(view.healthy().unwrap_err().contains("n2 is primary"));
+        view.apply(&event(6, None, key(Some("n2"))));
+        assert!(view.healthy().unwrap_err().contains("n1 is primary"));
+        view.apply(&event(7, None, key(None)));
+        assert_eq!(view.healthy().unwrap_err(), "nobody holds the leader key");
+    }
+
+    #[test]
+    fn health_must_hold_and_be_seen_to() {
+        let mut view = settled();
+        for node in view.nodes.values_mut() {
+            node.probed_at = 10;
+        }
+        assert!(view.healthy_for(7).is_ok());
+        assert!(view.healthy_for(8).is_err());
+        // The same finding again is no change.
+        view.apply(&event(9, Some("n1"), server(ServerState::Primary, 1, None)));
+        assert!(view.healthy_for(7).is_ok());
+        let exit = Kind::ProcessExited { what: Process::Postmaster, pid: 7, code: None, signal: Some(9) };
+        view.apply(&event(9, Some("n1"), exit));
+        assert!(view.healthy_for(7).is_err());
+        assert_eq!(view.nodes["n1"].exits, [(Process::Postmaster, 7, Some(9))]);
+    }
+}
