@@ -1,0 +1,169 @@
+//! States and steps in words.
+
+use crate::dialogue::{Answer, Leader, Question, Task};
+use crate::fault::Fault;
+
+use super::action::Action;
+use super::state::*;
+
+/// Names of the nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(Vec<String>);
+
+impl Names {
+    /// `n1`, `n2`, `n3`.
+    pub fn numbered() -> Self {
+        Names((1..=MAX_NODES).map(|number| format!("n{number}")).collect())
+    }
+
+    /// The names of a recorded history, in the order of the model's nodes.
+    pub fn new(names: Vec<String>) -> Self {
+        Names(names)
+    }
+
+    /// The name of a node.
+    pub fn of(&self, id: NodeId) -> &str {
+        self.0.get(usize::from(id)).map_or("?", String::as_str)
+    }
+
+    /// The number of a node.
+    pub fn id(&self, name: &str) -> Option<NodeId> {
+        self.0.iter().position(|known| known == name).and_then(|index| NodeId::try_from(index).ok())
+    }
+}
+
+/// A step in words.
+pub(super) fn action(names: &Names, action: Action) -> String {
+    let node = names.of(action.node());
+    let what: String = match action {
+        Action::Fault(Fault::LeaseExpires, _) => "lease expires, and the leader key with it".into(),
+        Action::Fault(fault, _) => format!("FAULT {}", fault.id()),
+        Action::WatchdogResets(_) => "watchdog resets the node".into(),
+        Action::Load(_) => "agent reads the cluster from etcd".into(),
+        Action::Act(_) => "agent acts on what it read".into(),
+        Action::Compare(_, Some(true)) => "agent compares timelines with the leader: diverged".into(),
+        Action::Compare(_, Some(false)) => "agent compares timelines with the leader: not diverged".into(),
+        Action::Compare(_, None) => "agent cannot compare timelines with the leader".into(),
+        Action::Acquire(_) => "agent tries to create the leader key".into(),
+        Action::Answer(_, answer) => format!("recover() is answered {}", answer_text(names, answer)),
+        Action::Decide(_) => "recover() decides".into(),
+        Action::Demoted(_) => "demotion goes on: a standby will be started".into(),
+        Action::SingleUserStarts(_) => "postgres --single starts".into(),
+        Action::SingleUserEnds(_) => "postgres --single ends well".into(),
+        Action::PostmasterStarts(_) => "postmaster starts".into(),
+        Action::PostmasterReady(_) => "Postgres accepts connections".into(),
+        Action::PostmasterStops(_) => "Postgres is stopped for pg_rewind".into(),
+        Action::RewindStarts(_) => "pg_rewind starts".into(),
+        Action::RewindEnds(_) => "pg_rewind ends well".into(),
+        Action::Promote(_) => "Postgres is promoted".into(),
+        Action::TaskEnds(_) => "background task ends".into(),
+        Action::Follow(_) => "standby follows the leader onto its timeline".into(),
+    };
+    format!("{node}: {what}")
+}
+
+/// An answer in words.
+pub fn answer_text(names: &Names, answer: Answer) -> String {
+    match answer {
+        Answer::Done => "done".into(),
+        Answer::Bool(true) => "yes".into(),
+        Answer::Bool(false) => "no".into(),
+        Answer::Seconds(seconds) => format!("{seconds} s"),
+        Answer::Control(Some(state)) => format!("'{}'", state.text()),
+        Answer::Control(None) => "nothing".into(),
+        Answer::Source(Leader::Nobody) => "nobody".into(),
+        Answer::Source(Leader::Member(id)) => names.of(id).into(),
+        Answer::Source(Leader::Remote) => "the remote primary".into(),
+        Answer::Scheduled => "the slot is free".into(),
+        Answer::Busy(task) => format!("the slot is busy with '{}'", task.text()),
+        Answer::DcsError => "the DCS is not accessible".into(),
+    }
+}
+
+/// A question as the agent's code asks it.
+pub fn question_text(question: Question) -> String {
+    match question {
+        Question::DisableWatchdog => "watchdog.disable()".into(),
+        Question::HasLock => "has_lock()".into(),
+        Question::UpdateLock => "update_lock()".into(),
+        Question::StartTimeout => "primary_start_timeout".into(),
+        Question::IsFailoverPossible => "is_failover_possible()".into(),
+        Question::DemoteImmediate => "demote('immediate')".into(),
+        Question::ControlData => "pg_controldata".into(),
+        Question::LoadCluster => "load_cluster_from_dcs()".into(),
+        Question::RewindNeeded => "rewind_or_reinitialize_needed_and_possible()".into(),
+        Question::RunAsync(task) => format!("run '{}' in the background", task.text()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What a step changed, a line for each change.
+pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
+    let mut lines = Vec::new();
+    if before.leader != after.leader {
+        lines.push(match after.leader {
+            None => "leader key: none".into(),
+            Some(key) => format!(
+                "leader key: {}{}",
+                names.of(key.holder),
+                if key.lease == Lease::Orphaned { ", nobody keeps its lease alive" } else { "" }
+            ),
+        });
+    }
+    for (index, (was, is)) in before.nodes.iter().zip(&after.nodes).enumerate() {
+        let node = names.of(index as NodeId);
+        let mut say = |what: &str, old: String, new: String| {
+            if old != new {
+                lines.push(format!("{node} {what}: {old} → {new}"));
+            }
+        };
+        say("Postgres", server_text(was), server_text(is));
+        say("pg_control", was.control.text().into(), is.control.text().into());
+        say("watchdog", armed(was.watchdog), armed(is.watchdog));
+        match (&was.agent, &is.agent) {
+            (Some(_), None) => lines.push(format!("{node} agent: dead")),
+            (None, Some(_)) => lines.push(format!("{node} agent: started")),
+            (Some(was), Some(is)) => {
+                let mut say = |what: &str, old: String, new: String| {
+                    if old != new {
+                        lines.push(format!("{node} agent's {what}: {old} → {new}"));
+                    }
+                };
+                say("role", format!("{:?}", was.role), format!("{:?}", is.role));
+                say("view of Postgres", format!("{:?}", was.health), format!("{:?}", is.health));
+                say("rewind state", format!("{:?}", was.rewind), format!("{:?}", is.rewind));
+                say(
+                    "crash recovery started",
+                    was.crash_recovery_started.to_string(),
+                    is.crash_recovery_started.to_string(),
+                );
+                say("background task", task_text(was.task()), task_text(is.task()));
+                if let Some(seen) = is.seen.filter(|_| was.seen != is.seen) {
+                    lines.push(format!("{node} agent sees the leader key name {}", names.of(seen)));
+                }
+            }
+            (None, None) => {}
+        }
+    }
+    lines
+}
+
+fn server_text(node: &Node) -> String {
+    match node.server {
+        Server::Down => "down".into(),
+        Server::Starting if node.signal => format!("starting as a standby on timeline {}", node.timeline),
+        Server::Starting => format!("starting as a primary on timeline {}", node.timeline),
+        Server::Standby => format!("standby on timeline {}", node.timeline),
+        Server::Primary => format!("writable primary on timeline {}", node.timeline),
+        Server::SingleUser => "single-user mode".into(),
+        Server::Rewinding => "being rewound".into(),
+    }
+}
+
+fn armed(watchdog: bool) -> String {
+    if watchdog { "armed" } else { "off" }.into()
+}
+
+fn task_text(task: Option<Task>) -> String {
+    task.map_or("none".into(), |task| format!("'{}'", task.text()))
+}
