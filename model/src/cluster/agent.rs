@@ -28,6 +28,7 @@ impl Cluster {
             At::Compare => {
                 actions.extend(self.divergence(state, id).into_iter().map(|diverged| Action::Compare(id, diverged)));
             }
+            At::Rewinding => actions.push(Action::Decide(id)),
             At::Race => actions.push(Action::Acquire(id)),
             At::Released(_) => actions.push(Action::Demoted(id)),
             At::Recover(position) => match self.recover.at(position) {
@@ -174,8 +175,10 @@ impl Cluster {
         let agent = self.agent_mut(state, id);
         if agent.rewind == Rewind::Need {
             agent.slot = Some(Task::Rewind.into());
+            agent.at = At::Rewinding;
+        } else {
+            agent.rest();
         }
-        agent.rest();
     }
 
     /// `demote('immediate-nolock')`: stop at once, start again as a standby.

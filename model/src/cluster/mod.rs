@@ -179,6 +179,19 @@ impl Cluster {
         self.recover.at(position).ok().map(|decision| decision.branch)
     }
 
+    /// The branch whose message the agent says in `action`. A running standby that diverged is rewound outside of `recover()`, with
+    /// the same words; and crash recovery before a rewind says the same as any.
+    pub fn said_in(&self, state: &State, action: Action) -> Option<Branch> {
+        let Action::Decide(node) = action else { return None };
+        match state.nodes[usize::from(node)].agent.as_ref()?.at {
+            At::Rewinding => Some(Branch::Rewind),
+            _ => self.branch_of(state, action).map(|branch| match branch {
+                Branch::CrashRecoveryBeforeRewind => Branch::CrashRecovery,
+                branch => branch,
+            }),
+        }
+    }
+
     /// Whether `property` holds in the step from `before` to `after`.
     pub fn holds(&self, property: Property, before: Option<&State>, after: &State) -> bool {
         match property {

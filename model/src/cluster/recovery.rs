@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use crate::branch::Branch;
 use crate::control::ControlState;
 use crate::dialogue::{Answer, Leader, Question, Stop, Task};
 
@@ -247,13 +246,5 @@ impl Cluster {
     /// A healthy candidate answers (patroni `Ha.is_failover_possible`).
     pub(super) fn is_failover_possible(&self, state: &State, id: NodeId) -> bool {
         self.node_ids().any(|other| other != id && state.nodes[usize::from(other)].is_candidate())
-    }
-
-    /// The branch that an agent has decided for, if it is about to say so.
-    pub fn decided(&self, state: &State, id: NodeId) -> Option<Branch> {
-        match state.nodes[usize::from(id)].agent.as_ref()?.at {
-            At::Recover(position) => self.recover.at(position).ok().map(|decision| decision.branch),
-            _ => None,
-        }
     }
 }

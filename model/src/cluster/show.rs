@@ -58,7 +58,7 @@ impl Cluster {
             Action::Fault(fault, id) => sights.push(Sight::Fault(fault, id)),
             _ => {}
         }
-        if let Some(branch) = self.branch_of(before, action) {
+        if let Some(branch) = self.said_in(before, action) {
             sights.push(Sight::Said(branch, action.node()));
         }
         let holder = |state: &State| state.leader.map(|key| key.holder);
@@ -90,7 +90,8 @@ impl Cluster {
             ServerState::Standby => {
                 node.server == Server::Standby && timeline.is_none_or(|found| found <= node.timeline)
             }
-            ServerState::Starting => matches!(node.server, Server::Starting),
+            // "shutting down" is answered in the same way, at the end of what was a standby a moment ago.
+            ServerState::Starting => matches!(node.server, Server::Starting | Server::Standby),
             // A postmaster that has just started, or that is about to end, does not listen.
             ServerState::Refused => node.server != Server::Primary && node.server != Server::Standby,
         }

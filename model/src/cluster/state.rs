@@ -150,6 +150,8 @@ pub enum At {
     Loaded,
     /// It is a standby of the leader in its snapshot, and will compare timelines with it.
     Compare,
+    /// It has found that its standby diverged, and will say that it rewinds.
+    Rewinding,
     /// Nobody held the lock and no other node was healthier: it will try to take the lock.
     Race,
     /// `recover()` waits for an answer.
