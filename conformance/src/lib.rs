@@ -4,6 +4,7 @@
 
 pub mod fixtures;
 pub mod input;
+pub mod judge;
 pub mod lab;
 pub mod manifest;
 pub mod observe;

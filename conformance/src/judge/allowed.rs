@@ -1,0 +1,246 @@
+//! Whether the specification allows what was seen: the history against every behaviour of the cluster model.
+
+use std::collections::BTreeMap;
+
+use pghaspec_model::belief::{Divergence, Explanation, Observation, Seen, explain};
+use pghaspec_model::cluster::show::Sight;
+use pghaspec_model::cluster::{Budget, Cluster, Names, Rewind, Settings, StartTimeouts, State};
+use pghaspec_model::edition::Edition;
+use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source};
+use pghaspec_model::mutant::Mutant;
+
+use super::history::{History, seconds};
+use super::verdict::Check;
+use super::words;
+
+const ID: &str = "allowed-by-the-model";
+
+/// Events shown before the one that has no explanation.
+const CONTEXT: usize = 8;
+
+/// `allowed-by-the-model`: some behaviour of the edition explains the history.
+pub fn allowed(history: &History, edition: Edition) -> Check {
+    let question = match Question::of(history) {
+        Ok(question) => question,
+        Err(why) => return Check::inconclusive(ID, why),
+    };
+    match question.ask(edition, None) {
+        Ok(explanation) => Check::pass(
+            ID,
+            format!(
+                "edition {} explains all {} observations from ready to settled; at most {} model states were possible at once",
+                edition.id(),
+                explanation.observations,
+                explanation.widest
+            ),
+        ),
+        Err(divergence) => Check::fail(ID, question.refutation(history, edition, &divergence)),
+    }
+}
+
+/// The editions that explain the history; `None` if it cannot be asked.
+pub fn explaining_editions(history: &History) -> Option<Vec<Edition>> {
+    let question = Question::of(history).ok()?;
+    Some(Edition::ALL.into_iter().filter(|edition| question.ask(*edition, None).is_ok()).collect())
+}
+
+/// What the model is asked to explain.
+struct Question {
+    names: Names,
+    nodes: u8,
+    leader: u8,
+    timeline: u8,
+    start_timeout_is_zero: bool,
+    hears_the_agent: bool,
+    sees_processes: bool,
+    observations: Vec<Observation>,
+}
+
+impl Question {
+    /// From the phase `ready`, when the cluster was healthy, to the end of `settled`; the error says why it cannot be asked.
+    fn of(history: &History) -> Result<Question, String> {
+        let run = &history.run;
+        let nodes = match run.nodes.len() {
+            2 | 3 => run.nodes.len() as u8,
+            other => return Err(format!("the model has two or three nodes, and this cluster {other}")),
+        };
+        for source in [Source::Etcd, Source::Postgres] {
+            if !history.observed(source) {
+                return Err(format!("needs the observer {source:?}, and this run had none"));
+            }
+        }
+        let names = Names::new(run.nodes.clone());
+        let from = history.phase(Phase::Ready).ok_or("the cluster never got ready")?;
+        let to = history.phase(Phase::ReadBack).unwrap_or(u64::MAX);
+        let node = |event: &Event| event.node.as_deref().and_then(|name| names.id(name));
+
+        // The healthy cluster in which it begins.
+        let mut holder = None;
+        let mut timeline = None;
+        for event in history.events.iter().filter(|event| event.at[1] <= from) {
+            match &event.kind {
+                Kind::LeaderKey { holder: named, .. } => holder = named.as_deref().and_then(|name| names.id(name)),
+                Kind::Server { state: ServerState::Primary, timeline: Some(found), .. } => timeline = Some(*found),
+                _ => {}
+            }
+        }
+        let leader = holder.ok_or("nobody held the leader lock when the cluster was ready")?;
+        let timeline = timeline.ok_or("no primary's timeline was seen before the cluster was ready")?;
+        let timeline = u8::try_from(timeline).map_err(|_| format!("timeline {timeline} is beyond the model's 255"))?;
+
+        let mut question = Question {
+            nodes,
+            leader,
+            timeline,
+            start_timeout_is_zero: run.primary_start_timeout_s == 0,
+            hears_the_agent: history.observed(Source::AgentLog),
+            sees_processes: history.observed(Source::Process) && history.gaps(Source::Process).next().is_none(),
+            observations: Vec::new(),
+            names: names.clone(),
+        };
+        let mut key = Some(leader);
+        let mut looks: BTreeMap<u8, Seen> = BTreeMap::new();
+        for event in history.events.iter().filter(|event| event.at[0] >= from && event.at[1] <= to) {
+            let what = match &event.kind {
+                Kind::Fault { fault, .. } => Seen::Change(Sight::Fault(*fault, at(node(event))?)),
+                Kind::LeaderKey { holder, .. } => {
+                    let holder = holder.as_deref().map(|name| at(names.id(name))).transpose()?;
+                    // A new lease under the same name changes nothing that the model knows.
+                    if std::mem::replace(&mut key, holder) == holder {
+                        continue;
+                    }
+                    Seen::Change(Sight::LeaderKey(holder))
+                }
+                Kind::ProcessStarted { what: Process::PgBasebackup, .. } => {
+                    return Err(format!(
+                        "a data directory was copied at {}, and this model knows no reinitialization",
+                        seconds(event.at[1])
+                    ));
+                }
+                Kind::ProcessStarted { what, .. } if question.sees_processes => {
+                    Seen::Change(Sight::Started(*what, at(node(event))?))
+                }
+                Kind::ProcessExited { what, .. } if question.sees_processes && *what != Process::PgBasebackup => {
+                    Seen::Change(Sight::Exited(*what, at(node(event))?))
+                }
+                Kind::Recover { branch, .. } => Seen::Change(Sight::Said(*branch, at(node(event))?)),
+                Kind::Server { state, timeline, .. } if *state != ServerState::Unknown => {
+                    let id = at(node(event))?;
+                    let seen = Seen::Looks(id, *state, timeline.and_then(|timeline| u8::try_from(timeline).ok()));
+                    // A finding that repeats the one before says nothing new.
+                    if looks.insert(id, seen) == Some(seen) {
+                        continue;
+                    }
+                    seen
+                }
+                _ => continue,
+            };
+            question.observations.push(Observation { at: event.at, what, seq: event.seq });
+        }
+        if !question.observations.iter().any(|seen| matches!(seen.what, Seen::Change(_))) {
+            return Err("nothing happened between ready and the end".into());
+        }
+        Ok(question)
+    }
+
+    fn cluster(&self, edition: Edition, mutant: Option<Mutant>) -> Cluster {
+        Cluster::new(Settings {
+            mutant,
+            start_timeouts: if self.start_timeout_is_zero { StartTimeouts::Zero } else { StartTimeouts::Positive },
+            watchdog: false,
+            budget: Budget {
+                postmaster_kills: Budget::UNLIMITED,
+                agent_kills: Budget::UNLIMITED,
+                single_user_failures: Budget::UNLIMITED,
+            },
+            ..Settings::new(edition, self.nodes)
+        })
+    }
+
+    fn ask(&self, edition: Edition, mutant: Option<Mutant>) -> Result<Explanation, Box<Divergence>> {
+        let cluster = self.cluster(edition, mutant);
+        let healthy = cluster.healthy(self.leader, self.timeline, self.start_timeout_is_zero);
+        explain(&cluster, with_unknown_memory(&cluster, healthy), &self.observations, |sight| match sight {
+            Sight::Said(..) => self.hears_the_agent,
+            Sight::Started(..) | Sight::Exited(..) => self.sees_processes,
+            _ => true,
+        })
+    }
+
+    /// Why the history is refused: the event, what was allowed, what came before, and the rule whose breach explains it.
+    fn refutation(&self, history: &History, edition: Edition, divergence: &Divergence) -> String {
+        let observation = &self.observations[divergence.event];
+        let event = history.events.iter().find(|event| event.seq == observation.seq);
+        let what = event.map_or_else(
+            || format!("{:?}", observation.what),
+            |event| format!("{}: {}", event.node.as_deref().unwrap_or("the cluster"), words::what(event)),
+        );
+        let mut text = format!(
+            "event {} at {} has no explanation in edition {}: {what}\n",
+            observation.seq,
+            seconds(observation.at[1]),
+            edition.id()
+        );
+        match observation.what {
+            Seen::Looks(id, ..) if !divergence.looks.is_empty() => {
+                text +=
+                    &format!("the specification allows {} to be: {}\n", self.names.of(id), divergence.looks.join("; "));
+            }
+            _ => {
+                let allowed: Vec<_> = divergence.allowed.iter().map(|sight| sight.text(&self.names)).collect();
+                let allowed = if allowed.is_empty() { "nothing that can be seen".into() } else { allowed.join("; ") };
+                text += &format!("the specification allows here: {allowed}\n");
+            }
+        }
+        let broken: Vec<_> = Mutant::UNSAFE
+            .into_iter()
+            .chain(Mutant::DEVIANT)
+            .filter(|mutant| self.ask(edition, Some(*mutant)).is_ok())
+            .collect();
+        for mutant in &broken {
+            text += &format!("the rule that was broken: {} [{}]\n", mutant.rule(), mutant.id());
+        }
+        if broken.is_empty() {
+            let others = Edition::ALL.into_iter().filter(|other| *other != edition && self.ask(*other, None).is_ok());
+            let others: Vec<_> = others.map(Edition::id).collect();
+            text += &if others.is_empty() {
+                "no single broken rule explains the rest of the history\n".to_owned()
+            } else {
+                format!("the rules of edition {} explain it\n", others.join(" and of edition "))
+            };
+        }
+        text += "what came before:\n";
+        let before: Vec<_> = history
+            .events
+            .iter()
+            .filter(|other| {
+                self.observations.iter().any(|seen| seen.seq == other.seq)
+                    && other.at[1] <= observation.at[1]
+                    && other.seq != observation.seq
+            })
+            .collect();
+        for event in before.iter().skip(before.len().saturating_sub(CONTEXT)) {
+            text += &format!("  {}\n", words::line(event));
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+}
+
+fn at(node: Option<u8>) -> Result<u8, String> {
+    node.ok_or_else(|| "an event names a node that is not of this run".into())
+}
+
+/// What a healthy standby's agent remembers of earlier comparisons cannot be seen: it may be about to compare timelines.
+fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
+    let mut states = vec![healthy];
+    for id in cluster.node_ids() {
+        for mut state in states.clone() {
+            if let Some(agent) = state.nodes[usize::from(id)].agent.as_mut() {
+                agent.rewind = Rewind::Check;
+                states.push(state);
+            }
+        }
+    }
+    states
+}

@@ -1,0 +1,205 @@
+//! What a scenario demands: the branch of recover, the leader, the timeline, single-user mode, and how the crashed node ends.
+
+use pghaspec_model::branch::Branch;
+use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source};
+
+use super::durability::last_primary;
+use super::history::{History, seconds};
+use super::verdict::Check;
+use crate::scenario::{Expect, LeaderAfter, Rejoins, TimelineAfter};
+
+/// All checks that the scenario's expectations make.
+pub fn checks(history: &History, expect: &Expect) -> Vec<Check> {
+    let Some(fault) = history.events.iter().find(|event| matches!(event.kind, Kind::Fault { .. })) else {
+        return vec![Check::inconclusive("takes-branch", "no fault was injected")];
+    };
+    let Some(crashed) = fault.node.as_deref() else {
+        return vec![Check::inconclusive("takes-branch", "the fault names no node")];
+    };
+    let mut checks = vec![
+        takes_branch(history, expect, crashed, fault),
+        leader(history, expect, crashed),
+        timeline(history, expect),
+        rejoins(history, expect, crashed),
+    ];
+    checks.extend(expect.single_user.map(|wanted| single_user(history, wanted, crashed, fault)));
+    checks
+}
+
+fn branch_list(branches: &[Branch]) -> String {
+    branches.iter().map(|branch| branch.id()).collect::<Vec<_>>().join(", ")
+}
+
+fn takes_branch(history: &History, expect: &Expect, crashed: &str, fault: &Event) -> Check {
+    const ID: &str = "takes-branch";
+    let taken: Vec<(Branch, &Event)> = history
+        .events
+        .iter()
+        .filter(|event| event.node.as_deref() == Some(crashed) && event.at[1] >= fault.at[0])
+        .filter_map(|event| match &event.kind {
+            Kind::Recover { branch, .. } => Some((*branch, event)),
+            _ => None,
+        })
+        .collect();
+    if !history.observed(Source::AgentLog) {
+        return Check::inconclusive(ID, "the agent's words are not observed, and nothing else shows the branch");
+    }
+    let branches: Vec<Branch> = taken.iter().map(|(branch, _)| *branch).collect();
+    let wanted = &expect.branches;
+    for (index, want) in wanted.iter().enumerate() {
+        match taken.get(index) {
+            None => {
+                return Check::inconclusive(
+                    ID,
+                    format!("{crashed} should take {} and was heard to take {}", branch_list(wanted), said(&branches)),
+                );
+            }
+            Some((branch, event)) if branch != want => {
+                return Check::fail(
+                    ID,
+                    format!(
+                        "{crashed} took {} at {} (event {}) where the specification demands {}",
+                        branch.id(),
+                        seconds(event.at[1]),
+                        event.seq,
+                        want.id()
+                    ),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    Check::pass(ID, format!("{crashed} took {}", said(&branches)))
+}
+
+fn said(branches: &[Branch]) -> String {
+    if branches.is_empty() { "nothing".into() } else { branch_list(branches) }
+}
+
+fn leader_at(history: &History, at: u64) -> Option<&str> {
+    let mut changes: Vec<_> = history
+        .events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            Kind::LeaderKey { holder, revision, .. } if event.at[0] <= at => Some((*revision, holder.as_deref())),
+            _ => None,
+        })
+        .collect();
+    changes.sort_by_key(|(revision, _)| *revision);
+    changes.last().and_then(|(_, holder)| *holder)
+}
+
+/// The leader before the faults and after everything settled.
+fn leaders(history: &History) -> Option<(&str, &str)> {
+    let before = leader_at(history, history.phase(Phase::Fault)?)?;
+    let after = leader_at(history, history.phase(Phase::ReadBack)?)?;
+    Some((before, after))
+}
+
+/// The leader key names another node than before the faults.
+pub fn failed_over(history: &History) -> bool {
+    leaders(history).is_none_or(|(before, after)| before != after)
+}
+
+fn leader(history: &History, expect: &Expect, crashed: &str) -> Check {
+    const ID: &str = "leader";
+    let Some((before, after)) = leaders(history) else {
+        return Check::fail(ID, format!("nobody holds the leader lock at the end, after the crash of {crashed}"));
+    };
+    let words = format!("{before} led before, {after} leads in the end");
+    match (expect.leader, before == after) {
+        (LeaderAfter::Same, true) | (LeaderAfter::Other, false) => Check::pass(ID, words),
+        (LeaderAfter::Same, false) => Check::fail(ID, format!("{words}; no failover was called for")),
+        (LeaderAfter::Other, true) => Check::fail(ID, format!("{words}; the lock should have gone to another node")),
+    }
+}
+
+fn highest_timeline(history: &History, from: u64, to: u64) -> Option<u32> {
+    let events = history.events.iter().filter(|event| event.at[1] >= from && event.at[0] <= to);
+    events
+        .filter_map(|event| match event.kind {
+            Kind::Server { state: ServerState::Primary, timeline, .. } => timeline,
+            _ => None,
+        })
+        .max()
+}
+
+/// The timelines of the primary before the faults and at the end.
+fn timelines(history: &History) -> Option<(u32, u32)> {
+    let fault = history.phase(Phase::Fault)?;
+    Some((highest_timeline(history, 0, fault)?, highest_timeline(history, history.phase(Phase::Settled)?, u64::MAX)?))
+}
+
+fn timeline(history: &History, expect: &Expect) -> Check {
+    const ID: &str = "timeline";
+    let Some((before, after)) = timelines(history) else {
+        return Check::inconclusive(ID, "the timeline of a primary was not seen both before and after");
+    };
+    let words = format!("timeline {before} before, {after} in the end");
+    match (expect.timeline, before == after) {
+        (TimelineAfter::Unchanged, true) | (TimelineAfter::Bumped, false) => Check::pass(ID, words),
+        (TimelineAfter::Unchanged, false) => Check::fail(ID, format!("{words}; no promotion was called for")),
+        (TimelineAfter::Bumped, true) => Check::fail(ID, format!("{words}; a promotion would have raised it")),
+    }
+}
+
+fn single_user(history: &History, wanted: bool, crashed: &str, fault: &Event) -> Check {
+    const ID: &str = "single-user";
+    let run = history.events.iter().find(|event| {
+        event.node.as_deref() == Some(crashed)
+            && event.at[1] >= fault.at[0]
+            && matches!(event.kind, Kind::ProcessStarted { what: Process::SingleUser, .. })
+    });
+    match (wanted, run) {
+        (false, Some(event)) => Check::fail(
+            ID,
+            format!(
+                "{crashed} ran postgres --single at {} (event {}), which was not called for",
+                seconds(event.at[1]),
+                event.seq
+            ),
+        ),
+        (true, Some(event)) => Check::pass(ID, format!("{crashed} ran postgres --single at {}", seconds(event.at[1]))),
+        (_, None) if !history.observed(Source::Process) => Check::inconclusive(ID, "processes were not observed"),
+        (_, None) if history.gaps(Source::Process).next().is_some() => {
+            Check::inconclusive(ID, "processes were not observed without a gap")
+        }
+        (true, None) => Check::fail(ID, format!("{crashed} did not run postgres --single")),
+        (false, None) => Check::pass(ID, format!("{crashed} did not run postgres --single")),
+    }
+}
+
+fn rejoins(history: &History, expect: &Expect, crashed: &str) -> Check {
+    const ID: &str = "rejoins";
+    let Some(settled) = history.phase(Phase::Settled) else {
+        return Check::inconclusive(ID, "the run did not get that far");
+    };
+    if let Some((_, why)) = history.gaps(Source::Harness).find(|(_, why)| why.starts_with("not settled")) {
+        return Check::fail(ID, format!("the cluster was not whole again in the time that it had: {why}"));
+    }
+    let found = history.events.iter().rev().find_map(|event| match &event.kind {
+        Kind::Server { state, timeline, streaming, .. }
+            if event.node.as_deref() == Some(crashed) && event.at[1] >= settled =>
+        {
+            Some((*state, *timeline, *streaming))
+        }
+        _ => None,
+    });
+    let primary = last_primary(history).unwrap_or("nobody");
+    match (expect.rejoins, found) {
+        (_, None) => Check::inconclusive(ID, format!("{crashed} was not probed in the end")),
+        (Rejoins::Primary, Some((ServerState::Primary, ..))) => {
+            Check::pass(ID, format!("{crashed} is the primary again"))
+        }
+        (Rejoins::Standby, Some((ServerState::Standby, _, Some(true)))) => {
+            Check::pass(ID, format!("{crashed} streams from {primary}"))
+        }
+        (Rejoins::Primary, Some((state, ..))) => {
+            Check::fail(ID, format!("{crashed} should be the primary again and is {state:?}"))
+        }
+        (Rejoins::Standby, Some((state, _, streaming))) => Check::fail(
+            ID,
+            format!("{crashed} should stream as a standby of {primary} and is {state:?}, streaming: {streaming:?}"),
+        ),
+    }
+}

@@ -1,0 +1,130 @@
+//! Recorded histories: reading them, and refusing what is damaged.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use pghaspec_model::event::{Event, FORMAT, Kind, Phase, Run, Source};
+
+/// A history that can be judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// What was run.
+    pub run: Run,
+    /// All events, in the order of their recording.
+    pub events: Vec<Event>,
+    /// The last line was cut off, as by a harness that was killed.
+    pub cut_off: bool,
+}
+
+/// Why a file is not a history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryError {
+    /// The file.
+    pub file: PathBuf,
+    /// Line in it, from 1.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl fmt::Display for HistoryError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(out, ", line {line}")?;
+        }
+        write!(out, ": {}", self.problem)
+    }
+}
+
+impl std::error::Error for HistoryError {}
+
+impl History {
+    /// Reads `events.jsonl`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is empty, is of another version, or is damaged before its last line.
+    pub fn read(file: &Path) -> Result<History, HistoryError> {
+        let text = std::fs::read(file).map_err(|error| HistoryError {
+            file: file.to_path_buf(),
+            line: None,
+            problem: format!("cannot be read: {error}"),
+        })?;
+        History::parse(&text).map_err(|(line, problem)| HistoryError { file: file.to_path_buf(), line, problem })
+    }
+
+    /// Parses the content of `events.jsonl`; the error is a line, from 1, and a problem.
+    pub fn parse(text: &[u8]) -> Result<History, (Option<usize>, String)> {
+        // The writer ends each event with a newline, so what follows the last one was cut off.
+        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        let cut_off = whole < text.len();
+        let mut events: Vec<Event> = Vec::new();
+        for (index, line) in text[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
+            let refuse = |problem: String| (Some(index + 1), problem);
+            let line = &line[..line.len() - 1];
+            let value: serde_json::Value =
+                serde_json::from_slice(line).map_err(|error| refuse(format!("is not a JSON object: {error}")))?;
+            match value.get("v").and_then(serde_json::Value::as_u64) {
+                Some(version) if version == u64::from(FORMAT) => {}
+                Some(version) if version > u64::from(FORMAT) => {
+                    return Err(refuse(format!(
+                        "is of format {version}, and this pghaspec reads up to format {FORMAT}; judge it with a newer one"
+                    )));
+                }
+                _ => return Err(refuse("is not an event: it has no format version `v`".into())),
+            }
+            let event: Event =
+                serde_json::from_value(value).map_err(|error| refuse(format!("is not an event: {error}")))?;
+            if event.seq != events.len() as u64 {
+                return Err(refuse(format!(
+                    "is event {} where event {} belongs: lines are missing, doubled or out of order",
+                    event.seq,
+                    events.len()
+                )));
+            }
+            if event.at[0] > event.at[1] {
+                return Err(refuse(format!("ends before it begins: {:?}", event.at)));
+            }
+            events.push(event);
+        }
+        let Some(first) = events.first() else { return Err((None, "is empty: nothing was recorded".into())) };
+        let Kind::Run(run) = &first.kind else {
+            return Err((Some(1), "does not say what was run: the first event of a history is `run`".into()));
+        };
+        let run = run.clone();
+        for (index, event) in events.iter().enumerate() {
+            if let Some(node) = event.node.as_ref().filter(|node| !run.nodes.contains(node)) {
+                return Err((Some(index + 1), format!("is about `{node}`, which is no node of this run")));
+            }
+        }
+        Ok(History { run, events, cut_off })
+    }
+
+    /// Whether this source really observed the run.
+    pub fn observed(&self, source: Source) -> bool {
+        self.run.observed.contains(&source)
+    }
+
+    /// The earliest moment of the first event of that phase.
+    pub fn phase(&self, phase: Phase) -> Option<u64> {
+        self.events.iter().find(|event| event.kind == Kind::Phase { phase }).map(|event| event.at[0])
+    }
+
+    /// The run was recorded to its end.
+    pub fn is_complete(&self) -> bool {
+        !self.cut_off && self.phase(Phase::End).is_some()
+    }
+
+    /// Gaps of a source, with their reasons.
+    pub fn gaps(&self, source: Source) -> impl Iterator<Item = (&Event, &str)> {
+        self.events.iter().filter_map(move |event| match &event.kind {
+            Kind::Gap { of, why } if *of == source => Some((event, why.as_str())),
+            _ => None,
+        })
+    }
+}
+
+/// `12.345 s`, from nanoseconds.
+pub fn seconds(at: u64) -> String {
+    format!("{:.3} s", at as f64 / 1e9)
+}

@@ -1,0 +1,96 @@
+//! Verdicts, from best to worst, and the tree that they form.
+
+use serde::{Deserialize, Serialize};
+
+/// How something turned out. A parent is the worst of its children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It could have come out otherwise, and came out right.
+    Pass,
+    /// The agent's manifest does not claim it.
+    Unsupported,
+    /// Somebody asked to leave it out.
+    Skipped,
+    /// It was not observed well enough to tell.
+    Inconclusive,
+    /// The agent did wrong.
+    Fail,
+    /// The harness did wrong.
+    Error,
+}
+
+impl Verdict {
+    /// The worst of several; of none, nothing was observed.
+    pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+        verdicts.into_iter().max().unwrap_or(Verdict::Inconclusive)
+    }
+
+    /// As in reports.
+    pub fn text(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Unsupported => "unsupported",
+            Verdict::Skipped => "skipped",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::Fail => "fail",
+            Verdict::Error => "error",
+        }
+    }
+
+    /// The exit code of a command whose worst verdict this is.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Pass | Verdict::Unsupported | Verdict::Skipped => 0,
+            Verdict::Fail => 1,
+            Verdict::Inconclusive | Verdict::Error => 4,
+        }
+    }
+}
+
+/// The outcome of one check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its stable name.
+    pub id: String,
+    /// How it turned out.
+    pub verdict: Verdict,
+    /// Why, in a sentence or several lines.
+    pub why: String,
+}
+
+impl Check {
+    /// A check's outcome.
+    pub fn new(id: &str, verdict: Verdict, why: impl Into<String>) -> Check {
+        Check { id: id.to_owned(), verdict, why: why.into() }
+    }
+
+    /// It came out right.
+    pub fn pass(id: &str, why: impl Into<String>) -> Check {
+        Check::new(id, Verdict::Pass, why)
+    }
+
+    /// The agent did wrong.
+    pub fn fail(id: &str, why: impl Into<String>) -> Check {
+        Check::new(id, Verdict::Fail, why)
+    }
+
+    /// It was not observed well enough.
+    pub fn inconclusive(id: &str, why: impl Into<String>) -> Check {
+        Check::new(id, Verdict::Inconclusive, why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_decides_and_nothing_is_not_a_pass() {
+        assert_eq!(Verdict::worst([]), Verdict::Inconclusive);
+        assert_eq!(Verdict::worst([Verdict::Pass, Verdict::Pass]), Verdict::Pass);
+        assert_eq!(Verdict::worst([Verdict::Inconclusive, Verdict::Pass]), Verdict::Inconclusive);
+        assert_eq!(Verdict::worst([Verdict::Inconclusive, Verdict::Fail]), Verdict::Fail);
+        assert_eq!(Verdict::worst([Verdict::Error, Verdict::Fail]), Verdict::Error);
+    }
+}

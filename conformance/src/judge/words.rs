@@ -1,0 +1,64 @@
+//! Events in words.
+
+use pghaspec_model::cluster::show::process_text;
+use pghaspec_model::event::{Event, Kind, ServerState, Session, WriteResult};
+
+use super::history::seconds;
+
+/// One line: when, which node, what.
+pub fn line(event: &Event) -> String {
+    format!("{:>10}  {:<4} {}", seconds(event.at[1]), event.node.as_deref().unwrap_or("-"), what(event))
+}
+
+/// What an event says.
+pub fn what(event: &Event) -> String {
+    match &event.kind {
+        Kind::Run(run) => format!("run of {} {}, scenario {}", run.agent, run.version, run.scenario),
+        Kind::Phase { phase } => format!("phase {phase:?}").to_lowercase(),
+        Kind::Fault { fault, effect } => {
+            format!("fault {} ({})", fault.id(), effect.as_deref().unwrap_or("no effect was seen"))
+        }
+        Kind::LeaderKey { holder: Some(holder), revision, .. } => {
+            format!("the leader key names {holder} (revision {revision})")
+        }
+        Kind::LeaderKey { holder: None, revision, .. } => format!("the leader key is gone (revision {revision})"),
+        Kind::ProcessStarted { what, pid, .. } => format!("{} starts (process {pid})", process_text(*what)),
+        Kind::ProcessExited { what, pid, code, signal } => {
+            let how = match (signal, code) {
+                (Some(signal), _) => format!("of signal {signal}"),
+                (None, Some(code)) => format!("with code {code}"),
+                (None, None) => "in a way that was not seen".into(),
+            };
+            format!("{} ends {how} (process {pid})", process_text(*what))
+        }
+        Kind::Server { state, timeline, .. } => {
+            let state = match state {
+                ServerState::Primary => "Postgres is a writable primary",
+                ServerState::Standby => "Postgres is a standby",
+                ServerState::Starting => "Postgres accepts no sessions yet",
+                ServerState::Refused => "nothing listens",
+                ServerState::Unknown => "Postgres does not answer",
+            };
+            timeline.map_or(state.to_owned(), |timeline| format!("{state} on timeline {timeline}"))
+        }
+        Kind::Write { id, session, result, error } => {
+            let session = match session {
+                Session::Held => "a session from before the fault",
+                Session::Fresh => "a new session",
+            };
+            let result = match result {
+                WriteResult::Ok => "acknowledged",
+                WriteResult::Failed => "refused",
+                WriteResult::Indeterminate => "lost without an answer",
+            };
+            let error = error.as_ref().map_or(String::new(), |error| format!(": {error}"));
+            format!("write {id} through {session} was {result}{error}")
+        }
+        Kind::Recover { branch, message } => format!("the agent says \"{message}\" (recover decides {})", branch.id()),
+        Kind::Said { message, .. } => format!("the agent says \"{message}\""),
+        Kind::ReadBack { rows } => {
+            format!("{} rows are read back", rows.iter().map(|[first, last]| last - first + 1).sum::<u64>())
+        }
+        Kind::Gap { of, why } => format!("not observed by {of:?}: {why}").to_lowercase(),
+    }
+}
