@@ -1,9 +1,11 @@
 //! Bringing a cluster up: etcd, the nodes, and the helper that observes their processes.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use pghaspec_model::event::Source;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_postgres::Config;
@@ -48,7 +50,7 @@ pub struct Builder<'run> {
     /// Where events go.
     pub recorder: &'run Recorder,
     /// Tasks that end with the run.
-    pub tasks: &'run mut JoinSet<()>,
+    pub tasks: &'run Mutex<JoinSet<()>>,
 }
 
 /// The two networks of a lane. Nodes and etcd know one another in the cluster network; the harness reaches each of them in the control
@@ -65,6 +67,8 @@ pub struct Observer {
     /// How it sees them: `proc-connector` or `polling`.
     pub mechanism: String,
     inputs: mpsc::UnboundedSender<Input>,
+    /// What was reported before anybody recorded it.
+    received: Option<mpsc::UnboundedReceiver<Input>>,
 }
 
 /// A node of the cluster.
@@ -92,7 +96,7 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// It does not start.
-    pub async fn observer(&mut self) -> Result<Observer, LabError> {
+    pub async fn observer(&self) -> Result<Observer, LabError> {
         let plan = Plan {
             part: OBSERVER,
             image: OBSERVER_IMAGE,
@@ -103,37 +107,47 @@ impl Builder<'_> {
         };
         let container = self.lane.start(plan).await?;
         let (inputs, received) = mpsc::unbounded_channel();
-        let processes = Processes::new(self.recorder.clone(), self.manifest.agent_process.clone());
-        self.tasks.spawn(processes.run(received));
 
         let (ready, is_ready) = oneshot::channel();
         let mut ready = Some(ready);
         let reports = inputs.clone();
         self.follow(OBSERVER, move |recorder, line| {
-            let report = match serde_json::from_str(&line.text) {
-                Ok(report) => report,
-                Err(error) => {
-                    let why = format!("the helper said `{}`, which is no report: {error}", line.text);
-                    Report::Gap { at: [0, 0], why: format!("{why} (at {} ns)", recorder.clock().now()) }
+            match serde_json::from_str(&line.text) {
+                // Nobody listens any more if the run has been ended meanwhile.
+                Ok(Report::Ready { mechanism }) => {
+                    drop(ready.take().map(|ready| ready.send(mechanism)));
                 }
-            };
-            if let (Report::Ready { mechanism, .. }, Some(ready)) = (&report, ready.take()) {
-                // Nobody waits any more if the run has been ended meanwhile.
-                let _ = ready.send(mechanism.clone());
+                Ok(report) => drop(reports.send(Input::Report(report))),
+                Err(error) => {
+                    let why = format!("the helper said `{}`, no report: {error}", line.text);
+                    recorder.gap(None, line.received[0], Source::Process, why);
+                }
             }
-            let _ = reports.send(Input::Report(report));
         });
         match tokio::time::timeout(OBSERVER_LIMIT, is_ready).await {
-            Ok(Ok(mechanism)) => Ok(Observer { container, mechanism, inputs }),
+            Ok(Ok(mechanism)) => Ok(Observer { container, mechanism, inputs, received: Some(received) }),
             _ => Err(LabError::harness("the helper that observes processes did not come up")),
         }
+    }
+
+    /// Records what the helper reports from now on, and what it has reported so far.
+    pub fn record_processes(&self, observer: &mut Observer) {
+        let processes = Processes::new(self.recorder.clone(), self.manifest.agent_process.clone());
+        if let Some(received) = observer.received.take() {
+            self.spawn(processes.run(received));
+        }
+    }
+
+    /// Runs a task until the run ends.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }
 
     /// Starts etcd and watches it from its first revision on.
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn etcd(&mut self, networks: &Networks) -> Result<LeaderWatch, LabError> {
+    pub async fn etcd(&self, networks: &Networks) -> Result<LeaderWatch, LabError> {
         let client = format!("http://{}:{ETCD_PORT}", self.lane.name(ETCD));
         let peer = "http://127.0.0.1:2380";
         let flags = [
@@ -172,7 +186,7 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// One does not start.
-    pub async fn nodes(&mut self, networks: &Networks, observer: &Observer) -> Result<Vec<Node>, LabError> {
+    pub async fn nodes(&self, networks: &Networks, observer: &Observer) -> Result<Vec<Node>, LabError> {
         let names = self.scenario.node_names();
         try_join_all(names.iter().map(|name| self.start_node(name, networks))).await?;
         for name in &names {
@@ -230,13 +244,17 @@ impl Builder<'_> {
     }
 
     /// Copies a container's log to the run's folder, and each line to `take`, until the container or the run ends.
-    fn follow(&mut self, part: &str, mut take: impl FnMut(&Recorder, container_log::Line) + Send + 'static) {
+    fn follow(&self, part: &str, mut take: impl FnMut(&Recorder, container_log::Line) + Send + 'static) {
         let (docker, recorder) = (self.lane.docker.clone(), self.recorder.clone());
         let (part, container, file) = (part.to_owned(), self.lane.name(part), self.lane.log_file(part));
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             let clock = recorder.clock();
             let followed = container_log::follow(&docker, &container, &file, clock, |line| take(&recorder, line)).await;
             match followed {
+                Ok(()) if part == OBSERVER => {
+                    let why = "the helper has ended: starts and exits of processes are not seen any more";
+                    recorder.gap(None, clock.now(), Source::Process, why);
+                }
                 Ok(()) => recorder.update(|view| {
                     if let Some(node) = view.nodes.get_mut(&part) {
                         node.container_ended = true;

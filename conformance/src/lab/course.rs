@@ -1,7 +1,6 @@
 //! The course of a scenario: its phases, in their order.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -31,6 +30,9 @@ const WRITERS: Duration = Duration::from_secs(15);
 
 const SECOND: u64 = 1_000_000_000;
 
+/// Row numbers that each writer has for itself, so that what one writes in a row stays a range.
+const NUMBERS: u64 = 1_000_000;
+
 /// All that the phases share.
 pub struct Course<'run> {
     /// Name of the run.
@@ -59,32 +61,37 @@ impl Course<'_> {
     /// # Errors
     /// The lab could not do its work. An agent that does badly is no error.
     pub async fn run(&self) -> Result<(), LabError> {
-        let mut tasks = JoinSet::new();
-        let mut builder = Builder {
+        // Tasks that observe end with the course, however it ends.
+        let tasks = Mutex::new(JoinSet::new());
+        let builder = Builder {
             lane: self.lane,
             scenario: self.scenario,
             manifest: self.manifest,
             recorder: self.recorder,
-            tasks: &mut tasks,
+            tasks: &tasks,
         };
         self.report.doing("starting the observer and etcd");
-        let observer = builder.observer().await?;
+        let (mut observer, (networks, leader_watch)) = tokio::try_join!(builder.observer(), async {
+            let networks = builder.networks().await?;
+            let leader_watch = builder.etcd(&networks).await?;
+            Ok((networks, leader_watch))
+        })?;
         self.record_run(&observer.mechanism);
         self.recorder.phase(Phase::Bootstrap);
-        let networks = builder.networks().await?;
-        let leader_watch = builder.etcd(&networks).await?;
+        builder.record_processes(&mut observer);
         self.report.doing("starting the nodes");
         let nodes = builder.nodes(&networks, &observer).await?;
-        tasks.spawn(leader_watch.ticks());
-        tasks.spawn(leader_watch.run());
+        builder.spawn(leader_watch.ticks());
+        builder.spawn(leader_watch.run());
         for node in &nodes {
-            tasks.spawn(probe::watch(self.recorder.clone(), node.name.clone(), node.config.clone()));
+            builder.spawn(probe::watch(self.recorder.clone(), node.name.clone(), node.config.clone()));
         }
 
         let healthy = self.until("the cluster to come up", UP, up).await?;
         let writers = self.start_writers(&nodes, &healthy.leader).await?;
         self.recorder.phase(Phase::Ready);
-        self.until_probed_anew().await?;
+        // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes.
+        self.until("the cluster to be steady", UP, |view| view.healthy_for(self.hold()).into()).await?;
 
         self.recorder.phase(Phase::Fault);
         for step in &self.scenario.faults {
@@ -145,13 +152,16 @@ impl Course<'_> {
         .await?;
 
         let stop = watch::Sender::new(false);
-        let numbers = Arc::new(AtomicU64::new(1));
-        let writer = |node: &Node| Writer {
-            recorder: self.recorder.clone(),
-            node: node.name.clone(),
-            config: node.config.clone(),
-            numbers: numbers.clone(),
-            stop: stop.subscribe(),
+        let mut next = 0;
+        let mut writer = |node: &Node| {
+            next += NUMBERS;
+            Writer {
+                recorder: self.recorder.clone(),
+                node: node.name.clone(),
+                config: node.config.clone(),
+                next,
+                stop: stop.subscribe(),
+            }
         };
         let mut tasks = JoinSet::new();
         for (node, session) in nodes.iter().zip(held) {
@@ -172,20 +182,24 @@ impl Course<'_> {
         Ok(Writers { stop, tasks })
     }
 
-    /// Waits until all is well again and stays so for a whole cycle of the agent and a second; returns the primary. The faults' effects
+    /// Waits until all is well again and stays so; returns the primary. The faults' effects
     /// were seen before, so what is seen now is what came of them. Giving up is recorded as a gap.
     async fn settle(&self) -> Option<String> {
         let settings = &self.scenario.settings;
         let limit = Duration::from_secs(settings.settle_s.into());
-        let hold = (u64::from(settings.loop_wait_s) + 1) * SECOND;
         let since = self.recorder.clock().now();
-        match self.until("the cluster to settle", limit, |view| view.healthy_for(hold).into()).await {
+        match self.until("the cluster to settle", limit, |view| view.healthy_for(self.hold()).into()).await {
             Ok(Healthy { leader, .. }) => Some(leader),
             Err(error) => {
                 self.recorder.gap(None, since, Source::Harness, format!("not settled: {}", error.message));
                 only_primary(self.recorder)
             }
         }
+    }
+
+    /// How long all must be well before it counts: a whole cycle of the agent and a second. Nanoseconds.
+    fn hold(&self) -> u64 {
+        (u64::from(self.scenario.settings.loop_wait_s) + 1) * SECOND
     }
 
     /// Waits until every node was probed once more, so that each phase begins with a finding of each node.

@@ -25,6 +25,9 @@ pub const DIR_LABEL: &str = "org.pghaspec.dir";
 /// Label with the scenario's name.
 pub const LANE_LABEL: &str = "org.pghaspec.lane";
 
+/// CPU shares of what observes; 1024 is what everybody else has.
+const OBSERVER_SHARES: i64 = 16_384;
+
 /// How long Docker may take to start a container.
 const START: Duration = Duration::from_secs(60);
 
@@ -142,6 +145,8 @@ impl Lane {
                     host.pid_mode = Some("host".to_owned());
                     host.network_mode = Some("host".to_owned());
                     host.cap_add = Some(capabilities.clone());
+                    // A process may live for milliseconds only: who looks at it late does not see it.
+                    host.cpu_shares = Some(OBSERVER_SHARES);
                 })
             }
         };

@@ -4,6 +4,7 @@
 //! some moments after a node was started, so what came in before is kept until then.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use pghaspec_model::event::{Kind, Process, Source};
 use regex::Regex;
@@ -16,6 +17,9 @@ use super::recorder::Recorder;
 /// Reports that may wait for their namespace to be known.
 const KEPT: usize = 10_000;
 
+/// How long the helper may say nothing.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// One line of the helper.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -24,9 +28,6 @@ pub enum Report {
     Ready {
         /// `proc-connector`, or `polling` as the worse way.
         mechanism: String,
-        /// Why it polls.
-        #[serde(default)]
-        why: Option<String>,
     },
     /// A program was started.
     Exec {
@@ -61,7 +62,7 @@ pub enum Report {
         /// Why.
         why: String,
     },
-    /// It is still there.
+    /// It is still there; said each second.
     Alive {},
 }
 
@@ -90,12 +91,15 @@ pub struct Processes {
     kept: Vec<Report>,
     /// Processes whose start was recorded, by process id.
     running: HashMap<u32, Process>,
+    /// When recording began.
+    since: u64,
 }
 
 impl Processes {
     /// Events go to `recorder`; `agent` finds the agent's command line.
     pub fn new(recorder: Recorder, agent: Regex) -> Processes {
         Processes {
+            since: recorder.clock().now(),
             recorder,
             agent,
             nodes: HashMap::new(),
@@ -107,8 +111,17 @@ impl Processes {
 
     /// Takes inputs until there are no more.
     pub async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) {
-        while let Some(input) = inputs.recv().await {
-            self.take(input);
+        let mut heard = self.recorder.clock().now();
+        loop {
+            match tokio::time::timeout(SILENCE, inputs.recv()).await {
+                Ok(Some(input)) => self.take(input),
+                Ok(None) => return,
+                Err(_) => {
+                    let why = format!("the helper said nothing for {} s", SILENCE.as_secs());
+                    self.recorder.gap(None, heard, Source::Process, why);
+                }
+            }
+            heard = self.recorder.clock().now();
         }
     }
 
@@ -141,6 +154,8 @@ impl Processes {
                 };
                 self.of_node(&node, report);
             }
+            // Before the run began there was no node yet, and nothing of a node to miss.
+            Report::Gap { at, .. } if run_time(at)[1] < self.since => {}
             Report::Gap { at, why } => {
                 self.recorder.record(None, Source::Harness, run_time(at), Kind::Gap { of: Source::Process, why });
             }

@@ -1,7 +1,5 @@
 //! Clients that write. Each is pinned to one node, whatever that node is: a client that followed the leader would never show two of them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pghaspec_model::event::{Kind, Session as Through, Source, WriteResult};
@@ -30,18 +28,23 @@ pub struct Writer {
     pub node: String,
     /// How to reach the node.
     pub config: Config,
-    /// Numbers of rows, shared by all writers of a run. A number is used for one attempt only.
-    pub numbers: Arc<AtomicU64>,
+    /// Number of the next row. Each writer has numbers of its own, and uses each for one attempt only.
+    pub next: u64,
     /// Turns true when it shall stop.
     pub stop: watch::Receiver<bool>,
 }
 
 impl Writer {
-    /// Writes through the given session, which was opened before any fault, until it ends or writers are stopped.
+    /// Writes through the given session, which was opened before any fault, until it ends or writers are stopped. That it has ended shows
+    /// as a last write, which failed because it could not be sent.
     pub async fn hold(mut self, session: Session) {
         let mut last = None;
-        while !*self.stop.borrow() && !session.has_ended() {
+        while !*self.stop.borrow() {
             let (id, start) = self.begin();
+            if session.has_ended() {
+                let outcome = (WriteResult::Failed, Some("the session has ended".to_owned()));
+                return self.finish(id, start, Through::Held, outcome, &mut last);
+            }
             let answer = session.query(&insert(id), LIMIT).await.map(drop);
             let acknowledged = answer.is_ok();
             self.finish(id, start, Through::Held, after_sending(answer), &mut last);
@@ -64,8 +67,10 @@ impl Writer {
         }
     }
 
-    fn begin(&self) -> (u64, u64) {
-        (self.numbers.fetch_add(1, Ordering::Relaxed), self.recorder.clock().now())
+    /// Number and start of the next write.
+    fn begin(&mut self) -> (u64, u64) {
+        self.next += 1;
+        (self.next - 1, self.recorder.clock().now())
     }
 
     /// Records a write, unless it failed just as the one before it did: a standby refuses every write in the same words. Its number is
