@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: scenario → lab → events → judge → report. The judge knows no Docker; the lab knows no verdicts.
 
+pub mod cli;
 pub mod fixtures;
 pub mod input;
 pub mod judge;
@@ -9,5 +10,6 @@ pub mod lab;
 pub mod manifest;
 pub mod observe;
 pub mod progress;
+pub mod report;
 pub mod rundir;
 pub mod scenario;

@@ -1,2 +1,7 @@
 //! The `pghaspec` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pghaspec::cli::main()
+}

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::edition::Words;
+
 /// What `recover()` decided. Rows are numbered as in patroni 2.1.2 `ha.py` 310-363 read from top to bottom; `1b` came with
 /// 3.0.4 and `4a` with 2.1.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,6 +65,29 @@ impl Branch {
     /// The branch of that name.
     pub fn from_id(id: &str) -> Option<Branch> {
         Branch::ALL.into_iter().find(|branch| branch.id() == id)
+    }
+
+    /// The agent's words; the source of a rewind is filled in by [`crate::decision::Decision::message`].
+    pub fn message(self, words: Words) -> String {
+        let remote = match words {
+            Words::Master => "master",
+            Words::Member => "member",
+        };
+        match self {
+            Branch::FailOver => "stopped PostgreSQL to fail over after a crash".into(),
+            Branch::StartPrimary => "starting primary after failure".into(),
+            Branch::CrashRecovery | Branch::CrashRecoveryBeforeRewind => {
+                "doing crash recovery in a single user mode".into()
+            }
+            Branch::StartReadOnly => "starting as readonly because i had the session lock".into(),
+            Branch::Rewind => "running pg_rewind from {leader}".into(),
+            Branch::Reinitialize => "reinitializing due to diverged timelines".into(),
+            Branch::StartSecondary => "starting as a secondary".into(),
+            Branch::StartStandbyLeader => "starting as a standby leader because i had the session lock".into(),
+            Branch::FollowRemote => {
+                format!("trying to follow a remote {remote} because standby cluster is unhealthy")
+            }
+        }
     }
 
     /// Row of the decision table.

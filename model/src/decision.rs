@@ -2,7 +2,7 @@
 
 use crate::branch::Branch;
 use crate::dialogue::{Answer, Dialogue, Leader, Question, Stop, Task};
-use crate::edition::{Rules, Words};
+use crate::edition::Rules;
 use crate::mutant::Mutant;
 use crate::recover::recover;
 
@@ -41,25 +41,8 @@ impl Decision {
     /// The agent's words. `name` turns a source of WAL into a member's name; a remote one is called `remote_master:<uuid>` until
     /// 3.0.0 and `remote_member:<uuid>` since.
     pub fn message(&self, rules: &Rules, name: impl Fn(Leader) -> String) -> String {
-        let msg = match self.branch {
-            Branch::FailOver => "stopped PostgreSQL to fail over after a crash".into(),
-            Branch::StartPrimary => "starting primary after failure".into(),
-            Branch::CrashRecovery | Branch::CrashRecoveryBeforeRewind => {
-                "doing crash recovery in a single user mode".into()
-            }
-            Branch::StartReadOnly => "starting as readonly because i had the session lock".into(),
-            Branch::Rewind => format!("running pg_rewind from {}", name(self.source.unwrap_or(Leader::Nobody))),
-            Branch::Reinitialize => "reinitializing due to diverged timelines".into(),
-            Branch::StartSecondary => "starting as a secondary".into(),
-            Branch::StartStandbyLeader => "starting as a standby leader because i had the session lock".into(),
-            Branch::FollowRemote => format!(
-                "trying to follow a remote {} because standby cluster is unhealthy",
-                match rules.words {
-                    Words::Master => "master",
-                    Words::Member => "member",
-                }
-            ),
-        };
+        let source = name(self.source.unwrap_or(Leader::Nobody));
+        let msg = self.branch.message(rules.words).replace("{leader}", &source);
         match self.refused {
             Some((_, other)) => format!("Failed to run {msg}, {} is already in progress", other.text()),
             None => msg,

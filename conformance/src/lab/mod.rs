@@ -6,6 +6,7 @@ mod docker;
 mod error;
 mod inject;
 mod lane;
+mod machine;
 mod read_back;
 mod sweep;
 mod wait;
@@ -23,6 +24,7 @@ use crate::rundir::{RunDir, ScenarioDir};
 use crate::scenario::Scenario;
 
 pub use error::{LabError, Trouble};
+pub use machine::{docker_version, has_image, needed_images};
 pub use sweep::sweep;
 
 use course::Course;

@@ -6,7 +6,7 @@ use regex::Regex;
 /// One pattern for the lines of the agent's log.
 #[derive(Clone, Debug)]
 pub struct Says {
-    /// Finds the words in a line.
+    /// Finds the words in a line, and may name a part of them `words`.
     pub pattern: Regex,
     /// What they mean.
     pub meaning: Meaning,
@@ -21,7 +21,12 @@ pub enum Meaning {
     Name(String),
 }
 
-/// The first pattern that a line matches: what it means, and the words that matched.
-pub fn meaning_of<'line>(says: &[Says], line: &'line str) -> Option<(Meaning, &'line str)> {
-    says.iter().find_map(|one| one.pattern.find(line).map(|words| (one.meaning.clone(), words.as_str())))
+/// The first pattern that a line matches: what it means, and the words that matched: the group `words` of the pattern if it has one,
+/// else all of it.
+pub fn meaning_of<'line>(says: &[Says], line: &'line str) -> Option<(&'line str, Meaning)> {
+    says.iter().find_map(|one| {
+        let found = one.pattern.captures(line)?;
+        let words = found.name("words").or_else(|| found.get(0))?;
+        Some((words.as_str(), one.meaning.clone()))
+    })
 }

@@ -47,7 +47,7 @@ fn load(text: &str, release: &str) -> Result<Manifest, InputError> {
 fn a_sound_manifest_loads() {
     let manifest = load(SOUND, "").unwrap();
     assert_eq!(manifest.image, "sample:1.0");
-    let (meaning, words) = meaning_of(&manifest.says, "INFO: starting primary after failure").unwrap();
+    let (words, meaning) = meaning_of(&manifest.says, "INFO: starting primary after failure").unwrap();
     assert_eq!(meaning, Meaning::Branch(Branch::StartPrimary));
     assert_eq!(words, "starting primary after failure");
 }
@@ -110,4 +110,19 @@ fn an_unknown_agent_names_the_known_ones() {
 fn every_agent_of_the_fixtures_loads() {
     let all = Manifest::all().unwrap();
     assert!(all.iter().any(|manifest| manifest.name == "patroni"));
+}
+
+#[test]
+fn patroni_repeats_a_decision_while_it_is_carried_out() {
+    let says = Manifest::load("patroni").unwrap().says;
+    let stamp = "2026-11-22T12:02:21.828Z INFO: ";
+    let meaning = |words: &str| meaning_of(&says, &format!("{stamp}{words}")).map(|(_, meaning)| meaning);
+    assert_eq!(meaning("starting primary after failure"), Some(Meaning::Branch(Branch::StartPrimary)));
+    assert_eq!(meaning("updated leader lock during starting primary after failure"), None);
+    assert_eq!(meaning("running pg_rewind from n2"), Some(Meaning::Branch(Branch::Rewind)));
+    assert_eq!(meaning("running pg_rewind from n2 in progress"), None);
+    assert_eq!(meaning("running pg_rewind from dbname=postgres user=rewind host=n2"), None);
+    let line = format!("{stamp}Primary crashed. Failing over.");
+    let (words, _) = meaning_of(&says, &line).unwrap();
+    assert_eq!(words, "Primary crashed. Failing over.");
 }

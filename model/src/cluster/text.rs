@@ -1,8 +1,9 @@
 //! States and steps in words.
 
-use crate::dialogue::{Answer, Leader, Question, Task};
+use crate::dialogue::{Answer, Leader, Question, Stop, Task};
 use crate::fault::Fault;
 
+use super::Cluster;
 use super::action::Action;
 use super::state::*;
 
@@ -29,6 +30,31 @@ impl Names {
     /// The number of a node.
     pub fn id(&self, name: &str) -> Option<NodeId> {
         self.0.iter().position(|known| known == name).and_then(|index| NodeId::try_from(index).ok())
+    }
+}
+
+impl Cluster {
+    /// A step in words, with the question that an answer belongs to and the message of a decision.
+    pub fn step_text(&self, names: &Names, before: &State, step: Action) -> String {
+        let at = before.nodes[usize::from(step.node())].agent.as_ref().map(|agent| agent.at);
+        let node = names.of(step.node());
+        match (step, at) {
+            (Action::Answer(_, answer), Some(At::Recover(position))) => match self.automaton().at(position) {
+                Err(Stop::Ask(question)) => {
+                    format!("{node}: recover(): {} → {}", question_text(question), answer_text(names, answer))
+                }
+                _ => action(names, step),
+            },
+            (Action::Decide(_), Some(At::Recover(position))) => match self.automaton().at(position) {
+                Ok(decision) => {
+                    let name = |leader| answer_text(names, Answer::Source(leader));
+                    format!("{node}: recover() returns '{}'", decision.message(self.rules(), name))
+                }
+                _ => action(names, step),
+            },
+            (Action::Decide(_), Some(At::Rewinding)) => format!("{node}: agent says 'running pg_rewind'"),
+            _ => action(names, step),
+        }
     }
 }
 

@@ -1,0 +1,179 @@
+//! `pghaspec certify`
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use pghaspec_model::edition::Edition;
+
+use super::{Failure, known, print};
+use crate::judge::{Check, History, Judgement, Verdict, judge};
+use crate::lab::{self, LabError, Options, Trouble};
+use crate::manifest::Manifest;
+use crate::progress::Progress;
+use crate::report::{self, Agent, Evidence, Results, ScenarioResult, Spec};
+use crate::rundir::{DEFAULT_OUT, RunDir};
+use crate::scenario::Scenario;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The agent: a name (`pghaspec list agents`), with a release if wanted (`patroni@4.1.5`), or the path of a manifest.
+    agent: String,
+    /// Run all scenarios of this profile.
+    #[arg(long, default_value = "core", conflicts_with = "scenario")]
+    profile: String,
+    /// Run this scenario; may be given several times (`pghaspec list scenarios`).
+    #[arg(long)]
+    scenario: Vec<String>,
+    /// Run up to this many scenarios at the same time; one for every two cores if not given.
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
+    /// Folder for the evidence.
+    #[arg(long, default_value = DEFAULT_OUT)]
+    out: PathBuf,
+    /// Leave containers and networks behind, for a look inside; the next run removes them.
+    #[arg(long)]
+    keep: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<u8, Failure> {
+    let manifest = Manifest::load(&args.agent)?;
+    let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
+    let edition = known("edition", &manifest.edition, Edition::from_id, &all)?;
+    let scenarios = chosen(args)?;
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| Failure::environment(format!("no async runtime: {error}")))?;
+    runtime.block_on(certify(args, &manifest, edition, scenarios))
+}
+
+fn chosen(args: &Args) -> Result<Vec<Scenario>, Failure> {
+    if !args.scenario.is_empty() {
+        let mut ids = args.scenario.clone();
+        ids.sort();
+        ids.dedup();
+        return Ok(ids.iter().map(|id| Scenario::load(id)).collect::<Result<_, _>>()?);
+    }
+    let all = Scenario::all()?;
+    let mut profiles: Vec<_> = all.iter().flat_map(|scenario| scenario.profiles.clone()).collect();
+    profiles.sort();
+    profiles.dedup();
+    let scenarios: Vec<_> = all.into_iter().filter(|scenario| scenario.profiles.contains(&args.profile)).collect();
+    if scenarios.is_empty() {
+        return Err(Failure::usage(format!(
+            "there is no profile `{}`; use one of: {}",
+            args.profile,
+            profiles.join(", ")
+        )));
+    }
+    Ok(scenarios)
+}
+
+async fn certify(args: &Args, manifest: &Manifest, edition: Edition, scenarios: Vec<Scenario>) -> Result<u8, Failure> {
+    let progress = Progress::stderr();
+    let swept = lab::sweep().await?;
+    if swept > 0 {
+        progress.say(&format!("removed {swept} containers and networks of runs that were killed"));
+    }
+    let dir = RunDir::create(&args.out, &manifest.name)?;
+    progress.say(&format!("evidence: {}", dir.path().display()));
+    let mut results = Results {
+        agent: Agent { name: manifest.name.clone(), version: manifest.version.clone(), image_digest: None },
+        profile: args.scenario.is_empty().then(|| args.profile.clone()),
+        spec: Spec { edition: edition.id().to_owned(), sha256: report::SPEC_SHA256.to_owned() },
+        verdict: Verdict::Inconclusive,
+        scenarios: Vec::new(),
+        evidence: Evidence::default(),
+    };
+    let jobs = args.jobs.map_or_else(default_jobs, NonZeroUsize::get);
+    let total = scenarios.len();
+    let mut running = stream::iter(scenarios)
+        .map(|scenario| {
+            let (dir, progress) = (&dir, &progress);
+            async move { one(args, manifest, edition, scenario, dir, progress).await }
+        })
+        .buffer_unordered(jobs);
+    let mut lacks = None;
+    while let Some(ended) = running.next().await {
+        progress.say(&format!(
+            "{} of {total} done: {} {}",
+            results.scenarios.len() + 1,
+            ended.result.id,
+            ended.result.verdict.text()
+        ));
+        results.agent.image_digest = results.agent.image_digest.or(ended.image_digest);
+        results.evidence.add(&dir, &ended.result.id)?;
+        results.scenarios.push(ended.result);
+        results.scenarios.sort_by(|one, other| one.id.cmp(&other.id));
+        results.verdict = Verdict::worst(results.scenarios.iter().map(|scenario| scenario.verdict));
+        // After each scenario, so that a killed run leaves the verdicts that it reached.
+        results.write(dir.path())?;
+        if let Some(error) = ended.stops {
+            lacks.get_or_insert(error);
+            break;
+        }
+    }
+    drop(running);
+    print(args.json, &results, || report::text::results(&results, dir.path()))?;
+    match lacks {
+        Some(error) => Err(error.into()),
+        None => Ok(results.verdict.exit_code()),
+    }
+}
+
+/// One lane keeps about two cores busy while its cluster comes up.
+fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
+struct Ended {
+    result: ScenarioResult,
+    image_digest: Option<String>,
+    /// An error after which no other scenario needs to be tried.
+    stops: Option<LabError>,
+}
+
+async fn one(
+    args: &Args,
+    manifest: &Manifest,
+    edition: Edition,
+    scenario: Scenario,
+    dir: &RunDir,
+    progress: &Progress,
+) -> Ended {
+    let outcome = lab::run(&scenario, manifest, dir, Options { keep: args.keep }, progress).await;
+    let (seconds, image_digest) =
+        outcome.as_ref().map_or((0.0, None), |done| (done.seconds, Some(done.image_digest.clone())));
+    let error = outcome.err();
+    let judgement = match History::read(&dir.scenario_paths(&scenario.id).events) {
+        Ok(history) if error.is_none() => {
+            let expect = scenario.expect.clone();
+            // The model's opinion takes a moment of computing: not on a thread that observes another lane.
+            tokio::task::spawn_blocking(move || judge(&history, edition, Some(&expect))).await.unwrap_or_else(|error| {
+                failed(Check::new("judge", Verdict::Error, format!("the judge broke: {error}")))
+            })
+        }
+        Err(unreadable) if error.is_none() => failed(Check::new("harness", Verdict::Error, unreadable.to_string())),
+        // What was recorded stays as evidence, but it proves nothing about the agent.
+        _ => failed(Check::new("harness", Verdict::Error, error.as_ref().map_or(String::new(), LabError::to_string))),
+    };
+    Ended {
+        result: ScenarioResult {
+            id: scenario.id.clone(),
+            title: scenario.title.clone(),
+            verdict: judgement.verdict,
+            seconds: Duration::from_secs_f64(seconds).as_secs_f64(),
+            branches: judgement.branches,
+            checks: judgement.checks,
+        },
+        image_digest,
+        stops: error.filter(|error| matches!(error.trouble, Trouble::Environment | Trouble::Interrupted)),
+    }
+}
+
+fn failed(check: Check) -> Judgement {
+    Judgement { verdict: check.verdict, branches: Vec::new(), checks: vec![check] }
+}

@@ -1,0 +1,89 @@
+//! `pghaspec doctor`
+
+use serde::Serialize;
+
+use super::{Failure, print};
+use crate::fixtures;
+use crate::lab;
+use crate::manifest::Manifest;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    id: &'static str,
+    ok: bool,
+    found: String,
+    mend: Option<String>,
+}
+
+fn finding(id: &'static str, found: Result<String, (String, String)>) -> Finding {
+    match found {
+        Ok(found) => Finding { id, ok: true, found, mend: None },
+        Err((found, mend)) => Finding { id, ok: false, found, mend: Some(mend) },
+    }
+}
+
+pub fn run(args: &Args) -> Result<u8, Failure> {
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| Failure::environment(format!("no async runtime: {error}")))?;
+    let mut findings = vec![finding("fixtures", fixtures_found())];
+    let docker = runtime.block_on(lab::docker_version());
+    let has_docker = docker.is_ok();
+    findings.push(finding("docker", docker.map_err(|error| parts(&error))));
+    if has_docker {
+        for image in lab::needed_images(&Manifest::all().unwrap_or_default()) {
+            let found = runtime.block_on(lab::has_image(&image));
+            findings
+                .push(finding("image", found.map(|digest| format!("{image} {digest}")).map_err(|error| parts(&error))));
+        }
+    }
+    findings.push(finding("memory", memory()));
+    let ok = findings.iter().all(|finding| finding.ok);
+    print(args.json, &findings, || {
+        let lines = findings.iter().map(|finding| {
+            let mend = finding.mend.as_ref().map_or(String::new(), |mend| format!("\n           to mend it: {mend}"));
+            format!("{:<4} {:<9} {}{mend}\n", if finding.ok { "ok" } else { "LACK" }, finding.id, finding.found)
+        });
+        lines.collect()
+    })?;
+    Ok(if ok { 0 } else { 3 })
+}
+
+fn parts(error: &lab::LabError) -> (String, String) {
+    (error.message.clone(), error.mend.clone().unwrap_or_else(|| "see the message".into()))
+}
+
+fn fixtures_found() -> Result<String, (String, String)> {
+    let root = fixtures::root();
+    if fixtures::scenarios().is_dir() && fixtures::agents().is_dir() {
+        return Ok(root.display().to_string());
+    }
+    Err((
+        format!("{} holds no scenarios and agents", root.display()),
+        format!("set {} to the fixtures folder of the source tree", fixtures::FIXTURES_VARIABLE),
+    ))
+}
+
+/// A lane of three nodes needs about a gigabyte.
+fn memory() -> Result<String, (String, String)> {
+    const NEEDED_KIB: u64 = 1 << 20;
+    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return Ok("not known on this system".into()) };
+    let available = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    match available {
+        Some(kib) if kib < NEEDED_KIB => Err((
+            format!("{} MiB available", kib >> 10),
+            "a lane of three nodes needs about 1 GiB: end other programs, or run with --jobs 1".into(),
+        )),
+        Some(kib) => Ok(format!("{} MiB available", kib >> 10)),
+        None => Ok("not known on this system".into()),
+    }
+}

@@ -1,0 +1,83 @@
+//! `pghaspec list`
+
+use pghaspec_model::branch::Branch;
+use pghaspec_model::edition::Edition;
+use pghaspec_model::fault::Fault;
+use pghaspec_model::mutant::Mutant;
+use pghaspec_model::property::Property;
+use serde::Serialize;
+
+use super::{Failure, print};
+use crate::manifest::Manifest;
+use crate::scenario::Scenario;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to list.
+    #[arg(value_enum)]
+    what: What,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum What {
+    /// What can be run against an agent.
+    Scenarios,
+    /// What every agent is held to.
+    Properties,
+    /// What can happen to a cluster.
+    Faults,
+    /// Sets of rules.
+    Editions,
+    /// Rows of the decision table of `recover()`.
+    Branches,
+    /// Rules broken on purpose, each of which breaks a property.
+    Mutants,
+    /// Rules broken on purpose that break no property, by which the judge names a broken rule.
+    Deviants,
+    /// What can be certified.
+    Agents,
+}
+
+#[derive(Serialize)]
+struct Item {
+    id: String,
+    text: String,
+}
+
+fn item(id: impl Into<String>, text: impl Into<String>) -> Item {
+    Item { id: id.into(), text: text.into() }
+}
+
+pub fn run(args: &Args) -> Result<u8, Failure> {
+    let items: Vec<Item> = match args.what {
+        What::Scenarios => Scenario::all()?
+            .into_iter()
+            .map(|scenario| item(&scenario.id, format!("{} [{}]", scenario.title, scenario.profiles.join(", "))))
+            .collect(),
+        What::Properties => Property::ALL.iter().map(|property| item(property.id(), property.describe())).collect(),
+        What::Faults => Fault::ALL.iter().map(|fault| item(fault.id(), fault.describe())).collect(),
+        What::Editions => Edition::ALL.iter().map(|edition| item(edition.id(), edition.describe())).collect(),
+        What::Branches => Branch::ALL
+            .iter()
+            .map(|branch| {
+                item(branch.id(), format!("row {}: {}", branch.row(), branch.message(Edition::V4_1.rules().words)))
+            })
+            .collect(),
+        What::Mutants => Mutant::UNSAFE.iter().map(|mutant| item(mutant.id(), mutant.rule())).collect(),
+        What::Deviants => Mutant::DEVIANT.iter().map(|mutant| item(mutant.id(), mutant.rule())).collect(),
+        What::Agents => Manifest::all()?
+            .into_iter()
+            .map(|agent| {
+                let text =
+                    format!("release {}, claims edition {}, image {}", agent.version, agent.edition, agent.image);
+                item(agent.name, text)
+            })
+            .collect(),
+    };
+    let width = items.iter().map(|item| item.id.len()).max().unwrap_or(0);
+    print(args.json, &items, || items.iter().map(|item| format!("{:width$}  {}\n", item.id, item.text)).collect())?;
+    Ok(0)
+}

@@ -1,0 +1,138 @@
+//! The command line: `pghaspec check | certify | judge | list | doctor`.
+//!
+//! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks something;
+//! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
+
+mod certify;
+mod check;
+mod doctor;
+mod judge;
+mod list;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+use crate::input::InputError;
+use crate::judge::HistoryError;
+use crate::lab::{LabError, Trouble};
+use crate::rundir::RunDirError;
+
+/// Model-checked specification and conformance tests for PostgreSQL high-availability agents.
+#[derive(Parser)]
+#[command(name = "pghaspec", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Explore every behaviour of the model and hold it to the safety properties.
+    Check(check::Args),
+    /// Run scenarios against an agent on real containers and judge it.
+    Certify(certify::Args),
+    /// Judge recorded histories, without containers.
+    Judge(judge::Args),
+    /// List what there is.
+    List(list::Args),
+    /// Say what this machine has and lacks, and how to mend it.
+    Doctor(doctor::Args),
+}
+
+/// Why a command ends without its result.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    /// Bad usage or input.
+    pub fn usage(message: impl Display) -> Failure {
+        Failure { message: message.to_string(), code: 2 }
+    }
+
+    /// The environment lacks something.
+    pub fn environment(message: impl Display) -> Failure {
+        Failure { message: message.to_string(), code: 3 }
+    }
+
+    /// The harness failed.
+    pub fn harness(message: impl Display) -> Failure {
+        Failure { message: message.to_string(), code: 4 }
+    }
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Failure {
+        Failure::usage(error)
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Failure {
+        Failure::usage(error)
+    }
+}
+
+impl From<RunDirError> for Failure {
+    fn from(error: RunDirError) -> Failure {
+        Failure::environment(error)
+    }
+}
+
+impl From<LabError> for Failure {
+    fn from(error: LabError) -> Failure {
+        match error.trouble {
+            Trouble::Environment => Failure::environment(error),
+            Trouble::Harness | Trouble::Interrupted => Failure::harness(error),
+        }
+    }
+}
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Certify(args) => certify::run(&args),
+        Command::Judge(args) => judge::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("pghaspec: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Prints a document: as JSON, or as text.
+fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    let mut words = if json {
+        serde_json::to_string_pretty(document)
+            .map_err(|error| Failure::harness(format!("cannot write JSON: {error}")))?
+    } else {
+        text()
+    };
+    if !words.ends_with('\n') {
+        words.push('\n');
+    }
+    // A reader that has seen enough (`| head`) is no trouble.
+    match std::io::stdout().write_all(words.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::environment(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The word that a user typed, in a set of known ones.
+fn known<T>(kind: &str, word: &str, find: impl Fn(&str) -> Option<T>, all: &[&str]) -> Result<T, Failure> {
+    find(word).ok_or_else(|| Failure::usage(format!("there is no {kind} `{word}`; use one of: {}", all.join(", "))))
+}

@@ -1,0 +1,33 @@
+//! What the lab needs of a machine, for the doctor.
+
+use std::collections::BTreeSet;
+
+use super::cluster::{ETCD_IMAGE, OBSERVER_IMAGE};
+use super::docker;
+use super::error::LabError;
+use crate::manifest::Manifest;
+
+/// Version of the Docker Engine.
+///
+/// # Errors
+/// It does not answer.
+pub async fn docker_version() -> Result<String, LabError> {
+    let docker = docker::connect().await?;
+    let version = docker.version().await.map_err(docker::failed("asking Docker for its version"))?;
+    let known = |word: Option<String>| word.unwrap_or_else(|| "unknown".into());
+    Ok(format!("Docker Engine {}, API {}", known(version.version), known(version.api_version)))
+}
+
+/// Images that runs against these agents need.
+pub fn needed_images(agents: &[Manifest]) -> BTreeSet<String> {
+    let own = [ETCD_IMAGE, OBSERVER_IMAGE].map(str::to_owned);
+    own.into_iter().chain(agents.iter().map(|agent| agent.image.clone())).collect()
+}
+
+/// Digest of a local image.
+///
+/// # Errors
+/// It is not there, or Docker does not answer.
+pub async fn has_image(image: &str) -> Result<String, LabError> {
+    docker::image_digest(&docker::connect().await?, image).await
+}

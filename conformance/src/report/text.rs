@@ -1,0 +1,42 @@
+//! Results in words, for a terminal.
+
+use std::path::Path;
+
+use super::Results;
+use crate::judge::{Judgement, Verdict};
+
+/// A whole run.
+pub fn results(results: &Results, folder: &Path) -> String {
+    let mut text = format!(
+        "\n{} {} against edition {} of the specification\n\n",
+        results.agent.name, results.agent.version, results.spec.edition
+    );
+    for scenario in &results.scenarios {
+        let judgement = Judgement {
+            verdict: scenario.verdict,
+            branches: scenario.branches.clone(),
+            checks: scenario.checks.clone(),
+        };
+        text += &self::scenario(&scenario.id, &judgement, Some(scenario.seconds));
+        text.push('\n');
+    }
+    text + &format!("verdict: {}\nevidence: {}\n", results.verdict.text(), folder.display())
+}
+
+/// One scenario: a line for each check, more for what is not a pass.
+pub fn scenario(id: &str, judgement: &Judgement, seconds: Option<f64>) -> String {
+    let seconds = seconds.map_or(String::new(), |seconds| format!("  ({seconds:.1} s)"));
+    let mut text = format!("{:<12}  {id}{seconds}\n", judgement.verdict.text().to_uppercase());
+    for check in &judgement.checks {
+        let mut lines = check.why.lines();
+        let mark = match check.verdict {
+            Verdict::Pass => "ok".to_owned(),
+            other => other.text().to_uppercase(),
+        };
+        text += &format!("  {mark:<12} {:<22} {}\n", check.id, lines.next().unwrap_or_default());
+        for line in lines {
+            text += &format!("  {:<12} {:<22} {line}\n", "", "");
+        }
+    }
+    text
+}
