@@ -143,6 +143,12 @@ impl Builder<'_> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }
 
+    /// Ends all tasks.
+    pub async fn stop_observing(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
+    }
+
     /// Starts etcd and watches it from its first revision on.
     ///
     /// # Errors

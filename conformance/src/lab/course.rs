@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use pghaspec_model::event::{Kind, Phase, Run, Session as Through, Source};
+use pghaspec_model::event::{Kind, Phase, Process, Run, Session as Through, Source};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -107,6 +107,8 @@ impl Course<'_> {
         self.recorder.phase(Phase::ReadBack);
         self.report.doing("reading back");
         read_back(self.recorder, &nodes, primary.as_deref()).await;
+        // Nothing may be recorded behind the end.
+        builder.stop_observing().await;
         self.recorder.phase(Phase::End);
         Ok(())
     }
@@ -219,12 +221,17 @@ impl Course<'_> {
     }
 }
 
-/// Whether a cluster is up that just was started.
+/// Whether a cluster is up that just was started. An agent that ends now, or a container, will not come back.
 fn up(view: &View) -> Seen<Healthy> {
-    match view.nodes.iter().find(|(_, node)| node.container_ended) {
-        Some((name, _)) => Seen::Never(format!("the container of {name} has ended")),
-        None => view.healthy().into(),
+    for (name, node) in &view.nodes {
+        if node.container_ended {
+            return Seen::Never(format!("the container of {name} has ended"));
+        }
+        if node.exits.iter().any(|(what, _, _)| *what == Process::Agent) {
+            return Seen::Never(format!("the agent of {name} has ended"));
+        }
     }
+    view.healthy().into()
 }
 
 impl Writers {

@@ -41,9 +41,12 @@ pub async fn connect() -> Result<Docker, LabError> {
 /// # Errors
 /// There is no such image on this machine. None is ever pulled: the images are made here.
 pub async fn image_digest(docker: &Docker, image: &str) -> Result<String, LabError> {
-    let missing = |why: String| LabError::environment(format!("image {image}: {why}"), SETUP);
-    let found = docker.inspect_image(image).await.map_err(|error| missing(error.to_string()))?;
-    found.id.ok_or_else(|| missing("has no digest".to_owned()))
+    let missing = |why: &str| LabError::environment(format!("image {image} {why}"), SETUP);
+    match docker.inspect_image(image).await {
+        Ok(found) => found.id.ok_or_else(|| missing("has no digest")),
+        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Err(missing("is not there")),
+        Err(error) => Err(failed(format!("looking for image {image}"))(error)),
+    }
 }
 
 /// Turns an error of Docker while `doing` something into the lab's.

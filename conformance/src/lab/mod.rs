@@ -80,7 +80,9 @@ pub async fn run(
     let course = Course { run: dir.id(), lane: &lane, scenario, manifest, recorder: &recorder, report: &report };
     let outcome = tokio::select! {
         outcome = course.run() => outcome,
-        why = recorder.failed() => Err(LabError::environment(why, "see the message")),
+        message = recorder.failed() => {
+            Err(LabError { trouble: Trouble::Environment, message, mend: None, logs: None })
+        }
         error = interrupted() => Err(error),
     };
     let seconds = started.elapsed().as_secs_f64();
@@ -106,5 +108,21 @@ async fn interrupted() -> LabError {
             _ = terminate.recv() => LabError::interrupted("SIGTERM"),
         },
         (Err(error), _) | (_, Err(error)) => LabError::harness(format!("signals cannot be handled: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_can_be_spawned() {
+        fn send(_: &impl Send) {}
+        let out = tempfile::tempdir().unwrap();
+        let scenario = Scenario::load("leader-postmaster-killed").unwrap();
+        let manifest = Manifest::load("patroni").unwrap();
+        let dir = RunDir::create(out.path(), &manifest.name).unwrap();
+        let progress = Progress::silent();
+        send(&run(&scenario, &manifest, &dir, Options::default(), &progress));
     }
 }

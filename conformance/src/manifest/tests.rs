@@ -63,7 +63,7 @@ fn a_release_selects_image_and_edition() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let error = load(&SOUND.replace("[ports]", "colour = \"red\"\n[ports]"), "").unwrap_err();
-    assert_eq!(error.line, Some(8));
+    assert_eq!(error.line, Some(9));
     assert!(error.problem.contains("colour"), "{error}");
 }
 

@@ -12,7 +12,7 @@ const MILLISECOND: u64 = 1_000_000;
 
 /// Records what a line of a node's log means, if the manifest knows it.
 pub fn take(recorder: &Recorder, manifest: &Manifest, node: &str, line: &Line) {
-    let Some((meaning, words)) = meaning_of(&manifest.says, &line.text) else { return };
+    let Some((words, meaning)) = meaning_of(&manifest.says, &line.text) else { return };
     let message = words.to_owned();
     let kind = match meaning {
         Meaning::Branch(branch) => Kind::Recover { branch, message },
