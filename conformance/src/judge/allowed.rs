@@ -94,7 +94,8 @@ impl Question {
             timeline,
             start_timeout_is_zero: run.primary_start_timeout_s == 0,
             hears_the_agent: history.observed(Source::AgentLog),
-            sees_processes: history.observed(Source::Process) && history.gaps(Source::Process).next().is_none(),
+            sees_processes: history.observed(Source::Process)
+                && history.gaps_since_ready(Source::Process).next().is_none(),
             observations: Vec::new(),
             names: names.clone(),
         };

@@ -90,7 +90,8 @@ pub fn same_rows_everywhere(history: &History) -> Check {
             );
         }
         if let Some(row) = rows.difference(&others).next() {
-            let late = history.gaps(Source::Harness).next().map_or(String::new(), |(_, why)| format!(": {why}"));
+            let late =
+                history.gaps_since_ready(Source::Harness).next().map_or(String::new(), |(_, why)| format!(": {why}"));
             return Check::inconclusive(
                 ID,
                 format!("{node} had not caught up when it was read: row {row} is missing{late}"),

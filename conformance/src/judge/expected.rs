@@ -161,7 +161,7 @@ fn single_user(history: &History, wanted: bool, crashed: &str, fault: &Event) ->
         ),
         (true, Some(event)) => Check::pass(ID, format!("{crashed} ran postgres --single at {}", seconds(event.at[1]))),
         (_, None) if !history.observed(Source::Process) => Check::inconclusive(ID, "processes were not observed"),
-        (_, None) if history.gaps(Source::Process).next().is_some() => {
+        (_, None) if history.gaps_since_ready(Source::Process).next().is_some() => {
             Check::inconclusive(ID, "processes were not observed without a gap")
         }
         (true, None) => Check::fail(ID, format!("{crashed} did not run postgres --single")),
@@ -174,7 +174,7 @@ fn rejoins(history: &History, expect: &Expect, crashed: &str) -> Check {
     let Some(settled) = history.phase(Phase::Settled) else {
         return Check::inconclusive(ID, "the run did not get that far");
     };
-    if let Some((_, why)) = history.gaps(Source::Harness).find(|(_, why)| why.starts_with("not settled")) {
+    if let Some((_, why)) = history.gaps_since_ready(Source::Harness).find(|(_, why)| why.starts_with("not settled")) {
         return Check::fail(ID, format!("the cluster was not whole again in the time that it had: {why}"));
     }
     let found = history.events.iter().rev().find_map(|event| match &event.kind {

@@ -115,10 +115,11 @@ impl History {
         !self.cut_off && self.phase(Phase::End).is_some()
     }
 
-    /// Gaps of a source, with their reasons.
-    pub fn gaps(&self, source: Source) -> impl Iterator<Item = (&Event, &str)> {
+    /// Gaps of a source since the cluster was ready, with their reasons.
+    pub fn gaps_since_ready(&self, source: Source) -> impl Iterator<Item = (&Event, &str)> {
+        let ready = self.phase(Phase::Ready).unwrap_or(0);
         self.events.iter().filter_map(move |event| match &event.kind {
-            Kind::Gap { of, why } if *of == source => Some((event, why.as_str())),
+            Kind::Gap { of, why } if *of == source && event.at[1] >= ready => Some((event, why.as_str())),
             _ => None,
         })
     }

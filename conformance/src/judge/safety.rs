@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pghaspec_model::event::{Event, Kind, Process, ServerState, Source, WriteResult};
+use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::property::Property;
 
 use super::history::{History, seconds};
@@ -22,7 +22,7 @@ struct Reign<'h> {
     proofs: Vec<Proof<'h>>,
     /// Latest moment at which it was certainly not writable yet, in this life.
     not_before: u64,
-    /// It was writable when the history began.
+    /// It was writable when the cluster was ready: how a cluster is bootstrapped is not judged.
     from_the_start: bool,
 }
 
@@ -41,6 +41,7 @@ fn is_proof(event: &Event) -> bool {
 
 fn reigns(history: &History) -> Vec<Reign<'_>> {
     let mut reigns = Vec::new();
+    let ready = history.phase(Phase::Ready).unwrap_or(0);
     for node in &history.run.nodes {
         let of_node: Vec<&Event> = history.events.iter().filter(|event| event.node.as_ref() == Some(node)).collect();
         let mut ends: Vec<u64> = of_node
@@ -75,7 +76,7 @@ fn reigns(history: &History) -> Vec<Reign<'_>> {
             });
             let signs: Vec<u64> =
                 sign.map(|event| event.at[0]).filter(|&at| at <= first && at >= reign.not_before).collect();
-            reign.from_the_start = signs.is_empty() && reign.not_before == 0;
+            reign.from_the_start = first <= ready || signs.is_empty() && reign.not_before == 0;
             reign.not_before = signs.into_iter().max().unwrap_or(reign.not_before).max(reign.not_before);
         }
         reigns.extend(lives.into_values());
@@ -223,7 +224,7 @@ pub fn crash_recovery_once(history: &History) -> Check {
             }
         }
     }
-    if let Some((event, why)) = history.gaps(Source::Process).next() {
+    if let Some((event, why)) = history.gaps_since_ready(Source::Process).next() {
         return Check::inconclusive(id, format!("processes were not all seen at {}: {why}", seconds(event.at[0])));
     }
     Check::pass(id, format!("postgres --single started {total} times"))
