@@ -1,4 +1,4 @@
-//! Bringing a cluster up: etcd, the nodes, and the helper that observes their processes.
+//! Bringing a cluster up: networks, etcd and the nodes.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -6,38 +6,31 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use pghaspec_model::event::Source;
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_postgres::Config;
 
 use super::docker::exec;
 use super::error::LabError;
 use super::lane::{Lane, Place, Plan};
+use super::observer::{OBSERVER, Observer};
 use crate::manifest::{Manifest, VARIABLES, render};
 use crate::observe::etcd::LeaderWatch;
-use crate::observe::processes::{Input, Processes, Report};
+use crate::observe::processes::Input;
 use crate::observe::recorder::Recorder;
 use crate::observe::{agent_log, container_log};
 use crate::scenario::Scenario;
 
 /// Image of etcd.
 pub const ETCD_IMAGE: &str = "pghaspec/etcd:3";
-/// Image of the helper that sees processes of the host.
-pub const OBSERVER_IMAGE: &str = "pghaspec/observer:1";
 
-/// Parts of the lane that are no nodes.
+/// Its part in the lane.
 const ETCD: &str = "etcd";
-const OBSERVER: &str = "observer";
-
-/// What the helper needs: to hear the kernel, to look at processes of others in time, to signal them.
-const OBSERVER_CAPABILITIES: [&str; 4] = ["NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "KILL"];
 
 /// Name of the cluster, the same in every lane: each has an etcd of its own.
 const SCOPE: &str = "pghaspec";
 
 const ETCD_PORT: u16 = 2379;
 const ETCD_LIMIT: Duration = Duration::from_secs(30);
-const OBSERVER_LIMIT: Duration = Duration::from_secs(30);
 
 /// What is brought up for a scenario, and whom it reports to.
 pub struct Builder<'run> {
@@ -60,17 +53,6 @@ pub struct Networks {
     control: String,
 }
 
-/// The helper that sees processes.
-pub struct Observer {
-    /// Its container.
-    pub container: String,
-    /// How it sees them: `proc-connector` or `polling`.
-    pub mechanism: String,
-    inputs: mpsc::UnboundedSender<Input>,
-    /// What was reported before anybody recorded it.
-    received: Option<mpsc::UnboundedReceiver<Input>>,
-}
-
 /// A node of the cluster.
 #[derive(Clone)]
 pub struct Node {
@@ -90,52 +72,6 @@ impl Builder<'_> {
         let (cluster, control) =
             tokio::try_join!(self.lane.make_network("cluster", true), self.lane.make_network("control", false))?;
         Ok(Networks { cluster, control })
-    }
-
-    /// Starts the helper and waits until it observes.
-    ///
-    /// # Errors
-    /// It does not start.
-    pub async fn observer(&self) -> Result<Observer, LabError> {
-        let plan = Plan {
-            part: OBSERVER,
-            image: OBSERVER_IMAGE,
-            place: Place::Host(&OBSERVER_CAPABILITIES),
-            command: Vec::new(),
-            env: Default::default(),
-            files: Vec::new(),
-        };
-        let container = self.lane.start(plan).await?;
-        let (inputs, received) = mpsc::unbounded_channel();
-
-        let (ready, is_ready) = oneshot::channel();
-        let mut ready = Some(ready);
-        let reports = inputs.clone();
-        self.follow(OBSERVER, move |recorder, line| {
-            match serde_json::from_str(&line.text) {
-                // Nobody listens any more if the run has been ended meanwhile.
-                Ok(Report::Ready { mechanism }) => {
-                    drop(ready.take().map(|ready| ready.send(mechanism)));
-                }
-                Ok(report) => drop(reports.send(Input::Report(report))),
-                Err(error) => {
-                    let why = format!("the helper said `{}`, no report: {error}", line.text);
-                    recorder.gap(None, line.received[0], Source::Process, why);
-                }
-            }
-        });
-        match tokio::time::timeout(OBSERVER_LIMIT, is_ready).await {
-            Ok(Ok(mechanism)) => Ok(Observer { container, mechanism, inputs, received: Some(received) }),
-            _ => Err(LabError::harness("the helper that observes processes did not come up")),
-        }
-    }
-
-    /// Records what the helper reports from now on, and what it has reported so far.
-    pub fn record_processes(&self, observer: &mut Observer) {
-        let processes = Processes::new(self.recorder.clone(), self.manifest.agent_process.clone());
-        if let Some(received) = observer.received.take() {
-            self.spawn(processes.run(received));
-        }
     }
 
     /// Runs a task until the run ends.
@@ -250,7 +186,7 @@ impl Builder<'_> {
     }
 
     /// Copies a container's log to the run's folder, and each line to `take`, until the container or the run ends.
-    fn follow(&self, part: &str, mut take: impl FnMut(&Recorder, container_log::Line) + Send + 'static) {
+    pub fn follow(&self, part: &str, mut take: impl FnMut(&Recorder, container_log::Line) + Send + 'static) {
         let (docker, recorder) = (self.lane.docker.clone(), self.recorder.clone());
         let (part, container, file) = (part.to_owned(), self.lane.name(part), self.lane.log_file(part));
         self.spawn(async move {

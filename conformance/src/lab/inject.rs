@@ -6,10 +6,10 @@ use pghaspec_model::event::{Kind, Process, Source};
 use pghaspec_model::fault::Fault;
 use serde::Deserialize;
 
-use super::cluster::Observer;
 use super::docker::exec;
 use super::error::LabError;
 use super::lane::Lane;
+use super::observer::Observer;
 use super::wait::{Seen, until};
 use crate::observe::recorder::Recorder;
 use crate::progress;

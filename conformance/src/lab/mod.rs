@@ -7,6 +7,7 @@ mod error;
 mod inject;
 mod lane;
 mod machine;
+mod observer;
 mod read_back;
 mod sweep;
 mod wait;
@@ -69,7 +70,7 @@ pub async fn run(
     inject::can_inject(scenario)?;
     let docker = docker::connect().await?;
     let image_digest = docker::image_digest(&docker, &manifest.image).await?;
-    for image in [cluster::ETCD_IMAGE, cluster::OBSERVER_IMAGE] {
+    for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE] {
         docker::image_digest(&docker, image).await?;
     }
     let ScenarioDir { path, events, logs } = dir.scenario(&scenario.id)?;

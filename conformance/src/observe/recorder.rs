@@ -112,10 +112,11 @@ impl Recorder {
     /// Waits until evidence could not be written; returns why.
     pub async fn failed(&self) -> String {
         let mut trouble = self.shared.trouble.subscribe();
-        match trouble.wait_for(Option::is_some).await {
-            Ok(found) => found.clone().unwrap_or_default(),
+        let found = trouble.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
+        match found {
+            Some(message) => message,
             // The sender lives as long as `self`.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 }

@@ -1,0 +1,83 @@
+//! The helper container that sees the processes of all nodes, and signals them.
+
+use std::time::Duration;
+
+use pghaspec_model::event::Source;
+use tokio::sync::{mpsc, oneshot};
+
+use super::cluster::Builder;
+use super::error::LabError;
+use super::lane::{Place, Plan};
+use crate::observe::processes::{Input, Processes, Report};
+
+/// Image of the helper.
+pub const OBSERVER_IMAGE: &str = "pghaspec/observer:1";
+
+/// The helper's part in the lane.
+pub const OBSERVER: &str = "observer";
+
+/// What the helper needs: to hear the kernel, to look at processes of others in time, to signal them.
+const CAPABILITIES: [&str; 4] = ["NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "KILL"];
+
+/// How long it may take to come up.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The helper that sees processes.
+pub struct Observer {
+    /// Its container.
+    pub container: String,
+    /// How it sees them: `proc-connector` or `polling`.
+    pub mechanism: String,
+    /// Takes what is to be recorded of processes.
+    pub inputs: mpsc::UnboundedSender<Input>,
+    /// What was reported before anybody recorded it.
+    received: Option<mpsc::UnboundedReceiver<Input>>,
+}
+
+impl Builder<'_> {
+    /// Starts the helper and waits until it observes.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn observer(&self) -> Result<Observer, LabError> {
+        let plan = Plan {
+            part: OBSERVER,
+            image: OBSERVER_IMAGE,
+            place: Place::Host(&CAPABILITIES),
+            command: Vec::new(),
+            env: Default::default(),
+            files: Vec::new(),
+        };
+        let container = self.lane.start(plan).await?;
+        let (inputs, received) = mpsc::unbounded_channel();
+
+        let (ready, is_ready) = oneshot::channel();
+        let mut ready = Some(ready);
+        let reports = inputs.clone();
+        self.follow(OBSERVER, move |recorder, line| {
+            match serde_json::from_str(&line.text) {
+                // Nobody listens any more if the run has been ended meanwhile.
+                Ok(Report::Ready { mechanism }) => {
+                    drop(ready.take().map(|ready| ready.send(mechanism)));
+                }
+                Ok(report) => drop(reports.send(Input::Report(report))),
+                Err(error) => {
+                    let why = format!("the helper said `{}`, no report: {error}", line.text);
+                    recorder.gap(None, line.received[0], Source::Process, why);
+                }
+            }
+        });
+        match tokio::time::timeout(LIMIT, is_ready).await {
+            Ok(Ok(mechanism)) => Ok(Observer { container, mechanism, inputs, received: Some(received) }),
+            _ => Err(LabError::harness("the helper that observes processes did not come up")),
+        }
+    }
+
+    /// Records what the helper reports from now on, and what it has reported so far.
+    pub fn record_processes(&self, observer: &mut Observer) {
+        let processes = Processes::new(self.recorder.clone(), self.manifest.agent_process.clone());
+        if let Some(received) = observer.received.take() {
+            self.spawn(processes.run(received));
+        }
+    }
+}
