@@ -193,25 +193,9 @@ impl Question {
                 text += &format!("the specification allows here: {allowed}\n");
             }
         }
-        let broken: Vec<_> = Mutant::UNSAFE
-            .into_iter()
-            .chain(Mutant::DEVIANT)
-            .filter(|mutant| self.ask(edition, Some(*mutant)).is_ok())
-            .collect();
-        for mutant in &broken {
-            text += &format!("the rule that was broken: {} [{}]\n", mutant.rule(), mutant.id());
-        }
-        if broken.is_empty() {
-            let others = Edition::ALL.into_iter().filter(|other| *other != edition && self.ask(*other, None).is_ok());
-            let others: Vec<_> = others.map(Edition::id).collect();
-            text += &if others.is_empty() {
-                "no single broken rule explains the rest of the history\n".to_owned()
-            } else {
-                format!("the rules of edition {} explain it\n", others.join(" and of edition "))
-            };
-        }
+        text += &self.broken_rule(edition, divergence);
         text += "what came before:\n";
-        let before: Vec<_> = history
+        let mut before: Vec<_> = history
             .events
             .iter()
             .filter(|other| {
@@ -220,10 +204,44 @@ impl Question {
                     && other.seq != observation.seq
             })
             .collect();
+        before.sort_by_key(|event| event.at[1]);
         for event in before.iter().skip(before.len().saturating_sub(CONTEXT)) {
             text += &format!("  {}\n", words::line(event));
         }
         text.truncate(text.trim_end().len());
+        text
+    }
+
+    /// The rule whose breach explains the event: best of all one that explains the whole history, else one that gets furthest.
+    fn broken_rule(&self, edition: Edition, divergence: &Divergence) -> String {
+        let whole = self.observations.len();
+        let reach = |edition, mutant| match self.ask(edition, mutant) {
+            Ok(_) => whole,
+            Err(further) => further.explained,
+        };
+        let reached: Vec<(usize, Mutant)> = Mutant::UNSAFE
+            .into_iter()
+            .chain(Mutant::DEVIANT)
+            .map(|mutant| (reach(edition, Some(mutant)), mutant))
+            .filter(|(reached, _)| *reached > divergence.explained)
+            .collect();
+        let best = reached.iter().map(|(reached, _)| *reached).max().unwrap_or(0);
+        let mut text = String::new();
+        for (reached, mutant) in reached.iter().filter(|(reached, _)| *reached == best) {
+            text += &format!("the rule that was broken: {} [{}]\n", mutant.rule(), mutant.id());
+            if *reached < whole {
+                text += &format!(
+                    "  its breach explains this event and the {} after it, and not what came then\n",
+                    reached - divergence.explained - 1
+                );
+            }
+        }
+        for other in Edition::ALL.into_iter().filter(|other| *other != edition && reach(*other, None) == whole) {
+            text += &format!("the rules of edition {} explain the whole history\n", other.id());
+        }
+        if text.is_empty() {
+            text += "no single broken rule that is known explains this event\n";
+        }
         text
     }
 }
