@@ -1,0 +1,101 @@
+//! The command line without containers: exit codes, JSON forms, clear words for bad input.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn pghaspec(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pghaspec")).args(args).output().unwrap()
+}
+
+fn json(args: &[&str], code: i32) -> Value {
+    let output = pghaspec(args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+}
+
+fn refused(args: &[&str], words: &[&str]) {
+    let output = pghaspec(args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    for word in words {
+        assert!(said.contains(word), "{args:?} should say {word}: {said}");
+    }
+}
+
+#[test]
+fn check_holds() {
+    let document = json(&["check", "--json"], 0);
+    assert_eq!(document["edition"], "4.1");
+    assert_eq!(document["complete"], true);
+    assert_eq!(document["second_engine"]["agrees"], true);
+    assert_eq!(document["second_engine"]["states"], document["states"]);
+    let properties = document["properties"].as_array().unwrap();
+    assert_eq!(properties.len(), 3);
+    for property in properties {
+        assert_eq!(property["result"], "holds");
+        assert_eq!(property["counterexample"], Value::Null);
+    }
+    let witnessed = document["branches"].as_array().unwrap().iter().filter(|b| b["witnessed"] == true).count();
+    assert_eq!(witnessed, 7);
+    assert!(document["actions"].as_array().unwrap().iter().all(|action| action["witnessed"] == true));
+}
+
+#[test]
+fn every_listed_mutant_is_violated() {
+    let mutants = json(&["list", "mutants", "--json"], 0);
+    let mutants = mutants.as_array().unwrap();
+    assert!(!mutants.is_empty());
+    for mutant in mutants {
+        let document = json(&["check", "--json", "--mutant", mutant["id"].as_str().unwrap()], 1);
+        let violated = document["properties"].as_array().unwrap().iter().find(|p| p["result"] == "violated");
+        let steps = violated.expect("some property is violated")["counterexample"].as_array().unwrap().len();
+        assert!(steps > 3, "{mutant}: a counterexample of {steps} steps");
+    }
+}
+
+#[test]
+fn properties_and_faults_can_be_chosen() {
+    let document = json(
+        &["check", "--json", "--edition", "2.1.2", "--properties", "crash-recovery-once", "--faults", "postmaster-killed"],
+        0,
+    );
+    assert_eq!(document["faults"], serde_json::json!(["postmaster-killed"]));
+    assert_eq!(document["properties"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn everything_can_be_listed() {
+    for what in ["scenarios", "properties", "faults", "editions", "branches", "mutants", "deviants", "agents"] {
+        let items = json(&["list", what, "--json"], 0);
+        assert!(items.as_array().unwrap().iter().all(|item| item["id"].is_string() && item["text"].is_string()), "{what}");
+        let text = pghaspec(&["list", what]);
+        assert_eq!(String::from_utf8_lossy(&text.stdout).lines().count(), items.as_array().unwrap().len(), "{what}");
+    }
+}
+
+#[test]
+fn bad_usage_is_refused_with_what_would_be_right() {
+    refused(&["check", "--edition", "9.9"], &["9.9", "2.1.2", "4.1"]);
+    refused(&["check", "--mutant", "no-such"], &["no-such", "forgets-crash-recovery"]);
+    refused(&["check", "--mutant", "keeps-lock"], &["keeps-lock"]);
+    refused(&["check", "--faults", "meteor"], &["meteor", "postmaster-killed"]);
+    refused(&["check", "--properties", "luck"], &["luck", "one-writable-leader"]);
+    refused(&["check", "--nodes", "7"], &["7"]);
+    refused(&["certify", "no-such-agent"], &["no-such-agent", "patroni"]);
+    refused(&["certify", "patroni", "--profile", "no-such"], &["no-such", "smoke"]);
+    refused(&["certify", "patroni", "--scenario", "no-such"], &["no-such", "leader-postmaster-killed"]);
+    refused(&["judge", "/nonexistent"], &["/nonexistent"]);
+    refused(&["list", "everything"], &["everything", "scenarios"]);
+    refused(&[], &["certify"]);
+}
+
+#[test]
+fn an_empty_history_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.jsonl");
+    std::fs::write(&file, "").unwrap();
+    refused(&["judge", file.to_str().unwrap()], &["is empty"]);
+    refused(&["judge", folder.path().parent().unwrap().join("nowhere").to_str().unwrap()], &["nowhere"]);
+}

@@ -1,0 +1,152 @@
+//! The whole path on real containers: real Postgres, etcd and Patroni, a real SIGKILL. Needs Docker and the images of `ci/setup`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const RESTART: &str = "leader-postmaster-killed";
+const FAILOVER: &str = "leader-postmaster-killed-start-timeout-0";
+
+fn pghaspec() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_pghaspec"))
+}
+
+struct Certified {
+    code: i32,
+    document: Value,
+    said: String,
+}
+
+fn certify(agent: &str, out: &Path, more: &[&str]) -> Certified {
+    let output = pghaspec().args(["certify", agent, "--json", "--out"]).arg(out).args(more).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let document = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}\n{said}", String::from_utf8_lossy(&output.stdout)));
+    Certified { code: output.status.code().unwrap(), document, said }
+}
+
+impl Certified {
+    fn check(&self, id: &str) -> &Value {
+        let checks = self.document["scenarios"][0]["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no check {id}: {:#}", self.document))
+    }
+
+    /// The agent failed, by these checks at least, and the model names this broken rule.
+    fn assert_fails(&self, checks: &[&str], rule: &str) {
+        assert_eq!(self.code, 1, "{:#}\n{}", self.document, self.said);
+        assert_eq!(self.document["verdict"], "fail");
+        for id in checks {
+            assert_eq!(self.check(id)["verdict"], "fail", "{id}: {:#}", self.document);
+        }
+        let why = self.check("allowed-by-the-model")["why"].as_str().unwrap();
+        assert!(why.contains(&format!("[{rule}]")), "{why}");
+    }
+}
+
+#[test]
+fn patroni_is_certified() {
+    let out = tempfile::tempdir().unwrap();
+    let certified = certify("patroni@4.1.5", out.path(), &["--profile", "smoke"]);
+    assert_eq!(certified.code, 0, "{:#}\n{}", certified.document, certified.said);
+    assert_eq!(certified.document["verdict"], "pass");
+    let scenarios = certified.document["scenarios"].as_array().unwrap();
+    assert_eq!(scenarios.len(), 2);
+    let latest = out.path().join("latest");
+    let written: Value = serde_json::from_slice(&std::fs::read(latest.join("results.json")).unwrap()).unwrap();
+    assert_eq!(written, certified.document);
+    // The evidence alone gives the same verdict.
+    let judged = pghaspec().args(["judge", "--json"]).arg(&latest).output().unwrap();
+    assert_eq!(judged.status.code(), Some(0), "{}", String::from_utf8_lossy(&judged.stdout));
+    for scenario in scenarios {
+        let logs = latest.join(scenario["id"].as_str().unwrap()).join("logs");
+        assert_eq!(std::fs::read_dir(&logs).unwrap().count(), 5, "etcd, observer and three nodes have logs");
+    }
+}
+
+#[test]
+fn an_agent_that_keeps_the_lock_fails() {
+    let out = tempfile::tempdir().unwrap();
+    certify("patroni-defects/keeps-lock", out.path(), &["--scenario", FAILOVER])
+        .assert_fails(&["takes-branch", "allowed-by-the-model"], "keeps-lock");
+}
+
+#[test]
+fn an_agent_that_bumps_the_timeline_fails() {
+    let out = tempfile::tempdir().unwrap();
+    certify("patroni-defects/always-single-user", out.path(), &["--scenario", RESTART])
+        .assert_fails(&["takes-branch", "timeline", "single-user", "allowed-by-the-model"], "always-single-user");
+}
+
+#[test]
+fn an_agent_that_starts_without_the_lock_fails() {
+    let out = tempfile::tempdir().unwrap();
+    certify("patroni-defects/starts-without-lock", out.path(), &["--scenario", FAILOVER])
+        .assert_fails(&["one-writable-leader", "writable-needs-lock", "allowed-by-the-model"], "starts-without-signal");
+}
+
+#[test]
+fn a_killed_harness_leaves_evidence_and_nothing_else() {
+    let out = tempfile::tempdir().unwrap();
+    let mut child = pghaspec()
+        .args(["certify", "patroni", "--scenario", RESTART, "--out"])
+        .arg(out.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let events = out.path().join("latest").join(RESTART).join("events.jsonl");
+    wait_for(&mut child, || std::fs::read_to_string(&events).is_ok_and(|text| text.contains(r#""phase":"fault""#)));
+    child.kill().unwrap(); // SIGKILL
+    child.wait().unwrap();
+    let killed = std::fs::read_link(out.path().join("latest")).unwrap();
+    let killed = PathBuf::from(killed.file_name().unwrap());
+    assert!(!left_over(&killed).is_empty(), "it was killed in the middle of its run");
+
+    let judged = pghaspec().arg("judge").arg(out.path().join(&killed)).output().unwrap();
+    assert_eq!(judged.status.code(), Some(4), "{}", String::from_utf8_lossy(&judged.stdout));
+    assert!(String::from_utf8_lossy(&judged.stdout).contains("evidence-complete"));
+
+    let next = certify("patroni", out.path(), &["--scenario", RESTART]);
+    assert_eq!(next.code, 0, "{:#}\n{}", next.document, next.said);
+    assert_eq!(left_over(&killed), "", "the next run removes what the killed one left");
+    let run = std::fs::read_link(out.path().join("latest")).unwrap();
+    assert_eq!(left_over(&PathBuf::from(run.file_name().unwrap())), "");
+}
+
+fn wait_for(child: &mut Child, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before");
+        assert!(started.elapsed() < Duration::from_secs(180), "waited for three minutes");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Names of containers and networks of a run.
+fn left_over(run: &Path) -> String {
+    let label = format!("label=org.pghaspec.run={}", run.display());
+    let list = |args: &[&str]| {
+        let output = Command::new("docker").args(args).args(["--filter", &label]).output().expect("the docker client runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    list(&["ps", "--all", "--format", "{{.Names}}"]) + &list(&["network", "ls", "--format", "{{.Name}}"])
+}
+
+#[test]
+fn without_docker_certify_says_what_is_missing_and_check_works() {
+    let out = tempfile::tempdir().unwrap();
+    let nowhere = format!("unix://{}", out.path().join("no-docker.sock").display());
+    let run = |args: &[&str]| -> Output { pghaspec().env("DOCKER_HOST", &nowhere).args(args).output().unwrap() };
+    let certify = run(&["certify", "patroni", "--out", &out.path().join("runs").display().to_string()]);
+    let said = String::from_utf8_lossy(&certify.stderr);
+    assert_eq!(certify.status.code(), Some(3), "{said}");
+    assert!(said.contains("Docker") && said.contains("ci/setup"), "{said}");
+    let doctor = run(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("LACK docker"));
+    let check = run(&["check", "--faults", "postmaster-killed"]);
+    assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stderr));
+}
