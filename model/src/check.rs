@@ -2,7 +2,7 @@
 
 use crate::branch::Branch;
 use crate::cluster::{Action, Cluster, Settings, State};
-use crate::engine::{Path, SecondOpinion, explore, second_opinion};
+use crate::engine::{Inspect, Limit, Options, Path, Progress, SecondOpinion, search, second_opinion};
 use crate::fault::Fault;
 use crate::property::Property;
 
@@ -19,6 +19,12 @@ pub struct Report {
     pub depth: usize,
     /// States in which nothing can happen.
     pub deadlocks: usize,
+    /// How it was searched.
+    pub options: Options,
+    /// Why it ended before everything was explored; `None` if everything was.
+    pub incomplete: Option<Limit>,
+    /// States that were found and not expanded.
+    pub unexpanded: usize,
     /// Bytes that the search holds for each state.
     pub bytes_per_state: usize,
     /// Each property that was asked for, with a shortest counterexample if it is violated.
@@ -29,37 +35,78 @@ pub struct Report {
     pub actions: Vec<(&'static str, bool)>,
 }
 
-/// Explores every behaviour of a cluster and holds it to `properties`.
-pub fn check(settings: Settings, properties: &[Property]) -> Report {
-    let cluster = Cluster::new(settings);
-    let action_ids: Vec<_> = Fault::ALL.iter().map(|fault| fault.id()).chain(Action::IDS).collect();
-    let (first_branch, first_action) = (properties.len(), properties.len() + Branch::ALL.len());
-    let exploration = explore(&cluster, first_action + action_ids.len(), |step, after| {
-        let before = step.map(|(state, _)| state);
-        let mut found = 0;
-        for (bit, property) in properties.iter().enumerate() {
-            found |= u64::from(!cluster.holds(*property, before, after)) << bit;
+/// Bits of what is looked for: properties, then branches, then kinds of action.
+struct Look<'p> {
+    properties: &'p [Property],
+    action_ids: Vec<&'static str>,
+    progress: &'p (dyn Fn(&Progress) + Sync),
+}
+
+impl Look<'_> {
+    fn first_branch(&self) -> usize {
+        self.properties.len()
+    }
+
+    fn first_action(&self) -> usize {
+        self.first_branch() + Branch::ALL.len()
+    }
+}
+
+impl Inspect<Cluster> for Look<'_> {
+    fn state(&self, cluster: &Cluster, state: &State) -> u64 {
+        let broken = |property: &Property| !cluster.holds(*property, None, state);
+        self.properties.iter().enumerate().fold(0, |bits, (bit, property)| bits | u64::from(broken(property)) << bit)
+    }
+
+    fn step(&self, cluster: &Cluster, before: &State, action: Action, after: &State) -> u64 {
+        let id = action.id();
+        let place = self.action_ids.iter().position(|known| *known == id).expect("every action has an id");
+        let mut bits = 1 << (self.first_action() + place);
+        if let Some(branch) = cluster.branch_of(before, action) {
+            bits |= 1 << (self.first_branch() + branch as usize);
         }
-        if let Some((state, action)) = step {
-            if let Some(branch) = cluster.branch_of(state, action) {
-                found |= 1 << (first_branch + branch as usize);
+        for (bit, property) in self.properties.iter().enumerate() {
+            if property.is_of_steps() {
+                bits |= u64::from(!cluster.holds(*property, Some(before), after)) << bit;
             }
-            let id = action.id();
-            let position = action_ids.iter().position(|known| *known == id).expect("every action has an id");
-            found |= 1 << (first_action + position);
         }
-        found
-    });
-    let mut found = exploration.found.into_iter();
+        bits
+    }
+
+    fn progress(&self, progress: &Progress) {
+        (self.progress)(progress);
+    }
+}
+
+/// Explores every behaviour of a cluster, within the limits of `options`, and holds it to `properties`.
+pub fn check(
+    settings: Settings,
+    properties: &[Property],
+    options: Options,
+    progress: &(dyn Fn(&Progress) + Sync),
+) -> Report {
+    let cluster = Cluster::new(settings);
+    let action_ids = Fault::ALL.iter().map(|fault| fault.id()).chain(Action::IDS).collect();
+    let look = Look { properties, action_ids, progress };
+    let exploration = search(&cluster, options, &look);
+    let found = &exploration.found;
     Report {
         states: exploration.states,
         transitions: exploration.transitions,
         depth: exploration.depth,
         deadlocks: exploration.deadlocks,
-        bytes_per_state: exploration.bytes_per_state,
-        properties: properties.iter().copied().zip(found.by_ref().take(properties.len())).collect(),
-        branches: Branch::ALL.into_iter().zip(found.by_ref().take(Branch::ALL.len())).collect(),
-        actions: action_ids.into_iter().zip(found.map(|path| path.is_some())).collect(),
+        incomplete: exploration.incomplete,
+        unexpanded: exploration.unexpanded,
+        bytes_per_state: exploration.bytes_per_state(),
+        properties: properties.iter().copied().zip(found.iter().cloned()).collect(),
+        branches: Branch::ALL.into_iter().zip(found[look.first_branch()..].iter().cloned()).collect(),
+        actions: look
+            .action_ids
+            .iter()
+            .zip(&found[look.first_action()..])
+            .map(|(id, path)| (*id, path.is_some()))
+            .collect(),
+        options,
         cluster,
     }
 }
@@ -82,7 +129,7 @@ impl Report {
         let verdicts_agree = self
             .properties
             .iter()
-            .filter(|(property, _)| *property != Property::WritableNeedsLock)
+            .filter(|(property, _)| !property.is_of_steps())
             .all(|(property, counterexample)| second.violated.contains(&property.id()) == counterexample.is_some());
         self.states == second.states && self.transitions + inits == second.generated && verdicts_agree
     }

@@ -10,6 +10,7 @@
 pub mod automaton;
 pub mod belief;
 pub mod branch;
+
 pub mod check;
 pub mod cluster;
 pub mod control;

@@ -33,6 +33,11 @@ impl Property {
         Property::ALL.into_iter().find(|property| property.id() == id)
     }
 
+    /// It is about steps, not about states.
+    pub fn is_of_steps(self) -> bool {
+        self == Property::WritableNeedsLock
+    }
+
     /// What it says.
     pub fn describe(self) -> &'static str {
         match self {

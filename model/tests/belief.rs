@@ -7,6 +7,7 @@ use pghaspec_model::check::check;
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Action, Budget, Cluster, Node, Settings, StartTimeouts, State};
 use pghaspec_model::edition::Edition;
+use pghaspec_model::engine::Options;
 use pghaspec_model::event::{Process, ServerState};
 use pghaspec_model::fault::Fault;
 use pghaspec_model::mutant::Mutant;
@@ -113,7 +114,12 @@ proptest! {
 #[test]
 fn what_unsafe_mutants_do_is_refused() {
     for mutant in Mutant::UNSAFE {
-        let report = check(Settings { mutant: Some(mutant), ..Settings::new(Edition::V4_1, 2) }, &Property::ALL);
+        let report = check(
+            Settings { mutant: Some(mutant), ..Settings::new(Edition::V4_1, 2) },
+            &Property::ALL,
+            Options::default(),
+            &|_| (),
+        );
         let honest = Cluster::new(Settings { mutant: None, ..report.cluster.settings.clone() });
         for path in report.properties.iter().filter_map(|(_, path)| path.as_ref()) {
             let seen = record(&report.cluster, &path.init, &path.steps);

@@ -4,11 +4,12 @@ use pghaspec_model::branch::Branch;
 use pghaspec_model::check::{Report, check};
 use pghaspec_model::cluster::Settings;
 use pghaspec_model::edition::Edition;
+use pghaspec_model::engine::Options;
 use pghaspec_model::mutant::Mutant;
 use pghaspec_model::property::Property;
 
 fn run(settings: Settings) -> Report {
-    check(settings, &Property::ALL)
+    check(settings, &Property::ALL, Options::default(), &|_| ())
 }
 
 fn violated(report: &Report) -> Vec<(Property, usize)> {

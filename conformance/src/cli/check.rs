@@ -5,7 +5,7 @@ use std::time::Instant;
 use pghaspec_model::check::{Report, check};
 use pghaspec_model::cluster::{Action, Cluster, Names, Settings, State, difference};
 use pghaspec_model::edition::Edition;
-use pghaspec_model::engine::Path;
+use pghaspec_model::engine::{Options, Path};
 use pghaspec_model::fault::Fault;
 use pghaspec_model::mutant::Mutant;
 use pghaspec_model::property::Property;
@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         }
     };
     let (started, cpu) = (Instant::now(), cpu_seconds());
-    let report = check(settings, &properties);
+    let report = check(settings, &properties, Options::default(), &|_| ());
     let (seconds, cpu_seconds) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let second = report.second_opinion();
     let agrees = report.agrees_with(&second);

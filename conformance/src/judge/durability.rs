@@ -7,7 +7,7 @@ use pghaspec_model::event::{Kind, Phase, ServerState, Source, WriteResult};
 use super::history::History;
 use super::verdict::Check;
 
-fn read_back<'h>(history: &'h History, node: &str) -> Option<BTreeSet<u64>> {
+fn read_back(history: &History, node: &str) -> Option<BTreeSet<u64>> {
     history.events.iter().rev().find_map(|event| match &event.kind {
         Kind::ReadBack { rows } if event.node.as_deref() == Some(node) => {
             Some(rows.iter().flat_map(|[first, last]| *first..=*last).collect())

@@ -1,5 +1,7 @@
 //! Which processes count, told by their command lines.
 
+use std::collections::BTreeSet;
+
 use pghaspec_model::event::Process;
 use regex::Regex;
 
@@ -12,7 +14,7 @@ pub fn classify(exe: Option<&str>, argv: &[String], agent: &Regex) -> Option<Pro
     if agent.is_match(&words.join(" ")) {
         return Some(Process::Agent);
     }
-    // Of a process that is gone already only the name is left: no server, no recovery is that short.
+    // Without the right to look at it nothing certain is known; and what was gone before it could be read has no command line either.
     exe?;
     let (program, arguments) = words.split_first()?;
     let only_tells = |word: &&str| matches!(*word, "--version" | "-V" | "--help" | "-?" | "--describe-config");
@@ -25,6 +27,26 @@ pub fn classify(exe: Option<&str>, argv: &[String], agent: &Regex) -> Option<Pro
         "pg_basebackup" => Some(Process::PgBasebackup),
         _ => None,
     }
+}
+
+/// Whether a process of which only the name is left may have been one that counts. `agent_names` are those of [`agent_names`] of all
+/// agents seen so far; before the first, any name may be the agent's.
+pub fn may_count(comm: Option<&str>, agent_names: &BTreeSet<String>) -> bool {
+    match comm {
+        None | Some("postgres" | "postmaster" | "pg_rewind" | "pg_basebackup") => true,
+        Some(comm) => agent_names.is_empty() || agent_names.contains(comm),
+    }
+}
+
+/// Names that the kernel may give to another process of an agent that was seen: a program's file name, or that of the script that an
+/// interpreter runs, whichever was executed.
+pub fn agent_names(exe: Option<&str>, argv: &[String]) -> BTreeSet<String> {
+    exe.into_iter().chain(argv.iter().take(2).map(String::as_str)).map(|path| short(base(path))).collect()
+}
+
+/// What the kernel keeps of a name: 15 bytes.
+fn short(name: &str) -> String {
+    String::from_utf8_lossy(&name.as_bytes()[..name.len().min(15)]).into_owned()
 }
 
 fn server(arguments: &[&str]) -> Option<Process> {
@@ -95,6 +117,21 @@ mod tests {
         ] {
             assert_eq!(kind(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn only_some_names_may_be_of_what_counts() {
+        let argv = ["/opt/agent/bin/python3", "/opt/agent/bin/a_very_long_agent", "/etc/x.yml"].map(str::to_owned);
+        let agents = agent_names(Some("/usr/bin/python3.13"), &argv);
+        assert_eq!(agents.iter().map(String::as_str).collect::<Vec<_>>(), ["a_very_long_age", "python3", "python3.13"]);
+        for comm in ["postgres", "pg_rewind", "pg_basebackup", "python3", "a_very_long_age"] {
+            assert!(may_count(Some(comm), &agents), "{comm}");
+        }
+        for comm in ["pg_controldata", "sh", "x.yml", "postgres_export"] {
+            assert!(!may_count(Some(comm), &agents), "{comm}");
+        }
+        assert!(may_count(None, &agents));
+        assert!(may_count(Some("who_knows"), &BTreeSet::new()));
     }
 
     #[test]

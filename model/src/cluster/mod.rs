@@ -10,6 +10,7 @@
 //! | `recovery.rs` | the world's answers to the questions of `recover()` |
 //! | `server.rs` | Postgres, the background tasks, faults |
 //! | `show.rs` | what an outside observer sees of a step |
+//! | `pack.rs` | states in 128 bits; renumbering of nodes |
 //! | `text.rs` | states and steps in words |
 //!
 //! # What this model leaves out
@@ -25,6 +26,7 @@
 
 mod action;
 mod agent;
+mod pack;
 mod recovery;
 mod server;
 pub mod show;

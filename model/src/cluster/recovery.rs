@@ -8,9 +8,12 @@ use crate::dialogue::{Answer, Leader, Question, Stop, Task};
 use super::state::*;
 use super::{Cluster, Settings};
 
+/// Whoever leads in the agent's snapshot. `recover()` does not care which member it is, so its continuations do not tell them apart, and
+/// renumbering the nodes leaves them alone.
+const THE_LEADER: Leader = Leader::Member(0);
+
 /// The answers that this model can give, for the unfolding of `recover()`.
 pub(super) fn domain(settings: &Settings) -> impl Fn(Question) -> Vec<Answer> + use<> {
-    let nodes = settings.nodes;
     let can_rewind = settings.can_rewind;
     move |question| {
         use Question::*;
@@ -27,9 +30,7 @@ pub(super) fn domain(settings: &Settings) -> impl Fn(Question) -> Vec<Answer> + 
             ControlData => {
                 [None].into_iter().chain(ControlState::ALL.into_iter().map(Some)).map(Answer::Control).collect()
             }
-            RewindSource | NodeToFollow => {
-                [Leader::Nobody].into_iter().chain((0..nodes).map(Leader::Member)).map(Answer::Source).collect()
-            }
+            RewindSource | NodeToFollow => [Leader::Nobody, THE_LEADER].into_iter().map(Answer::Source).collect(),
             RemoteToFollow => vec![Answer::Source(Leader::Remote)],
             // Only a request through the agent's API could have taken the slot, and there are none in this model.
             RunAsync(_) => vec![Answer::Scheduled],
@@ -173,9 +174,9 @@ impl Cluster {
                 agent.rewind = Rewind::Initial;
                 Answer::Done
             }
-            Question::RewindSource => Answer::Source(seen.map_or(Leader::Nobody, Leader::Member)),
+            Question::RewindSource => Answer::Source(seen.map_or(Leader::Nobody, |_| THE_LEADER)),
             Question::NodeToFollow => {
-                Answer::Source(seen.filter(|leader| *leader != id).map_or(Leader::Nobody, Leader::Member))
+                Answer::Source(seen.filter(|leader| *leader != id).map_or(Leader::Nobody, |_| THE_LEADER))
             }
             Question::RemoteToFollow => Answer::Source(Leader::Remote),
             Question::IsRunning => Answer::Bool(node.has_postmaster()),

@@ -47,7 +47,8 @@ impl Cluster {
             },
             (Action::Decide(_), Some(At::Recover(position))) => match self.automaton().at(position) {
                 Ok(decision) => {
-                    let name = |leader| answer_text(names, Answer::Source(leader));
+                    let seen = before.nodes[usize::from(step.node())].agent.as_ref().and_then(|agent| agent.seen);
+                    let name = |_| seen.map_or("nobody", |leader| names.of(leader)).to_owned();
                     format!("{node}: recover() returns '{}'", decision.message(self.rules(), name))
                 }
                 _ => action(names, step),

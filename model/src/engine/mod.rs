@@ -1,11 +1,19 @@
-//! Explores every behaviour of a [`stateright::Model`].
+//! Explores every behaviour of a [`stateright::Model`], exactly.
 //!
-//! States are stored whole, no fingerprints: two different states are never taken for one. The search is breadth-first and
-//! sequential, so counts and counterexamples are the same in every run, and the counterexample of each property is a shortest
-//! one. stateright's own breadth-first checker runs on the same model as a second opinion ([`second_opinion`]).
+//! A model that can write its states down in few machine words ([`Spec`]) is searched breadth-first; states are stored whole, there are no
+//! fingerprints, so two different states are never taken for one. The counterexample of each finding is a shortest one. Counts, depth,
+//! coverage and counterexamples do not depend on the number of threads. With symmetry, one canonical state stands for its orbit, and the
+//! count is that of the orbits. stateright's own breadth-first checker gives a second opinion ([`second_opinion`]).
+//!
+//! This module knows nothing of the cluster.
 
-mod explore;
+mod path;
+mod search;
 mod second;
+mod spec;
+mod table;
 
-pub use explore::{Exploration, Path, explore};
+pub use path::Path;
+pub use search::{Exploration, Inspect, Limit, Nothing, Options, Progress, search};
 pub use second::{SecondOpinion, second_opinion};
+pub use spec::{Fairness, Spec, Word};

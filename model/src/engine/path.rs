@@ -1,0 +1,105 @@
+//! Behaviours, and how they are found again in a search.
+
+use super::spec::Spec;
+use super::table::Segments;
+
+/// A behaviour: an initial state and the steps from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path<S, A> {
+    /// Where it begins.
+    pub init: S,
+    /// Each step and the state that it leads to.
+    pub steps: Vec<(A, S)>,
+}
+
+impl<S, A> Path<S, A> {
+    /// The last state.
+    pub fn last(&self) -> &S {
+        self.steps.last().map_or(&self.init, |(_, state)| state)
+    }
+}
+
+/// All states in the order in which they were found, each with the one that it was found from; an initial state is its own parent.
+pub(super) struct Trail<W> {
+    pub(super) states: Segments<W>,
+    pub(super) parents: Segments<u32>,
+    pub(super) symmetry: bool,
+}
+
+impl<W: Copy + Eq> Trail<W> {
+    pub(super) fn push(&mut self, word: W, parent: u32) {
+        self.states.push(word);
+        self.parents.push(parent);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.states.bytes() + self.parents.bytes()
+    }
+
+    /// The path to a state and, if wanted, one more step: the action at that place among its actions.
+    ///
+    /// Under symmetry the states of the search are representatives. The path is walked anew with the states themselves: from each the
+    /// first action is taken whose result is represented by the next one.
+    pub(super) fn path<M>(&self, model: &M, index: u32, action: Option<u16>) -> Path<M::State, M::Action>
+    where
+        M: Spec<Packed = W>,
+    {
+        let mut words = Vec::new();
+        let mut index = index as usize;
+        loop {
+            words.push(self.states.get(index));
+            let parent = self.parents.get(index) as usize;
+            if parent == index {
+                break;
+            }
+            index = parent;
+        }
+        words.reverse();
+        let represented = |state: &M::State, word: W| {
+            let word_of = if self.symmetry { model.pack(&model.canonical(state)) } else { model.pack(state) };
+            word_of == word
+        };
+        let init = model
+            .init_states()
+            .into_iter()
+            .find(|state| represented(state, words[0]))
+            .expect("a path begins with an initial state");
+        let mut path = Path { init, steps: Vec::new() };
+        let mut actions = Vec::new();
+        for &word in &words[1..] {
+            let from = path.last();
+            actions.clear();
+            model.actions(from, &mut actions);
+            let step = actions
+                .iter()
+                .filter_map(|&action| Some((action, model.next_state(from, action)?)))
+                .find(|(_, state)| represented(state, word))
+                .expect("a state was found by one of its parent's actions");
+            path.steps.push(step);
+        }
+        if let Some(place) = action {
+            path.steps.push(self.last_step(model, words[words.len() - 1], path.last(), usize::from(place)));
+        }
+        path
+    }
+
+    /// The step that was seen at a place among the actions of a representative, taken from the state that it stands for.
+    fn last_step<M>(&self, model: &M, of: W, from: &M::State, place: usize) -> (M::Action, M::State)
+    where
+        M: Spec<Packed = W>,
+    {
+        let mut actions = Vec::new();
+        let representative = model.unpack(of);
+        model.actions(&representative, &mut actions);
+        let action = actions[place];
+        let after = model.next_state(&representative, action).expect("this step was taken before");
+        if !self.symmetry {
+            return (action, after);
+        }
+        let wanted = model.pack(&model.canonical(&after));
+        actions.clear();
+        model.actions(from, &mut actions);
+        let mut steps = actions.iter().filter_map(|&action| Some((action, model.next_state(from, action)?)));
+        steps.find(|(_, state)| model.pack(&model.canonical(state)) == wanted).expect("like states have like actions")
+    }
+}

@@ -1,0 +1,85 @@
+//! What a model adds to [`stateright::Model`] so that it can be searched exactly and fast.
+
+use stateright::Model;
+
+/// A model whose states can be written down in one or few machine words.
+///
+/// Two laws, which [`laws`](crate::engine::laws) checks on given states:
+/// * `unpack(pack(s)) == s`, and `pack(s) != Packed::EMPTY`;
+/// * `canonical(canonical(s)) == canonical(s)`, and `canonical` is equal for all states of an orbit.
+pub trait Spec: Model<State: Clone + Eq, Action: Copy + Eq> + Sync {
+    /// The packed form of a state.
+    type Packed: Word;
+
+    /// Writes a state down, whole.
+    fn pack(&self, state: &Self::State) -> Self::Packed;
+
+    /// Reads a state.
+    fn unpack(&self, packed: Self::Packed) -> Self::State;
+
+    /// The one state that stands for all that differ from `state` only by a permutation of like parts, such as nodes. Exploring only
+    /// canonical states is sound if the model treats those parts alike and no property tells them apart.
+    fn canonical(&self, state: &Self::State) -> Self::State {
+        state.clone()
+    }
+
+    /// What is assumed of an action that stays possible. Only liveness depends on it.
+    fn fairness(&self, _action: &Self::Action) -> Fairness {
+        Fairness::None
+    }
+}
+
+/// What is assumed of an action that stays possible.
+///
+/// Actions of the same class number are one action in the eyes of fairness: taking any of them satisfies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fairness {
+    /// Nothing: it may be put off for ever.
+    None,
+    /// Weak: it is not put off for ever while it is possible all the time.
+    Weak(u8),
+    /// Strong: it is not put off for ever while it is possible again and again.
+    Strong(u8),
+}
+
+/// A packed state.
+pub trait Word: Copy + Eq + std::hash::Hash + Send + Sync + 'static {
+    /// A value that no state packs to.
+    const EMPTY: Self;
+
+    /// Spreads the value over 64 bits.
+    fn spread(self) -> u64;
+}
+
+/// Multiplies to 128 bits and folds: each bit of the input reaches each bit of the output.
+fn fold(one: u64, other: u64) -> u64 {
+    let product = u128::from(one ^ 0x9E37_79B9_7F4A_7C15) * u128::from(other ^ 0xD1B5_4A32_D192_ED03);
+    (product as u64) ^ (product >> 64) as u64
+}
+
+impl Word for u64 {
+    const EMPTY: Self = u64::MAX;
+
+    #[inline]
+    fn spread(self) -> u64 {
+        fold(self, 0x2545_F491_4F6C_DD1D)
+    }
+}
+
+impl Word for u128 {
+    const EMPTY: Self = u128::MAX;
+
+    #[inline]
+    fn spread(self) -> u64 {
+        fold(fold(self as u64, 0x2545_F491_4F6C_DD1D), (self >> 64) as u64)
+    }
+}
+
+impl<const N: usize> Word for [u64; N] {
+    const EMPTY: Self = [u64::MAX; N];
+
+    #[inline]
+    fn spread(self) -> u64 {
+        self.into_iter().fold(0x2545_F491_4F6C_DD1D, fold)
+    }
+}

@@ -1,0 +1,110 @@
+//! Sets of packed states, and sequences of them.
+
+use super::spec::Word;
+
+/// An exact set: open addressing with linear probing, the states themselves in the slots.
+pub(super) struct Table<W> {
+    slots: Vec<W>,
+    len: usize,
+    mask: usize,
+}
+
+/// The table is doubled when more than 7 of 8 slots are taken. Most look-ups find what they look for, so long probes are rare.
+const FULL: (usize, usize) = (7, 8);
+
+impl<W: Word> Table<W> {
+    pub(super) fn new() -> Self {
+        Table::with_slots(1 << 10)
+    }
+
+    fn with_slots(slots: usize) -> Self {
+        Table { slots: vec![W::EMPTY; slots], len: 0, mask: slots - 1 }
+    }
+
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<W>()
+    }
+
+    /// What stands where the search for `hash` begins. Reading it for a whole batch first lets the memory fetch many at once.
+    #[inline]
+    pub(super) fn first(&self, hash: u64) -> W {
+        self.slots[hash as usize & self.mask]
+    }
+
+    /// Adds a state; false if it was there.
+    #[inline]
+    pub(super) fn insert(&mut self, word: W, hash: u64) -> bool {
+        let mut slot = hash as usize & self.mask;
+        loop {
+            let found = self.slots[slot];
+            if found == word {
+                return false;
+            }
+            if found == W::EMPTY {
+                break;
+            }
+            slot = (slot + 1) & self.mask;
+        }
+        self.slots[slot] = word;
+        self.len += 1;
+        if self.len * FULL.1 > self.slots.len() * FULL.0 {
+            self.grow();
+        }
+        true
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let old = std::mem::replace(self, Table::with_slots(self.slots.len() * 2));
+        for word in old.slots {
+            if word != W::EMPTY {
+                let mut slot = word.spread() as usize & self.mask;
+                while self.slots[slot] != W::EMPTY {
+                    slot = (slot + 1) & self.mask;
+                }
+                self.slots[slot] = word;
+            }
+        }
+        self.len = old.len;
+    }
+}
+
+const SEGMENT_BITS: usize = 15;
+const SEGMENT: usize = 1 << SEGMENT_BITS;
+
+/// A sequence that grows without ever being copied, so that it holds no more memory than it needs.
+pub(super) struct Segments<T> {
+    segments: Vec<Vec<T>>,
+    len: usize,
+}
+
+impl<T: Copy> Segments<T> {
+    pub(super) fn new() -> Self {
+        Segments { segments: Vec::new(), len: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, item: T) {
+        if self.len & (SEGMENT - 1) == 0 {
+            self.segments.push(Vec::with_capacity(SEGMENT));
+        }
+        let last = self.segments.len() - 1;
+        self.segments[last].push(item);
+        self.len += 1;
+    }
+
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> T {
+        self.segments[index >> SEGMENT_BITS][index & (SEGMENT - 1)]
+    }
+
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.segments.len() * SEGMENT * size_of::<T>()
+    }
+}
