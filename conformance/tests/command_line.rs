@@ -58,7 +58,16 @@ fn every_listed_mutant_is_violated() {
 #[test]
 fn properties_and_faults_can_be_chosen() {
     let document = json(
-        &["check", "--json", "--edition", "2.1.2", "--properties", "crash-recovery-once", "--faults", "postmaster-killed"],
+        &[
+            "check",
+            "--json",
+            "--edition",
+            "2.1.2",
+            "--properties",
+            "crash-recovery-once",
+            "--faults",
+            "postmaster-killed",
+        ],
         0,
     );
     assert_eq!(document["faults"], serde_json::json!(["postmaster-killed"]));
@@ -66,10 +75,38 @@ fn properties_and_faults_can_be_chosen() {
 }
 
 #[test]
+fn limits_end_with_an_honest_incomplete() {
+    let document = json(&["check", "--json", "--depth", "8"], 4);
+    assert_eq!((&document["complete"], &document["limit"]), (&Value::Bool(false), &serde_json::json!("depth")));
+    assert_eq!(document["properties"][0]["result"], "not-violated-so-far");
+    assert_eq!(document["second_engine"], Value::Null);
+    assert!(document["unexpanded"].as_u64().unwrap() > 0);
+    let document = json(&["check", "--json", "--memory", "1"], 4);
+    assert_eq!(document["limit"], "memory");
+    let document = json(&["check", "--json", "--nodes", "3", "--time", "0"], 4);
+    assert_eq!(document["limit"], "time");
+    // A violation within the limit is one all the same.
+    json(&["check", "--json", "--depth", "12", "--mutant", "starts-without-signal"], 1);
+}
+
+#[test]
+fn counterexamples_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let svg = folder.path().join("diagrams");
+    json(&["check", "--json", "--mutant", "starts-without-signal", "--svg", svg.to_str().unwrap()], 1);
+    let drawn = std::fs::read_to_string(svg.join("one-writable-leader.svg")).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("Postgres accepts connections"), "{drawn}");
+    assert!(!svg.join("crash-recovery-once.svg").exists(), "what holds has no counterexample");
+}
+
+#[test]
 fn everything_can_be_listed() {
     for what in ["scenarios", "properties", "faults", "editions", "branches", "mutants", "deviants", "agents"] {
         let items = json(&["list", what, "--json"], 0);
-        assert!(items.as_array().unwrap().iter().all(|item| item["id"].is_string() && item["text"].is_string()), "{what}");
+        assert!(
+            items.as_array().unwrap().iter().all(|item| item["id"].is_string() && item["text"].is_string()),
+            "{what}"
+        );
         let text = pghaspec(&["list", what]);
         assert_eq!(String::from_utf8_lossy(&text.stdout).lines().count(), items.as_array().unwrap().len(), "{what}");
     }

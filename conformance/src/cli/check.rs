@@ -1,11 +1,14 @@
 //! `pghaspec check`
 
-use std::time::Instant;
+use std::num::NonZeroUsize;
+use std::path::{Path as FsPath, PathBuf};
+use std::time::{Duration, Instant};
 
 use pghaspec_model::check::{Report, check};
 use pghaspec_model::cluster::{Action, Cluster, Names, Settings, State, difference};
 use pghaspec_model::edition::Edition;
-use pghaspec_model::engine::{Options, Path};
+use pghaspec_model::engine::diagram;
+use pghaspec_model::engine::{Limit, Options, Path, Progress};
 use pghaspec_model::fault::Fault;
 use pghaspec_model::mutant::Mutant;
 use pghaspec_model::property::Property;
@@ -34,6 +37,27 @@ pub struct Args {
     /// Check clusters without a watchdog.
     #[arg(long)]
     no_watchdog: bool,
+    /// Explore one state for all that differ only by the nodes' numbers.
+    #[arg(long)]
+    symmetry: bool,
+    /// Threads; all cores if not given. Results do not depend on it.
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// Stop when the search holds this many MiB.
+    #[arg(long, value_name = "MIB")]
+    memory: Option<usize>,
+    /// Stop after this many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    time: Option<u64>,
+    /// Stop after this many steps from the beginning.
+    #[arg(long, value_name = "STEPS")]
+    depth: Option<usize>,
+    /// Leave the second opinion out: stateright's search needs several times the memory.
+    #[arg(long)]
+    no_second_engine: bool,
+    /// Write each counterexample as a sequence diagram, PROPERTY.svg, into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    svg: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -51,11 +75,16 @@ struct Document {
     depth: usize,
     deadlocks: usize,
     complete: bool,
+    /// What ended an incomplete search: `depth`, `time` or `memory`.
+    limit: Option<&'static str>,
+    unexpanded: usize,
     seconds: f64,
     cpu_seconds: f64,
     bytes_per_state: usize,
     symmetry: bool,
-    second_engine: SecondEngine,
+    threads: usize,
+    /// `null` when it was left out, or cannot answer: under symmetry, or when a limit was reached.
+    second_engine: Option<SecondEngine>,
     properties: Vec<PropertyResult>,
     branches: Vec<BranchResult>,
     actions: Vec<ActionResult>,
@@ -112,24 +141,69 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
             chosen
         }
     };
-    let (started, cpu) = (Instant::now(), cpu_seconds());
-    let report = check(settings, &properties, Options::default(), &|_| ());
-    let (seconds, cpu_seconds) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    let second = report.second_opinion();
-    let agrees = report.agrees_with(&second);
-    let document = Document {
-        seconds,
-        cpu_seconds,
-        second_engine: SecondEngine { name: "stateright 0.31.0 breadth-first", states: second.states, agrees },
-        ..document(&report)
+    let options = Options {
+        threads: args.threads.map_or_else(all_cores, NonZeroUsize::get),
+        symmetry: args.symmetry,
+        depth: args.depth,
+        time: args.time.map(Duration::from_secs),
+        memory: args.memory.map(|mib| mib << 20),
     };
+    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let report = check(settings, &properties, options, &show_progress);
+    let (seconds, cpu_seconds) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let comparable = !args.no_second_engine && !args.symmetry && report.incomplete.is_none();
+    let second_engine = comparable.then(|| report.second_opinion()).map(|second| SecondEngine {
+        name: "stateright 0.31.0 breadth-first",
+        states: second.states,
+        agrees: report.agrees_with(&second),
+    });
+    let agrees = second_engine.as_ref().is_none_or(|second| second.agrees);
+    let document = Document { seconds, cpu_seconds, second_engine, ..document(&report) };
+    if let Some(folder) = &args.svg {
+        write_diagrams(folder, &report)?;
+    }
     print(args.json, &document, || text(&document))?;
     if !agrees {
         return Err(Failure::harness(
             "the second engine does not agree: neither result can be trusted; please report this with the command line",
         ));
     }
-    Ok(u8::from(!report.holds()))
+    Ok(match (report.holds(), report.incomplete) {
+        (false, _) => 1,
+        (true, None) => 0,
+        // Nothing was found in what was covered, which is not the same as holding.
+        (true, Some(_)) => 4,
+    })
+}
+
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// A line now and then on a long run.
+fn show_progress(progress: &Progress) {
+    eprintln!(
+        "{:>6.0} s  {} states, {} in the queue, depth {}, {:.0} thousand states/s, {} MiB",
+        progress.elapsed.as_secs_f64(),
+        progress.states,
+        progress.queue,
+        progress.depth,
+        progress.states as f64 / progress.elapsed.as_secs_f64() / 1e3,
+        progress.bytes >> 20
+    );
+}
+
+fn write_diagrams(folder: &FsPath, report: &Report) -> Result<(), Failure> {
+    let failed = |path: &FsPath, error| Failure::environment(format!("writing {}: {error}", path.display()));
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    for (property, counterexample) in &report.properties {
+        if let Some(path) = counterexample {
+            let file = folder.join(format!("{}.svg", property.id()));
+            let svg = diagram::svg(&report.cluster.chart(&Names::numbered(), path));
+            std::fs::write(&file, svg).map_err(|error| failed(&file, error))?;
+        }
+    }
+    Ok(())
 }
 
 fn settings(args: &Args) -> Result<Settings, Failure> {
@@ -171,19 +245,30 @@ fn document(report: &Report) -> Document {
         transitions: report.transitions,
         depth: report.depth,
         deadlocks: report.deadlocks,
-        complete: true,
+        complete: report.incomplete.is_none(),
+        limit: report.incomplete.map(|limit| match limit {
+            Limit::Depth => "depth",
+            Limit::Time => "time",
+            Limit::Memory => "memory",
+        }),
+        unexpanded: report.unexpanded,
         seconds: 0.0,
         cpu_seconds: 0.0,
         bytes_per_state: report.bytes_per_state,
-        symmetry: false,
-        second_engine: SecondEngine { name: "", states: 0, agrees: false },
+        symmetry: report.options.symmetry,
+        threads: report.options.threads,
+        second_engine: None,
         properties: report
             .properties
             .iter()
             .map(|(property, counterexample)| PropertyResult {
                 id: property.id(),
                 kind: "safety",
-                result: if counterexample.is_some() { "violated" } else { "holds" },
+                result: match (counterexample, report.incomplete) {
+                    (Some(_), _) => "violated",
+                    (None, None) => "holds",
+                    (None, Some(_)) => "not-violated-so-far",
+                },
                 counterexample: counterexample.as_ref().map(|path| steps(&report.cluster, path)),
             })
             .collect(),
@@ -237,9 +322,10 @@ fn text(document: &Document) -> String {
     if let Some(mutant) = document.mutant {
         text += &format!("\nmutant {mutant}");
     }
+    let (kind, spread) =
+        if document.symmetry { ("orbits of states", " under renumbering of the nodes") } else { ("states", "") };
     text += &format!(
-        "\n{} states, {} transitions, depth {}, {} deadlocks: every behaviour was explored, states stored whole ({} bytes each)\n\
-         {:.2} s, {:.2} s of CPU; {} counts {} states and {}\n\n",
+        "\n{} {kind}, {} transitions, depth {}, {} deadlocks; states stored whole, {} bytes each\n{:.2} s, {:.2} s of CPU, {} threads\n",
         document.states,
         document.transitions,
         document.depth,
@@ -247,10 +333,23 @@ fn text(document: &Document) -> String {
         document.bytes_per_state,
         document.seconds,
         document.cpu_seconds,
-        document.second_engine.name,
-        document.second_engine.states,
-        if document.second_engine.agrees { "agrees" } else { "DOES NOT AGREE" },
+        document.threads,
     );
+    text += &match document.limit {
+        None => format!("every behaviour was explored{spread}\n"),
+        Some(limit) => format!(
+            "INCOMPLETE: the limit of {limit} was reached with {} states unexpanded; all behaviours of {} steps were covered\n",
+            document.unexpanded,
+            document.depth.saturating_sub(usize::from(limit != "depth"))
+        ),
+    };
+    text += &match &document.second_engine {
+        Some(second) => {
+            let verdict = if second.agrees { "agrees" } else { "DOES NOT AGREE" };
+            format!("{} counts {} states and {verdict}\n\n", second.name, second.states)
+        }
+        None => "no second opinion\n\n".to_owned(),
+    };
     for property in &document.properties {
         text += &format!("{:<9} {}\n", property.result, property.id);
     }

@@ -1,6 +1,8 @@
 //! States and steps in words.
 
 use crate::dialogue::{Answer, Leader, Question, Stop, Task};
+use crate::engine::Path;
+use crate::engine::diagram::{Chart, Mark, Row};
 use crate::fault::Fault;
 
 use super::Cluster;
@@ -56,6 +58,37 @@ impl Cluster {
             (Action::Decide(_), Some(At::Rewinding)) => format!("{node}: agent says 'running pg_rewind'"),
             _ => action(names, step),
         }
+    }
+}
+
+impl Cluster {
+    /// A behaviour for a sequence diagram: a lane for etcd and one for each node.
+    pub fn chart(&self, names: &Names, path: &Path<State, Action>) -> Chart {
+        let lanes = ["etcd".to_owned()].into_iter().chain(self.node_ids().map(|id| names.of(id).to_owned())).collect();
+        let mut before = &path.init;
+        let mut rows: Vec<Row> = Vec::new();
+        for (action, after) in &path.steps {
+            let node = names.of(action.node());
+            let strip = |words: String| words.strip_prefix(&format!("{node}: ")).unwrap_or(&words).to_owned();
+            let of_node = |words: String| words.strip_prefix(&format!("{node} ")).unwrap_or(&words).to_owned();
+            rows.push(Row {
+                lane: 1 + usize::from(action.node()),
+                to: (before.leader != after.leader || matches!(action, Action::Load(_))).then_some(0),
+                text: strip(self.step_text(names, before, *action)),
+                notes: difference(names, before, after).into_iter().map(of_node).collect(),
+                mark: if matches!(action, Action::Fault(..)) { Mark::Fault } else { Mark::Step },
+            });
+            before = after;
+        }
+        if let Some(last) = rows.last_mut() {
+            last.mark = Mark::Broken;
+        }
+        let timeout = if path.init.start_timeout_is_zero { "zero" } else { "positive" };
+        let title = format!(
+            "edition {}, primary_start_timeout {timeout}; n1 leads, the others follow",
+            self.settings.edition.id()
+        );
+        Chart { title, lanes, rows }
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! This module knows nothing of the cluster.
 
+pub mod diagram;
 mod path;
 mod search;
 mod second;
