@@ -128,7 +128,8 @@ fn wait_for(child: &mut Child, mut condition: impl FnMut() -> bool) {
 fn left_over(run: &Path) -> String {
     let label = format!("label=org.pghaspec.run={}", run.display());
     let list = |args: &[&str]| {
-        let output = Command::new("docker").args(args).args(["--filter", &label]).output().expect("the docker client runs");
+        let output =
+            Command::new("docker").args(args).args(["--filter", &label]).output().expect("the docker client runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
