@@ -1,0 +1,254 @@
+//! The judge on recorded histories: right ones pass, each check has a history that fails it, damaged ones are refused.
+
+use std::path::PathBuf;
+
+use pghaspec::judge::{Check, History, Judgement, Verdict, judge};
+use pghaspec::scenario::Scenario;
+use pghaspec_model::edition::Edition;
+use serde_json::{Value, json};
+
+const RESTART: &str = "leader-postmaster-killed";
+const FAILOVER: &str = "leader-postmaster-killed-start-timeout-0";
+
+fn trace(agent: &str, scenario: &str) -> Vec<u8> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../fixtures/traces/{agent}/{scenario}.jsonl"));
+    std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn judged(text: &[u8], scenario: &str) -> Judgement {
+    let history = History::parse(text).expect("this history can be read");
+    let scenario = Scenario::load(scenario).expect("the scenario is in the fixtures");
+    judge(&history, Edition::V4_1, Some(&scenario.expect))
+}
+
+fn events(text: &[u8]) -> Vec<Value> {
+    let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+fn written(events: impl IntoIterator<Item = Value>) -> Vec<u8> {
+    let mut text = String::new();
+    for (seq, mut event) in events.into_iter().enumerate() {
+        event["seq"] = json!(seq);
+        text += &format!("{event}\n");
+    }
+    text.into_bytes()
+}
+
+/// Changes a recorded history: `change` sees each event and says whether it stays.
+fn changed(text: &[u8], mut change: impl FnMut(&mut Value) -> bool) -> Vec<u8> {
+    written(events(text).into_iter().filter_map(|mut event| change(&mut event).then_some(event)))
+}
+
+/// Makes the event that begins the phase `heal` a gap.
+fn with_gap(text: &[u8], of: &str, why: &str) -> Vec<u8> {
+    changed(text, |event| {
+        if event["phase"] == "heal" {
+            event["kind"] = json!("gap");
+            event["of"] = json!(of);
+            event["why"] = json!(why);
+        }
+        true
+    })
+}
+
+fn check<'j>(judgement: &'j Judgement, id: &str) -> &'j Check {
+    judgement.checks.iter().find(|check| check.id == id).unwrap_or_else(|| panic!("there is no check {id}"))
+}
+
+fn assert_only_fails(judgement: &Judgement, failing: &[&str]) {
+    let failed: Vec<_> =
+        judgement.checks.iter().filter(|c| c.verdict == Verdict::Fail).map(|c| c.id.as_str()).collect();
+    assert_eq!(failed, failing, "{judgement:#?}");
+    assert_eq!(judgement.verdict, Verdict::Fail);
+}
+
+#[test]
+fn patroni_passes() {
+    for (scenario, branch) in [(RESTART, "start-primary"), (FAILOVER, "fail-over")] {
+        let judgement = judged(&trace("patroni-4.1.5", scenario), scenario);
+        assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:#?}");
+        assert_eq!(judgement.branches, [branch]);
+    }
+}
+
+#[test]
+fn keeping_the_lock_fails_and_is_named() {
+    let judgement = judged(&trace("keeps-lock", FAILOVER), FAILOVER);
+    assert_only_fails(&judgement, &["takes-branch", "leader", "rejoins", "allowed-by-the-model"]);
+    assert!(check(&judgement, "allowed-by-the-model").why.contains("[keeps-lock]"), "{judgement:#?}");
+}
+
+#[test]
+fn single_user_mode_where_a_start_was_due_fails_and_is_named() {
+    let judgement = judged(&trace("always-single-user", RESTART), RESTART);
+    assert_only_fails(&judgement, &["takes-branch", "timeline", "single-user", "allowed-by-the-model"]);
+    assert!(check(&judgement, "allowed-by-the-model").why.contains("[always-single-user]"), "{judgement:#?}");
+}
+
+#[test]
+fn starting_without_the_lock_fails_and_is_named() {
+    let judgement = judged(&trace("starts-without-lock", FAILOVER), FAILOVER);
+    assert_only_fails(&judgement, &["one-writable-leader", "writable-needs-lock", "allowed-by-the-model"]);
+    assert!(check(&judgement, "allowed-by-the-model").why.contains("[starts-without-signal]"), "{judgement:#?}");
+}
+
+#[test]
+fn the_explanation_reads_well() {
+    let judgement = judged(&trace("keeps-lock", FAILOVER), FAILOVER);
+    insta::assert_snapshot!(check(&judgement, "allowed-by-the-model").why);
+}
+
+#[test]
+fn a_fault_without_effect_proves_nothing() {
+    let text = changed(&trace("patroni-4.1.5", RESTART), |event| {
+        if event["kind"] == "fault" {
+            event["effect"] = Value::Null;
+        }
+        true
+    });
+    assert_eq!(check(&judged(&text, RESTART), "fault-took-effect").verdict, Verdict::Inconclusive);
+    let text = changed(&trace("patroni-4.1.5", RESTART), |event| event["kind"] != "fault");
+    let judgement = judged(&text, RESTART);
+    assert_eq!(check(&judgement, "fault-took-effect").verdict, Verdict::Inconclusive);
+    assert_ne!(judgement.verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_second_single_user_recovery_fails() {
+    let mut events = events(&trace("always-single-user", RESTART));
+    let single_user = |event: &Value| event["kind"] == "process-started" && event["what"] == "single-user";
+    let first = events.iter().position(single_user).expect("single-user mode was started");
+    let mut again = events[first].clone();
+    let at = again["at"][0].as_u64().unwrap() + 1_000_000;
+    again["at"] = json!([at, at]);
+    events.insert(first + 1, again);
+    assert_eq!(check(&judged(&written(events), RESTART), "crash-recovery-once").verdict, Verdict::Fail);
+}
+
+#[test]
+fn processes_that_were_not_seen_are_inconclusive() {
+    let judgement = judged(&with_gap(&trace("patroni-4.1.5", RESTART), "process", "the observer was late"), RESTART);
+    assert_eq!(check(&judgement, "crash-recovery-once").verdict, Verdict::Inconclusive);
+    assert_eq!(check(&judgement, "single-user").verdict, Verdict::Inconclusive);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn an_acknowledged_write_that_is_gone_fails() {
+    let mut first = None;
+    let text = changed(&trace("patroni-4.1.5", RESTART), |event| {
+        if event["kind"] == "write" && event["result"] == "ok" {
+            first = first.or(event["id"].as_u64());
+        }
+        if event["kind"] == "read-back" {
+            let gone = first.expect("a write was acknowledged");
+            let rows = event["rows"].as_array().unwrap().iter().flat_map(|range| {
+                let (from, to) = (range[0].as_u64().unwrap(), range[1].as_u64().unwrap());
+                (from..=to).filter(|row| *row != gone).map(|row| json!([row, row])).collect::<Vec<_>>()
+            });
+            event["rows"] = Value::Array(rows.collect());
+        }
+        true
+    });
+    assert_only_fails(&judged(&text, RESTART), &["acknowledged-writes"]);
+}
+
+#[test]
+fn a_row_that_only_one_node_holds_fails() {
+    // Each node gets one that nobody else has, so a standby has one that the primary has not.
+    let mut own = 900_000_000_u64;
+    let text = changed(&trace("patroni-4.1.5", RESTART), |event| {
+        if event["kind"] == "read-back" {
+            own += 1;
+            event["rows"].as_array_mut().unwrap().push(json!([own, own]));
+        }
+        true
+    });
+    assert_eq!(check(&judged(&text, RESTART), "same-rows-everywhere").verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_refused_write_that_is_there_fails() {
+    let mut first = true;
+    let text = changed(&trace("patroni-4.1.5", RESTART), |event| {
+        if event["kind"] == "write" && event["result"] == "ok" && std::mem::take(&mut first) {
+            event["result"] = json!("failed");
+        }
+        true
+    });
+    assert_eq!(check(&judged(&text, RESTART), "acknowledged-writes").verdict, Verdict::Fail);
+}
+
+#[test]
+fn another_scenarios_demands_fail() {
+    // The restart judged as if a failover had been due, and the other way round.
+    let judgement = judged(&trace("patroni-4.1.5", RESTART), FAILOVER);
+    assert_only_fails(&judgement, &["takes-branch", "leader", "timeline", "rejoins"]);
+    let judgement = judged(&trace("patroni-4.1.5", FAILOVER), RESTART);
+    assert_only_fails(&judgement, &["takes-branch", "leader", "timeline", "rejoins"]);
+}
+
+#[test]
+fn a_cluster_that_does_not_settle_fails() {
+    let text = with_gap(&trace("patroni-4.1.5", RESTART), "harness", "not settled: nobody leads");
+    assert_eq!(check(&judged(&text, RESTART), "rejoins").verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_key_that_never_moved_refutes_the_failover() {
+    // The new leader is writable, and no event says that it ever got the lock.
+    let mut ready = false;
+    let text = changed(&trace("patroni-4.1.5", FAILOVER), |event| {
+        ready |= event["phase"] == "ready";
+        !(ready && event["kind"] == "leader-key")
+    });
+    let judgement = judged(&text, FAILOVER);
+    assert_eq!(check(&judgement, "writable-needs-lock").verdict, Verdict::Fail);
+    assert_eq!(check(&judgement, "allowed-by-the-model").verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_killed_run_is_readable_and_inconclusive() {
+    let text = trace("patroni-4.1.5", RESTART);
+    let judgement = judged(&text[..text.len() * 2 / 3], RESTART);
+    assert_eq!(check(&judgement, "evidence-complete").verdict, Verdict::Inconclusive);
+    assert_ne!(judgement.verdict, Verdict::Pass);
+    // Wherever it is cut, it is refused or inconclusive, and nothing panics.
+    for cut in (1..text.len()).step_by(97) {
+        if let Ok(history) = History::parse(&text[..cut]) {
+            assert_ne!(judge(&history, Edition::V4_1, None).verdict, Verdict::Pass, "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn damaged_histories_are_refused() {
+    let text = trace("patroni-4.1.5", RESTART);
+    let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+    let refused = |text: &[u8], problem: &str| {
+        let (_, words) = History::parse(text).expect_err(problem);
+        assert!(words.contains(problem), "{words}");
+    };
+    let with = |key: &str, value: Value| {
+        changed(&text, |event| {
+            event[key] = value.clone();
+            true
+        })
+    };
+    refused(b"", "is empty");
+    refused(b"not json\n", "not a JSON object");
+    refused(b"{\"hello\":1}\n", "no format version");
+    refused(&lines[1..].concat(), "event 1 where event 0 belongs");
+    let mut swapped = lines.clone();
+    swapped.swap(10, 11);
+    refused(&swapped.concat(), "out of order");
+    let mut doubled = lines.clone();
+    doubled.insert(10, lines[10]);
+    refused(&doubled.concat(), "doubled");
+    refused(&with("v", json!(2)), "newer one");
+    refused(&with("at", json!([2, 1])), "ends before it begins");
+    refused(&with("node", json!("n9")), "no node of this run");
+    refused(&changed(&text, |event| event["kind"] != "run"), "does not say what was run");
+    refused(&with("kind", json!("meteor")), "meteor");
+}
