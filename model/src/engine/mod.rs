@@ -8,13 +8,24 @@
 //! This module knows nothing of the cluster.
 
 pub mod diagram;
+mod fair;
+mod graph;
+mod lasso;
+pub mod laws;
+mod liveness;
 mod path;
 mod search;
 mod second;
+mod shortest;
 mod spec;
 mod table;
+mod timed;
 
+pub use graph::{Edge, Graph};
+pub use lasso::Lasso;
+pub use liveness::{EFFORT, Liveness};
 pub use path::Path;
 pub use search::{Exploration, Inspect, Limit, Nothing, Options, Progress, search};
 pub use second::{SecondOpinion, second_opinion};
 pub use spec::{Fairness, Spec, Word};
+pub use timed::within;
