@@ -166,6 +166,10 @@ impl Open {
     /// where it is `kept`.
     fn new<M: Spec>(graph: &Graph<'_, M>, given: Vec<u32>, depths: &[u32], kept: &[bool]) -> Self {
         let mut open = Open { steps: vec![NEVER; graph.states()], from: vec![NEVER; graph.states()] };
+        for &state in &given {
+            open.steps[state as usize] = depths[state as usize];
+            open.from[state as usize] = state;
+        }
         let mut given = given.into_iter().peekable();
         let mut queue = Vec::new();
         let mut next = 0;
@@ -174,12 +178,7 @@ impl Open {
             let depth = queued.map_or(NEVER, |state| open.steps_to(state));
             // Whichever is nearer to an initial state, so that all are found in the order of their steps.
             let state = match (given.next_if(|&state| depths[state as usize] <= depth), queued) {
-                (Some(state), _) if open.steps_to(state) != NEVER => continue,
-                (Some(state), _) => {
-                    open.steps[state as usize] = depths[state as usize];
-                    open.from[state as usize] = state;
-                    state
-                }
+                (Some(state), _) => state,
                 (None, Some(state)) => {
                     next += 1;
                     state

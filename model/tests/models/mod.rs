@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses some of them")]
 
 pub mod lease;
+pub mod like_parts;
 pub mod small_graph;
 pub mod token_ring;
 pub mod two_phase_commit;
