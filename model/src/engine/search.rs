@@ -1,21 +1,25 @@
 //! Exact breadth-first search over packed states.
 //!
-//! The queue is worked off in blocks. The states of a block are expanded, by several threads if wanted, into buffers of packed
-//! successors, one buffer for each shard of the set of known states; then each shard takes up what is new in it. Blocks, and what is in
-//! them, are taken in the order of the queue, and what is new is queued in the order in which one thread would have found it.
-//! So counts, depth, coverage and counterexamples are the same for any number of threads.
+//! The queue is worked off in blocks, in two stages. First a block's states are expanded into buffers of packed successors, one for each
+//! shard of the set of known states; then each shard takes up what is new in it. While one block is taken up the next is expanded, and
+//! the threads share both kinds of work. What is new is queued in the order in which one thread, going from state to state and from
+//! action to action, would have found it. So counts, depth, coverage and counterexamples are the same for any number of threads.
 
 use std::ops::Range;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::path::{Path, Trail};
 use super::spec::{Spec, Word};
 use super::table::{Segments, Table};
 
-/// States that are expanded together: enough to keep the memory busy, few enough to stay in the cache.
-const BLOCK: usize = 1 << 10;
-/// The same for several threads, which have to be started for each block.
-const WIDE_BLOCK: usize = 1 << 16;
+/// States that one thread expands at a time: enough to keep the memory busy, few enough for their successors to stay in the cache.
+const CHUNK: usize = 1 << 12;
+/// Chunks in a block for each of several threads, which wait for each other at the end of a block: on a busy machine a thread may be
+/// kept from running for some milliseconds, and a block should take several times as long. One thread has blocks of one chunk.
+const CHUNKS: usize = 8;
+/// Successors that the expansion of a chunk remembers, in order not to pass on the same one again: few enough for the fastest cache.
+const RECENT: usize = 1 << 10;
 
 /// How to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,58 +119,110 @@ impl<S, A> Exploration<S, A> {
     }
 }
 
-/// A packed successor and where it came from.
+/// A packed successor and the step that led to it: the action at `place` among those of the state `parent`.
 #[derive(Clone, Copy)]
 struct Successor<W> {
     word: W,
-    hash: u64,
     parent: u32,
-    /// Position among all successors of its block, which orders what several shards found.
-    order: u32,
+    place: u16,
 }
 
-/// What one thread made of its part of a block.
+impl<W> Successor<W> {
+    /// When one thread would have found it, in comparison with others.
+    #[inline]
+    fn when(&self) -> (u32, u16) {
+        (self.parent, self.place)
+    }
+}
+
+/// What became of a chunk of states. Its buffers are used again and again.
 struct Expanded<W> {
+    /// The successors, in order, by the shard that they belong to.
     shards: Vec<Vec<Successor<W>>>,
+    /// Successors that were passed on here, each at a slot of its own. Of one that is met again only the first meeting matters, and
+    /// these buffers only ever meet states further down the queue. Two steps that can be taken in either order lead to the same state
+    /// from states close to each other, so this spares the tables a good part of all look-ups, which miss the caches.
+    recent: Vec<W>,
     transitions: usize,
     deadlocks: usize,
     deadlock: Option<u32>,
-    /// Bits found in steps, with the first parent and its action's place.
-    found: Vec<(u32, u32, u16)>,
-    seen: u64,
+    /// Bits found in steps: each with the first step that showed it.
+    found: Vec<(u32, u16, u32)>,
+}
+
+impl<W: Word> Expanded<W> {
+    fn new(shards: usize) -> Self {
+        let shards = (0..shards).map(|_| Vec::new()).collect();
+        Expanded {
+            shards,
+            recent: vec![W::EMPTY; RECENT],
+            transitions: 0,
+            deadlocks: 0,
+            deadlock: None,
+            found: Vec::new(),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.shards.iter_mut().for_each(Vec::clear);
+        self.found.clear();
+        (self.transitions, self.deadlocks, self.deadlock) = (0, 0, None);
+    }
+}
+
+/// A part of the known states, and what was new to it in the last block, in order, with the bits found in each.
+struct Shard<W> {
+    table: Table<W>,
+    fresh: Vec<(Successor<W>, u64)>,
+}
+
+/// What the threads share.
+enum Job<'a, W> {
+    Expand(Range<usize>, &'a mut Expanded<W>),
+    TakeUp(usize, &'a mut Shard<W>),
 }
 
 /// Explores every state of `model`, within the limits.
 pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -> Exploration<M::State, M::Action> {
     let started = Instant::now();
     let threads = options.threads.max(1);
-    let mut tables: Vec<Table<M::Packed>> = (0..threads).map(|_| Table::new()).collect();
+    let chunks = if threads == 1 { 1 } else { CHUNKS * threads };
+    let mut shards: Vec<Shard<M::Packed>> =
+        (0..threads).map(|_| Shard { table: Table::new(), fresh: Vec::new() }).collect();
     let mut trail = Trail { states: Segments::new(), parents: Segments::new(), symmetry: options.symmetry };
-    let mut found: Vec<Option<(u32, Option<u16>)>> = vec![None; 64];
+    let mut found = Found { places: vec![None; 64], bits: 0 };
     for state in model.init_states() {
         let state = if options.symmetry { model.canonical(&state) } else { state };
         let word = model.pack(&state);
         let hash = word.spread();
-        if tables[shard(hash, threads)].insert(word, hash) {
+        if shards[shard(hash, threads)].table.insert(word, hash) {
             let index = index32(trail.states.len());
             trail.push(word, index);
-            note(&mut found, inspect.state(model, &state), index, None);
+            found.note(inspect.state(model, &state), index, None);
         }
     }
 
     let (mut transitions, mut deadlocks, mut deadlock) = (0, 0, None);
     let (mut next, mut depth, mut level_end) = (0, 0, trail.states.len());
     let mut incomplete = None;
-    let mut fresh: Vec<Vec<(u32, u32, M::Packed)>> = vec![Vec::new(); threads];
+    // The block that is being expanded, and the one before, with so many states, which is being taken up.
+    let mut expanded: Vec<Expanded<M::Packed>> = (0..chunks).map(|_| Expanded::new(threads)).collect();
+    let mut taken: Vec<Expanded<M::Packed>> = (0..chunks).map(|_| Expanded::new(threads)).collect();
+    let mut in_flight = 0;
     let mut told = started;
-    while next < trail.states.len() {
-        if next == level_end {
+    loop {
+        if next == level_end && in_flight == 0 {
+            if next == trail.states.len() {
+                break;
+            }
             depth += 1;
             level_end = trail.states.len();
         }
-        let bytes = trail.bytes() + tables.iter().map(Table::bytes).sum::<usize>();
-        if let Some(limit) = limit(&options, depth, started, bytes) {
-            incomplete = Some(limit);
+        let bytes = trail.bytes() + shards.iter().map(|shard| shard.table.bytes()).sum::<usize>();
+        if next < level_end && incomplete.is_none() {
+            incomplete = limit(&options, depth, started, bytes);
+        }
+        if incomplete.is_some() && in_flight == 0 {
             break;
         }
         if told.elapsed() >= Duration::from_secs(1) {
@@ -175,27 +231,33 @@ pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -
             inspect.progress(&Progress { states, queue: states - next, depth, bytes, elapsed });
         }
         // A block never reaches into the next level, so that depth is exact.
-        let block = next..level_end.min(next + if threads == 1 { BLOCK } else { WIDE_BLOCK });
-        let parts = expand_block(model, &options, inspect, &trail, block.clone(), threads);
-        for part in &parts {
+        let end = if incomplete.is_some() { next } else { level_end.min(next + chunks * CHUNK) };
+        let block = next..end;
+
+        let known = found.bits;
+        let ranges = block.clone().step_by(CHUNK).map(|start| start..end.min(start + CHUNK));
+        let expand_jobs = ranges.zip(&mut expanded).map(|(range, out)| Job::Expand(range, out));
+        let take_jobs = shards.iter_mut().enumerate().map(|(number, shard)| Job::TakeUp(number, shard));
+        let jobs: Vec<_> = take_jobs.chain(expand_jobs).collect();
+        // A thread is started as fast as some hundred states are expanded.
+        let small = block.len() + in_flight < CHUNK;
+        share(if small { 1 } else { threads }, jobs, |job| match job {
+            Job::Expand(range, out) => expand(model, &options, inspect, &trail, range, known, out),
+            Job::TakeUp(number, shard) => take_up(model, inspect, &taken, number, known, shard),
+        });
+
+        for part in &mut taken {
             transitions += part.transitions;
             deadlocks += part.deadlocks;
             deadlock = deadlock.or(part.deadlock);
-            for &(bit, parent, action) in &part.found {
-                note(&mut found, 1 << bit, parent, Some(action));
-            }
         }
-        take_up(&mut tables, &mut fresh, &parts);
-        let mut queue = |parent: u32, word: M::Packed| {
-            let index = index32(trail.states.len());
-            trail.push(word, parent);
-            note(&mut found, inspect.state(model, &model.unpack(word)), index, None);
-        };
-        merge(&mut fresh, |(_, parent, word)| queue(parent, word));
-        next = block.end;
+        queue(&mut trail, &mut found, &taken, &mut shards);
+        taken.iter_mut().for_each(Expanded::clear);
+        std::mem::swap(&mut taken, &mut expanded);
+        (next, in_flight) = (end, block.len());
     }
 
-    let bytes = trail.bytes() + tables.iter().map(Table::bytes).sum::<usize>();
+    let bytes = trail.bytes() + shards.iter().map(|shard| shard.table.bytes()).sum::<usize>();
     Exploration {
         states: trail.states.len(),
         transitions,
@@ -205,7 +267,7 @@ pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -
         incomplete,
         unexpanded: trail.states.len() - next,
         bytes,
-        found: found.iter().map(|place| place.map(|(index, action)| trail.path(model, index, action))).collect(),
+        found: found.places.iter().map(|place| place.map(|(index, action)| trail.path(model, index, action))).collect(),
     }
 }
 
@@ -219,43 +281,47 @@ fn limit(options: &Options, depth: usize, started: Instant, bytes: usize) -> Opt
     options.time.filter(|most| started.elapsed() >= *most).map(|_| Limit::Time)
 }
 
-fn note(found: &mut [Option<(u32, Option<u16>)>], mut bits: u64, index: u32, action: Option<u16>) {
-    while bits != 0 {
-        let bit = bits.trailing_zeros() as usize;
-        bits &= bits - 1;
-        found[bit].get_or_insert((index, action));
+/// The first place of each bit that was found: a state, or an action of a state.
+struct Found {
+    places: Vec<Option<(u32, Option<u16>)>>,
+    bits: u64,
+}
+
+impl Found {
+    fn note(&mut self, bits: u64, index: u32, action: Option<u16>) {
+        let mut new = bits & !self.bits;
+        self.bits |= new;
+        while new != 0 {
+            self.places[new.trailing_zeros() as usize] = Some((index, action));
+            new &= new - 1;
+        }
     }
 }
 
 /// The shard that a state belongs to: by other bits than those that choose its slot.
 #[inline]
 fn shard(hash: u64, shards: usize) -> usize {
-    if shards == 1 { 0 } else { (hash >> 48) as usize % shards }
+    if shards == 1 { 0 } else { (((hash >> 32) * shards as u64) >> 32) as usize }
 }
 
-fn expand_block<M: Spec>(
-    model: &M,
-    options: &Options,
-    inspect: &impl Inspect<M>,
-    trail: &Trail<M::Packed>,
-    block: Range<usize>,
-    threads: usize,
-) -> Vec<Expanded<M::Packed>> {
-    // Starting a thread costs as much as expanding some hundred states.
-    if threads == 1 || block.len() < 4 * BLOCK {
-        return vec![expand(model, options, inspect, trail, block, threads)];
+/// Does all jobs, each on whichever thread is free; this thread is one of them.
+fn share<J: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) + Sync) {
+    if threads == 1 {
+        return jobs.into_iter().for_each(work);
     }
-    let part = block.len().div_ceil(threads);
+    let jobs = Mutex::new(jobs.into_iter());
+    let next = || jobs.lock().expect("nobody panics while taking a job").next();
+    let run = || {
+        while let Some(job) = next() {
+            work(job);
+        }
+    };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|worker| {
-                let start = (block.start + worker * part).min(block.end);
-                let range = start..(start + part).min(block.end);
-                scope.spawn(move || expand(model, options, inspect, trail, range, threads))
-            })
-            .collect();
-        workers.into_iter().map(|worker| worker.join().expect("a model does not panic")).collect()
-    })
+        for _ in 1..threads {
+            scope.spawn(run);
+        }
+        run();
+    });
 }
 
 fn expand<M: Spec>(
@@ -264,20 +330,16 @@ fn expand<M: Spec>(
     inspect: &impl Inspect<M>,
     trail: &Trail<M::Packed>,
     range: Range<usize>,
-    shards: usize,
-) -> Expanded<M::Packed> {
-    let mut out = Expanded {
-        shards: vec![Vec::with_capacity(range.len() * 12 / shards); shards],
-        transitions: 0,
-        deadlocks: 0,
-        deadlock: None,
-        found: Vec::new(),
-        seen: 0,
-    };
+    known: u64,
+    out: &mut Expanded<M::Packed>,
+) {
+    let shards = out.shards.len();
+    let mut seen = known;
     let mut actions = Vec::new();
     for index in range {
         let parent = index32(index);
-        let state = model.unpack(trail.states.get(index));
+        let from = trail.states.get(index);
+        let state = model.unpack(from);
         actions.clear();
         model.actions(&state, &mut actions);
         let before = out.transitions;
@@ -286,84 +348,92 @@ fn expand<M: Spec>(
             if !model.within_boundary(&after) {
                 continue;
             }
-            let mut new = inspect.step(model, &state, action, &after) & !out.seen;
-            out.seen |= new;
+            let place = place as u16;
+            let mut new = inspect.step(model, &state, action, &after) & !seen;
+            seen |= new;
             while new != 0 {
-                out.found.push((new.trailing_zeros(), parent, place as u16));
+                out.found.push((parent, place, new.trailing_zeros()));
                 new &= new - 1;
             }
             let word = if options.symmetry { model.pack(&model.canonical(&after)) } else { model.pack(&after) };
-            let hash = word.spread();
-            let successor = Successor { word, hash, parent, order: out.transitions as u32 };
-            out.shards[shard(hash, shards)].push(successor);
             out.transitions += 1;
+            // A step to the same state finds nothing.
+            if word == from {
+                continue;
+            }
+            let hash = word.spread();
+            let recent = &mut out.recent[hash as usize % RECENT];
+            if *recent == word {
+                continue;
+            }
+            *recent = word;
+            out.shards[shard(hash, shards)].push(Successor { word, parent, place });
         }
         if out.transitions == before {
             out.deadlocks += 1;
             out.deadlock.get_or_insert(parent);
         }
     }
-    out
 }
 
-/// Puts the successors of a block into the tables; what is new goes to `fresh`, ordered within each shard.
-fn take_up<W: Word>(tables: &mut [Table<W>], fresh: &mut [Vec<(u32, u32, W)>], parts: &[Expanded<W>]) {
-    // Positions of later parts come after those of earlier ones.
-    let mut first = 0;
-    let starts: Vec<u32> = parts
-        .iter()
-        .map(|part| {
-            let start = first;
-            first += part.transitions as u32;
-            start
-        })
-        .collect();
-    let take = |shard: usize, table: &mut Table<W>, fresh: &mut Vec<(u32, u32, W)>| {
-        fresh.clear();
-        for (part, start) in parts.iter().zip(&starts) {
-            for batch in part.shards[shard].chunks(64) {
-                // Touching all slots of a batch before the first is needed lets their cache misses overlap.
-                let mut touched = 0;
-                for successor in batch {
-                    touched += usize::from(table.first(successor.hash) == successor.word);
-                }
-                std::hint::black_box(touched);
-                for successor in batch {
-                    if table.insert(successor.word, successor.hash) {
-                        fresh.push((start + successor.order, successor.parent, successor.word));
-                    }
+/// Puts the successors of a block that belong to a shard into its table.
+fn take_up<M: Spec>(
+    model: &M,
+    inspect: &impl Inspect<M>,
+    parts: &[Expanded<M::Packed>],
+    number: usize,
+    known: u64,
+    shard: &mut Shard<M::Packed>,
+) {
+    let Shard { table, fresh } = shard;
+    fresh.clear();
+    let mut hashes = [0; 64];
+    for part in parts {
+        for batch in part.shards[number].chunks(hashes.len()) {
+            // Touching all slots of a batch before the first is needed lets their cache misses overlap.
+            let mut touched = 0;
+            for (successor, hash) in batch.iter().zip(&mut hashes) {
+                *hash = successor.word.spread();
+                touched += usize::from(table.first(*hash) == successor.word);
+            }
+            std::hint::black_box(touched);
+            for (successor, hash) in batch.iter().zip(&hashes) {
+                if table.insert(successor.word, *hash) {
+                    let bits = inspect.state(model, &model.unpack(successor.word)) & !known;
+                    fresh.push((*successor, bits));
                 }
             }
         }
-    };
-    let work: usize = parts.iter().map(|part| part.transitions).sum();
-    if tables.len() == 1 || work < 16 * BLOCK {
-        for (shard, (table, fresh)) in tables.iter_mut().zip(fresh).enumerate() {
-            take(shard, table, fresh);
-        }
-        return;
     }
-    let take = &take;
-    std::thread::scope(|scope| {
-        for (shard, (table, fresh)) in tables.iter_mut().zip(fresh).enumerate() {
-            scope.spawn(move || take(shard, table, fresh));
-        }
-    });
 }
 
-/// Visits what the shards found in the order in which one thread would have found it.
-fn merge<W: Copy>(fresh: &mut [Vec<(u32, u32, W)>], mut visit: impl FnMut((u32, u32, W))) {
-    if let [only] = fresh {
-        only.drain(..).for_each(visit);
-        return;
+/// Queues what the shards found new in a block, in the order in which one thread would have found it.
+fn queue<W: Word>(trail: &mut Trail<W>, found: &mut Found, parts: &[Expanded<W>], shards: &mut [Shard<W>]) {
+    let mut steps = parts.iter().flat_map(|part| &part.found).peekable();
+    let mut visit = |(successor, bits): (Successor<W>, u64)| {
+        // A step is found before the state that it leads to.
+        while let Some((parent, place, bit)) = steps.next_if(|step| (step.0, step.1) <= successor.when()) {
+            found.note(1 << bit, *parent, Some(*place));
+        }
+        let index = index32(trail.states.len());
+        trail.push(successor.word, successor.parent);
+        found.note(bits, index, None);
+    };
+    if let [only] = shards {
+        only.fresh.drain(..).for_each(visit);
+    } else {
+        let mut places = vec![0; shards.len()];
+        loop {
+            let heads = shards.iter().zip(&places).enumerate();
+            let first =
+                heads.filter_map(|(number, (shard, place))| Some((shard.fresh.get(*place)?.0.when(), number))).min();
+            let Some((_, number)) = first else { break };
+            visit(shards[number].fresh[places[number]]);
+            places[number] += 1;
+        }
     }
-    let mut places = vec![0; fresh.len()];
-    loop {
-        let heads = fresh.iter().zip(&places).enumerate();
-        let first = heads.filter_map(|(shard, (list, place))| Some((list.get(*place)?.0, shard))).min();
-        let Some((_, shard)) = first else { return };
-        visit(fresh[shard][places[shard]]);
-        places[shard] += 1;
+    for (parent, place, bit) in steps {
+        found.note(1 << bit, *parent, Some(*place));
     }
 }
 

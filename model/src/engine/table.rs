@@ -9,8 +9,9 @@ pub(super) struct Table<W> {
     mask: usize,
 }
 
-/// The table is doubled when more than 7 of 8 slots are taken. Most look-ups find what they look for, so long probes are rare.
-const FULL: (usize, usize) = (7, 8);
+/// The table is doubled when more than 3 of 4 slots are taken. Fuller tables save no memory on average and make long probes: with
+/// 7 of 8, the ten million states of two-phase commit with nine resource managers took a tenth longer.
+const FULL: (usize, usize) = (3, 4);
 
 impl<W: Word> Table<W> {
     pub(super) fn new() -> Self {
