@@ -21,7 +21,7 @@ pub struct Edge {
 /// cycle of orbits need not be a cycle of states. A step exists if its action has a result that is within the boundary. Different actions
 /// with the same result are different steps.
 ///
-/// Held are a packed state and 12 bytes for each state and 8 bytes for each step; during exploration at most 10 bytes more for each state.
+/// Held are a packed state and 12 bytes for each state and 8 bytes for each step; during exploration at most 11 bytes more for each state.
 pub struct Graph<'m, M: Spec> {
     model: &'m M,
     words: Segments<M::Packed>,

@@ -83,39 +83,50 @@ impl<'g, M: Spec> Liveness<'g, M> {
     /// Looks for the shortest lasso with a cycle; true if there is none that is shorter than the best.
     ///
     /// A cycle is best entered at the first of its states that can be reached, so only cycles are searched for that have none which comes
-    /// earlier than the state they are entered at. States are tried in that order, until even a single step would be one too many.
+    /// earlier than the state they are entered at. States are tried in that order, until even a single step would be one too many. First
+    /// only short lassos are looked for and then longer ones: the effort grows fast with the length, and a short one may be entered late.
     fn find_shortest(&self, open: &Open, asked: Option<Asked<'_>>, fair: &FairParts, best: &mut Best) -> bool {
-        let rank = |entry: Entry| (open.steps_into(&asked, entry), entry.state);
+        let before = |entry: Entry| open.steps_into(&asked, entry);
+        let rank = |entry: Entry| (before(entry), entry.state);
         let mut entries = Vec::new();
         for part in &fair.parts {
             entries.extend(part.iter().map(|&state| Entry { state, early: false }));
             // A cycle may also be entered before the promise is given, if it is given on the cycle.
             if asked.is_some_and(|asked| part.iter().any(|&state| asked.states[state as usize])) {
                 let early = part.iter().map(|&state| Entry { state, early: true });
-                entries.extend(early.filter(|&entry| rank(entry).0 < open.steps_to(entry.state)));
+                entries.extend(early.filter(|&entry| before(entry) < open.steps_to(entry.state)));
             }
         }
+        let Some(&first) = entries.iter().min_by_key(|entry| rank(**entry)) else { return true };
         entries.sort_unstable_by_key(|entry| rank(*entry));
         let mut cycles = Cycles::new(self.graph, fair, asked.map(|asked| asked.states), self.effort);
+        // Some cycle of each part, however long, bounds the search.
         let mut tried = vec![false; fair.parts.len()];
-        for entry in entries {
-            let before = open.steps_into(&asked, entry);
-            if best.steps() <= before + 1 {
-                return true;
+        for &entry in &entries {
+            if before(entry) + 1 >= best.steps() {
+                break;
             }
             let part = fair.part_of[entry.state as usize] as usize - 1;
             if !std::mem::replace(&mut tried[part], true) {
-                // However long, it bounds the search.
-                let cycle = cycles.some(entry.state, entry.early);
-                best.offer(before.saturating_add(cycle.len() as u32), entry, cycle);
+                best.offer(before(entry), entry, cycles.some(entry.state, entry.early));
             }
-            let most = best.steps() - 1 - before;
-            let allowed = |state: u32| rank(Entry { state, ..entry }) >= rank(entry);
-            match cycles.shortest(entry.state, most, entry.early, allowed) {
-                Ok(None) => {}
-                Ok(Some(cycle)) => best.offer(before + cycle.len() as u32, entry, cycle),
-                Err(BrokenOff) => return false,
+        }
+        let mut most = before(first) + 1;
+        while most < best.steps() {
+            for &entry in &entries {
+                // Only what is shorter than the best is of interest.
+                let most = most.min(best.steps() - 1);
+                if before(entry) >= most {
+                    break;
+                }
+                let allowed = |state: u32| rank(Entry { state, ..entry }) >= rank(entry);
+                match cycles.shortest(entry.state, most - before(entry), entry.early, allowed) {
+                    Ok(None) => {}
+                    Ok(Some(cycle)) => best.offer(before(entry), entry, cycle),
+                    Err(BrokenOff) => return false,
+                }
             }
+            most += 1 + most / 4;
         }
         true
     }
@@ -146,7 +157,9 @@ impl Best {
         self.found.as_ref().map_or(NEVER, |(steps, ..)| *steps)
     }
 
-    fn offer(&mut self, steps: u32, entry: Entry, cycle: Vec<Edge>) {
+    /// A cycle that is entered after so many steps.
+    fn offer(&mut self, before: u32, entry: Entry, cycle: Vec<Edge>) {
+        let steps = before.saturating_add(cycle.len() as u32);
         if steps < self.steps() {
             self.found = Some((steps, entry, cycle));
         }

@@ -123,7 +123,7 @@ impl<'a, M: Spec> Cycles<'a, M> {
         // Only states from which the way back is not too long can be on the cycle.
         let allowed = |state: u32| fair.part_of[state as usize] == part && allowed(state);
         let back = self.before.within(start, most, allowed);
-        self.effort = self.effort.saturating_sub(back.len());
+        self.effort = self.effort.checked_sub(back.len()).ok_or(BrokenOff)?;
         let duties = self.duties.entry(part).or_insert_with(|| {
             let mut possible = vec![false; graph.classes().len()];
             let states = &fair.parts[part as usize - 1];
