@@ -30,6 +30,8 @@ pub struct Divergence {
     pub event: usize,
     /// Changes that the model allowed instead.
     pub allowed: Vec<Sight>,
+    /// Changes that must have happened at the end of the history and were not seen; then every observation was explained.
+    pub unseen: Vec<Sight>,
     /// What probes of the node could have found instead, if the observation was a probe's.
     pub looks: Vec<String>,
 }
@@ -92,7 +94,18 @@ pub fn explain(
         widest = widest.max(closed.iter().map(|(_, configs)| configs.len()).sum());
         if explained == sorted.len() {
             // What a step showed must have been seen; where it was not, that behaviour is refuted.
-            last = closed.iter().flat_map(|(_, configs)| configs).filter(|config| config.pending.is_empty()).count();
+            let ends: Vec<_> = closed.iter().flat_map(|(_, configs)| configs).collect();
+            last = ends.iter().filter(|config| config.pending.is_empty()).count();
+            if last == 0 {
+                let unseen: BTreeSet<_> = ends.iter().flat_map(|config| config.pending.iter().copied()).collect();
+                return Err(Box::new(Divergence {
+                    explained,
+                    event: order.last().copied().unwrap_or(0),
+                    allowed: Vec::new(),
+                    unseen: unseen.into_iter().collect(),
+                    looks: Vec::new(),
+                }));
+            }
             break;
         }
         let mut next: BTreeMap<Cut, FxHashSet<Config>> = BTreeMap::new();
@@ -214,5 +227,11 @@ fn diverged(
             looks.insert(format!("{:?} on timeline {}", node.server, node.timeline).to_lowercase());
         }
     }
-    Divergence { explained, event, allowed: allowed.into_iter().collect(), looks: looks.into_iter().collect() }
+    Divergence {
+        explained,
+        event,
+        allowed: allowed.into_iter().collect(),
+        unseen: Vec::new(),
+        looks: looks.into_iter().collect(),
+    }
 }

@@ -56,6 +56,9 @@ impl Cluster {
             return self.handle_long_action(state, id);
         }
 
+        if state.nodes[index].server == Server::Starting && self.agent(state, id).seen == Some(id) {
+            return self.handle_starting_instance(state, id);
+        }
         let node = &mut state.nodes[index];
         let (running, starting) = (node.has_postmaster(), node.server == Server::Starting);
         let agent = node.agent.as_mut().expect("only a live agent acts");
@@ -88,10 +91,7 @@ impl Cluster {
         }
         agent.health = Health::Running;
         if starting {
-            // Queries fail while it starts, so nothing but the lock is looked after.
-            if has_lock {
-                self.update_lock(state, id);
-            }
+            // Queries fail while it starts as a standby: there is nothing to do yet.
             return self.agent_mut(state, id).rest();
         }
         if agent.seen.is_none() {
@@ -101,6 +101,19 @@ impl Cluster {
         } else {
             self.keep_following(state, id);
         }
+    }
+
+    /// `handle_starting_instance()`: Postgres starts in nobody's background, since its agent was restarted, and the lock is ours.
+    fn handle_starting_instance(&self, state: &mut State, id: NodeId) {
+        if !self.update_lock(state, id) {
+            return self.demote_without_lock(state, id);
+        }
+        if state.start_timeout_is_zero && self.is_failover_possible(state, id) {
+            // 'stopped PostgreSQL because of startup timeout'
+            self.release_lock(state, id);
+            return self.demote_without_lock(state, id);
+        }
+        self.agent_mut(state, id).rest();
     }
 
     /// Nobody holds the lock: whoever has no healthier peer races for it.
@@ -231,6 +244,9 @@ impl Cluster {
     }
 
     /// `update_lock()`: keep the lease alive and the key ours. Atomic here.
+    ///
+    /// A live agent's own lease never ends in this model, so 2.1.2 (which would not notice) and 2.1.6 to 3.0.2 (which replace it) do the
+    /// same here: both write the key over when it is under another lease.
     pub(super) fn update_lock(&self, state: &mut State, id: NodeId) -> bool {
         let ours = LeaderKey { holder: id, lease: Lease::Kept };
         match (self.rules.lock_update, state.leader) {

@@ -19,6 +19,11 @@
 //!   before an armed watchdog has reset the node. This stands for `loop_wait + 2*retry_timeout <= ttl` and for an agent that
 //!   is neither frozen nor cut off. A start timeout is either zero or never over.
 //! * **WAL positions.** A node that is one timeline behind its leader may or may not have diverged: both are explored.
+//! * **Promotion is one step.** In Patroni it is ordered, and takes effect later; a lock that is lost in between is not modelled.
+//! * **The peers' answers.** A peer is a candidate if its agent lives and its Postgres is a standby that accepts connections; lag, tags,
+//!   timelines and lost answers are not looked at. Of two standbys, either may win the race.
+//! * **Comparing timelines** is triggered by `recover()` and by demotions, not by a changed `primary_conninfo` or a new timeline of the leader.
+//!   pg_rewind does not fail; it may have to wait for the leader's checkpoint.
 //! * **Stale snapshots, failing DCS, partitions, pause, standby clusters, synchronous mode, backup_label, orphan backends.**
 //!
 //! The first two admit more behaviours than there are, or fewer only under the stated assumption; safety that holds here holds

@@ -92,6 +92,10 @@ impl Cluster {
             _ => {}
         }
         let Some(slot) = node.agent.as_ref().and_then(|agent| agent.slot) else { return };
+        if (slot.task, slot.begun, node.server) == (Task::Rewind, false, Server::Down) {
+            // Not before the leader has made its checkpoint: until then the task ends with nothing done, and is tried again.
+            actions.push(Action::TaskEnds(id));
+        }
         actions.extend(match (slot.task, slot.begun, node.server) {
             (Task::CrashRecovery, false, Server::Down) => Some(Action::SingleUserStarts(id)),
             (Task::StartPrimary | Task::Follow | Task::FollowAfterDemotion, false, Server::Down) => {
@@ -106,6 +110,7 @@ impl Cluster {
             (Task::CrashRecovery, true, Server::SingleUser)
             | (Task::Rewind, true, Server::Rewinding)
             | (Task::StartPrimary | Task::Follow | Task::FollowAfterDemotion, true, Server::Starting) => None,
+            (Task::Rewind, false, Server::Down) => None, // it ends, above
             // Done, or its process died, or another process is in the way.
             _ => Some(Action::TaskEnds(id)),
         });

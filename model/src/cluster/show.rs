@@ -90,8 +90,8 @@ impl Cluster {
             ServerState::Standby => {
                 node.server == Server::Standby && timeline.is_none_or(|found| found <= node.timeline)
             }
-            // "shutting down" is answered in the same way, at the end of what was a standby a moment ago.
-            ServerState::Starting => matches!(node.server, Server::Starting | Server::Standby),
+            // "shutting down" is answered in the same way, at the end of what was a server a moment ago.
+            ServerState::Starting => matches!(node.server, Server::Starting | Server::Standby | Server::Primary),
             // A postmaster that has just started, or that is about to end, does not listen.
             ServerState::Refused => node.server != Server::Primary && node.server != Server::Standby,
         }
