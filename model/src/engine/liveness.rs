@@ -111,10 +111,11 @@ impl<'g, M: Spec> Liveness<'g, M> {
                 best.offer(before(entry), entry, cycles.some(entry.state, entry.early));
             }
         }
-        let mut most = before(first) + 1;
-        while most < best.steps() {
+        // No lasso has so few steps, but for the best.
+        let mut none_up_to = before(first);
+        while none_up_to + 1 < best.steps() {
+            let most = none_up_to + 1 + none_up_to / 4;
             for &entry in &entries {
-                // Only what is shorter than the best is of interest.
                 let most = most.min(best.steps() - 1);
                 if before(entry) >= most {
                     break;
@@ -126,7 +127,7 @@ impl<'g, M: Spec> Liveness<'g, M> {
                     Err(BrokenOff) => return false,
                 }
             }
-            most += 1 + most / 4;
+            none_up_to = most;
         }
         true
     }
