@@ -1,19 +1,19 @@
 //! Bringing a cluster up: networks, etcd and the nodes.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use pghaspec_model::event::Source;
-use tokio::task::JoinSet;
 use tokio_postgres::Config;
 
 use super::docker::exec;
 use super::error::LabError;
 use super::lane::{Lane, Place, Plan};
-use super::observer::{OBSERVER, Observer};
+use super::observer::Observer;
+use super::tasks::{Ends, Tasks};
 use crate::manifest::{Manifest, VARIABLES, render};
+use crate::observe::container_log::Ended;
 use crate::observe::etcd::LeaderWatch;
 use crate::observe::processes::Input;
 use crate::observe::recorder::Recorder;
@@ -43,7 +43,7 @@ pub struct Builder<'run> {
     /// Where events go.
     pub recorder: &'run Recorder,
     /// Tasks that end with the run.
-    pub tasks: &'run Mutex<JoinSet<()>>,
+    pub tasks: &'run Tasks,
 }
 
 /// The two networks of a lane. Nodes and etcd know one another in the cluster network; the harness reaches each of them in the control
@@ -72,17 +72,6 @@ impl Builder<'_> {
         let (cluster, control) =
             tokio::try_join!(self.lane.make_network("cluster", true), self.lane.make_network("control", false))?;
         Ok(Networks { cluster, control })
-    }
-
-    /// Runs a task until the run ends.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
-    }
-
-    /// Ends all tasks.
-    pub async fn stop_observing(&self) {
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        tasks.shutdown().await;
     }
 
     /// Starts etcd and watches it from its first revision on.
@@ -185,24 +174,35 @@ impl Builder<'_> {
         Ok(Node { name: name.to_owned(), config })
     }
 
-    /// Copies a container's log to the run's folder, and each line to `take`, until the container or the run ends.
+    /// Copies a container's log to the run's folder, and each line to `take`, until the run ends. That of a node may end before, with its
+    /// container: what the agent says is not seen from then on. What the lab itself brought up must last.
     pub fn follow(&self, part: &str, mut take: impl FnMut(&Recorder, container_log::Line) + Send + 'static) {
         let (docker, recorder) = (self.lane.docker.clone(), self.recorder.clone());
         let (part, container, file) = (part.to_owned(), self.lane.name(part), self.lane.log_file(part));
-        self.spawn(async move {
+        let is_node = self.scenario.node_names().contains(&part);
+        let ends = if is_node { Ends::Anytime } else { Ends::WhenStopped };
+        self.tasks.spawn(format!("following the log of {part}"), ends, async move {
             let clock = recorder.clock();
             let followed = container_log::follow(&docker, &container, &file, clock, |line| take(&recorder, line)).await;
             match followed {
-                Ok(()) if part == OBSERVER => {
-                    let why = "the helper has ended: starts and exits of processes are not seen any more";
-                    recorder.gap(None, clock.now(), Source::Process, why);
-                }
-                Ok(()) => recorder.update(|view| {
-                    if let Some(node) = view.nodes.get_mut(&part) {
-                        node.container_ended = true;
+                Ok(Ended { last, error }) if is_node => {
+                    if error.is_none() {
+                        recorder.update(|view| {
+                            if let Some(node) = view.nodes.get_mut(&part) {
+                                node.container_ended = true;
+                            }
+                        });
                     }
-                }),
-                Err(error) => recorder.fail(error),
+                    let why = "the log of the node's container broke off: what the agent says is not seen any more";
+                    let why = error.map_or_else(|| why.to_owned(), |error| format!("{why}: {error}"));
+                    recorder.gap(Some(&part), last, Source::AgentLog, why);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    recorder.fail(error);
+                    // That ends the run, and says more than the end of this task would.
+                    std::future::pending().await
+                }
             }
         });
     }

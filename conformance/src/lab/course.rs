@@ -1,6 +1,5 @@
 //! The course of a scenario: its phases, in their order.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -13,6 +12,7 @@ use super::error::LabError;
 use super::inject::inject;
 use super::lane::Lane;
 use super::read_back::{caught_up, only_primary, read_back};
+use super::tasks::{Ends, Tasks};
 use super::wait::{Seen, until};
 use crate::manifest::Manifest;
 use crate::observe::postgres::Session;
@@ -61,14 +61,23 @@ impl Course<'_> {
     /// # Errors
     /// The lab could not do its work. An agent that does badly is no error.
     pub async fn run(&self) -> Result<(), LabError> {
-        // Tasks that observe end with the course, however it ends.
-        let tasks = Mutex::new(JoinSet::new());
+        // Tasks that observe end with the course, however it ends, and none of them may end before.
+        let tasks = Tasks::new();
+        tokio::select! {
+            // Should both be so, then what is lost counts.
+            biased;
+            lost = tasks.lost() => Err(lost),
+            outcome = self.phases(&tasks) => outcome,
+        }
+    }
+
+    async fn phases(&self, tasks: &Tasks) -> Result<(), LabError> {
         let builder = Builder {
             lane: self.lane,
             scenario: self.scenario,
             manifest: self.manifest,
             recorder: self.recorder,
-            tasks: &tasks,
+            tasks,
         };
         self.report.doing("starting the observer and etcd");
         let (mut observer, (networks, leader_watch)) = tokio::try_join!(builder.observer(), async {
@@ -81,14 +90,15 @@ impl Course<'_> {
         builder.record_processes(&mut observer);
         self.report.doing("starting the nodes");
         let nodes = builder.nodes(&networks, &observer).await?;
-        builder.spawn(leader_watch.ticks());
-        builder.spawn(leader_watch.run());
+        tasks.spawn("putting ticks into etcd", Ends::WhenStopped, leader_watch.ticks());
+        tasks.spawn("watching the leader key", Ends::WhenStopped, leader_watch.run());
         for node in &nodes {
-            builder.spawn(probe::watch(self.recorder.clone(), node.name.clone(), node.config.clone()));
+            let probes = probe::watch(self.recorder.clone(), node.name.clone(), node.config.clone());
+            tasks.spawn(format!("probing {}", node.name), Ends::WhenStopped, probes);
         }
 
         let healthy = self.until("the cluster to come up", UP, up).await?;
-        let writers = self.start_writers(&nodes, &healthy.leader).await?;
+        let writers = self.start_writers(tasks, &nodes, &healthy.leader).await?;
         self.recorder.phase(Phase::Ready);
         // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes.
         self.until("the cluster to be steady", UP, |view| view.healthy_for(self.hold()).into()).await?;
@@ -108,7 +118,7 @@ impl Course<'_> {
         self.report.doing("reading back");
         read_back(self.recorder, &nodes, primary.as_deref()).await;
         // Nothing may be recorded behind the end.
-        builder.stop_observing().await;
+        tasks.stop().await;
         self.recorder.phase(Phase::End);
         Ok(())
     }
@@ -137,7 +147,7 @@ impl Course<'_> {
     }
 
     /// Makes the table, opens the held sessions at every node, and waits until writes are acknowledged.
-    async fn start_writers(&self, nodes: &[Node], leader: &str) -> Result<Writers, LabError> {
+    async fn start_writers(&self, observing: &Tasks, nodes: &[Node], leader: &str) -> Result<Writers, LabError> {
         self.report.doing("opening the writers' sessions");
         let failed = |what: &str, node: &str, why: &str| LabError::harness(format!("{what} at {node}: {why}"));
         for node in nodes.iter().filter(|node| node.name == leader) {
@@ -167,8 +177,11 @@ impl Course<'_> {
         };
         let mut tasks = JoinSet::new();
         for (node, session) in nodes.iter().zip(held) {
-            tasks.spawn(writer(node).hold(session));
-            tasks.spawn(writer(node).renew());
+            let name = format!("writing through the held session at {}", node.name);
+            // It ends with its session.
+            tasks.spawn(observing.guarded(name, Ends::Anytime, stop.subscribe(), writer(node).hold(session)));
+            let name = format!("writing through new sessions at {}", node.name);
+            tasks.spawn(observing.guarded(name, Ends::WhenStopped, stop.subscribe(), writer(node).renew()));
         }
         self.until("the leader to acknowledge writes", WRITERS, |view| {
             let wrote = view.nodes.get(leader).map(|node| &node.wrote);
@@ -193,7 +206,9 @@ impl Course<'_> {
         match self.until("the cluster to settle", limit, |view| view.healthy_for(self.hold()).into()).await {
             Ok(Healthy { leader, .. }) => Some(leader),
             Err(error) => {
-                self.recorder.gap(None, since, Source::Harness, format!("not settled: {}", error.message));
+                let cannot_tell = self.recorder.view().borrow().may_be_healthy();
+                let what = if cannot_tell { "not settled in time to tell" } else { "not settled" };
+                self.recorder.gap(None, since, Source::Harness, format!("{what}: {}", error.message));
                 only_primary(self.recorder)
             }
         }

@@ -10,6 +10,7 @@ mod machine;
 mod observer;
 mod read_back;
 mod sweep;
+mod tasks;
 mod wait;
 
 use std::path::PathBuf;

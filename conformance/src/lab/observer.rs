@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::cluster::Builder;
 use super::error::LabError;
 use super::lane::{Place, Plan};
+use super::tasks::Ends;
 use crate::observe::processes::{Input, Processes, Report};
 
 /// Image of the helper.
@@ -77,7 +78,7 @@ impl Builder<'_> {
     pub fn record_processes(&self, observer: &mut Observer) {
         let processes = Processes::new(self.recorder.clone(), self.manifest.agent_process.clone());
         if let Some(received) = observer.received.take() {
-            self.spawn(processes.run(received));
+            self.tasks.spawn("recording processes", Ends::WhenStopped, processes.run(received));
         }
     }
 }

@@ -20,13 +20,17 @@ const LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits until the standbys of `primary` have replayed all that it has flushed, and records the rows of every node. What cannot be read
-/// is recorded as a gap.
+/// is recorded as a gap. The primary is read last: a row that commits meanwhile then shows there only,
+/// never on standbys only.
 pub async fn read_back(recorder: &Recorder, nodes: &[Node], primary: Option<&str>) {
     let since = recorder.clock().now();
     if let Err(why) = caught_up(nodes, primary).await {
         recorder.gap(None, since, Source::Postgres, format!("rows are read back though {why}"));
     }
-    join_all(nodes.iter().map(|node| read_node(recorder, node))).await;
+    let (last, first): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| Some(node.name.as_str()) == primary);
+    for nodes in [first, last] {
+        join_all(nodes.into_iter().map(|node| read_node(recorder, node))).await;
+    }
 }
 
 /// The node that a probe last found writable, if there is exactly one.

@@ -21,6 +21,15 @@ pub struct Line {
     pub received: [u64; 2],
 }
 
+/// How a log ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// When the last line came in, or following began; nanoseconds of the run.
+    pub last: u64,
+    /// Why it broke off, if Docker did not say that it is at its end.
+    pub error: Option<String>,
+}
+
 /// Follows all that a container writes, from its start to its end: each line goes to `file` with Docker's time before it, and to `take`.
 ///
 /// # Errors
@@ -31,13 +40,17 @@ pub async fn follow(
     file: &Path,
     clock: RunClock,
     mut take: impl FnMut(Line),
-) -> Result<(), RunDirError> {
+) -> Result<Ended, RunDirError> {
     let mut raw = RawLog::create(file)?;
     let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).build();
     let mut stream = docker.logs(container, Some(options));
     let (mut out, mut err) = (Lines::default(), Lines::default());
     let mut before = clock.now();
-    while let Some(Ok(frame)) = stream.next().await {
+    while let Some(frame) = stream.next().await {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return Ok(Ended { last: before, error: Some(error.to_string()) }),
+        };
         let now = clock.now();
         let lines = match &frame {
             LogOutput::StdErr { message } => err.push(message),
@@ -50,7 +63,7 @@ pub async fn follow(
             before = now;
         }
     }
-    Ok(())
+    Ok(Ended { last: before, error: None })
 }
 
 /// The file that a log is copied to.

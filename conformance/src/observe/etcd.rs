@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use etcd_client::{Client, Error, Event, EventType, KvClient, LeaseClient, WatchOptions};
+use etcd_client::{Client, ConnectOptions, Error, Event, EventType, KvClient, LeaseClient, WatchOptions};
 use pghaspec_model::event::{KeyChange, Kind, Source};
 use tokio::time::MissedTickBehavior;
 
 use super::recorder::Recorder;
+use super::silence::Silence;
 
 /// Key of the ticks, out of every agent's way.
 const TICK_KEY: &str = "/pghaspec/tick";
@@ -19,6 +20,10 @@ const TICK: Duration = Duration::from_millis(100);
 const LIMIT: Duration = Duration::from_secs(1);
 /// Pause before a broken watch is made anew.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How long no tick may come back before that is a gap.
+const BLIND: Duration = Duration::from_secs(1);
+/// How long a watch may bring nothing, not even a tick, before it counts as broken.
+const DEAD: Duration = Duration::from_secs(3);
 
 /// A watch that can be taken up again where it broke off.
 pub struct LeaderWatch {
@@ -44,7 +49,13 @@ impl LeaderWatch {
     ) -> Result<LeaderWatch, String> {
         let deadline = tokio::time::Instant::now() + limit;
         let not_before = recorder.clock().now();
-        let client = Client::connect([endpoint], None).await.map_err(|error| error.to_string())?;
+        // A peer that went away without a word is noticed only so. Ticks keep the connection busy, so that hardly ever a ping is sent.
+        let options = ConnectOptions::new()
+            .with_connect_timeout(LIMIT)
+            .with_keep_alive(LIMIT, LIMIT * 2)
+            .with_keep_alive_while_idle(true)
+            .with_tcp_keepalive(LIMIT);
+        let client = Client::connect([endpoint], Some(options)).await.map_err(|error| error.to_string())?;
         loop {
             let answer = tokio::time::timeout(LIMIT, client.kv_client().get(TICK_KEY, None)).await;
             let last = match answer {
@@ -71,11 +82,13 @@ impl LeaderWatch {
     }
 
     /// Watches for ever. A watch that breaks is made again from the next revision on, so that only intervals grow; what etcd has
-    /// compacted away meanwhile is a gap.
+    /// compacted away meanwhile is a gap, and so is a time in which no tick comes back.
     pub async fn run(mut self) {
+        let why = "no tick came back through the watch on the leader key";
+        let mut silence = Silence::new(self.recorder.clone(), None, Source::Etcd, BLIND, why);
         loop {
             let broken_at = self.recorder.clock().now();
-            if let Ok(Some(compacted)) = self.watch_once().await {
+            if let Ok(Some(compacted)) = self.watch_once(&mut silence).await {
                 let why = format!("etcd compacted the revisions {} to {compacted} away", self.next);
                 self.recorder.gap(None, broken_at, Source::Etcd, why);
                 self.next = compacted;
@@ -85,29 +98,33 @@ impl LeaderWatch {
     }
 
     /// Watches until the watch breaks. Returns the oldest revision that is left when that is why.
-    async fn watch_once(&mut self) -> Result<Option<i64>, Error> {
+    async fn watch_once(&mut self, silence: &mut Silence) -> Result<Option<i64>, Error> {
         // Ticks and leader key must be in one watch: etcd orders revisions within a watch, not between two.
         let options = WatchOptions::new().with_all_keys().with_start_revision(self.next).with_prev_key();
-        let mut stream = self.client.watch_client().watch("", Some(options)).await?;
-        while let Some(response) = stream.message().await? {
+        let mut client = self.client.watch_client();
+        let Ok(stream) = tokio::time::timeout(DEAD, client.watch("", Some(options))).await else { return Ok(None) };
+        let mut stream = stream?;
+        while let Ok(message) = tokio::time::timeout(DEAD, stream.message()).await {
+            let Some(response) = message? else { break };
             let received = self.recorder.clock().now();
             if response.canceled() {
                 return Ok((response.compact_revision() > 0).then(|| response.compact_revision()));
             }
             for event in response.events() {
-                self.take(event, received).await;
+                self.take(event, received, silence).await;
             }
         }
         Ok(None)
     }
 
-    async fn take(&mut self, event: &Event, received: u64) {
+    async fn take(&mut self, event: &Event, received: u64, silence: &mut Silence) {
         let Some(kv) = event.kv() else { return };
         let revision = kv.mod_revision();
         self.next = self.next.max(revision + 1);
         if kv.key() == TICK_KEY.as_bytes() {
             let sent = std::str::from_utf8(kv.value()).ok().and_then(|text| text.parse::<u64>().ok());
             self.not_before = self.not_before.max(sent.unwrap_or(0));
+            silence.heard(received);
             return;
         }
         if kv.key() != self.leader_key.as_bytes() {

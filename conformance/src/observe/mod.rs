@@ -10,5 +10,6 @@ pub mod process_kind;
 pub mod processes;
 pub mod ranges;
 pub mod recorder;
+pub mod silence;
 pub mod view;
 pub mod writer;

@@ -9,12 +9,17 @@ use tokio_postgres::error::SqlState;
 
 use super::postgres::{Failure, query_once};
 use super::recorder::Recorder;
+use super::silence::Silence;
 use super::view::Finding;
 
 /// Time between the starts of two probes of a node.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How long a probe's statement may take.
 const LIMIT: Duration = Duration::from_secs(1);
+/// How long no probe may tell anything before that is a gap.
+const BLIND: Duration = Duration::from_secs(2);
+/// A finding that still held this long after it was recorded is recorded once more when it changes. Nanoseconds.
+const HELD: u64 = 300_000_000;
 
 /// In recovery?, WAL position, timeline, does the WAL receiver stream?
 ///
@@ -38,9 +43,11 @@ SELECT standby,
        CASE WHEN standby THEN EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE status = 'streaming') END
   FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) AS now";
 
-/// Probes a node for ever and records what changes; all findings once for each phase.
+/// Probes a node for ever and records what changes; all findings once for each phase. A time in which no probe tells anything is a gap.
 pub async fn watch(recorder: Recorder, node: String, config: Config) {
-    let mut told: Option<(Finding, u64)> = None;
+    let mut told = Told::default();
+    let why = "no probe told in what state Postgres is";
+    let mut silence = Silence::new(recorder.clone(), Some(&node), Source::Postgres, BLIND, why);
     let mut ticks = tokio::time::interval_at(Instant::now(), INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -49,17 +56,46 @@ pub async fn watch(recorder: Recorder, node: String, config: Config) {
         let start = recorder.clock().now();
         let finding = probe(&config).await;
         let at = [start, recorder.clock().now()];
-        if told.is_none_or(|(old, told_phases)| told_phases != phases || !old.same(&finding)) {
-            let Finding { state, timeline, lsn, streaming } = finding;
+        if finding.state != ServerState::Unknown {
+            silence.heard(at[1]);
+        }
+        for (Finding { state, timeline, lsn, streaming }, at) in told.next(finding, at, phases).into_iter().flatten() {
             let kind = Kind::Server { state, timeline, lsn, streaming };
             recorder.record(Some(&node), Source::Postgres, at, kind);
-            told = Some((finding, phases));
         }
         recorder.update(|view| {
             if let Some(seen) = view.nodes.get_mut(&node) {
                 seen.probed_at = start;
             }
         });
+    }
+}
+
+/// What was recorded of a node's probes.
+#[derive(Default)]
+struct Told {
+    /// The end of the probe that was recorded last, and how many phases had begun by then.
+    recorded: Option<(u64, u64)>,
+    /// The newest finding, which says the same as what was recorded last, and when it was made.
+    newest: Option<(Finding, [u64; 2])>,
+}
+
+impl Told {
+    /// What is to be recorded now that a probe found this: once more the finding that has changed, with the time when it held last, so
+    /// that it is known since when it may not have held; then the new one.
+    fn next(&mut self, finding: Finding, at: [u64; 2], phases: u64) -> [Option<(Finding, [u64; 2])>; 2] {
+        let before = self.newest.replace((finding, at));
+        let (Some((old, held)), Some((recorded, told_phases))) = (before, self.recorded) else {
+            self.recorded = Some((at[1], phases));
+            return [None, Some((finding, at))];
+        };
+        let changed = !old.same(&finding);
+        if !changed && told_phases == phases {
+            return [None, None];
+        }
+        self.recorded = Some((at[1], phases));
+        let once_more = changed && held[1].saturating_sub(recorded) > HELD;
+        [once_more.then_some((old, held)), Some((finding, at))]
     }
 }
 
@@ -124,5 +160,23 @@ mod tests {
         assert_eq!(state_of(&starting), ServerState::Starting);
         let other = Failure::Server { code: SqlState::TOO_MANY_CONNECTIONS, message: String::new() };
         assert_eq!(state_of(&other), ServerState::Unknown);
+    }
+
+    #[test]
+    fn a_finding_is_recorded_again_as_it_last_held() {
+        let ms = |at: u64| [at * 1_000_000, (at + 1) * 1_000_000];
+        let (up, down) = (Finding::only(ServerState::Primary), Finding::only(ServerState::Refused));
+        let later = Finding { lsn: Some(9), ..up };
+        let mut told = Told::default();
+        assert_eq!(told.next(up, ms(0), 1), [None, Some((up, ms(0)))]);
+        assert_eq!(told.next(up, ms(100), 1), [None, None]);
+        assert_eq!(told.next(later, ms(500), 1), [None, None]);
+        assert_eq!(told.next(down, ms(600), 1), [Some((later, ms(500))), Some((down, ms(600)))]);
+        // It held for too short a time to be worth it.
+        assert_eq!(told.next(down, ms(700), 1), [None, None]);
+        assert_eq!(told.next(up, ms(800), 1), [None, Some((up, ms(800)))]);
+        // A new phase is no change.
+        assert_eq!(told.next(up, ms(1900), 1), [None, None]);
+        assert_eq!(told.next(up, ms(2000), 2), [None, Some((up, ms(2000)))]);
     }
 }

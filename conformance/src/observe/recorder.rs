@@ -85,7 +85,12 @@ impl Recorder {
 
     /// Records that something was not observed since `since`.
     pub fn gap(&self, node: Option<&str>, since: u64, of: Source, why: impl Into<String>) {
-        self.record(node, Source::Harness, [since, self.clock().now()], Kind::Gap { of, why: why.into() });
+        self.gap_within(node, [since, self.clock().now()], of, why);
+    }
+
+    /// Records that something was not observed in that time.
+    pub fn gap_within(&self, node: Option<&str>, at: [u64; 2], of: Source, why: impl Into<String>) {
+        self.record(node, Source::Harness, at, Kind::Gap { of, why: why.into() });
     }
 
     /// Changes what is known without an event: that a probe found nothing new, that a container ended.

@@ -11,7 +11,8 @@ pub struct View {
     pub leader: Option<String>,
     /// The nodes, by name.
     pub nodes: BTreeMap<String, NodeView>,
-    /// When something last changed: leader key, a probe's finding, a process, a message of the agent. Upper bound, nanoseconds.
+    /// When something last changed: leader key, what a probe found, a process. Upper bound, nanoseconds. A probe that could not tell
+    /// is no change, and neither are words of the agent.
     pub changed_at: u64,
     /// How many phases have begun.
     pub phases: u64,
@@ -22,6 +23,8 @@ pub struct View {
 pub struct NodeView {
     /// What the last probe found.
     pub finding: Option<Finding>,
+    /// What the last probe found that could tell.
+    pub told: Option<Finding>,
     /// When the last finished probe was started, nanoseconds.
     pub probed_at: u64,
     /// Its running processes, by process id on the host.
@@ -93,8 +96,8 @@ impl View {
         let changed = match &event.kind {
             Kind::Server { state, timeline, lsn, streaming } => {
                 let new = Finding { state: *state, timeline: *timeline, lsn: *lsn, streaming: *streaming };
-                let old = node.finding.replace(new);
-                old.is_none_or(|old| !old.same(&new))
+                node.finding = Some(new);
+                *state != ServerState::Unknown && node.told.replace(new).is_none_or(|old| !old.same(&new))
             }
             Kind::ProcessStarted { what, pid, .. } => {
                 node.processes.insert(*pid, *what);
@@ -109,7 +112,6 @@ impl View {
                 node.wrote.insert(*session);
                 false
             }
-            Kind::Recover { .. } | Kind::Said { .. } => true,
             _ => false,
         };
         if changed {
@@ -140,6 +142,28 @@ impl View {
             }
         }
         Ok(Healthy { leader, timeline })
+    }
+
+    /// Whether all may be well for all that is known: nothing that was found says otherwise, but some node's state could not be told.
+    pub fn may_be_healthy(&self) -> bool {
+        let Some(leader) = self.leader.as_ref().filter(|leader| self.nodes.contains_key(*leader)) else { return false };
+        let mut timelines = BTreeSet::new();
+        for (name, node) in &self.nodes {
+            let leads = name == leader;
+            match node.finding {
+                None | Some(Finding { state: ServerState::Unknown, .. }) => {}
+                Some(Finding { state: ServerState::Primary, timeline: Some(timeline), .. }) if leads => {
+                    timelines.insert(timeline);
+                }
+                Some(Finding {
+                    state: ServerState::Standby, streaming: Some(true), timeline: Some(timeline), ..
+                }) if !leads => {
+                    timelines.insert(timeline);
+                }
+                Some(_) => return false,
+            }
+        }
+        timelines.len() <= 1
     }
 
     /// Like [`View::healthy`], and every node was probed anew when nothing had changed for `hold` nanoseconds.
@@ -218,6 +242,28 @@ mod tests {
         assert!(view.healthy().unwrap_err().contains("n1 is primary"));
         view.apply(&event(7, None, key(None)));
         assert_eq!(view.healthy().unwrap_err(), "nobody holds the leader key");
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_no_change_and_may_be_well() {
+        let mut view = settled();
+        assert!(view.may_be_healthy());
+        let changed_at = view.changed_at;
+        let unknown = Kind::Server { state: ServerState::Unknown, timeline: None, lsn: None, streaming: None };
+        view.apply(&event(4, Some("n2"), unknown.clone()));
+        assert!(view.healthy().is_err() && view.may_be_healthy());
+        view.apply(&event(5, Some("n2"), server(ServerState::Standby, 1, Some(true))));
+        view.apply(&event(6, Some("n2"), Kind::Said { pattern: "p".to_owned(), message: "m".to_owned() }));
+        assert!(view.healthy().is_ok());
+        assert_eq!(view.changed_at, changed_at);
+        view.apply(&event(7, Some("n2"), server(ServerState::Standby, 2, Some(true))));
+        assert_eq!(view.changed_at, 7);
+        assert!(!view.may_be_healthy());
+        // What the leader is cannot be told, but nothing contradicts it.
+        view.apply(&event(8, Some("n1"), unknown));
+        assert!(view.may_be_healthy());
+        view.apply(&event(9, None, key(None)));
+        assert!(!view.may_be_healthy());
     }
 
     #[test]
