@@ -150,6 +150,11 @@ impl Scenario {
         Scenario::read(&file)
     }
 
+    /// Whether the fixtures have a scenario of that name.
+    pub fn exists(id: &str) -> bool {
+        fixtures::scenarios().join(format!("{id}.toml")).is_file()
+    }
+
     /// All scenarios of the fixtures, by name.
     ///
     /// # Errors

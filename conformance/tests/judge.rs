@@ -89,7 +89,10 @@ fn single_user_mode_where_a_start_was_due_fails_and_is_named() {
 #[test]
 fn starting_without_the_lock_fails_and_is_named() {
     let judgement = judged(&trace("starts-without-lock", FAILOVER), FAILOVER);
-    assert_only_fails(&judgement, &["one-writable-leader", "writable-needs-lock", "allowed-by-the-model"]);
+    assert_only_fails(
+        &judgement,
+        &["one-writable-leader", "writable-needs-lock", "acknowledged-writes", "allowed-by-the-model"],
+    );
     assert!(check(&judgement, "allowed-by-the-model").why.contains("[starts-without-signal]"), "{judgement:#?}");
 }
 
@@ -180,6 +183,197 @@ fn a_refused_write_that_is_there_fails() {
     assert_eq!(check(&judged(&text, RESTART), "acknowledged-writes").verdict, Verdict::Fail);
 }
 
+fn is_after(event: &Value, from: u64) -> bool {
+    event["at"][0].as_u64().unwrap() >= from
+}
+
+/// The end of the first event like this.
+fn moment(text: &[u8], like: impl Fn(&Value) -> bool) -> u64 {
+    events(text).iter().find(|event| like(event)).expect("there is such an event")["at"][1].as_u64().unwrap()
+}
+
+#[test]
+fn rows_that_the_new_leader_acknowledged_and_lost_fail() {
+    let text = trace("patroni-4.1.5", FAILOVER);
+    let promoted =
+        moment(&text, |event| event["kind"] == "server" && event["state"] == "primary" && event["timeline"] == 2);
+    let mut gone = Vec::new();
+    let text = changed(&text, |event| {
+        if event["kind"] == "write" && event["result"] == "ok" && is_after(event, promoted) {
+            gone.push(event["id"].as_u64().unwrap());
+        }
+        if event["kind"] == "read-back" {
+            let rows = event["rows"].as_array().unwrap().iter().flat_map(|range| {
+                let (from, to) = (range[0].as_u64().unwrap(), range[1].as_u64().unwrap());
+                (from..=to).filter(|row| !gone.contains(row)).map(|row| json!([row, row])).collect::<Vec<_>>()
+            });
+            event["rows"] = Value::Array(rows.collect());
+        }
+        true
+    });
+    let judgement = judged(&text, FAILOVER);
+    assert_only_fails(&judgement, &["acknowledged-writes"]);
+}
+
+#[test]
+fn a_backend_that_outlives_its_postmaster_and_the_lock_fails() {
+    let text = trace("patroni-4.1.5", FAILOVER);
+    let fault = events(&text).into_iter().find(|event| event["kind"] == "fault").unwrap();
+    let from = fault["at"][1].as_u64().unwrap();
+    let released =
+        moment(&text, |event| event["kind"] == "leader-key" && event["holder"].is_null() && is_after(event, from));
+    let mut events = events(&text);
+    let place = events.iter().position(|event| event["phase"] == "settled").unwrap();
+    events.insert(
+        place,
+        json!({"v": 1, "seq": 0, "at": [released + 1_000_000, released + 2_000_000], "node": fault["node"], "source": "writer",
+            "kind": "write", "id": 1, "session": "held", "result": "ok"}),
+    );
+    let judgement = judged(&written(events), FAILOVER);
+    assert_eq!(check(&judgement, "writable-needs-lock").verdict, Verdict::Fail, "{judgement:#?}");
+    assert_eq!(check(&judgement, "allowed-by-the-model").verdict, Verdict::Fail);
+}
+
+#[test]
+fn observers_that_stop_are_inconclusive() {
+    let text = trace("patroni-4.1.5", RESTART);
+    let fault = moment(&text, |event| event["phase"] == "fault");
+    let settled = moment(&text, |event| event["phase"] == "settled");
+    let without = |like: &dyn Fn(&Value) -> bool| judged(&changed(&text, |event| !like(event)), RESTART);
+    for judgement in [
+        without(&|event| event["kind"] == "write" && is_after(event, fault)),
+        without(&|event| event["kind"] == "server" && event["node"] == "n2" && is_after(event, settled)),
+        judged(&with_gap(&text, "etcd", "no tick came back"), RESTART),
+        judged(&with_gap(&text, "postgres", "no answer"), RESTART),
+        judged(&with_gap(&text, "agent-log", "the stream broke"), RESTART),
+    ] {
+        assert_eq!(check(&judgement, "observers-alive").verdict, Verdict::Inconclusive, "{judgement:#?}");
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "the agent is not to blame: {judgement:#?}");
+    }
+}
+
+#[test]
+fn an_unwatched_leader_key_is_inconclusive_and_not_the_agents_fault() {
+    let judgement = judged(&with_gap(&trace("patroni-4.1.5", FAILOVER), "etcd", "no tick came back"), FAILOVER);
+    for id in ["writable-needs-lock", "leader", "allowed-by-the-model"] {
+        assert_eq!(check(&judgement, id).verdict, Verdict::Inconclusive, "{id}");
+    }
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn polled_processes_are_inconclusive() {
+    let text = changed(&trace("patroni-4.1.5", RESTART), |event| {
+        if event["kind"] == "run" {
+            event["process_observation"] = json!("polling");
+        }
+        true
+    });
+    let judgement = judged(&text, RESTART);
+    assert_eq!(check(&judgement, "crash-recovery-once").verdict, Verdict::Inconclusive);
+    assert_eq!(check(&judgement, "single-user").verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn an_agent_that_somebody_else_killed_is_an_error() {
+    let mut events = events(&trace("patroni-4.1.5", RESTART));
+    let heal = events.iter().position(|event| event["phase"] == "heal").unwrap();
+    let at = events[heal]["at"].clone();
+    events.insert(
+        heal,
+        json!({"v": 1, "seq": 0, "at": at, "node": "n2", "source": "process", "kind": "process-exited", "what": "agent",
+            "pid": 1, "code": null, "signal": 9}),
+    );
+    assert_eq!(judged(&written(events), RESTART).verdict, Verdict::Error);
+}
+
+#[test]
+fn an_effect_that_was_not_seen_refutes() {
+    // The postmaster was killed, and no event says that it ended.
+    let text = changed(&trace("patroni-4.1.5", RESTART), |event| {
+        !(event["kind"] == "process-exited" && event["what"] == "postmaster")
+    });
+    assert_eq!(check(&judged(&text, RESTART), "allowed-by-the-model").verdict, Verdict::Fail);
+}
+
+#[test]
+fn words_that_do_not_fit_the_deeds_are_refuted() {
+    let text = changed(&trace("patroni-4.1.5", RESTART), |event| {
+        if event["kind"] == "recover" {
+            event["branch"] = json!("start-read-only");
+        }
+        true
+    });
+    assert_only_fails(&judged(&text, RESTART), &["takes-branch", "allowed-by-the-model"]);
+    // What another node says counts for nothing.
+    let text = trace("patroni-4.1.5", RESTART);
+    let crashed = events(&text).into_iter().find(|event| event["kind"] == "fault").unwrap()["node"].clone();
+    let other = if crashed == "n1" { "n2" } else { "n1" };
+    let text = changed(&text, |event| {
+        if event["kind"] == "recover" {
+            event["node"] = json!(other);
+        }
+        true
+    });
+    let judgement = judged(&text, RESTART);
+    assert_eq!(check(&judgement, "takes-branch").verdict, Verdict::Inconclusive);
+    assert_eq!(check(&judgement, "allowed-by-the-model").verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_standby_that_does_not_stream_has_not_rejoined() {
+    let text = changed(&trace("patroni-4.1.5", FAILOVER), |event| {
+        if event["kind"] == "server" && event["state"] == "standby" {
+            event["streaming"] = json!(false);
+        }
+        true
+    });
+    assert_eq!(check(&judged(&text, FAILOVER), "rejoins").verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_primary_on_an_impossible_timeline_is_refuted() {
+    let fault = moment(&trace("patroni-4.1.5", RESTART), |event| event["kind"] == "fault");
+    for timeline in [0, 2] {
+        let text = changed(&trace("patroni-4.1.5", RESTART), |event| {
+            if event["kind"] == "server" && event["state"] == "primary" && is_after(event, fault) {
+                event["timeline"] = json!(timeline);
+            }
+            true
+        });
+        assert_eq!(check(&judged(&text, RESTART), "allowed-by-the-model").verdict, Verdict::Fail, "{timeline}");
+    }
+}
+
+#[test]
+fn two_failed_starts_do_not_excuse_a_second_single_user_recovery() {
+    // Between two runs of postgres --single a postmaster started and ended, and never came up.
+    let mut events = events(&trace("always-single-user", RESTART));
+    let like = |what: &str, kind: &str| {
+        let (what, kind) = (what.to_owned(), kind.to_owned());
+        move |event: &Value| event["kind"] == kind.as_str() && event["what"] == what.as_str()
+    };
+    let single = events.iter().position(like("single-user", "process-started")).unwrap();
+    let mut at = events[single]["at"][0].as_u64().unwrap();
+    let node = events[single]["node"].clone();
+    let mut more = Vec::new();
+    for (kind, what) in
+        [("process-started", "postmaster"), ("process-exited", "postmaster"), ("process-started", "single-user")]
+    {
+        at += 1_000_000;
+        let mut event = json!({"v": 1, "seq": 0, "at": [at, at], "node": node, "source": "process", "kind": kind, "what": what, "pid": 9});
+        if kind == "process-started" {
+            event["argv"] = json!([]);
+        } else {
+            event["code"] = json!(1);
+            event["signal"] = Value::Null;
+        }
+        more.push(event);
+    }
+    events.splice(single + 1..single + 1, more);
+    assert_eq!(check(&judged(&written(events), RESTART), "crash-recovery-once").verdict, Verdict::Fail);
+}
+
 #[test]
 fn another_scenarios_demands_fail() {
     // The restart judged as if a failover had been due, and the other way round.
@@ -213,7 +407,11 @@ fn a_killed_run_is_readable_and_inconclusive() {
     let text = trace("patroni-4.1.5", RESTART);
     let judgement = judged(&text[..text.len() * 2 / 3], RESTART);
     assert_eq!(check(&judgement, "evidence-complete").verdict, Verdict::Inconclusive);
-    assert_ne!(judgement.verdict, Verdict::Pass);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive, "the agent is not to blame: {judgement:#?}");
+    // Also when only the very last line is cut off.
+    let mut tail = text.clone();
+    tail.extend_from_slice(br#"{"v":1,"se"#);
+    assert_eq!(judged(&tail, RESTART).verdict, Verdict::Inconclusive);
     // Wherever it is cut, it is refused or inconclusive, and nothing panics.
     for cut in (1..text.len()).step_by(97) {
         if let Ok(history) = History::parse(&text[..cut]) {

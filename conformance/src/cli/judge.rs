@@ -54,7 +54,8 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         let wanted = args.edition.as_ref().unwrap_or(&history.run.edition);
         let edition = known("edition", wanted, Edition::from_id, &all)?;
         // An incident's log belongs to no scenario of ours; then nothing but the specification is demanded of it.
-        let scenario = Scenario::load(&history.run.scenario).ok();
+        let scenario =
+            Scenario::exists(&history.run.scenario).then(|| Scenario::load(&history.run.scenario)).transpose()?;
         if scenario.is_none() {
             eprintln!(
                 "pghaspec: {}: there is no scenario `{}` here, so nothing but the specification is asked",

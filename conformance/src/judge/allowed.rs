@@ -6,7 +6,7 @@ use pghaspec_model::belief::{Divergence, Explanation, Observation, Seen, explain
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Names, Rewind, Settings, StartTimeouts, State};
 use pghaspec_model::edition::Edition;
-use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source};
+use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::mutant::Mutant;
 
 use super::history::{History, seconds};
@@ -64,10 +64,14 @@ impl Question {
             2 | 3 => run.nodes.len() as u8,
             other => return Err(format!("the model has two or three nodes, and this cluster {other}")),
         };
-        for source in [Source::Etcd, Source::Postgres] {
-            if !history.observed(source) {
-                return Err(format!("needs the observer {source:?}, and this run had none"));
-            }
+        if let Some(why) = history.blind(&[Source::Etcd, Source::Postgres]) {
+            return Err(why);
+        }
+        if let Some(why) = history.gap_of(&[Source::Process, Source::AgentLog]) {
+            return Err(why);
+        }
+        if history.phase(Phase::ReadBack).is_none() {
+            return Err("the run was not finished".into());
         }
         let names = Names::new(run.nodes.clone());
         let from = history.phase(Phase::Ready).ok_or("the cluster never got ready")?;
@@ -94,8 +98,7 @@ impl Question {
             timeline,
             start_timeout_is_zero: run.primary_start_timeout_s == 0,
             hears_the_agent: history.observed(Source::AgentLog),
-            sees_processes: history.observed(Source::Process)
-                && history.gaps_since_ready(Source::Process).next().is_none(),
+            sees_processes: history.observed(Source::Process) && !history.polls_processes(),
             observations: Vec::new(),
             names: names.clone(),
         };
@@ -125,7 +128,19 @@ impl Question {
                     Seen::Change(Sight::Exited(*what, at(node(event))?))
                 }
                 Kind::Recover { branch, .. } => Seen::Change(Sight::Said(*branch, at(node(event))?)),
-                Kind::Server { state, timeline, .. } if *state != ServerState::Unknown => {
+                Kind::Server { state: ServerState::Unknown, .. } => {
+                    looks.remove(&at(node(event))?);
+                    continue;
+                }
+                // A write that was acknowledged proves that its node was writable. The first after each finding says it.
+                Kind::Write { result: WriteResult::Ok, .. } => {
+                    let id = at(node(event))?;
+                    if matches!(looks.get(&id), Some(Seen::Looks(_, ServerState::Primary, _))) {
+                        continue;
+                    }
+                    Seen::Looks(id, ServerState::Primary, None)
+                }
+                Kind::Server { state, timeline, .. } => {
                     let id = at(node(event))?;
                     let seen = Seen::Looks(id, *state, timeline.and_then(|timeline| u8::try_from(timeline).ok()));
                     // A finding that repeats the one before says nothing new.
@@ -136,6 +151,10 @@ impl Question {
                 }
                 _ => continue,
             };
+            // After a change of the node, the same finding is news again.
+            if let (Seen::Change(_), Some(id)) = (what, node(event)) {
+                looks.remove(&id);
+            }
             question.observations.push(Observation { at: event.at, what, seq: event.seq });
         }
         if !question.observations.iter().any(|seen| matches!(seen.what, Seen::Change(_))) {
@@ -170,6 +189,10 @@ impl Question {
 
     /// Why the history is refused: the event, what was allowed, what came before, and the rule whose breach explains it.
     fn refutation(&self, history: &History, edition: Edition, divergence: &Divergence) -> String {
+        if !divergence.unseen.is_empty() {
+            let unseen: Vec<_> = divergence.unseen.iter().map(|sight| sight.text(&self.names)).collect();
+            return format!("every event is explained, and these should have been seen as well: {}", unseen.join("; "));
+        }
         let observation = &self.observations[divergence.event];
         let event = history.events.iter().find(|event| event.seq == observation.seq);
         let what = event.map_or_else(

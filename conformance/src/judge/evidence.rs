@@ -1,11 +1,13 @@
 //! Whether the run proves anything: it is whole, and its faults took effect.
 
-use pghaspec_model::event::{Kind, Phase};
+use pghaspec_model::event::{Kind, Phase, Process, ServerState, Source, WriteResult};
+use pghaspec_model::fault::Fault;
 
+use super::durability::last_primary;
 use super::history::{History, seconds};
-use super::verdict::Check;
+use super::verdict::{Check, Verdict};
 
-/// `evidence-complete`: the history was recorded to its end, and every observer that the run promised was there.
+/// `evidence-complete`: the history was recorded to its end.
 pub fn complete(history: &History) -> Check {
     const ID: &str = "evidence-complete";
     if history.cut_off {
@@ -24,6 +26,60 @@ pub fn complete(history: &History) -> Check {
         }
     }
     Check::pass(ID, format!("{} events, recorded to the end", history.events.len()))
+}
+
+/// `observers-alive`: the observers went on to the end: each node was probed with a telling answer after everything settled, the last
+/// primary acknowledged a write after the fault, and nobody but the harness killed anything.
+pub fn observers(history: &History) -> Check {
+    const ID: &str = "observers-alive";
+    let (Some(fault), Some(settled)) = (history.phase(Phase::Fault), history.phase(Phase::Settled)) else {
+        return Check::inconclusive(ID, "the run did not get that far");
+    };
+    let after = |at: u64| history.events.iter().filter(move |event| event.at[0] >= at);
+    let injected = |node: &Option<String>| {
+        let agent = |fault: &Fault| matches!(fault, Fault::AgentKilled);
+        history.events.iter().any(|e| e.node == *node && matches!(&e.kind, Kind::Fault { fault, .. } if agent(fault)))
+    };
+    for event in &history.events {
+        if matches!(event.kind, Kind::ProcessExited { what: Process::Agent, signal: Some(9), .. })
+            && !injected(&event.node)
+        {
+            let node = event.node.as_deref().unwrap_or("a node");
+            return Check::new(
+                ID,
+                Verdict::Error,
+                format!(
+                    "somebody else killed the agent of {node} at {}: the run says nothing about it",
+                    seconds(event.at[1])
+                ),
+            );
+        }
+    }
+    for node in &history.run.nodes {
+        let telling = after(settled).any(|event| {
+            event.node.as_ref() == Some(node)
+                && matches!(event.kind, Kind::Server { state, .. } if state != ServerState::Unknown)
+        });
+        if !telling {
+            return Check::inconclusive(ID, format!("no probe of {node} told anything after {}", seconds(settled)));
+        }
+    }
+    let Some(primary) = last_primary(history) else {
+        return Check::inconclusive(ID, "no primary was seen at the end");
+    };
+    let wrote = after(fault).any(|event| {
+        event.node.as_deref() == Some(primary) && matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. })
+    });
+    if !wrote {
+        return Check::inconclusive(
+            ID,
+            format!("{primary}, the primary in the end, acknowledged no write after the fault"),
+        );
+    }
+    match history.gap_of(&[Source::Etcd, Source::Postgres, Source::Process, Source::AgentLog, Source::Writer]) {
+        Some(why) => Check::inconclusive(ID, why),
+        None => Check::pass(ID, "every node was probed and written to until the end, without a gap"),
+    }
 }
 
 /// `fault-took-effect`: every injected fault has a witness of its effect.

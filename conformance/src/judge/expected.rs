@@ -41,8 +41,8 @@ fn takes_branch(history: &History, expect: &Expect, crashed: &str, fault: &Event
             _ => None,
         })
         .collect();
-    if !history.observed(Source::AgentLog) {
-        return Check::inconclusive(ID, "the agent's words are not observed, and nothing else shows the branch");
+    if let Some(why) = history.blind(&[Source::AgentLog]) {
+        return Check::inconclusive(ID, why);
     }
     let branches: Vec<Branch> = taken.iter().map(|(branch, _)| *branch).collect();
     let wanted = &expect.branches;
@@ -76,34 +76,41 @@ fn said(branches: &[Branch]) -> String {
     if branches.is_empty() { "nothing".into() } else { branch_list(branches) }
 }
 
-fn leader_at(history: &History, at: u64) -> Option<&str> {
+/// Who held the lock at a moment, if that is certain; the outer `None` when a change straddles the moment.
+fn leader_at(history: &History, at: u64) -> Option<Option<&str>> {
     let mut changes: Vec<_> = history
         .events
         .iter()
         .filter_map(|event| match &event.kind {
-            Kind::LeaderKey { holder, revision, .. } if event.at[0] <= at => Some((*revision, holder.as_deref())),
+            Kind::LeaderKey { holder, revision, .. } => Some((*revision, event.at, holder.as_deref())),
             _ => None,
         })
         .collect();
-    changes.sort_by_key(|(revision, _)| *revision);
-    changes.last().and_then(|(_, holder)| *holder)
+    changes.sort_by_key(|(revision, ..)| *revision);
+    if changes.iter().any(|(_, [from, to], _)| *from <= at && *to > at) {
+        return None;
+    }
+    Some(changes.iter().rev().find(|(_, interval, _)| interval[1] <= at).and_then(|(.., holder)| *holder))
 }
 
-/// The leader before the faults and after everything settled.
-fn leaders(history: &History) -> Option<(&str, &str)> {
-    let before = leader_at(history, history.phase(Phase::Fault)?)?;
-    let after = leader_at(history, history.phase(Phase::ReadBack)?)?;
-    Some((before, after))
-}
-
-/// The leader key names another node than before the faults.
-pub fn failed_over(history: &History) -> bool {
-    leaders(history).is_none_or(|(before, after)| before != after)
+/// The leader before the faults and after everything settled; the error says why that is not known.
+fn leaders(history: &History) -> Result<(&str, Option<&str>), String> {
+    if let Some(why) = history.blind(&[Source::Etcd]) {
+        return Err(why);
+    }
+    let at = |phase| history.phase(phase).ok_or_else(|| format!("the run ended before the phase {phase:?}"));
+    let straddled = "the leader key changed just then";
+    let before = leader_at(history, at(Phase::Fault)?).ok_or(straddled)?.ok_or("nobody led before the fault")?;
+    Ok((before, leader_at(history, at(Phase::ReadBack)?).ok_or(straddled)?))
 }
 
 fn leader(history: &History, expect: &Expect, crashed: &str) -> Check {
     const ID: &str = "leader";
-    let Some((before, after)) = leaders(history) else {
+    let (before, after) = match leaders(history) {
+        Ok(leaders) => leaders,
+        Err(why) => return Check::inconclusive(ID, why),
+    };
+    let Some(after) = after else {
         return Check::fail(ID, format!("nobody holds the leader lock at the end, after the crash of {crashed}"));
     };
     let words = format!("{before} led before, {after} leads in the end");
@@ -160,8 +167,7 @@ fn single_user(history: &History, wanted: bool, crashed: &str, fault: &Event) ->
             ),
         ),
         (true, Some(event)) => Check::pass(ID, format!("{crashed} ran postgres --single at {}", seconds(event.at[1]))),
-        (_, None) if !history.observed(Source::Process) => Check::inconclusive(ID, "processes were not observed"),
-        (_, None) if history.gaps_since_ready(Source::Process).next().is_some() => {
+        (_, None) if history.blind(&[Source::Process]).is_some() || history.polls_processes() => {
             Check::inconclusive(ID, "processes were not observed without a gap")
         }
         (true, None) => Check::fail(ID, format!("{crashed} did not run postgres --single")),
@@ -174,8 +180,12 @@ fn rejoins(history: &History, expect: &Expect, crashed: &str) -> Check {
     let Some(settled) = history.phase(Phase::Settled) else {
         return Check::inconclusive(ID, "the run did not get that far");
     };
-    if let Some((_, why)) = history.gaps_since_ready(Source::Harness).find(|(_, why)| why.starts_with("not settled")) {
-        return Check::fail(ID, format!("the cluster was not whole again in the time that it had: {why}"));
+    match history.gap_of(&[Source::Harness]) {
+        Some(why) if why.contains("not settled in time to tell") => return Check::inconclusive(ID, why),
+        Some(why) if why.contains("not settled") => {
+            return Check::fail(ID, format!("the cluster was not whole again in the time that it had: {why}"));
+        }
+        _ => {}
     }
     let found = history.events.iter().rev().find_map(|event| match &event.kind {
         Kind::Server { state, timeline, streaming, .. }

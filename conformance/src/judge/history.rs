@@ -115,13 +115,30 @@ impl History {
         !self.cut_off && self.phase(Phase::End).is_some()
     }
 
-    /// Gaps of a source since the cluster was ready, with their reasons.
-    pub fn gaps_since_ready(&self, source: Source) -> impl Iterator<Item = (&Event, &str)> {
+    /// The first gap of these sources since the cluster was ready, in words; whatever needs them cannot pass over it.
+    pub fn gap_of(&self, sources: &[Source]) -> Option<String> {
         let ready = self.phase(Phase::Ready).unwrap_or(0);
-        self.events.iter().filter_map(move |event| match &event.kind {
-            Kind::Gap { of, why } if *of == source && event.at[1] >= ready => Some((event, why.as_str())),
+        self.events.iter().filter(|event| event.at[1] >= ready).find_map(|event| match &event.kind {
+            Kind::Gap { of, why } if sources.contains(of) => Some(format!(
+                "not all was observed by {of:?} from {} to {}: {why}",
+                seconds(event.at[0]),
+                seconds(event.at[1])
+            )),
             _ => None,
         })
+    }
+
+    /// Why these sources do not tell everything: one did not observe at all, or has a gap.
+    pub fn blind(&self, sources: &[Source]) -> Option<String> {
+        match sources.iter().find(|source| !self.observed(**source)) {
+            Some(missing) => Some(format!("needs the observer {missing:?}, and this run had none")),
+            None => self.gap_of(sources),
+        }
+    }
+
+    /// Processes were looked for now and then instead of being reported: a short-lived one may have been missed.
+    pub fn polls_processes(&self) -> bool {
+        self.run.process_observation != "proc-connector"
     }
 }
 

@@ -45,12 +45,13 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
     let mut checks = vec![
         evidence::complete(history),
         evidence::faults(history),
+        evidence::observers(history),
         safety::one_writable_leader(history),
         safety::writable_needs_lock(history),
         safety::crash_recovery_once(history),
     ];
     checks.extend(expect.map(|expect| expected::checks(history, expect)).unwrap_or_default());
-    checks.push(durability::acknowledged_writes(history, expected::failed_over(history)));
+    checks.push(durability::acknowledged_writes(history));
     checks.push(durability::same_rows_everywhere(history));
     checks.push(allowed::allowed(history, edition));
     let mut branches: Vec<(u64, Branch)> = history
