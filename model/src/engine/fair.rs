@@ -21,21 +21,15 @@ pub(super) struct FairParts {
 /// rounds as states; models have a few.
 pub(super) fn fair_parts<M: Spec>(graph: &Graph<'_, M>, states: Vec<u32>) -> FairParts {
     let mut region = vec![NOWHERE; graph.states()];
-    let mut scc = Components::new(graph.states());
-    let mut verdict = Verdict::new(graph.classes());
     let mut regions = NOWHERE;
-    let mut fresh = || {
-        regions += 1;
-        regions
-    };
+    let mut components = Components::new(graph.states());
+    let mut verdict = Verdict::new(graph.classes());
     let mut parts = Vec::new();
     let mut work = vec![states];
     while let Some(states) = work.pop() {
-        let whole = fresh();
-        states.iter().for_each(|&state| region[state as usize] = whole);
-        for part in scc.of(graph, &states, &region) {
-            let own = fresh();
-            part.iter().for_each(|&state| region[state as usize] = own);
+        for part in components.of(graph, &states) {
+            regions += 1;
+            part.iter().for_each(|&state| region[state as usize] = regions);
             match verdict.on(graph, &part, &region) {
                 Judged::Fair => parts.push(part),
                 Judged::Never => {}
@@ -109,12 +103,13 @@ impl<'g> Verdict<'g> {
 
 /// Tarjan's algorithm, with its own stack.
 struct Components {
-    /// When a state was found, from 1; 0 before, and [`DONE`] once its component is known.
+    /// When a state was found, from 1; 0 before, and [`DONE`] once its component is known, and for states that are not looked at.
     found: Vec<u32>,
     /// The earliest state that is known to be reachable from it and still open.
     low: Vec<u32>,
 }
 
+/// Later than all others.
 const DONE: u32 = u32::MAX;
 
 impl Components {
@@ -122,11 +117,9 @@ impl Components {
         Components { found: vec![DONE; states], low: vec![0; states] }
     }
 
-    /// The strongly connected components of the subgraph of `states`, which make up one region, without those in which there is no step.
-    fn of<M: Spec>(&mut self, graph: &Graph<'_, M>, states: &[u32], region: &[u32]) -> Vec<Vec<u32>> {
+    /// The strongly connected components of the subgraph of `states`, without those in which there is no step.
+    fn of<M: Spec>(&mut self, graph: &Graph<'_, M>, states: &[u32]) -> Vec<Vec<u32>> {
         let mut components = Vec::new();
-        let Some(&first) = states.first() else { return components };
-        let own = region[first as usize];
         states.iter().for_each(|&state| self.found[state as usize] = 0);
         let mut time = 0;
         let mut open = Vec::new();
@@ -143,9 +136,7 @@ impl Components {
                     let to = graph.edge(*next).to;
                     *next += 1;
                     match self.found[to as usize] {
-                        _ if region[to as usize] != own => {}
                         0 => self.enter(graph, to, &mut time, &mut open, &mut way),
-                        DONE => {}
                         found => self.low[from] = self.low[from].min(found),
                     }
                     continue;

@@ -21,8 +21,8 @@ pub struct Liveness<'g, M: Spec> {
     effort: usize,
 }
 
-/// How long the search for a shortest lasso goes on unless told otherwise: it may hold 50 bytes for each.
-pub const EFFORT: usize = 1 << 23;
+/// How long the search for a shortest lasso goes on unless told otherwise: it may have to hold 100 bytes for each.
+pub const EFFORT: usize = 1 << 22;
 
 const NEVER: u32 = u32::MAX;
 

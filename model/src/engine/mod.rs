@@ -5,6 +5,9 @@
 //! coverage and counterexamples do not depend on the number of threads. With symmetry, one canonical state stands for its orbit, and the
 //! count is that of the orbits. stateright's own breadth-first checker gives a second opinion ([`second_opinion`]).
 //!
+//! What must happen at last, under weak and strong fairness, is checked on the whole [`Graph`] ([`Liveness`]), and so is what must happen
+//! in time ([`within`]). Whether a model keeps the laws that all this relies on is checked by [`laws`].
+//!
 //! This module knows nothing of the cluster.
 
 pub mod diagram;

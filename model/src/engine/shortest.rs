@@ -20,7 +20,7 @@ pub(super) struct Cycles<'a, M: Spec> {
     duties: FxHashMap<u32, Option<Duties>>,
     before: Before,
     /// Places of the product that may still be visited.
-    pub(super) effort: usize,
+    effort: usize,
 }
 
 /// The effort was used up, or there are too many classes.
@@ -32,7 +32,7 @@ struct Duties {
     must: u64,
     strong_possible: u64,
     weak: u64,
-    /// Bits of each class: those to set where it is possible, and by taking it; for a weak class the first are those to clear.
+    /// The bits of each class: the one that it being possible sets, or for a weak class leaves unset, and the one that taking it sets.
     of_class: Vec<(u64, u64)>,
 }
 
