@@ -17,7 +17,8 @@ pub struct SecondOpinion {
 }
 
 /// Runs stateright's breadth-first checker to the end: no symmetry, no depth bound, one thread. Its counts of states and steps and
-/// its verdicts are sound in this mode; its counterexamples are not used, since release 0.31 does not keep shortest ones.
+/// its verdicts are sound in this mode if one of the model's properties holds everywhere: release 0.31 does not expand a state in which
+/// all of them are violated. Its counterexamples are not used, since that release does not keep shortest ones.
 pub fn second_opinion<M>(model: M) -> SecondOpinion
 where
     M: Model + Send + Sync + 'static,
