@@ -191,7 +191,7 @@ pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -
         (0..threads).map(|_| Shard { table: Table::new(), fresh: Vec::new() }).collect();
     let mut trail = Trail { states: Segments::new(), parents: Segments::new(), symmetry: options.symmetry };
     let mut found = Found { places: vec![None; 64], bits: 0 };
-    for state in model.init_states() {
+    for state in model.init_states().into_iter().filter(|state| model.within_boundary(state)) {
         let state = if options.symmetry { model.canonical(&state) } else { state };
         let word = model.pack(&state);
         let hash = word.spread();
@@ -343,6 +343,7 @@ fn expand<M: Spec>(
         actions.clear();
         model.actions(&state, &mut actions);
         let before = out.transitions;
+        assert!(actions.len() <= usize::from(u16::MAX), "a state has at most 65,535 actions");
         for (place, &action) in actions.iter().enumerate() {
             let Some(after) = model.next_state(&state, action) else { continue };
             if !model.within_boundary(&after) {
