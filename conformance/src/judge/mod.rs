@@ -50,7 +50,14 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
         safety::writable_needs_lock(history),
         safety::crash_recovery_once(history),
     ];
-    checks.extend(expect.map(|expect| expected::checks(history, expect)).unwrap_or_default());
+    match expect {
+        Some(expect) => checks.extend(expected::checks(history, expect)),
+        None => checks.push(Check::new(
+            "scenario-demands",
+            Verdict::Skipped,
+            format!("there is no scenario `{}` here: nothing but the specification is asked", history.run.scenario),
+        )),
+    }
     checks.push(durability::acknowledged_writes(history));
     checks.push(durability::same_rows_everywhere(history));
     checks.push(allowed::allowed(history, edition));

@@ -137,7 +137,11 @@ pub fn one_writable_leader(history: &History) -> Check {
     }
     let seen: Vec<_> = reigns
         .iter()
-        .map(|reign| format!("{} {}–{}", reign.node, seconds(reign.certain()[0]), seconds(reign.certain()[1])))
+        .map(|reign| match reign.certain() {
+            [from, to] if from <= to => format!("{} {}–{}", reign.node, seconds(from), seconds(to)),
+            // A single proof: at some moment of an interval.
+            [to, from] => format!("{} between {} and {}", reign.node, seconds(from), seconds(to)),
+        })
         .collect();
     Check::pass(id, format!("writable, by probes and acknowledged writes: {}", seen.join(", ")))
 }
@@ -250,5 +254,8 @@ pub fn crash_recovery_once(history: &History) -> Check {
 }
 
 fn unobserved(history: &History, id: &str, sources: &[Source]) -> Option<Check> {
+    if history.phase(Phase::Ready).is_none() {
+        return Some(Check::inconclusive(id, "the cluster never got ready, and how it is bootstrapped is not judged"));
+    }
     history.blind(sources).map(|why| Check::inconclusive(id, why))
 }
