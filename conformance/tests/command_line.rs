@@ -90,6 +90,21 @@ fn limits_end_with_an_honest_incomplete() {
 }
 
 #[test]
+fn a_search_may_spill() {
+    let folder = tempfile::tempdir().unwrap();
+    let spill = folder.path().join("spill");
+    let check = ["check", "--json", "--no-second-engine", "--memory", "48"];
+    assert_eq!(json(&check, 4)["limit"], "memory");
+    let document = json(&[&check[..], &["--spill", spill.to_str().unwrap()]].concat(), 0);
+    assert_eq!((&document["complete"], &document["limit"]), (&Value::Bool(true), &Value::Null));
+    assert!(document["spilled"].as_u64().unwrap() > 1 << 20);
+    assert_eq!(std::fs::read_dir(&spill).unwrap().count(), 0, "nothing is left over");
+    let nowhere = pghaspec(&["check", "--spill", "/dev/null/nowhere"]);
+    assert_eq!(nowhere.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("--spill /dev/null/nowhere"));
+}
+
+#[test]
 fn counterexamples_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let svg = folder.path().join("diagrams");

@@ -2,7 +2,7 @@
 
 use crate::branch::Branch;
 use crate::cluster::{Action, Cluster, Settings, State};
-use crate::engine::{Inspect, Limit, Options, Path, Progress, SecondOpinion, search, second_opinion};
+use crate::engine::{Inspect, Limit, Options, Path, Progress, SecondOpinion, Spill, search_spilling, second_opinion};
 use crate::fault::Fault;
 use crate::property::Property;
 
@@ -19,14 +19,20 @@ pub struct Report {
     pub depth: usize,
     /// States in which nothing can happen.
     pub deadlocks: usize,
+    /// A shortest behaviour that ends in one.
+    pub deadlock: Option<Path<State, Action>>,
     /// How it was searched.
     pub options: Options,
     /// Why it ended before everything was explored; `None` if everything was.
     pub incomplete: Option<Limit>,
     /// States that were found and not expanded.
     pub unexpanded: usize,
-    /// Bytes that the search holds for each state.
+    /// Bytes that the search holds in memory for each state.
     pub bytes_per_state: usize,
+    /// Bytes that it moved out of memory.
+    pub spilled: usize,
+    /// Why it could not move out more.
+    pub spill_error: Option<String>,
     /// Each property that was asked for, with a shortest counterexample if it is violated.
     pub properties: Vec<(Property, Option<Path<State, Action>>)>,
     /// Each branch of `recover()`, with a shortest behaviour that takes it if there is one.
@@ -78,23 +84,26 @@ impl Inspect<Cluster> for Look<'_> {
     }
 }
 
-/// Explores every behaviour of a cluster, within the limits of `options`, and holds it to `properties`.
+/// Explores every behaviour of a cluster, within the limits of `options`, and holds it to `properties`. What does not fit into memory
+/// goes to `spill`.
 pub fn check(
     settings: Settings,
     properties: &[Property],
     options: Options,
     progress: &(dyn Fn(&Progress) + Sync),
+    spill: Option<&dyn Spill>,
 ) -> Report {
     let cluster = Cluster::new(settings);
     let action_ids = Fault::ALL.iter().map(|fault| fault.id()).chain(Action::IDS).collect();
     let look = Look { properties, action_ids, progress };
-    let exploration = search(&cluster, options, &look);
+    let exploration = search_spilling(&cluster, options, &look, spill);
     let found = &exploration.found;
     Report {
         states: exploration.states,
         transitions: exploration.transitions,
         depth: exploration.depth,
         deadlocks: exploration.deadlocks,
+        spilled: exploration.spilled,
         incomplete: exploration.incomplete,
         unexpanded: exploration.unexpanded,
         bytes_per_state: exploration.bytes_per_state(),
@@ -106,6 +115,8 @@ pub fn check(
             .zip(&found[look.first_action()..])
             .map(|(id, path)| (*id, path.is_some()))
             .collect(),
+        deadlock: exploration.deadlock,
+        spill_error: exploration.spill_error,
         options,
         cluster,
     }

@@ -119,6 +119,7 @@ fn what_unsafe_mutants_do_is_refused() {
             &Property::ALL,
             Options::default(),
             &|_| (),
+            None,
         );
         let honest = Cluster::new(Settings { mutant: None, ..report.cluster.settings.clone() });
         for path in report.properties.iter().filter_map(|(_, path)| path.as_ref()) {

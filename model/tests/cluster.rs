@@ -9,7 +9,7 @@ use pghaspec_model::mutant::Mutant;
 use pghaspec_model::property::Property;
 
 fn run(settings: Settings) -> Report {
-    check(settings, &Property::ALL, Options::default(), &|_| ())
+    check(settings, &Property::ALL, Options::default(), &|_| (), None)
 }
 
 fn violated(report: &Report) -> Vec<(Property, usize)> {

@@ -66,7 +66,7 @@ fn threads_and_symmetry_change_no_verdict() {
     for mutant in [None, Some(Mutant::OverwritesLock), Some(Mutant::ForgetsCrashRecovery)] {
         let run = |threads, symmetry| {
             let settings = Settings { mutant, ..Settings::new(Edition::V4_1, 2) };
-            check(settings, &Property::ALL, Options { threads, symmetry, ..Options::default() }, &|_| ())
+            check(settings, &Property::ALL, Options { threads, symmetry, ..Options::default() }, &|_| (), None)
         };
         let one = run(1, false);
         for threads in [2, 3] {

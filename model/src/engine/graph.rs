@@ -1,8 +1,8 @@
 //! The whole reachable graph of a model, for questions about what happens again and again.
 
 use super::path::Path;
+use super::segments::Segments;
 use super::spec::{Fairness, Spec, Word};
-use super::table::Segments;
 
 /// A step, as seen from the state in which it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! Behaviours, and how they are found again in a search.
 
-use super::spec::Spec;
-use super::table::Segments;
+use std::ops::Range;
+
+use super::segments::{Segments, Spill};
+use super::spec::{Spec, Word};
 
 /// A behaviour: an initial state and the steps from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +22,18 @@ impl<S, A> Path<S, A> {
 }
 
 /// All states in the order in which they were found, each with the one that it was found from; an initial state is its own parent.
-pub(super) struct Trail<W> {
+pub(super) struct Trail<'s, W> {
     pub(super) states: Segments<W>,
     pub(super) parents: Segments<u32>,
     pub(super) symmetry: bool,
+    pub(super) spill: Option<&'s dyn Spill>,
 }
 
-impl<W: Copy + Eq> Trail<W> {
+impl<'s, W: Word> Trail<'s, W> {
+    pub(super) fn new(symmetry: bool, spill: Option<&'s dyn Spill>) -> Self {
+        Trail { states: Segments::new(), parents: Segments::new(), symmetry, spill }
+    }
+
     pub(super) fn push(&mut self, word: W, parent: u32) {
         self.states.push(word);
         self.parents.push(parent);
@@ -34,6 +41,17 @@ impl<W: Copy + Eq> Trail<W> {
 
     pub(super) fn bytes(&self) -> usize {
         self.states.bytes() + self.parents.bytes()
+    }
+
+    pub(super) fn bytes_away(&self) -> usize {
+        self.states.bytes_away() + self.parents.bytes_away()
+    }
+
+    /// Moves out of memory what is not needed to expand these states.
+    pub(super) fn spill(&mut self, needed: Range<usize>) -> std::io::Result<()> {
+        let Some(spill) = self.spill else { return Ok(()) };
+        self.states.spill(needed, spill)?;
+        self.parents.spill(0..0, spill)
     }
 
     /// The path to a state and, if wanted, one more step: the action at that place among its actions.
@@ -47,8 +65,8 @@ impl<W: Copy + Eq> Trail<W> {
         let mut words = Vec::new();
         let mut index = index as usize;
         loop {
-            words.push(self.states.get(index));
-            let parent = self.parents.get(index) as usize;
+            words.push(self.states.fetch(index, self.spill));
+            let parent = self.parents.fetch(index, self.spill) as usize;
             if parent == index {
                 break;
             }

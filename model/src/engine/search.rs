@@ -10,8 +10,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::path::{Path, Trail};
+use super::segments::Spill;
 use super::spec::{Spec, Word};
-use super::table::{Segments, Table};
+use super::table::Table;
 
 /// States that one thread expands at a time: enough to keep the memory busy, few enough for their successors to stay in the cache.
 const CHUNK: usize = 1 << 12;
@@ -30,9 +31,10 @@ pub struct Options {
     pub symmetry: bool,
     /// Stop after this many steps from an initial state.
     pub depth: Option<usize>,
-    /// Stop after this long.
+    /// Stop after this long. What is covered then depends on the machine.
     pub time: Option<Duration>,
-    /// Stop when the search holds this many bytes.
+    /// Stop when the search holds this many bytes; a search that can spill does that first. What is covered then depends on the number
+    /// of threads, which share the memory in different ways.
     pub memory: Option<usize>,
 }
 
@@ -51,6 +53,8 @@ pub enum Limit {
     Time,
     /// [`Options::memory`]
     Memory,
+    /// The place that a search spills to took no more.
+    Spill,
 }
 
 /// Where a search stands.
@@ -62,8 +66,10 @@ pub struct Progress {
     pub queue: usize,
     /// Steps from an initial state to those that are being expanded.
     pub depth: usize,
-    /// Bytes held.
+    /// Bytes held in memory.
     pub bytes: usize,
+    /// Bytes spilled.
+    pub spilled: usize,
     /// Since the search began.
     pub elapsed: Duration,
 }
@@ -106,8 +112,12 @@ pub struct Exploration<S, A> {
     pub incomplete: Option<Limit>,
     /// States that were not expanded.
     pub unexpanded: usize,
-    /// Bytes held at the end.
+    /// Bytes held in memory at the end.
     pub bytes: usize,
+    /// Bytes spilled.
+    pub spilled: usize,
+    /// Why no more could be spilled: [`Limit::Spill`].
+    pub spill_error: Option<String>,
     /// For each bit that was found, a shortest path to it.
     pub found: Vec<Option<Path<S, A>>>,
 }
@@ -184,12 +194,24 @@ enum Job<'a, W> {
 
 /// Explores every state of `model`, within the limits.
 pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -> Exploration<M::State, M::Action> {
+    search_spilling(model, options, inspect, None)
+}
+
+/// Explores every state of `model`, within the limits. When memory runs short (when half of [`Options::memory`] is taken, or from the
+/// beginning if there is no such limit) the queue and the ways back to the beginning move to `spill`; only the set of known states, which
+/// every step needs, stays. What is found does not depend on it.
+pub fn search_spilling<M: Spec>(
+    model: &M,
+    options: Options,
+    inspect: &impl Inspect<M>,
+    spill: Option<&dyn Spill>,
+) -> Exploration<M::State, M::Action> {
     let started = Instant::now();
     let threads = options.threads.max(1);
     let chunks = if threads == 1 { 1 } else { CHUNKS * threads };
     let mut shards: Vec<Shard<M::Packed>> =
         (0..threads).map(|_| Shard { table: Table::new(), fresh: Vec::new() }).collect();
-    let mut trail = Trail { states: Segments::new(), parents: Segments::new(), symmetry: options.symmetry };
+    let mut trail = Trail::new(options.symmetry, spill);
     let mut found = Found { places: vec![None; 64], bits: 0 };
     for state in model.init_states().into_iter().filter(|state| model.within_boundary(state)) {
         let state = if options.symmetry { model.canonical(&state) } else { state };
@@ -204,7 +226,7 @@ pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -
 
     let (mut transitions, mut deadlocks, mut deadlock) = (0, 0, None);
     let (mut next, mut depth, mut level_end) = (0, 0, trail.states.len());
-    let mut incomplete = None;
+    let (mut incomplete, mut spill_error) = (None, None);
     // The block that is being expanded, and the one before, with so many states, which is being taken up.
     let mut expanded: Vec<Expanded<M::Packed>> = (0..chunks).map(|_| Expanded::new(threads)).collect();
     let mut taken: Vec<Expanded<M::Packed>> = (0..chunks).map(|_| Expanded::new(threads)).collect();
@@ -218,7 +240,15 @@ pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -
             depth += 1;
             level_end = trail.states.len();
         }
-        let bytes = trail.bytes() + shards.iter().map(|shard| shard.table.bytes()).sum::<usize>();
+        let tables: usize = shards.iter().map(|shard| shard.table.bytes()).sum();
+        let short = options.memory.is_none_or(|most| tables + trail.bytes() >= most / 2);
+        if (short || trail.bytes_away() > 0)
+            && let Err(error) = trail.spill(next..level_end.min(next + chunks * CHUNK))
+        {
+            incomplete = Some(Limit::Spill);
+            spill_error = Some(error.to_string());
+        }
+        let bytes = tables + trail.bytes();
         if next < level_end && incomplete.is_none() {
             incomplete = limit(&options, depth, started, bytes);
         }
@@ -228,7 +258,14 @@ pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -
         if told.elapsed() >= Duration::from_secs(1) {
             told = Instant::now();
             let (states, elapsed) = (trail.states.len(), started.elapsed());
-            inspect.progress(&Progress { states, queue: states - next, depth, bytes, elapsed });
+            inspect.progress(&Progress {
+                states,
+                queue: states - next,
+                depth,
+                bytes,
+                spilled: trail.bytes_away(),
+                elapsed,
+            });
         }
         // A block never reaches into the next level, so that depth is exact.
         let end = if incomplete.is_some() { next } else { level_end.min(next + chunks * CHUNK) };
@@ -267,6 +304,8 @@ pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -
         incomplete,
         unexpanded: trail.states.len() - next,
         bytes,
+        spilled: trail.bytes_away(),
+        spill_error,
         found: found.places.iter().map(|place| place.map(|(index, action)| trail.path(model, index, action))).collect(),
     }
 }
@@ -328,7 +367,7 @@ fn expand<M: Spec>(
     model: &M,
     options: &Options,
     inspect: &impl Inspect<M>,
-    trail: &Trail<M::Packed>,
+    trail: &Trail<'_, M::Packed>,
     range: Range<usize>,
     known: u64,
     out: &mut Expanded<M::Packed>,
@@ -409,7 +448,7 @@ fn take_up<M: Spec>(
 }
 
 /// Queues what the shards found new in a block, in the order in which one thread would have found it.
-fn queue<W: Word>(trail: &mut Trail<W>, found: &mut Found, parts: &[Expanded<W>], shards: &mut [Shard<W>]) {
+fn queue<W: Word>(trail: &mut Trail<'_, W>, found: &mut Found, parts: &[Expanded<W>], shards: &mut [Shard<W>]) {
     let mut steps = parts.iter().flat_map(|part| &part.found).peekable();
     let mut visit = |(successor, bits): (Successor<W>, u64)| {
         // A step is found before the state that it leads to.

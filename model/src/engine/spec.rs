@@ -47,8 +47,17 @@ pub trait Word: Copy + Eq + std::hash::Hash + Send + Sync + 'static {
     /// A value that no state packs to.
     const EMPTY: Self;
 
+    /// Length of its written form.
+    const BYTES: usize = size_of::<Self>();
+
     /// Spreads the value over 64 bits.
     fn spread(self) -> u64;
+
+    /// Writes the value down in [`Word::BYTES`] bytes.
+    fn write(self, bytes: &mut [u8]);
+
+    /// Reads what was written.
+    fn read(bytes: &[u8]) -> Self;
 }
 
 /// Multiplies to 128 bits and folds: each bit of the input reaches each bit of the output.
@@ -57,23 +66,33 @@ fn fold(one: u64, other: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
-impl Word for u64 {
-    const EMPTY: Self = u64::MAX;
+macro_rules! word {
+    ($integer:ty, $value:ident => $spread:expr) => {
+        impl Word for $integer {
+            const EMPTY: Self = <$integer>::MAX;
 
-    #[inline]
-    fn spread(self) -> u64 {
-        fold(self, 0x2545_F491_4F6C_DD1D)
-    }
+            #[inline]
+            fn spread(self) -> u64 {
+                let $value = self;
+                $spread
+            }
+
+            #[inline]
+            fn write(self, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&self.to_le_bytes());
+            }
+
+            #[inline]
+            fn read(bytes: &[u8]) -> Self {
+                <$integer>::from_le_bytes(bytes.try_into().expect("as many bytes as were written"))
+            }
+        }
+    };
 }
 
-impl Word for u128 {
-    const EMPTY: Self = u128::MAX;
-
-    #[inline]
-    fn spread(self) -> u64 {
-        fold(fold(self as u64, 0x2545_F491_4F6C_DD1D), (self >> 64) as u64)
-    }
-}
+word!(u32, value => fold(value.into(), 0x2545_F491_4F6C_DD1D));
+word!(u64, value => fold(value, 0x2545_F491_4F6C_DD1D));
+word!(u128, value => fold(fold(value as u64, 0x2545_F491_4F6C_DD1D), (value >> 64) as u64));
 
 impl<const N: usize> Word for [u64; N] {
     const EMPTY: Self = [u64::MAX; N];
@@ -81,5 +100,16 @@ impl<const N: usize> Word for [u64; N] {
     #[inline]
     fn spread(self) -> u64 {
         self.into_iter().fold(0x2545_F491_4F6C_DD1D, fold)
+    }
+    #[inline]
+    fn write(self, bytes: &mut [u8]) {
+        for (word, place) in self.into_iter().zip(bytes.chunks_exact_mut(u64::BYTES)) {
+            word.write(place);
+        }
+    }
+
+    #[inline]
+    fn read(bytes: &[u8]) -> Self {
+        std::array::from_fn(|place| u64::read(&bytes[place * u64::BYTES..][..u64::BYTES]))
     }
 }

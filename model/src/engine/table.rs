@@ -1,4 +1,4 @@
-//! Sets of packed states, and sequences of them.
+//! Sets of packed states.
 
 use super::spec::Word;
 
@@ -68,44 +68,5 @@ impl<W: Word> Table<W> {
             }
         }
         self.len = old.len;
-    }
-}
-
-const SEGMENT_BITS: usize = 15;
-const SEGMENT: usize = 1 << SEGMENT_BITS;
-
-/// A sequence that grows without ever being copied, so that it holds no more memory than it needs.
-pub(super) struct Segments<T> {
-    segments: Vec<Vec<T>>,
-    len: usize,
-}
-
-impl<T: Copy> Segments<T> {
-    pub(super) fn new() -> Self {
-        Segments { segments: Vec::new(), len: 0 }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, item: T) {
-        if self.len & (SEGMENT - 1) == 0 {
-            self.segments.push(Vec::with_capacity(SEGMENT));
-        }
-        let last = self.segments.len() - 1;
-        self.segments[last].push(item);
-        self.len += 1;
-    }
-
-    #[inline]
-    pub(super) fn get(&self, index: usize) -> T {
-        self.segments[index >> SEGMENT_BITS][index & (SEGMENT - 1)]
-    }
-
-    /// Bytes of memory.
-    pub(super) fn bytes(&self) -> usize {
-        self.segments.len() * SEGMENT * size_of::<T>()
     }
 }

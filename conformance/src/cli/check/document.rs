@@ -1,0 +1,172 @@
+//! What `pghaspec check --json` prints.
+
+use pghaspec_model::check::Report;
+use pghaspec_model::cluster::{Action, Cluster, Names, Settings, State, difference};
+use pghaspec_model::engine::{Limit, Path};
+use pghaspec_model::fault::Fault;
+use pghaspec_model::mutant::Mutant;
+use serde::Serialize;
+
+use crate::report::SPEC_SHA256;
+
+#[derive(Serialize)]
+pub(super) struct Document {
+    /// Of this program.
+    pub(super) version: &'static str,
+    /// Digest of the specification's sources.
+    pub(super) spec_sha256: &'static str,
+    pub(super) edition: &'static str,
+    pub(super) mutant: Option<&'static str>,
+    pub(super) nodes: u8,
+    pub(super) watchdog: bool,
+    pub(super) faults: Vec<&'static str>,
+    pub(super) states: usize,
+    pub(super) transitions: usize,
+    pub(super) depth: usize,
+    pub(super) deadlocks: usize,
+    /// A shortest behaviour that ends in one.
+    pub(super) deadlock: Option<Vec<Step>>,
+    pub(super) complete: bool,
+    /// What ended an incomplete search: `depth`, `time`, `memory` or `spill`.
+    pub(super) limit: Option<&'static str>,
+    pub(super) unexpanded: usize,
+    pub(super) seconds: f64,
+    pub(super) cpu_seconds: f64,
+    /// In memory.
+    pub(super) bytes_per_state: usize,
+    /// Bytes moved to the folder of `--spill`.
+    pub(super) spilled: usize,
+    pub(super) symmetry: bool,
+    pub(super) threads: usize,
+    /// `null` when it was left out, or cannot answer: under symmetry, or when a limit was reached.
+    pub(super) second_engine: Option<SecondEngine>,
+    pub(super) properties: Vec<PropertyResult>,
+    pub(super) branches: Vec<BranchResult>,
+    pub(super) actions: Vec<ActionResult>,
+}
+
+#[derive(Serialize)]
+pub(super) struct SecondEngine {
+    pub(super) name: &'static str,
+    pub(super) states: usize,
+    pub(super) agrees: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct PropertyResult {
+    pub(super) id: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) result: &'static str,
+    pub(super) counterexample: Option<Vec<Step>>,
+}
+
+/// One step of a counterexample.
+#[derive(Serialize)]
+pub(super) struct Step {
+    pub(super) step: usize,
+    pub(super) action: String,
+    pub(super) changes: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct BranchResult {
+    pub(super) id: &'static str,
+    pub(super) row: &'static str,
+    pub(super) message: String,
+    pub(super) witnessed: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct ActionResult {
+    pub(super) id: &'static str,
+    pub(super) witnessed: bool,
+}
+
+pub(super) fn document(report: &Report) -> Document {
+    let settings = &report.cluster.settings;
+    let rules = report.cluster.rules();
+    Document {
+        version: env!("CARGO_PKG_VERSION"),
+        spec_sha256: SPEC_SHA256,
+        edition: settings.edition.id(),
+        mutant: settings.mutant.map(Mutant::id),
+        nodes: settings.nodes,
+        watchdog: settings.watchdog,
+        faults: Fault::ALL.into_iter().filter(|fault| may_happen(settings, *fault)).map(Fault::id).collect(),
+        states: report.states,
+        transitions: report.transitions,
+        depth: report.depth,
+        deadlocks: report.deadlocks,
+        deadlock: report.deadlock.as_ref().map(|path| steps(&report.cluster, path)),
+        complete: report.incomplete.is_none(),
+        limit: report.incomplete.map(|limit| match limit {
+            Limit::Depth => "depth",
+            Limit::Time => "time",
+            Limit::Memory => "memory",
+            Limit::Spill => "spill",
+        }),
+        unexpanded: report.unexpanded,
+        seconds: 0.0,
+        cpu_seconds: 0.0,
+        bytes_per_state: report.bytes_per_state,
+        spilled: report.spilled,
+        symmetry: report.options.symmetry,
+        threads: report.options.threads,
+        second_engine: None,
+        properties: report
+            .properties
+            .iter()
+            .map(|(property, counterexample)| PropertyResult {
+                id: property.id(),
+                kind: "safety",
+                result: match (counterexample, report.incomplete) {
+                    (Some(_), _) => "violated",
+                    (None, None) => "holds",
+                    (None, Some(_)) => "not-violated-so-far",
+                },
+                counterexample: counterexample.as_ref().map(|path| steps(&report.cluster, path)),
+            })
+            .collect(),
+        branches: report
+            .branches
+            .iter()
+            .map(|(branch, witness)| BranchResult {
+                id: branch.id(),
+                row: branch.row(),
+                message: branch.message(rules.words),
+                witnessed: witness.is_some(),
+            })
+            .collect(),
+        actions: report.actions.iter().map(|&(id, witnessed)| ActionResult { id, witnessed }).collect(),
+    }
+}
+
+fn may_happen(settings: &Settings, fault: Fault) -> bool {
+    match fault {
+        Fault::PostmasterKilled => settings.budget.postmaster_kills > 0,
+        Fault::AgentKilled => settings.budget.agent_kills > 0,
+        Fault::SingleUserFails => settings.budget.single_user_failures > 0,
+        Fault::AgentRestarted => settings.restarts,
+        Fault::LeaseExpires => settings.leases_expire,
+    }
+}
+
+fn steps(cluster: &Cluster, path: &Path<State, Action>) -> Vec<Step> {
+    let names = Names::numbered();
+    let mut before = &path.init;
+    let timeout = if before.start_timeout_is_zero { "zero" } else { "positive" };
+    let mut steps = vec![Step {
+        step: 0,
+        action: format!("n1 leads, the others follow; primary_start_timeout is {timeout}"),
+        changes: Vec::new(),
+    }];
+    for (index, (action, after)) in path.steps.iter().enumerate() {
+        steps.push(Step {
+            step: index + 1,
+            action: cluster.step_text(&names, before, *action),
+            changes: difference(&names, before, after),
+        });
+        before = after;
+    }
+    steps
+}

@@ -1,0 +1,187 @@
+//! `pghaspec check`
+
+mod document;
+mod spill;
+mod text;
+
+use std::num::NonZeroUsize;
+use std::path::{Path as FsPath, PathBuf};
+use std::time::{Duration, Instant};
+
+use pghaspec_model::check::{Report, check};
+use pghaspec_model::cluster::{Names, Settings};
+use pghaspec_model::edition::Edition;
+use pghaspec_model::engine::diagram;
+use pghaspec_model::engine::{Options, Progress, Spill};
+use pghaspec_model::fault::Fault;
+use pghaspec_model::mutant::Mutant;
+use pghaspec_model::property::Property;
+use rustix::time::{ClockId, clock_gettime};
+
+use self::document::{Document, SecondEngine, document};
+use self::spill::SpillFile;
+use self::text::text;
+use super::{Failure, known, print};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Number of nodes: 2 or 3.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    nodes: u8,
+    /// Edition of the rules (`pghaspec list editions`).
+    #[arg(long, default_value = "4.1")]
+    edition: String,
+    /// Only these faults, separated by commas (`pghaspec list faults`).
+    #[arg(long, value_delimiter = ',')]
+    faults: Option<Vec<String>>,
+    /// Only these properties, separated by commas (`pghaspec list properties`).
+    #[arg(long, value_delimiter = ',')]
+    properties: Option<Vec<String>>,
+    /// Break one rule on purpose (`pghaspec list mutants`).
+    #[arg(long)]
+    mutant: Option<String>,
+    /// Check clusters without a watchdog.
+    #[arg(long)]
+    no_watchdog: bool,
+    /// Explore one state for all that differ only by the nodes' numbers.
+    #[arg(long)]
+    symmetry: bool,
+    /// Threads; all cores if not given. Results do not depend on it.
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// Stop when the search holds this many MiB.
+    #[arg(long, value_name = "MIB")]
+    memory: Option<usize>,
+    /// When half of --memory is taken (from the beginning if it is not given), move what the search seldom needs to a file in this
+    /// folder: the states waiting in the queue and the ways back to the beginning.
+    #[arg(long, value_name = "FOLDER")]
+    spill: Option<PathBuf>,
+    /// Stop after this many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    time: Option<u64>,
+    /// Stop after this many steps from the beginning.
+    #[arg(long, value_name = "STEPS")]
+    depth: Option<usize>,
+    /// Leave the second opinion out: stateright's search needs several times the memory. It is also left out under symmetry, and
+    /// with --time or --memory, which it does not obey.
+    #[arg(long)]
+    no_second_engine: bool,
+    /// Write each counterexample as a sequence diagram, PROPERTY.svg, into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    svg: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<u8, Failure> {
+    let settings = settings(args)?;
+    let properties = match &args.properties {
+        None => Property::ALL.to_vec(),
+        Some(ids) => {
+            let all: Vec<_> = Property::ALL.iter().map(|property| property.id()).collect();
+            let mut chosen = Vec::new();
+            for id in ids {
+                chosen.push(known("property", id, Property::from_id, &all)?);
+            }
+            chosen.dedup();
+            chosen
+        }
+    };
+    let options = Options {
+        threads: args.threads.map_or_else(all_cores, NonZeroUsize::get),
+        symmetry: args.symmetry,
+        depth: args.depth,
+        time: args.time.map(Duration::from_secs),
+        memory: args.memory.map(|mib| mib << 20),
+    };
+    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let spill = args.spill.as_deref().map(SpillFile::in_folder).transpose()?;
+    let spill = spill.as_ref().map(|file| file as &dyn Spill);
+    let report = check(settings, &properties, options, &show_progress, spill);
+    if let Some(error) = &report.spill_error {
+        eprintln!("pghaspec: --spill took no more: {error}");
+    }
+    let (seconds, cpu_seconds) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let limited = args.time.is_some() || args.memory.is_some();
+    let comparable = !args.no_second_engine && !args.symmetry && !limited && report.incomplete.is_none();
+    let second_engine = comparable.then(|| report.second_opinion()).map(|second| SecondEngine {
+        name: "stateright 0.31.0 breadth-first",
+        states: second.states,
+        agrees: report.agrees_with(&second),
+    });
+    let agrees = second_engine.as_ref().is_none_or(|second| second.agrees);
+    let document = Document { seconds, cpu_seconds, second_engine, ..document(&report) };
+    if let Some(folder) = &args.svg {
+        write_diagrams(folder, &report)?;
+    }
+    print(args.json, &document, || text(&document))?;
+    if !agrees {
+        return Err(Failure::harness(
+            "the second engine does not agree: neither result can be trusted; please report this with the command line",
+        ));
+    }
+    Ok(match (report.holds(), report.incomplete) {
+        (false, _) => 1,
+        (true, None) => 0,
+        // Nothing was found in what was covered, which is not the same as holding.
+        (true, Some(_)) => 4,
+    })
+}
+
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// A line now and then on a long run.
+fn show_progress(progress: &Progress) {
+    eprintln!(
+        "{:>6.0} s  {} states, {} in the queue, depth {}, {:.0} thousand states/s, {} MiB{}",
+        progress.elapsed.as_secs_f64(),
+        progress.states,
+        progress.queue,
+        progress.depth,
+        progress.states as f64 / progress.elapsed.as_secs_f64() / 1e3,
+        progress.bytes >> 20,
+        if progress.spilled > 0 { format!(", {} MiB spilled", progress.spilled >> 20) } else { String::new() }
+    );
+}
+
+fn write_diagrams(folder: &FsPath, report: &Report) -> Result<(), Failure> {
+    let failed = |path: &FsPath, error| Failure::environment(format!("writing {}: {error}", path.display()));
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    for (property, counterexample) in &report.properties {
+        if let Some(path) = counterexample {
+            let file = folder.join(format!("{}.svg", property.id()));
+            let svg = diagram::svg(&report.cluster.chart(&Names::numbered(), path));
+            std::fs::write(&file, svg).map_err(|error| failed(&file, error))?;
+        }
+    }
+    Ok(())
+}
+
+fn settings(args: &Args) -> Result<Settings, Failure> {
+    let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
+    let mut settings = Settings::new(known("edition", &args.edition, Edition::from_id, &all)?, args.nodes);
+    settings.watchdog = !args.no_watchdog;
+    if let Some(ids) = &args.faults {
+        let all: Vec<_> = Fault::ALL.iter().map(|fault| fault.id()).collect();
+        let find = |id: &str| Fault::ALL.into_iter().find(|fault| fault.id() == id);
+        let mut faults = Vec::new();
+        for id in ids {
+            faults.push(known("fault", id, find, &all)?);
+        }
+        settings = settings.with_faults(&faults);
+    }
+    if let Some(id) = &args.mutant {
+        let all: Vec<_> = Mutant::UNSAFE.iter().map(|mutant| mutant.id()).collect();
+        settings.mutant =
+            Some(known("mutant", id, |id| Mutant::from_id(id).filter(|m| Mutant::UNSAFE.contains(m)), &all)?);
+    }
+    Ok(settings)
+}
+
+fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}

@@ -1,0 +1,120 @@
+//! Long sequences of packed states, in memory or, where a search spills, outside of it.
+
+use std::ops::Range;
+
+use super::spec::Word;
+
+const SEGMENT_BITS: usize = 15;
+const SEGMENT: usize = 1 << SEGMENT_BITS;
+
+/// A place outside of memory for what a search seldom needs: the queue of states that are not yet expanded and the way back to the
+/// beginning. What has been appended is never changed, and is read back in long stretches.
+pub trait Spill: Sync {
+    /// Appends bytes and says at which offset they begin.
+    ///
+    /// # Errors
+    /// There is no room, say. The bytes stay in memory then, and the search ends with [`Limit::Spill`](super::Limit::Spill).
+    fn append(&self, bytes: &[u8]) -> std::io::Result<u64>;
+
+    /// Reads bytes that were appended.
+    ///
+    /// # Errors
+    /// What was written cannot be read. A search cannot go on without it, nor say what it found: it panics.
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> std::io::Result<()>;
+}
+
+/// A sequence that grows without ever being copied, so that it holds no more memory than it needs.
+pub(super) struct Segments<T> {
+    segments: Vec<Segment<T>>,
+    len: usize,
+    /// No segment before this one has still to be written out.
+    written: usize,
+}
+
+/// A stretch of the sequence: in memory, outside, or both.
+struct Segment<T> {
+    here: Vec<T>,
+    away: Option<u64>,
+}
+
+impl<T: Copy> Segments<T> {
+    pub(super) fn new() -> Self {
+        Segments { segments: Vec::new(), len: 0, written: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, item: T) {
+        if self.len & (SEGMENT - 1) == 0 {
+            self.segments.push(Segment { here: Vec::with_capacity(SEGMENT), away: None });
+        }
+        let last = self.segments.len() - 1;
+        self.segments[last].here.push(item);
+        self.len += 1;
+    }
+
+    /// An item that is in memory.
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> T {
+        self.segments[index >> SEGMENT_BITS].here[index & (SEGMENT - 1)]
+    }
+
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.segments.iter().filter(|segment| segment.here.capacity() > 0).count() * SEGMENT * size_of::<T>()
+    }
+}
+
+impl<T: Word> Segments<T> {
+    /// An item, wherever it is.
+    pub(super) fn fetch(&self, index: usize, spill: Option<&dyn Spill>) -> T {
+        let segment = &self.segments[index >> SEGMENT_BITS];
+        match (segment.away, spill) {
+            (Some(offset), Some(spill)) if segment.here.is_empty() => {
+                let place = (index & (SEGMENT - 1)) * T::BYTES;
+                read(spill, offset + place as u64, 1)[0]
+            }
+            _ => self.get(index),
+        }
+    }
+
+    /// Writes every full segment out, and keeps in memory only those that hold `needed`.
+    pub(super) fn spill(&mut self, needed: Range<usize>, spill: &dyn Spill) -> std::io::Result<()> {
+        let full = self.len >> SEGMENT_BITS;
+        for segment in &mut self.segments[self.written..full] {
+            let mut bytes = vec![0; SEGMENT * T::BYTES];
+            for (item, place) in segment.here.iter().zip(bytes.chunks_exact_mut(T::BYTES)) {
+                item.write(place);
+            }
+            segment.away = Some(spill.append(&bytes)?);
+            segment.here = Vec::new();
+            self.written += 1;
+        }
+        let kept = needed.start >> SEGMENT_BITS..needed.end.div_ceil(SEGMENT);
+        for (number, segment) in self.segments.iter_mut().enumerate() {
+            let Some(offset) = segment.away else { continue };
+            if !kept.contains(&number) {
+                segment.here = Vec::new();
+            } else if segment.here.is_empty() {
+                segment.here = read(spill, offset, SEGMENT);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes outside of memory.
+    pub(super) fn bytes_away(&self) -> usize {
+        self.written * SEGMENT * T::BYTES
+    }
+}
+
+fn read<T: Word>(spill: &dyn Spill, offset: u64, items: usize) -> Vec<T> {
+    let mut bytes = vec![0; items * T::BYTES];
+    if let Err(error) = spill.read(offset, &mut bytes) {
+        panic!("what the search spilled cannot be read back: {error}");
+    }
+    bytes.chunks_exact(T::BYTES).map(T::read).collect()
+}
