@@ -57,8 +57,15 @@ impl<'s, W: Word> Trail<'s, W> {
     /// The path to a state and, if wanted, one more step: the action at that place among its actions.
     ///
     /// Under symmetry the states of the search are representatives. The path is walked anew with the states themselves: from each the
-    /// first action is taken whose result is represented by the next one.
-    pub(super) fn path<M>(&self, model: &M, index: u32, action: Option<u16>) -> Path<M::State, M::Action>
+    /// first action is taken whose result is represented by the next one. Only the last step has to show what was `found` in it, for which
+    /// the result is not enough: two actions may lead to the same states, and only one of them be what was looked for.
+    pub(super) fn path<M>(
+        &self,
+        model: &M,
+        index: u32,
+        action: Option<u16>,
+        found: impl Fn(&M::State, M::Action, &M::State) -> bool,
+    ) -> Path<M::State, M::Action>
     where
         M: Spec<Packed = W>,
     {
@@ -96,13 +103,20 @@ impl<'s, W: Word> Trail<'s, W> {
             path.steps.push(step);
         }
         if let Some(place) = action {
-            path.steps.push(self.last_step(model, words[words.len() - 1], path.last(), usize::from(place)));
+            path.steps.push(self.last_step(model, words[words.len() - 1], path.last(), usize::from(place), found));
         }
         path
     }
 
     /// The step that was seen at a place among the actions of a representative, taken from the state that it stands for.
-    fn last_step<M>(&self, model: &M, of: W, from: &M::State, place: usize) -> (M::Action, M::State)
+    fn last_step<M>(
+        &self,
+        model: &M,
+        of: W,
+        from: &M::State,
+        place: usize,
+        found: impl Fn(&M::State, M::Action, &M::State) -> bool,
+    ) -> (M::Action, M::State)
     where
         M: Spec<Packed = W>,
     {
@@ -117,7 +131,9 @@ impl<'s, W: Word> Trail<'s, W> {
         let wanted = model.pack(&model.canonical(&after));
         actions.clear();
         model.actions(from, &mut actions);
-        let mut steps = actions.iter().filter_map(|&action| Some((action, model.next_state(from, action)?)));
-        steps.find(|(_, state)| model.pack(&model.canonical(state)) == wanted).expect("like states have like actions")
+        let steps = actions.iter().filter_map(|&action| Some((action, model.next_state(from, action)?)));
+        let mut like = steps.filter(|(_, state)| model.pack(&model.canonical(state)) == wanted);
+        like.find(|(action, state)| found(from, *action, state))
+            .expect("like states have like steps, and these like findings")
     }
 }

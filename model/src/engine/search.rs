@@ -295,18 +295,23 @@ pub fn search_spilling<M: Spec>(
     }
 
     let bytes = trail.bytes() + shards.iter().map(|shard| shard.table.bytes()).sum::<usize>();
+    let path = |bit: usize, (index, action): (u32, Option<u16>)| {
+        let shows =
+            |before: &M::State, action, after: &M::State| inspect.step(model, before, action, after) >> bit & 1 == 1;
+        Some(trail.path(model, index, action, shows))
+    };
     Exploration {
         states: trail.states.len(),
         transitions,
         depth,
         deadlocks,
-        deadlock: deadlock.map(|index| trail.path(model, index, None)),
+        deadlock: deadlock.map(|index| trail.path(model, index, None, |_, _, _| true)),
         incomplete,
         unexpanded: trail.states.len() - next,
         bytes,
         spilled: trail.bytes_away(),
         spill_error,
-        found: found.places.iter().map(|place| place.map(|(index, action)| trail.path(model, index, action))).collect(),
+        found: found.places.iter().enumerate().map(|(bit, place)| path(bit, (*place)?)).collect(),
     }
 }
 
