@@ -303,7 +303,8 @@ pub fn search_spilling<M: Spec>(
     Exploration {
         states: trail.states.len(),
         transitions,
-        depth,
+        // A limit may have been reached when a part of the next level was known.
+        depth: depth + usize::from(trail.states.len() > level_end),
         deadlocks,
         deadlock: deadlock.map(|index| trail.path(model, index, None, |_, _, _| true)),
         incomplete,
