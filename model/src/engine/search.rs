@@ -242,7 +242,10 @@ pub fn search_spilling<M: Spec>(
         }
         let tables: usize = shards.iter().map(|shard| shard.table.bytes()).sum();
         let short = options.memory.is_none_or(|most| tables + trail.bytes() >= most / 2);
-        if (short || trail.bytes_away() > 0)
+        // Where nothing is to be expanded any more, or not now, nothing has to be moved, and a full disk cuts nothing off.
+        if next < level_end
+            && incomplete.is_none()
+            && (short || trail.bytes_away() > 0)
             && let Err(error) = trail.spill(next..level_end.min(next + chunks * CHUNK))
         {
             incomplete = Some(Limit::Spill);
