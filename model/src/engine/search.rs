@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::path::{Path, Trail};
 use super::segments::Spill;
 use super::spec::{Spec, Word};
-use super::table::Table;
+use super::table::{NO_STATE, Table};
 
 /// States that one thread expands at a time: enough to keep the memory busy, few enough for their successors to stay in the cache.
 const CHUNK: usize = 1 << 12;
@@ -413,6 +413,7 @@ fn expand<M: Spec>(
             let hash = word.spread();
             let recent = &mut out.recent[hash as usize % RECENT];
             if *recent == word {
+                assert!(word != M::Packed::EMPTY, "{NO_STATE}");
                 continue;
             }
             *recent = word;

@@ -9,6 +9,9 @@ pub(super) struct Table<W> {
     mask: usize,
 }
 
+/// Such a state would be taken for a known one and left out without a word.
+pub(super) const NO_STATE: &str = "a state packs to the value that stands for no state";
+
 /// The table is doubled when more than 3 of 4 slots are taken. Fuller tables save no memory on average and make long probes: with
 /// 7 of 8, the ten million states of two-phase commit with nine resource managers took a tenth longer.
 const FULL: (usize, usize) = (3, 4);
@@ -40,6 +43,7 @@ impl<W: Word> Table<W> {
         loop {
             let found = self.slots[slot];
             if found == word {
+                assert!(word != W::EMPTY, "{NO_STATE}");
                 return false;
             }
             if found == W::EMPTY {
