@@ -65,11 +65,12 @@ impl<'m, M: Spec> Graph<'m, M> {
             let state = graph.state(parent as u32);
             actions.clear();
             model.actions(&state, &mut actions);
+            assert!(actions.len() <= usize::from(u16::MAX), "a state has at most 65,535 actions");
             for (place, &action) in actions.iter().enumerate() {
                 let Some(after) = model.next_state(&state, action) else { continue };
                 if model.within_boundary(&after) {
                     let to = index.place(&mut graph.words, &mut graph.parents, model.pack(&after), parent as u32);
-                    let place = u16::try_from(place).expect("a state has fewer than 2^16 actions");
+                    let place = place as u16;
                     let class = class_of(&mut graph.classes, model.fairness(&action));
                     graph.edges.push(Edge { to, place, class });
                 }
