@@ -360,10 +360,20 @@ fn each_law_is_checked() {
     said(broken(Flaw::Merges).1, "which is no permutation of it");
     said(broken(Flaw::Wanders).1, "but that of this one is");
     said(broken(Flaw::FirstStandsStill).1, "have different steps");
+    // What is out of bounds is never packed, and is out of bounds for all permutations or for none.
+    let outside = LikeParts { parts: 3, rules: rules.clone(), flaw: Flaw::EmptyIsOutside };
+    let graph = Graph::of(&outside);
+    let states: Vec<Parts> = (0..graph.states() as u32).map(|index| graph.state(index)).collect();
+    assert_eq!(laws::packing(&outside, states.clone()), Ok(1 + 63 + (3 * 48 - 3)));
+    assert_eq!(laws::symmetry(&outside, states, |state| outside.permutations(state)), Ok(6 * 63));
+    let bound = LikeParts { parts: 2, rules: Vec::new(), flaw: Flaw::FirstIsBound };
+    said(laws::symmetry(&bound, [[0, 3, 0, 0]], |state| bound.permutations(state)), "only one is within the boundary");
     // The states that were packed before show nothing; those that come from the model do.
     let lossy = LikeParts { parts: 1, rules, flaw: Flaw::PacksTwoAlike };
     let graph = Graph::of(&lossy);
     let packed: Vec<Parts> = (0..graph.states() as u32).map(|index| graph.state(index)).collect();
     assert!(packed.iter().all(|state| lossy.unpack(lossy.pack(state)) == *state));
     said(laws::packing(&lossy, packed), "after Follow");
+    // Where it begins counts, too: with no parts at all, all parts are in state 3.
+    said(laws::packing(&LikeParts { parts: 0, rules: Vec::new(), flaw: Flaw::PacksToEmpty }, []), "initial state: ");
 }

@@ -24,6 +24,10 @@ pub enum Flaw {
     PacksTwoAlike,
     /// All parts in state 3 are written down as what stands for no state.
     PacksToEmpty,
+    /// The same, but this is out of bounds, so nothing is wrong.
+    EmptyIsOutside,
+    /// The first part, and no other, is out of bounds in state 3.
+    FirstIsBound,
     /// The canonical form is the state itself.
     NotCanonical,
     /// The canonical form is that of another orbit.
@@ -105,6 +109,14 @@ impl Model for LikeParts {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![Property::always("a state is one of four", |_, state: &Parts| state.iter().all(|part| *part < 4))]
     }
+
+    fn within_boundary(&self, state: &Parts) -> bool {
+        match self.flaw {
+            Flaw::EmptyIsOutside => !self.all_in_3(state),
+            Flaw::FirstIsBound => state[0] != 3,
+            _ => true,
+        }
+    }
 }
 
 impl Spec for LikeParts {
@@ -112,7 +124,7 @@ impl Spec for LikeParts {
 
     fn pack(&self, state: &Parts) -> u64 {
         match self.flaw {
-            Flaw::PacksToEmpty if self.all_in_3(state) => u64::MAX,
+            Flaw::PacksToEmpty | Flaw::EmptyIsOutside if self.all_in_3(state) => u64::MAX,
             Flaw::PacksTwoAlike => pack(&state.map(|part| part.min(2))),
             _ => pack(state),
         }
