@@ -204,9 +204,61 @@ fn a_false_lasso_is_refused() {
     let mut jumps = lasso.clone();
     jumps.cycle[0].1 = 2;
     assert!(jumps.verify_eventually(&free, p).unwrap_err().contains("does not lead"));
-    let mut elsewhere = lasso;
+    let mut elsewhere = lasso.clone();
     elsewhere.prefix.init = 1;
     assert!(elsewhere.verify_eventually(&free, p).unwrap_err().contains("not initial"));
+    let shut_out = |node: usize| {
+        let mut model = free.clone();
+        model.outside[node] = true;
+        lasso.verify_eventually(&model, p).unwrap_err()
+    };
+    assert!(shut_out(0).contains("not initial"));
+    assert!(shut_out(1).contains("does not lead"));
+}
+
+/// A weak class is put off only where it is possible all the time.
+#[test]
+fn a_lasso_that_puts_off_a_weak_class_is_refused() {
+    let free = SmallGraph::new(3, &[(0, 1), (1, 0), (0, 2), (1, 2)]).with_p(&[2]);
+    let lasso = Liveness::new(&Graph::of(&free)).eventually(p).unwrap();
+    assert_eq!(shape(&lasso), (0, 2));
+    let now_and_then = free.clone().with(1, 2, Fairness::Weak(0));
+    lasso.verify_eventually(&now_and_then, p).unwrap();
+    let always = now_and_then.with(0, 2, Fairness::Weak(0));
+    assert!(lasso.verify_eventually(&always, p).unwrap_err().contains("put off"));
+    // Two classes, of which neither is possible all the time; and one that is taken.
+    let two = free.clone().with(0, 2, Fairness::Weak(0)).with(1, 2, Fairness::Weak(1));
+    lasso.verify_eventually(&two, p).unwrap();
+    lasso.verify_eventually(&always.with(0, 1, Fairness::Weak(0)), p).unwrap();
+}
+
+/// What was promised was kept: on the cycle, or after it was last promised.
+#[test]
+fn a_lasso_on_which_the_promise_is_kept_is_refused() {
+    let line = SmallGraph::new(4, &[(0, 1), (1, 2), (2, 3), (3, 2)]).with_p(&[0]);
+    let lasso = Liveness::new(&Graph::of(&line)).leads_to(p, q).unwrap();
+    assert_eq!(shape(&lasso), (2, 2));
+    let verify =
+        |asked: Node, kept: Node| lasso.verify_leads_to(&line, |_, node| *node == asked, |_, node| *node == kept);
+    assert!(verify(0, 1).unwrap_err().contains("nothing is promised from step 2"));
+    assert!(verify(1, 1).unwrap_err().contains("nothing is promised from step 2"));
+    for kept in [2, 3] {
+        for asked in 0..4 {
+            assert!(verify(asked, kept).unwrap_err().contains("holds on the cycle"));
+        }
+    }
+    for asked in [1, 2, 3] {
+        verify(asked, 0).unwrap();
+    }
+}
+
+/// What was asked first counts, not what is asked last on the way, which may be a longer one.
+#[test]
+fn the_nearest_question_is_the_one_that_is_open() {
+    // To 4 over 1, or over 2 and 3, where the same is asked again.
+    let graph = SmallGraph::new(5, &[(0, 1), (0, 2), (2, 3), (1, 4), (3, 4), (4, 4)]).with_p(&[0, 3]);
+    assert_eq!(unanswered(&graph, p, q), Some((2, 1)));
+    assert_eq!(unanswered(&graph.with_q(&[1]), p, q), Some((3, 1)));
 }
 
 /// Who wants the token gets it, if it is passed on and nobody is passed over again and again.
