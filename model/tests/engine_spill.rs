@@ -93,6 +93,47 @@ fn a_full_disk_is_an_honest_end() {
     }
 }
 
+/// A disk that is full when nothing is left to be done cuts nothing off, and one that is full before that says what it left.
+#[test]
+fn a_full_disk_is_the_end_only_of_what_it_cuts_off() {
+    let model = Packed(7);
+    let usual = search(&model, Options::default(), &Deep);
+    // A stretch of states and of the ways back to them.
+    let stretch = (1 << 15) * (size_of::<u64>() + size_of::<u32>());
+    for threads in [1, 2] {
+        let options = Options { threads, ..Options::default() };
+        let needed = search_spilling(&model, options, &Deep, Some(&Room::of(usize::MAX))).spilled;
+        let mut cut_off = 0;
+        for most in (0..=needed).step_by(stretch).chain([needed - 1]) {
+            let found = search_spilling(&model, options, &Deep, Some(&Room::of(most)));
+            if found.incomplete.is_none() {
+                assert_eq!(outcome(&found), outcome(&usual));
+                continue;
+            }
+            cut_off += 1;
+            assert_eq!((found.incomplete, most < needed), (Some(Limit::Spill), true));
+            assert!(found.unexpanded > 0 && found.transitions < usual.transitions, "{most} bytes");
+        }
+        assert_eq!(cut_off, needed / stretch + 1);
+    }
+}
+
+/// What was moved away and does not come back would be missing from the search: no verdict is better than a wrong one.
+#[test]
+#[should_panic(expected = "what the search spilled cannot be read back: the disk is gone")]
+fn a_broken_disk_is_no_verdict() {
+    struct Broken;
+    impl Spill for Broken {
+        fn append(&self, _: &[u8]) -> Result<u64> {
+            Ok(0)
+        }
+        fn read(&self, _: u64, _: &mut [u8]) -> Result<()> {
+            Err(Error::other("the disk is gone"))
+        }
+    }
+    search_spilling(&MODEL, Options::default(), &Deep, Some(&Broken));
+}
+
 #[test]
 fn words_are_read_as_they_were_written() {
     fn law<W: Word + std::fmt::Debug>(word: W) {
