@@ -8,9 +8,13 @@ use std::time::Duration;
 use models::like_parts::{Flaw, LikeParts, Rule};
 use models::small_graph::{Node, SmallGraph, Taken};
 use models::two_phase_commit::{Bits, Packed};
+use pghaspec_model::check::check;
+use pghaspec_model::cluster::Settings;
+use pghaspec_model::edition::Edition;
 use pghaspec_model::engine::{
     Exploration, Graph, Inspect, Limit, Liveness, Nothing, Options, Path, Progress, Spec, Word, laws, search, within,
 };
+use pghaspec_model::property::Property as ClusterProperty;
 use stateright::{Model, Property};
 
 fn p(graph: &SmallGraph, node: &Node) -> bool {
@@ -452,4 +456,21 @@ fn progress_is_told() {
         panic!("{told:?}")
     };
     assert!(elapsed >= Duration::from_secs(1));
+}
+
+/// The witnesses of the cluster's branches, under symmetry: each ends with a step that takes its branch.
+#[test]
+fn under_symmetry_witnesses_of_branches_take_them() {
+    let options = Options { symmetry: true, ..Options::default() };
+    for edition in [Edition::V2_1_2, Edition::V4_1] {
+        let report = check(Settings::new(edition, 2), &ClusterProperty::ALL, options, &|_| (), None);
+        let witnesses: Vec<_> =
+            report.branches.into_iter().filter_map(|(branch, path)| Some((branch, path?))).collect();
+        assert!(witnesses.len() > 3);
+        for (branch, path) in witnesses {
+            let before = path.steps.iter().rev().nth(1).map_or(&path.init, |(_, before)| before);
+            let (action, _) = path.steps.last().unwrap();
+            assert_eq!(report.cluster.branch_of(before, *action), Some(branch), "{action:?}");
+        }
+    }
 }
