@@ -81,7 +81,8 @@ pub trait Inspect<M: Spec>: Sync {
         0
     }
 
-    /// Findings in a step, asked for each.
+    /// Findings in a step, asked for each. With symmetry they must not tell like parts apart: the search asks again which of the like
+    /// steps shows a finding, and panics if none does.
     fn step(&self, _model: &M, _before: &M::State, _action: M::Action, _after: &M::State) -> u64 {
         0
     }
