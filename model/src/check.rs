@@ -1,9 +1,10 @@
 //! One exhaustive check of the cluster model: verdicts, witnesses, counts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::branch::Branch;
 use crate::cluster::{Action, Cluster, Settings, State};
 use crate::engine::{Inspect, Limit, Options, Path, Progress, SecondOpinion, Spill, search_spilling, second_opinion};
-use crate::fault::Fault;
 use crate::property::Property;
 
 /// What a check found.
@@ -33,7 +34,7 @@ pub struct Report {
     pub spilled: usize,
     /// Why it could not move out more.
     pub spill_error: Option<String>,
-    /// Each property that was asked for, with a shortest counterexample if it is violated.
+    /// Each property that was asked for and says something about these settings, with a shortest counterexample if it is violated.
     pub properties: Vec<(Property, Option<Path<State, Action>>)>,
     /// Each branch of `recover()`, with a shortest behaviour that takes it if there is one.
     pub branches: Vec<(Branch, Option<Path<State, Action>>)>,
@@ -41,40 +42,32 @@ pub struct Report {
     pub actions: Vec<(&'static str, bool)>,
 }
 
-/// Bits of what is looked for: properties, then branches, then kinds of action.
+/// What is looked for. Bits: properties, then branches; kinds of action are only ticked off.
 struct Look<'p> {
     properties: &'p [Property],
-    action_ids: Vec<&'static str>,
+    actions: Vec<(&'static str, AtomicBool)>,
     progress: &'p (dyn Fn(&Progress) + Sync),
-}
-
-impl Look<'_> {
-    fn first_branch(&self) -> usize {
-        self.properties.len()
-    }
-
-    fn first_action(&self) -> usize {
-        self.first_branch() + Branch::ALL.len()
-    }
 }
 
 impl Inspect<Cluster> for Look<'_> {
     fn state(&self, cluster: &Cluster, state: &State) -> u64 {
-        let broken = |property: &Property| !cluster.holds(*property, None, state);
+        let broken = |property: &Property| !cluster.holds_in(*property, state);
         self.properties.iter().enumerate().fold(0, |bits, (bit, property)| bits | u64::from(broken(property)) << bit)
     }
 
     fn step(&self, cluster: &Cluster, before: &State, action: Action, after: &State) -> u64 {
         let id = action.id();
-        let place = self.action_ids.iter().position(|known| *known == id).expect("every action has an id");
-        let mut bits = 1 << (self.first_action() + place);
+        let (_, seen) =
+            self.actions.iter().find(|(known, _)| *known == id).unwrap_or_else(|| panic!("{id} is not expected"));
+        if !seen.load(Ordering::Relaxed) {
+            seen.store(true, Ordering::Relaxed);
+        }
+        let mut bits = 0;
         if let Some(branch) = cluster.branch_of(before, action) {
-            bits |= 1 << (self.first_branch() + branch as usize);
+            bits |= 1 << (self.properties.len() + branch as usize);
         }
         for (bit, property) in self.properties.iter().enumerate() {
-            if property.is_of_steps() {
-                bits |= u64::from(!cluster.holds(*property, Some(before), after)) << bit;
-            }
+            bits |= u64::from(!cluster.holds_over(*property, before, action, after)) << bit;
         }
         bits
     }
@@ -94,8 +87,9 @@ pub fn check(
     spill: Option<&dyn Spill>,
 ) -> Report {
     let cluster = Cluster::new(settings);
-    let action_ids = Fault::ALL.iter().map(|fault| fault.id()).chain(Action::IDS).collect();
-    let look = Look { properties, action_ids, progress };
+    let properties: Vec<_> = properties.iter().copied().filter(|property| cluster.is_about(*property)).collect();
+    let actions = cluster.kinds().into_iter().map(|id| (id, AtomicBool::new(false))).collect();
+    let look = Look { properties: &properties, actions, progress };
     let exploration = search_spilling(&cluster, options, &look, spill);
     let found = &exploration.found;
     Report {
@@ -108,13 +102,8 @@ pub fn check(
         unexpanded: exploration.unexpanded,
         bytes_per_state: exploration.bytes_per_state(),
         properties: properties.iter().copied().zip(found.iter().cloned()).collect(),
-        branches: Branch::ALL.into_iter().zip(found[look.first_branch()..].iter().cloned()).collect(),
-        actions: look
-            .action_ids
-            .iter()
-            .zip(&found[look.first_action()..])
-            .map(|(id, path)| (*id, path.is_some()))
-            .collect(),
+        branches: Branch::ALL.into_iter().zip(found[properties.len()..].iter().cloned()).collect(),
+        actions: look.actions.iter().map(|(id, seen)| (*id, seen.load(Ordering::Relaxed))).collect(),
         deadlock: exploration.deadlock,
         spill_error: exploration.spill_error,
         options,

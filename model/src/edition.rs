@@ -54,6 +54,22 @@ pub struct Rules {
     pub skips_backup_label: bool,
     /// 4.0.4: a lock holder whose start failed is no longer a primary in its own eyes.
     pub failed_start_demotes: bool,
+    /// 2.1.6: a DCS that does not answer the update of the lock is an error that ends the cycle (#2484). Before, the update just failed.
+    pub update_lock_raises: bool,
+    /// 3.1.0: a running primary without the lock does not race for it if its timeline is older than the last one announced (#2776).
+    pub old_primary_does_not_race: bool,
+    /// 4.1.1, 4.0.8: a standby whose timeline is behind the leader's compares them, also if its configuration does not change.
+    pub compares_when_behind: bool,
+    /// 2.0.1: single-user recovery is ended at the start timeout if somebody can take over (#1720).
+    pub limits_crash_recovery: bool,
+    /// Proposed: with a start timeout of zero and nobody to fail over to, a crashed primary is started as a primary.
+    pub starts_primary_without_candidate: bool,
+    /// Proposed: data is compared by the branch that it is on and not by the number of its timeline, which two promotions may share.
+    pub compares_branches: bool,
+    /// Proposed: while a backend of the dead postmaster lives, the lock is kept and the watchdog stays armed.
+    pub waits_for_orphans: bool,
+    /// Proposed: the watchdog is armed before the lock is taken, and a lock whose refreshing took too long does not count.
+    pub watchdog_before_lock: bool,
     /// Words of the messages.
     pub words: Words,
 }
@@ -63,19 +79,42 @@ pub struct Rules {
 pub enum Edition {
     /// Patroni 2.1.2, the annotated listing; its known timeline-walk defect included.
     V2_1_2,
+    /// Patroni 3.0.2: the last release that writes the leader key over.
+    V3_0_2,
+    /// Patroni 3.0.4: the first one that starts a crashed primary as a primary.
+    V3_0_4,
+    /// Patroni 3.1.
+    V3_1,
+    /// Patroni 4.0 before 4.0.8.
+    V4_0,
     /// Patroni 4.1 (4.1.3 and later), the default.
     V4_1,
+    /// The rules under which every safety property holds in every class of faults that it claims.
+    Ideal,
 }
 
 impl Edition {
     /// All of them, oldest first.
-    pub const ALL: [Edition; 2] = [Edition::V2_1_2, Edition::V4_1];
+    pub const ALL: [Edition; 7] = [
+        Edition::V2_1_2,
+        Edition::V3_0_2,
+        Edition::V3_0_4,
+        Edition::V3_1,
+        Edition::V4_0,
+        Edition::V4_1,
+        Edition::Ideal,
+    ];
 
     /// The stable name, as in command lines and files.
     pub fn id(self) -> &'static str {
         match self {
             Edition::V2_1_2 => "2.1.2",
+            Edition::V3_0_2 => "3.0.2",
+            Edition::V3_0_4 => "3.0.4",
+            Edition::V3_1 => "3.1",
+            Edition::V4_0 => "4.0",
             Edition::V4_1 => "4.1",
+            Edition::Ideal => "ideal",
         }
     }
 
@@ -88,11 +127,16 @@ impl Edition {
     pub fn describe(self) -> &'static str {
         match self {
             Edition::V2_1_2 => "patroni 2.1.2, the annotated listing (ha.py 310-363)",
+            Edition::V3_0_2 => "patroni 3.0.2, the last release whose update of the lock writes it over",
+            Edition::V3_0_4 => "patroni 3.0.4, the first release that starts a crashed primary as a primary",
+            Edition::V3_1 => "patroni 3.1",
+            Edition::V4_0 => "patroni 4.0 before 4.0.8",
             Edition::V4_1 => "patroni 4.1.3 and later (ha.py 609-706 in 4.1.5)",
+            Edition::Ideal => "the newest rules and the changes that make every safety property hold",
         }
     }
 
-    /// Its rules.
+    /// Its rules: those of the edition before it, and what changed.
     pub fn rules(self) -> Rules {
         match self {
             Edition::V2_1_2 => Rules {
@@ -108,22 +152,47 @@ impl Edition {
                 lock_before_standby_cluster: false,
                 skips_backup_label: false,
                 failed_start_demotes: false,
+                update_lock_raises: false,
+                old_primary_does_not_race: false,
+                compares_when_behind: false,
+                limits_crash_recovery: true,
+                starts_primary_without_candidate: false,
+                compares_branches: false,
+                waits_for_orphans: false,
+                watchdog_before_lock: false,
                 words: Words::Master,
             },
-            Edition::V4_1 => Rules {
-                lock_update: LockUpdate::ComparesAndSwaps,
+            Edition::V3_0_2 => Rules {
+                lock_update: LockUpdate::Overwrites,
+                update_lock_raises: true,
                 timeline_walk_stops: true,
                 crash_recovery_before_rewind: true,
                 reinitialize_needs_setting: true,
                 clears_sync_names: true,
+                words: Words::Member,
+                ..Edition::V2_1_2.rules()
+            },
+            Edition::V3_0_4 => Rules {
+                lock_update: LockUpdate::ComparesAndSwaps,
                 starts_crashed_primary: true,
                 watchdog_disabled_late: true,
+                ..Edition::V3_0_2.rules()
+            },
+            Edition::V3_1 => Rules {
                 starts_from_crash_recovery: true,
                 read_only_resets_rewind: true,
                 lock_before_standby_cluster: true,
-                skips_backup_label: true,
-                failed_start_demotes: true,
-                words: Words::Member,
+                old_primary_does_not_race: true,
+                ..Edition::V3_0_4.rules()
+            },
+            Edition::V4_0 => Rules { failed_start_demotes: true, ..Edition::V3_1.rules() },
+            Edition::V4_1 => Rules { skips_backup_label: true, compares_when_behind: true, ..Edition::V4_0.rules() },
+            Edition::Ideal => Rules {
+                starts_primary_without_candidate: true,
+                compares_branches: true,
+                waits_for_orphans: true,
+                watchdog_before_lock: true,
+                ..Edition::V4_1.rules()
             },
         }
     }

@@ -1,4 +1,4 @@
-//! The safety properties that every run of every agent is held to.
+//! The properties that every run of every agent is held to.
 
 use serde::Serialize;
 
@@ -12,12 +12,45 @@ pub enum Property {
     WritableNeedsLock,
     /// Single-user crash recovery starts at most once per recovery episode of one agent process.
     CrashRecoveryOnce,
+    /// Single-user mode never runs while a postmaster or its orphans use the data directory.
+    CrashRecoveryAlone,
+    /// pg_rewind runs only on a cleanly shut down data directory.
+    CleanBeforeRewind,
+    /// A node whose agent found that it did not diverge holds no WAL that is off the leader's branch.
+    NoSilentDivergence,
+    /// Synchronous mode: an acknowledged commit survives every automatic failover.
+    NoLostSyncCommit,
+    /// Asynchronous mode: a new leader lacks no more than `maximum_lag_on_failover` of what the old one had announced.
+    BoundedAsyncLoss,
+    /// The data directory is removed only where configuration allows it.
+    DataDirectoryKept,
+    /// Where required, the watchdog is armed when a node becomes writable, and disarmed only when no backend can write any more.
+    WatchdogWhileWritable,
+    /// No member of a standby cluster becomes writable.
+    StandbyClusterReadOnly,
+    /// A voluntarily released lock belongs to a node that can no longer write.
+    KeyReleasedAfterStop,
+    /// Only the owner's name is ever overwritten in the leader key.
+    SingleLockOwner,
 }
 
 impl Property {
     /// All of them.
-    pub const ALL: [Property; 3] =
-        [Property::OneWritableLeader, Property::WritableNeedsLock, Property::CrashRecoveryOnce];
+    pub const ALL: [Property; 13] = [
+        Property::OneWritableLeader,
+        Property::WritableNeedsLock,
+        Property::CrashRecoveryOnce,
+        Property::CrashRecoveryAlone,
+        Property::CleanBeforeRewind,
+        Property::NoSilentDivergence,
+        Property::NoLostSyncCommit,
+        Property::BoundedAsyncLoss,
+        Property::DataDirectoryKept,
+        Property::WatchdogWhileWritable,
+        Property::StandbyClusterReadOnly,
+        Property::KeyReleasedAfterStop,
+        Property::SingleLockOwner,
+    ];
 
     /// The stable name, as in command lines, files and certificates.
     pub fn id(self) -> &'static str {
@@ -25,6 +58,16 @@ impl Property {
             Property::OneWritableLeader => "one-writable-leader",
             Property::WritableNeedsLock => "writable-needs-lock",
             Property::CrashRecoveryOnce => "crash-recovery-once",
+            Property::CrashRecoveryAlone => "crash-recovery-alone",
+            Property::CleanBeforeRewind => "clean-before-rewind",
+            Property::NoSilentDivergence => "no-silent-divergence",
+            Property::NoLostSyncCommit => "no-lost-sync-commit",
+            Property::BoundedAsyncLoss => "bounded-async-loss",
+            Property::DataDirectoryKept => "data-directory-kept",
+            Property::WatchdogWhileWritable => "watchdog-while-writable",
+            Property::StandbyClusterReadOnly => "standby-cluster-read-only",
+            Property::KeyReleasedAfterStop => "key-released-after-stop",
+            Property::SingleLockOwner => "single-lock-owner",
         }
     }
 
@@ -35,7 +78,14 @@ impl Property {
 
     /// It is about steps, not about states.
     pub fn is_of_steps(self) -> bool {
-        self == Property::WritableNeedsLock
+        !matches!(
+            self,
+            Property::OneWritableLeader
+                | Property::CrashRecoveryOnce
+                | Property::NoSilentDivergence
+                | Property::NoLostSyncCommit
+                | Property::StandbyClusterReadOnly
+        )
     }
 
     /// What it says.
@@ -46,6 +96,24 @@ impl Property {
             Property::CrashRecoveryOnce => {
                 "single-user crash recovery starts at most once per recovery episode of one agent process"
             }
+            Property::CrashRecoveryAlone => {
+                "single-user mode never runs while a postmaster or its orphans use the data directory"
+            }
+            Property::CleanBeforeRewind => "pg_rewind runs only on a cleanly shut down data directory",
+            Property::NoSilentDivergence => {
+                "a standby whose agent found that it did not diverge holds no WAL that is off the leader's branch"
+            }
+            Property::NoLostSyncCommit => "synchronous mode: an acknowledged commit survives every automatic failover",
+            Property::BoundedAsyncLoss => {
+                "asynchronous mode: a new leader lacks no more than maximum_lag_on_failover of what the old one announced"
+            }
+            Property::DataDirectoryKept => "the data directory is removed only where configuration allows it",
+            Property::WatchdogWhileWritable => {
+                "where required, the watchdog is armed when a node becomes writable, and stays so until no backend can write"
+            }
+            Property::StandbyClusterReadOnly => "no member of a standby cluster becomes writable",
+            Property::KeyReleasedAfterStop => "a voluntarily released lock belongs to a node that can no longer write",
+            Property::SingleLockOwner => "a leader key that names another node is never written over",
         }
     }
 }

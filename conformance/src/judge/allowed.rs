@@ -173,12 +173,8 @@ impl Question {
             mutant,
             start_timeouts: if self.start_timeout_is_zero { StartTimeouts::Zero } else { StartTimeouts::Positive },
             watchdog: false,
-            budget: Budget {
-                postmaster_kills: Budget::UNLIMITED,
-                agent_kills: Budget::UNLIMITED,
-                single_user_failures: Budget::UNLIMITED,
-            },
-            ..Settings::new(edition, self.nodes)
+            budget: Budget { process: Budget::UNLIMITED, task: Budget::UNLIMITED, ..Budget::NONE },
+            ..Settings::of_timelines(edition, self.nodes)
         })
     }
 

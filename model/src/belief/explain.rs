@@ -173,7 +173,7 @@ fn advance(
     for config in configs {
         match what {
             Seen::Looks(id, found, timeline) => {
-                if cluster.can_look_like(&config.state.nodes[usize::from(id)], found, timeline) {
+                if cluster.can_look_like(&config.state, id, found, timeline) {
                     next.insert(config.clone());
                 }
             }
@@ -224,7 +224,8 @@ fn diverged(
         }
         if let Seen::Looks(id, ..) = what {
             let node = &config.state.nodes[usize::from(id)];
-            looks.insert(format!("{:?} on timeline {}", node.server, node.timeline).to_lowercase());
+            let timeline = config.state.wal.timeline_at(node.data);
+            looks.insert(format!("{:?} on timeline {timeline}", node.server).to_lowercase());
         }
     }
     Divergence {

@@ -8,14 +8,18 @@ use super::state::NodeId;
 /// One step of one part of the cluster. Every step is atomic; whatever takes time or talks to the network is several steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// A fault hits a node.
+    /// A fault hits a node, or ends. What hits the whole cluster is said of its first node.
     Fault(Fault, NodeId),
     /// The watchdog resets the node: agent and Postgres end at once.
     WatchdogResets(NodeId),
-    /// The agent begins a cycle: it reads the cluster from etcd.
-    Load(NodeId),
-    /// The agent acts on its snapshot, up to its next use of the network.
-    Act(NodeId),
+    /// The last backend of a dead postmaster ends.
+    OrphansEnd(NodeId),
+    /// The agent begins a cycle: it reads the cluster from etcd and acts on it, up to its next use of the network.
+    Cycle(NodeId),
+    /// The agent refreshes the leader lock.
+    Update(NodeId),
+    /// The agent, which has just refreshed or taken the lock, sees to it that its node leads.
+    Enforce(NodeId),
     /// The agent of a standby has compared its timeline with the leader's: the data diverged, or did not, or nobody knows.
     Compare(NodeId, Option<bool>),
     /// The agent tries to take the leader lock.
@@ -34,28 +38,46 @@ pub enum Action {
     PostmasterStarts(NodeId),
     /// The postmaster accepts connections.
     PostmasterReady(NodeId),
-    /// The background task stops the postmaster before pg_rewind.
+    /// The background task stops the postmaster before pg_rewind or a new copy.
     PostmasterStops(NodeId),
     /// The background task starts pg_rewind.
     RewindStarts(NodeId),
     /// pg_rewind ends well.
     RewindEnds(NodeId),
+    /// The background task empties the data directory and starts pg_basebackup.
+    CopyStarts(NodeId),
+    /// pg_basebackup ends.
+    CopyEnds(NodeId),
     /// The background task promotes the standby.
     Promote(NodeId),
     /// The background task is done, and the slot is free again.
     TaskEnds(NodeId),
-    /// A standby follows the primary onto its timeline.
-    Follow(NodeId),
+    /// A standby receives what its source has; if that is a new timeline, it follows.
+    Replicate(NodeId),
+    /// A client commits.
+    Commit(NodeId),
+    /// An operator puts the cluster into maintenance.
+    Pause,
+    /// An operator ends the maintenance.
+    Resume,
+    /// An operator asks an agent to restart its Postgres: the background slot is taken.
+    Request(NodeId),
+    /// The primary that a standby cluster follows commits.
+    RemoteCommit,
+    /// In the cluster that a standby cluster follows another node takes over, without the last record.
+    RemoteFailover,
 }
 
 impl Action {
-    /// The node that acts or is hit.
+    /// The node that acts or is hit; the first one where it is the cluster.
     pub fn node(self) -> NodeId {
         match self {
             Action::Fault(_, node)
             | Action::WatchdogResets(node)
-            | Action::Load(node)
-            | Action::Act(node)
+            | Action::OrphansEnd(node)
+            | Action::Cycle(node)
+            | Action::Update(node)
+            | Action::Enforce(node)
             | Action::Compare(node, _)
             | Action::Acquire(node)
             | Action::Answer(node, _)
@@ -68,9 +90,14 @@ impl Action {
             | Action::PostmasterStops(node)
             | Action::RewindStarts(node)
             | Action::RewindEnds(node)
+            | Action::CopyStarts(node)
+            | Action::CopyEnds(node)
             | Action::Promote(node)
             | Action::TaskEnds(node)
-            | Action::Follow(node) => node,
+            | Action::Replicate(node)
+            | Action::Commit(node)
+            | Action::Request(node) => node,
+            Action::Pause | Action::Resume | Action::RemoteCommit | Action::RemoteFailover => 0,
         }
     }
 
@@ -79,8 +106,10 @@ impl Action {
         match self {
             Action::Fault(fault, _) => fault.id(),
             Action::WatchdogResets(_) => "watchdog-resets",
-            Action::Load(_) => "load",
-            Action::Act(_) => "act",
+            Action::OrphansEnd(_) => "orphans-end",
+            Action::Cycle(_) => "cycle",
+            Action::Update(_) => "update",
+            Action::Enforce(_) => "enforce",
             Action::Compare(..) => "compare",
             Action::Acquire(_) => "acquire",
             Action::Answer(..) => "answer",
@@ -93,17 +122,27 @@ impl Action {
             Action::PostmasterStops(_) => "postmaster-stops",
             Action::RewindStarts(_) => "rewind-starts",
             Action::RewindEnds(_) => "rewind-ends",
+            Action::CopyStarts(_) => "copy-starts",
+            Action::CopyEnds(_) => "copy-ends",
             Action::Promote(_) => "promote",
             Action::TaskEnds(_) => "task-ends",
-            Action::Follow(_) => "follow",
+            Action::Replicate(_) => "replicate",
+            Action::Commit(_) => "commit",
+            Action::Pause => "pause",
+            Action::Resume => "resume",
+            Action::Request(_) => "request",
+            Action::RemoteCommit => "remote-commit",
+            Action::RemoteFailover => "remote-failover",
         }
     }
 
     /// Names of all kinds of action that are not faults, for coverage.
-    pub const IDS: [&'static str; 18] = [
+    pub const IDS: [&'static str; 28] = [
         "watchdog-resets",
-        "load",
-        "act",
+        "orphans-end",
+        "cycle",
+        "update",
+        "enforce",
         "compare",
         "acquire",
         "answer",
@@ -116,8 +155,16 @@ impl Action {
         "postmaster-stops",
         "rewind-starts",
         "rewind-ends",
+        "copy-starts",
+        "copy-ends",
         "promote",
         "task-ends",
-        "follow",
+        "replicate",
+        "commit",
+        "pause",
+        "resume",
+        "request",
+        "remote-commit",
+        "remote-failover",
     ];
 }

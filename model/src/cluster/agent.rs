@@ -4,11 +4,12 @@
 //! pieces anything else may happen.
 
 use crate::dialogue::{Stop, Task};
-use crate::edition::LockUpdate;
+use crate::fault::Fault;
 use crate::mutant::Mutant;
 
 use super::Cluster;
 use super::action::Action;
+use super::dcs::DcsError;
 use super::state::*;
 
 impl Cluster {
@@ -21,10 +22,11 @@ impl Cluster {
     }
 
     pub(super) fn agent_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
-        let Some(agent) = &state.nodes[usize::from(id)].agent else { return };
+        let Some(agent) = state.nodes[usize::from(id)].agent.as_ref().filter(|agent| !agent.frozen) else { return };
         match agent.at {
-            At::Idle => actions.push(Action::Load(id)),
-            At::Loaded => actions.push(Action::Act(id)),
+            At::Idle => actions.push(Action::Cycle(id)),
+            At::Lead | At::LongAction | At::StartingUp => actions.push(Action::Update(id)),
+            At::Granted => actions.push(Action::Enforce(id)),
             At::Compare => {
                 actions.extend(self.divergence(state, id).into_iter().map(|diverged| Action::Compare(id, diverged)));
             }
@@ -41,49 +43,95 @@ impl Cluster {
         }
     }
 
-    /// `load_cluster_from_dcs()`. Reads are fresh in this model.
-    pub(super) fn load(&self, state: &mut State, id: NodeId) {
-        let holder = state.leader.map(|key| key.holder);
-        let agent = self.agent_mut(state, id);
-        agent.seen = holder;
-        agent.at = At::Loaded;
+    /// A cycle begins: the agent takes a snapshot and acts on it, up to its next use of the network.
+    ///
+    /// Both are one step. What Postgres does by itself in between could as well have happened before, since the snapshot does not show it;
+    /// what others do to the keys in between, they can also do before the next use of the network.
+    pub(super) fn cycle(&self, state: &mut State, id: NodeId) {
+        match self.read_cluster(state, id) {
+            Ok(()) => self.act(state, id),
+            Err(DcsError) => self.handle_dcs_error(state, id),
+        }
+    }
+
+    /// The DCS is not accessible: a primary has to go, unless failsafe mode lets it stay (`_handle_dcs_error()`).
+    pub(super) fn handle_dcs_error(&self, state: &mut State, id: NodeId) {
+        let index = usize::from(id);
+        let is_primary = state.nodes[index].server == Server::Primary;
+        if state.paused || !is_primary || self.mutant == Some(Mutant::IgnoresDcsError) {
+            return self.agent_mut(state, id).rest();
+        }
+        if self.settings.failsafe && self.has_consent(state, id) {
+            for other in self.node_ids() {
+                if let Some(agent) = state.nodes[usize::from(other)].agent.as_mut() {
+                    agent.failsafe = true;
+                }
+            }
+            return self.agent_mut(state, id).rest();
+        }
+        self.agent_mut(state, id).failsafe = false;
+        // `demote('offline')`: an orderly shutdown, then a start as a standby of nobody.
+        self.shut_down(state, id);
+        self.demoted_to(state, id, Upstream::Nobody);
+    }
+
+    /// All other members answer that they know of no other leader (`check_failsafe_topology()`).
+    fn has_consent(&self, state: &State, id: NodeId) -> bool {
+        !state.nodes_cut
+            && self.node_ids().filter(|other| *other != id).all(|other| {
+                let node = &state.nodes[usize::from(other)];
+                node.is_attended() && node.server != Server::Primary
+            })
     }
 
     /// The cycle from the snapshot to its next use of the network, or to its end.
-    pub(super) fn act(&self, state: &mut State, id: NodeId) {
+    fn act(&self, state: &mut State, id: NodeId) {
         let index = usize::from(id);
-        if self.agent(state, id).slot.is_some() {
-            return self.handle_long_action(state, id);
+        let paused = state.paused;
+        if paused {
+            state.nodes[index].watchdog = false;
         }
-
-        if state.nodes[index].server == Server::Starting && self.agent(state, id).seen == Some(id) {
-            return self.handle_starting_instance(state, id);
+        let has_lock = self.agent(state, id).seen == Some(id);
+        if self.agent(state, id).slot.is_some() {
+            if has_lock {
+                self.agent_mut(state, id).at = At::LongAction;
+                return;
+            }
+            return self.long_action_without_lock(state, id);
+        }
+        if state.nodes[index].server == Server::Starting && has_lock && !paused {
+            self.agent_mut(state, id).at = At::StartingUp;
+            return;
         }
         let node = &mut state.nodes[index];
         let (running, starting) = (node.has_postmaster(), node.server == Server::Starting);
         let agent = node.agent.as_mut().expect("only a live agent acts");
-        let has_lock = agent.seen == Some(id);
         if agent.recovering {
             agent.recovering = false;
-            // Did the last start fail? Not asked while a rewind is pending.
             if !matches!(agent.rewind, Rewind::Check | Rewind::Need) && !running {
-                node.watchdog = false;
-                if has_lock {
-                    if self.rules.failed_start_demotes && agent.role == Role::Primary {
-                        agent.role = Role::Demoted;
-                    }
-                    agent.rest();
-                    return self.release_lock(state, id);
-                }
-                return agent.rest();
+                return self.post_recover(state, id);
             }
             agent.crash_recovery_started = false;
             if agent.rewind == Rewind::Success {
                 agent.rewind = Rewind::Initial;
             }
         }
-
+        if node.control.is_none() && !running {
+            return self.bootstrap(state, id);
+        }
         if !running {
+            if paused {
+                agent.health = Health::Stopped;
+                let rewinds =
+                    matches!(agent.rewind, Rewind::Check | Rewind::Need) && self.settings.divergence_matters();
+                if has_lock {
+                    agent.rest();
+                    return self.release_lock(state, id);
+                }
+                if agent.rewind != Rewind::Success && !rewinds {
+                    return agent.rest();
+                }
+            }
             if agent.health == Health::Running {
                 agent.health = Health::Crashed;
             }
@@ -94,118 +142,316 @@ impl Cluster {
             // Queries fail while it starts as a standby: there is nothing to do yet.
             return self.agent_mut(state, id).rest();
         }
-        if agent.seen.is_none() {
-            self.process_unhealthy_cluster(state, id);
-        } else if has_lock {
-            self.keep_leading(state, id);
+        if has_lock {
+            let server = state.nodes[index].server;
+            if paused && server != Server::Primary && !self.settings.standby_cluster {
+                self.agent_mut(state, id).rest();
+                return self.release_lock(state, id);
+            }
+            self.agent_mut(state, id).at = At::Lead;
+        } else if self.agent(state, id).seen.is_none() && !self.agent(state, id).failsafe {
+            if self.is_healthiest(state, id) {
+                self.agent_mut(state, id).at = At::Race;
+            } else {
+                self.keep_following(state, id);
+            }
         } else {
             self.keep_following(state, id);
         }
     }
 
-    /// `handle_starting_instance()`: Postgres starts in nobody's background, since its agent was restarted, and the lock is ours.
-    fn handle_starting_instance(&self, state: &mut State, id: NodeId) {
-        if !self.update_lock(state, id) {
-            return self.demote_without_lock(state, id);
+    /// `post_recover()`: the last start failed. Not asked while a rewind is pending.
+    fn post_recover(&self, state: &mut State, id: NodeId) {
+        let node = &mut state.nodes[usize::from(id)];
+        let waits = self.rules.waits_for_orphans && node.orphans;
+        let agent = node.agent.as_mut().expect("only a live agent acts");
+        let has_lock = agent.seen == Some(id);
+        if has_lock && waits {
+            agent.at = At::Lead; // keeps the lock until nobody can write here any more
+            return;
         }
-        if state.start_timeout_is_zero && self.is_failover_possible(state, id) {
-            // 'stopped PostgreSQL because of startup timeout'
+        node.watchdog = false;
+        if has_lock && self.rules.failed_start_demotes && matches!(agent.role, Role::Primary | Role::StandbyLeader) {
+            agent.role = Role::Demoted;
+        }
+        agent.rest();
+        if has_lock && self.mutant != Some(Mutant::KeepsLockAfterFailedStart) {
             self.release_lock(state, id);
-            return self.demote_without_lock(state, id);
+        }
+    }
+
+    /// The data directory is empty: give up the lock, copy the leader.
+    fn bootstrap(&self, state: &mut State, id: NodeId) {
+        state.nodes[usize::from(id)].watchdog = false;
+        let agent = self.agent_mut(state, id);
+        let seen = agent.seen;
+        agent.rest();
+        if seen == Some(id) {
+            return self.release_lock(state, id);
+        }
+        if seen.is_some() && !state.paused {
+            self.agent_mut(state, id).slot = Some(Task::Reinitialize.into());
+            state.nodes[usize::from(id)].upstream = self.node_to_follow(id, seen);
+        }
+    }
+
+    /// The lock is refreshed, or is not.
+    pub(super) fn update(&self, state: &mut State, id: NodeId) {
+        let at = self.agent(state, id).at;
+        let skips = at == At::Lead && self.mutant == Some(Mutant::PromotesWithoutUpdate);
+        let refreshed = if skips { Ok(true) } else { self.update_lock(state, id) };
+        match (at, refreshed) {
+            (_, Err(DcsError)) => self.handle_dcs_error(state, id),
+            (At::Lead, Ok(true)) => {
+                // Only here `/status` is written along with the lock: `update_lock(True)`.
+                if self.settings.wal.is_exact() {
+                    state.status = state.wal.position(state.nodes[usize::from(id)].data);
+                }
+                self.granted(state, id);
+            }
+            (At::Lead, Ok(false)) => {
+                if state.nodes[usize::from(id)].server == Server::Primary && !state.paused {
+                    self.demote_without_lock(state, id);
+                } else {
+                    self.agent_mut(state, id).rest();
+                }
+            }
+            (At::LongAction, Ok(true)) => self.long_action_with_lock(state, id),
+            (At::LongAction, Ok(false)) => self.long_action_without_lock(state, id),
+            (_, Ok(true)) => self.still_starting(state, id),
+            // 'stopped PostgreSQL while starting up because leader key was lost'
+            (_, Ok(false)) => self.demote_without_lock(state, id),
+        }
+    }
+
+    /// The start timeout is over, as far as it can be told without a clock: at once if it is zero, else if the process hangs.
+    pub(super) fn is_out_of_time(&self, state: &State, id: NodeId) -> bool {
+        state.start_timeout_is_zero || state.nodes[usize::from(id)].hung
+    }
+
+    /// `handle_starting_instance()`, with the lock.
+    fn still_starting(&self, state: &mut State, id: NodeId) {
+        if self.is_out_of_time(state, id) && self.is_failover_possible(state, id) {
+            // 'stopped PostgreSQL because of startup timeout'
+            self.stop_at_once(state, id);
+            self.release_lock(state, id);
+            return self.demoted_to(state, id, Upstream::Nobody);
         }
         self.agent_mut(state, id).rest();
     }
 
-    /// Nobody holds the lock: whoever has no healthier peer races for it.
-    fn process_unhealthy_cluster(&self, state: &mut State, id: NodeId) {
-        let primary_elsewhere = self.node_ids().any(|other| {
-            other != id && {
-                let node = &state.nodes[usize::from(other)];
-                node.agent.is_some() && node.server == Server::Primary
-            }
-        });
-        if primary_elsewhere && state.nodes[usize::from(id)].server != Server::Primary {
-            self.keep_following(state, id);
-        } else {
-            self.agent_mut(state, id).at = At::Race;
-        }
-    }
-
-    /// `acquire_lock()`: create the key if there is none.
+    /// `acquire_lock()`, and what follows if it was taken or not.
     pub(super) fn acquire(&self, state: &mut State, id: NodeId) {
-        if state.leader.is_none() || self.mutant == Some(Mutant::RaceIgnoresKey) {
-            state.leader = Some(LeaderKey { holder: id, lease: Lease::Kept });
-            self.agent_mut(state, id).seen = Some(id);
-            self.enforce_primary_role(state, id);
-        } else {
-            let holder = state.leader.map(|key| key.holder);
-            self.agent_mut(state, id).seen = holder;
-            self.keep_following(state, id);
+        if self.rules.watchdog_before_lock && self.settings.watchdog && !state.paused {
+            state.nodes[usize::from(id)].watchdog = true;
+        }
+        match self.take_lock(state, id) {
+            Err(DcsError) => self.handle_dcs_error(state, id),
+            Ok(true) => {
+                self.agent_mut(state, id).seen = Some(id);
+                self.granted(state, id);
+            }
+            Ok(false) => {
+                let node = &mut state.nodes[usize::from(id)];
+                if !node.is_writable() {
+                    node.watchdog = false;
+                }
+                let holder = state.leader.map(|key| key.holder);
+                self.agent_mut(state, id).seen = holder;
+                self.keep_following(state, id);
+            }
         }
     }
 
-    /// The snapshot says that the lock is ours, and Postgres runs.
-    fn keep_leading(&self, state: &mut State, id: NodeId) {
-        if self.mutant == Some(Mutant::PromotesWithoutUpdate) || self.update_lock(state, id) {
-            self.enforce_primary_role(state, id);
-        } else if state.nodes[usize::from(id)].server == Server::Primary {
-            self.demote_without_lock(state, id);
+    /// The lock is refreshed or taken. What follows comes at once, unless the agent can be frozen in between.
+    fn granted(&self, state: &mut State, id: NodeId) {
+        if self.settings.faults.contains(Fault::AgentFrozen) {
+            self.agent_mut(state, id).at = At::Granted;
         } else {
-            self.agent_mut(state, id).rest();
+            self.enforce(state, id);
         }
     }
 
-    /// `enforce_primary_role()`: the holder of the lock is a primary, or becomes one.
-    fn enforce_primary_role(&self, state: &mut State, id: NodeId) {
-        let watchdog = self.settings.watchdog;
+    /// `enforce_primary_role()`: the holder of the lock is a primary, or becomes one. In a standby cluster it follows the remote primary.
+    pub(super) fn enforce(&self, state: &mut State, id: NodeId) {
+        let (watchdog, paused) = (self.settings.watchdog, state.paused);
         let node = &mut state.nodes[usize::from(id)];
-        node.watchdog = watchdog;
         let agent = node.agent.as_mut().expect("only a live agent acts");
+        if self.settings.standby_cluster && self.mutant != Some(Mutant::PromotesStandbyLeader) {
+            agent.role = Role::StandbyLeader;
+            return self.keep_following(state, id);
+        }
+        if node.server == Server::Down {
+            // Only a dead Postgres whose last backends are waited for.
+            return agent.rest();
+        }
+        if !paused && self.mutant != Some(Mutant::ForgetsWatchdog) {
+            node.watchdog = watchdog;
+        }
         if node.server == Server::Primary {
             agent.role = Role::Primary;
-        } else if agent.role != Role::Primary {
-            agent.slot = Some(Task::Promote.into());
+            state.history = state.wal.timeline_at(node.data);
+            return self.process_sync_replication(state, id);
         }
-        agent.rest();
+        if agent.role != Role::Primary && !paused {
+            if self.settings.synchronous {
+                // Until a standby has caught up, commits wait for nobody, and nobody else may lead.
+                if self.write_sync(state, id, None).is_err() {
+                    return self.handle_dcs_error(state, id);
+                }
+                state.nodes[usize::from(id)].sync_names = None;
+            }
+            self.agent_mut(state, id).slot = Some(Task::Promote.into());
+        }
+        self.agent_mut(state, id).rest();
+    }
+
+    /// `process_sync_replication()`: a standby is named in Postgres before it may lead, and may no longer lead before Postgres forgets it.
+    fn process_sync_replication(&self, state: &mut State, id: NodeId) {
+        let rest = |cluster: &Self, state: &mut State| cluster.agent_mut(state, id).rest();
+        if !self.settings.synchronous {
+            return rest(self, state);
+        }
+        let streams = |other: NodeId| {
+            let node = &state.nodes[usize::from(other)];
+            other != id
+                && node.server == Server::Standby
+                && node.upstream == Upstream::Member(id)
+                && state.wal.includes(state.nodes[usize::from(id)].data, node.data)
+                && !state.nodes_cut
+        };
+        let named = state.nodes[usize::from(id)].sync_names;
+        let key = state.sync;
+        let published = key.filter(|key| key.leader == id).and_then(|key| key.standby);
+        let wanted = named.filter(|named| streams(*named)).or_else(|| self.node_ids().find(|other| streams(*other)));
+        let hasty = self.mutant == Some(Mutant::PublishesStandbyEarly);
+        if key.is_none_or(|key| key.leader != id) || published.is_some() && published != wanted {
+            // First nobody may lead any more …
+            if self.mutant == Some(Mutant::ForgetsStandbyFirst) {
+                state.nodes[usize::from(id)].sync_names = wanted;
+                return rest(self, state);
+            }
+            if self.write_sync(state, id, None).is_err() {
+                return self.handle_dcs_error(state, id);
+            }
+        } else if named != wanted {
+            // … then commits wait for the new one …
+            if hasty {
+                if self.write_sync(state, id, wanted).is_err() {
+                    return self.handle_dcs_error(state, id);
+                }
+            }
+            state.nodes[usize::from(id)].sync_names = wanted;
+        } else if let Some(standby) = wanted.filter(|_| published != wanted) {
+            // … and when it has everything, it may lead.
+            let (ours, theirs) = (state.nodes[usize::from(id)].data, state.nodes[usize::from(standby)].data);
+            if state.wal.includes(theirs, ours) && self.write_sync(state, id, wanted).is_err() {
+                return self.handle_dcs_error(state, id);
+            }
+        }
+        rest(self, state);
     }
 
     /// The lock is not ours, and Postgres runs: `follow()`.
     fn keep_following(&self, state: &mut State, id: NodeId) {
-        if state.nodes[usize::from(id)].server == Server::Primary {
+        let index = usize::from(id);
+        if state.nodes[index].server == Server::Primary {
+            if state.paused || self.agent(state, id).failsafe || self.mutant == Some(Mutant::StaysPrimary) {
+                return self.agent_mut(state, id).rest();
+            }
             return self.demote_without_lock(state, id);
         }
-        let agent = self.agent_mut(state, id);
-        if agent.seen.is_some_and(|leader| leader != id) && matches!(agent.rewind, Rewind::Check | Rewind::Need) {
+        let allowed = self.settings.divergence_matters();
+        let seen = self.agent(state, id).seen;
+        let target = self.node_to_follow(id, seen);
+        let node = &mut state.nodes[index];
+        let agent = node.agent.as_mut().expect("only a live agent acts");
+        let checks = matches!(agent.rewind, Rewind::Check | Rewind::Need);
+        if checks && target != Upstream::Nobody {
             agent.at = At::Compare;
-        } else {
-            agent.rest();
+            return;
+        }
+        if target != Upstream::Nobody && node.upstream != target {
+            node.upstream = target;
+            agent.trigger_divergence_check(allowed);
+        } else if let Upstream::Member(leader) = target
+            && self.rules.compares_when_behind
+            && self.settings.wal.is_exact()
+            && state.wal.timeline_at(state.nodes[index].data)
+                < state.wal.timeline_at(state.nodes[usize::from(leader)].data)
+            && self.receivable(state, id).is_none()
+        {
+            self.agent_mut(state, id).trigger_divergence_check(allowed);
+        }
+        self.agent_mut(state, id).rest();
+    }
+
+    /// `_get_node_to_follow()`.
+    pub(super) fn node_to_follow(&self, id: NodeId, seen: Option<NodeId>) -> Upstream {
+        match seen {
+            None if self.settings.standby_cluster => Upstream::Remote,
+            Some(leader) if leader == id && self.settings.standby_cluster => Upstream::Remote,
+            Some(leader) if leader != id => Upstream::Member(leader),
+            _ => Upstream::Nobody,
         }
     }
 
     /// The outcome of comparing timelines with the leader, whom this standby follows.
     pub(super) fn compare(&self, state: &mut State, id: NodeId, diverged: Option<bool>) {
         self.note_divergence(state, id, diverged);
-        let agent = self.agent_mut(state, id);
-        if agent.rewind == Rewind::Need {
+        let index = usize::from(id);
+        let seen = self.agent(state, id).seen;
+        let target = self.node_to_follow(id, seen);
+        let removes = self.settings.remove_on_divergence || !self.rules.reinitialize_needs_setting;
+        let node = &mut state.nodes[index];
+        let agent = node.agent.as_mut().expect("only a live agent acts");
+        if agent.rewind == Rewind::Need && self.settings.can_rewind {
             agent.slot = Some(Task::Rewind.into());
             agent.at = At::Rewinding;
         } else {
+            if agent.rewind == Rewind::Need && removes && !self.settings.standby_cluster {
+                agent.slot = Some(Task::Reinitialize.into());
+            } else if node.upstream != target {
+                node.upstream = target;
+            }
             agent.rest();
+        }
+    }
+
+    /// The postmaster is stopped at once, as if it had crashed.
+    fn stop_at_once(&self, state: &mut State, id: NodeId) {
+        let node = &mut state.nodes[usize::from(id)];
+        if node.has_postmaster() || node.server == Server::SingleUser {
+            node.ends();
         }
     }
 
     /// `demote('immediate-nolock')`: stop at once, start again as a standby.
     fn demote_without_lock(&self, state: &mut State, id: NodeId) {
-        let allowed = self.settings.can_rewind;
+        self.stop_at_once(state, id);
+        let target = self.node_to_follow(id, state.leader.map(|key| key.holder));
+        self.demoted_to(state, id, target);
+    }
+
+    /// The end of every demotion: the watchdog is given up and the standby is started in the background.
+    fn demoted_to(&self, state: &mut State, id: NodeId, target: Upstream) {
+        let allowed = self.settings.divergence_matters();
         let node = &mut state.nodes[usize::from(id)];
-        node.server = Server::Down;
-        node.watchdog = false;
+        if !(self.rules.waits_for_orphans && node.orphans) {
+            node.watchdog = false;
+        }
+        if self.settings.synchronous && self.rules.clears_sync_names {
+            node.sync_names = None;
+        }
         let agent = node.agent.as_mut().expect("only a live agent acts");
         agent.trigger_divergence_check(allowed);
         agent.role = Role::Demoted;
         agent.health = Health::Stopped;
         match agent.slot {
-            None => agent.slot = Some(Task::FollowAfterDemotion.into()),
+            None => {
+                agent.slot = Some(Task::FollowAfterDemotion.into());
+                node.upstream = target;
+            }
             // The start is cancelled before its postmaster exists.
             Some(Slot { task: Task::StartPrimary, begun: false }) => agent.slot = None,
             Some(_) => {}
@@ -213,58 +459,42 @@ impl Cluster {
         agent.rest();
     }
 
-    /// `handle_long_action_in_progress()`: the slot is busy; the lock is kept, or what needs it is stopped.
-    fn handle_long_action(&self, state: &mut State, id: NodeId) {
-        let agent = self.agent(state, id);
-        let (slot, has_lock, role) = (agent.task(), agent.seen == Some(id), agent.role);
-        if has_lock && self.update_lock(state, id) {
-            let out_of_time = slot == Some(Task::CrashRecovery) && state.start_timeout_is_zero;
-            if out_of_time && self.is_failover_possible(state, id) {
-                // 'terminated crash recovery because of startup timeout'
-                let allowed = self.settings.can_rewind;
-                self.release_lock(state, id);
-                let node = &mut state.nodes[usize::from(id)];
-                if node.server == Server::SingleUser {
-                    node.server = Server::Down;
-                }
-                let agent = node.agent.as_mut().expect("only a live agent acts");
-                agent.trigger_divergence_check(allowed);
-                agent.role = Role::Demoted;
-                agent.health = Health::Stopped;
-                agent.slot = None; // its own try_run_async is refused, and the killed task leaves the slot
-                agent.rest();
-                return;
-            }
-        } else if slot == Some(Task::Promote) && state.nodes[usize::from(id)].server == Server::Standby {
-            self.agent_mut(state, id).slot = None; // 'lost leader before promote'
-        } else if role == Role::Primary && state.nodes[usize::from(id)].server != Server::SingleUser {
-            return self.demote_without_lock(state, id); // 'lost leader lock during …'
+    /// `handle_long_action_in_progress()`, and the lock is refreshed.
+    fn long_action_with_lock(&self, state: &mut State, id: NodeId) {
+        let recovers = self.agent(state, id).task() == Some(Task::CrashRecovery);
+        if recovers
+            && self.rules.limits_crash_recovery
+            && self.mutant != Some(Mutant::NeverEndsCrashRecovery)
+            && self.is_out_of_time(state, id)
+            && self.is_failover_possible(state, id)
+        {
+            // 'terminated crash recovery because of startup timeout'
+            self.stop_at_once(state, id);
+            self.release_lock(state, id);
+            self.demoted_to(state, id, Upstream::Nobody);
+            self.agent_mut(state, id).slot = None; // its own try_run_async is refused, and the killed task leaves the slot
+            return;
         }
         self.agent_mut(state, id).rest();
     }
 
-    /// `update_lock()`: keep the lease alive and the key ours. Atomic here.
-    ///
-    /// A live agent's own lease never ends in this model, so 2.1.2 (which would not notice) and 2.1.6 to 3.0.2 (which replace it) do the
-    /// same here: both write the key over when it is under another lease.
-    pub(super) fn update_lock(&self, state: &mut State, id: NodeId) -> bool {
-        let ours = LeaderKey { holder: id, lease: Lease::Kept };
-        match (self.rules.lock_update, state.leader) {
-            // The lease of this very process is alive as long as the process is, so a kept key is simply ours.
-            (_, Some(key)) if key == ours => true,
-            // A key under another lease: that of our predecessor, or another node's.
-            (LockUpdate::ComparesAndSwaps, Some(key)) if key.holder != id => false,
-            _ => {
-                state.leader = Some(ours);
-                true
+    /// `handle_long_action_in_progress()` without the lock: what needs it is stopped.
+    fn long_action_without_lock(&self, state: &mut State, id: NodeId) {
+        let node = &state.nodes[usize::from(id)];
+        let agent = self.agent(state, id);
+        let (slot, role) = (agent.task(), agent.role);
+        if !state.paused {
+            if slot == Some(Task::Promote)
+                && node.server == Server::Standby
+                && self.mutant != Some(Mutant::PromotesAfterLoss)
+            {
+                self.agent_mut(state, id).slot = None; // 'lost leader before promote'
+            } else if role == Role::Primary
+                && !matches!(node.server, Server::SingleUser | Server::Rewinding | Server::Copying)
+            {
+                return self.demote_without_lock(state, id); // 'lost leader lock during …'
             }
         }
-    }
-
-    /// Deletes the leader key if it is ours.
-    pub(super) fn release_lock(&self, state: &mut State, id: NodeId) {
-        if state.leader.is_some_and(|key| key.holder == id) {
-            state.leader = None;
-        }
+        self.agent_mut(state, id).rest();
     }
 }

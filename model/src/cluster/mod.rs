@@ -1,46 +1,61 @@
-//! Several nodes around `recover()`: leader lock with a lease, postmasters, pg_control, agents, and the faults that hit them.
+//! Several nodes around `recover()`: leader lock with a lease, postmasters, pg_control, WAL, agents, and the faults that hit them.
 //!
 //! [`Cluster`] is a [`stateright::Model`]. Its parts:
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `settings.rs` | what is modelled: size, rules, configuration, faults |
 //! | `state.rs` | what etcd, every Postgres and every agent hold |
+//! | `wal.rs` | what is in the data directories |
 //! | `action.rs` | what can happen next |
 //! | `agent.rs` | one cycle of the agent, patroni `Ha._run_cycle` |
+//! | `dcs.rs` | what agents do to the keys in the DCS, and when they do not learn of it |
 //! | `recovery.rs` | the world's answers to the questions of `recover()` |
-//! | `server.rs` | Postgres, the background tasks, faults |
+//! | `replication.rs` | WAL on its way, comparing data, who may lead |
+//! | `server.rs` | Postgres and the background tasks |
+//! | `faults.rs` | faults, their ends, the watchdog |
+//! | `operator.rs` | maintenance, requests, the remote primary of a standby cluster |
+//! | `holds.rs` | the properties |
 //! | `show.rs` | what an outside observer sees of a step |
-//! | `pack.rs` | states in 128 bits; renumbering of nodes |
+//! | `pack.rs` | states in few machine words; renumbering of nodes |
 //! | `text.rs` | states and steps in words |
 //!
 //! # What this model leaves out
 //!
-//! * **Time.** Steps take no time and have no deadline. Instead: a lease ends only when the agent that kept it is dead, and not
-//!   before an armed watchdog has reset the node. This stands for `loop_wait + 2*retry_timeout <= ttl` and for an agent that
-//!   is neither frozen nor cut off. A start timeout is either zero or never over.
-//! * **WAL positions.** A node that is one timeline behind its leader may or may not have diverged: both are explored.
+//! * **Time.** Steps take no time and have no deadline. Instead: a lease ends only when the agent that kept it is dead, frozen or cut off, not
+//!   before an armed watchdog has reset the node, and not before an agent that runs but is cut off has stopped its primary. The last stands
+//!   for `loop_wait + 2*retry_timeout <= ttl`. A start timeout is zero, or is over only when the start hangs.
+//! * **Bytes.** WAL is told apart by records (`wal.rs`): commits, promotions, checkpoints. A standby receives all or nothing of what there is.
+//!   Without commits ([`WalDetail::Timelines`]) a node that is one timeline behind its leader may or may not have diverged: both are explored.
 //! * **Promotion is one step.** In Patroni it is ordered, and takes effect later; a lock that is lost in between is not modelled.
-//! * **The peers' answers.** A peer is a candidate if its agent lives and its Postgres is a standby that accepts connections; lag, tags,
-//!   timelines and lost answers are not looked at. Of two standbys, either may win the race.
-//! * **Comparing timelines** is triggered by `recover()` and by demotions, not by a changed `primary_conninfo` or a new timeline of the leader.
-//!   pg_rewind does not fail; it may have to wait for the leader's checkpoint.
-//! * **Stale snapshots, failing DCS, partitions, pause, standby clusters, synchronous mode, backup_label, orphan backends.**
+//! * **The peers' answers** are those of the moment: a peer answers if its agent runs and the nodes are not cut off from each other. Tags,
+//!   priorities and quorum commit are not modelled.
+//! * **Snapshots** are as old as the cycle that works with them, not older: the watch-fed cache is taken to be fresh when a cycle begins.
 //!
 //! The first two admit more behaviours than there are, or fewer only under the stated assumption; safety that holds here holds
 //! for the real thing in the fault classes that are modelled.
 
 mod action;
 mod agent;
+mod dcs;
+mod faults;
+mod holds;
+mod operator;
 mod pack;
 mod recovery;
+mod replication;
 mod server;
+mod settings;
 pub mod show;
 mod state;
 mod text;
+mod wal;
 
 pub use action::Action;
+pub use settings::{Grain, Settings, StartTimeouts, WalDetail};
 pub use state::*;
 pub use text::{Names, answer_text, difference, question_text};
+pub use wal::{MAX_RECORDS, Point, Record, Wal};
 
 use std::sync::Arc;
 
@@ -48,75 +63,10 @@ use stateright::Model;
 
 use crate::automaton::Automaton;
 use crate::branch::Branch;
-use crate::edition::{Edition, LockUpdate, Rules};
+use crate::edition::Rules;
 use crate::fault::Fault;
 use crate::mutant::Mutant;
 use crate::property::Property;
-
-/// What is modelled: size, rules, configuration and the faults that may happen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Number of nodes, 2 or 3.
-    pub nodes: u8,
-    /// The rules.
-    pub edition: Edition,
-    /// One rule broken on purpose.
-    pub mutant: Option<Mutant>,
-    /// `primary_start_timeout` zero, positive, or both.
-    pub start_timeouts: StartTimeouts,
-    /// The watchdog is required: armed whenever Postgres is writable under a live agent.
-    pub watchdog: bool,
-    /// pg_rewind can be used.
-    pub can_rewind: bool,
-    /// Faults that may happen.
-    pub budget: Budget,
-    /// An agent that was killed can be started again.
-    pub restarts: bool,
-    /// A lease that nobody keeps alive ends.
-    pub leases_expire: bool,
-}
-
-/// Which start timeouts are explored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartTimeouts {
-    /// Only zero: fail over if anybody can take over.
-    Zero,
-    /// Only a positive one, which is never over.
-    Positive,
-    /// Both.
-    Both,
-}
-
-impl Settings {
-    /// The exploration that `check` runs if nothing else is asked for.
-    pub fn new(edition: Edition, nodes: u8) -> Self {
-        Settings {
-            nodes,
-            edition,
-            mutant: None,
-            start_timeouts: StartTimeouts::Both,
-            watchdog: true,
-            can_rewind: true,
-            // A third node multiplies the states by about a hundred: there, one fault of each kind.
-            budget: Budget { postmaster_kills: if nodes < 3 { 2 } else { 1 }, agent_kills: 1, single_user_failures: 1 },
-            restarts: true,
-            leases_expire: true,
-        }
-    }
-
-    /// The same with only these faults.
-    pub fn with_faults(mut self, faults: &[Fault]) -> Self {
-        let allow = |fault| faults.contains(&fault);
-        self.budget = Budget {
-            postmaster_kills: if allow(Fault::PostmasterKilled) { self.budget.postmaster_kills } else { 0 },
-            agent_kills: if allow(Fault::AgentKilled) { self.budget.agent_kills } else { 0 },
-            single_user_failures: if allow(Fault::SingleUserFails) { self.budget.single_user_failures } else { 0 },
-        };
-        self.restarts = allow(Fault::AgentRestarted);
-        self.leases_expire = allow(Fault::LeaseExpires);
-        self
-    }
-}
 
 /// The model of a cluster.
 #[derive(Clone, Debug)]
@@ -131,12 +81,10 @@ pub struct Cluster {
 impl Cluster {
     /// Builds the model.
     pub fn new(settings: Settings) -> Self {
-        let mut rules = settings.edition.rules();
         let mutant = settings.mutant;
-        match mutant {
-            Some(Mutant::DisablesWatchdogEarly) => rules.watchdog_disabled_late = false,
-            Some(Mutant::OverwritesLock) => rules.lock_update = LockUpdate::Overwrites,
-            _ => {}
+        let mut rules = settings.edition.rules();
+        if let Some(mutant) = mutant {
+            mutant.change(&mut rules);
         }
         let recover = Arc::new(Automaton::unfold(&rules, mutant, recovery::domain(&settings)));
         Cluster { settings, rules, recover, mutant }
@@ -159,16 +107,31 @@ impl Cluster {
 
     /// A healthy cluster: `leader` holds the lock and everybody else streams from it.
     pub fn healthy(&self, leader: NodeId, timeline: u8, start_timeout_is_zero: bool) -> State {
-        let nodes = std::array::from_fn(|index| match index as NodeId {
-            id if id >= self.settings.nodes => Node::absent(),
-            id if id == leader => Node::primary(timeline, self.settings.watchdog),
-            _ => Node::standby(timeline),
+        let settings = &self.settings;
+        let mut nodes: [Node; MAX_NODES] = std::array::from_fn(|index| match index as NodeId {
+            id if id >= settings.nodes => Node::absent(),
+            id if id != leader => Node::standby(Upstream::Member(leader)),
+            _ if settings.standby_cluster => Node::standby(Upstream::Remote),
+            _ => Node::primary(settings.watchdog),
         });
+        if settings.standby_cluster
+            && let Some(agent) = nodes[usize::from(leader)].agent.as_mut()
+        {
+            agent.role = Role::StandbyLeader;
+        }
         State {
             leader: Some(LeaderKey { holder: leader, lease: Lease::Kept }),
+            sync: settings.synchronous.then_some(SyncKey { leader, standby: None }),
+            status: 0,
+            history: timeline,
+            paused: false,
             start_timeout_is_zero,
+            dcs_down: false,
+            nodes_cut: false,
+            wal: Wal::new(timeline),
+            remote: 0,
             nodes,
-            budget: self.settings.budget,
+            budget: settings.budget,
         }
     }
 
@@ -181,9 +144,42 @@ impl Cluster {
 
     /// The branch of `recover()` that `action` ends in, if it ends one.
     pub fn branch_of(&self, state: &State, action: Action) -> Option<Branch> {
-        let Action::Decide(node) = action else { return None };
-        let At::Recover(position) = state.nodes[usize::from(node)].agent.as_ref()?.at else { return None };
-        self.recover.at(position).ok().map(|decision| decision.branch)
+        let id = action.node();
+        let decided = |state: &State| match state.nodes[usize::from(id)].agent.as_ref()?.at {
+            At::Recover(position) => self.recover.at(position).ok().map(|decision| decision.branch),
+            _ => None,
+        };
+        match (action, self.settings.grain) {
+            (Action::Decide(_), _) => decided(state),
+            // With coarse steps the decision is said in the step that leads to it.
+            (Action::Answer(..) | Action::Demoted(_) | Action::Cycle(_), Grain::Coarse) => {
+                decided(&self.taken(state, action))
+            }
+            _ => None,
+        }
+    }
+
+    /// Names of the kinds of step, faults included, that these settings allow.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let settings = &self.settings;
+        let absent = |id: &&'static str| match *id {
+            "decide" | "single-user-starts" | "postmaster-starts" | "postmaster-stops" => {
+                settings.grain == Grain::Coarse
+            }
+            "copy-starts" => settings.grain == Grain::Coarse || !settings.copies(),
+            "copy-ends" => !settings.copies(),
+            "watchdog-resets" => !settings.watchdog || settings.standby_cluster,
+            "orphans-end" => !settings.faults.contains(Fault::OrphansLeft),
+            "enforce" => !settings.faults.contains(Fault::AgentFrozen),
+            "promote" => settings.standby_cluster && settings.mutant.is_none(),
+            "commit" => settings.budget.commits == 0 || settings.standby_cluster,
+            "pause" | "resume" | "request" => settings.budget.operator == 0,
+            "remote-commit" => !settings.standby_cluster || settings.budget.commits == 0,
+            "remote-failover" => !settings.standby_cluster || settings.budget.operator == 0,
+            _ => false,
+        };
+        let steps = Action::IDS.into_iter().filter(|id| !absent(id));
+        settings.faults.iter().map(Fault::id).chain(steps).collect()
     }
 
     /// The branch whose message the agent says in `action`. A running standby that diverged is rewound outside of `recover()`, with
@@ -198,20 +194,30 @@ impl Cluster {
             }),
         }
     }
+}
 
-    /// Whether `property` holds in the step from `before` to `after`.
-    pub fn holds(&self, property: Property, before: Option<&State>, after: &State) -> bool {
-        match property {
-            Property::OneWritableLeader => after.nodes.iter().filter(|node| node.is_writable()).count() <= 1,
-            Property::WritableNeedsLock => self.node_ids().all(|id| {
-                let index = usize::from(id);
-                let became =
-                    after.nodes[index].is_writable() && before.is_some_and(|before| !before.nodes[index].is_writable());
-                // The step into writability does not touch the key, so `after` shows the key at that moment.
-                !became || after.leader.is_some_and(|key| key.holder == id)
-            }),
-            Property::CrashRecoveryOnce => after.nodes.iter().all(|node| node.single_user_starts <= 1),
+impl Cluster {
+    /// The state right after a step, before anything else happens.
+    fn taken(&self, state: &State, action: Action) -> State {
+        let mut next = state.clone();
+        match action {
+            Action::Fault(fault, id) => self.inflict(&mut next, fault, id),
+            Action::WatchdogResets(id) => self.node_ends(&mut next, id),
+            Action::OrphansEnd(id) => next.nodes[usize::from(id)].orphans = false,
+            Action::Cycle(id) => self.cycle(&mut next, id),
+            Action::Update(id) => self.update(&mut next, id),
+            Action::Enforce(id) => self.enforce(&mut next, id),
+            Action::Compare(id, diverged) => self.compare(&mut next, id, diverged),
+            Action::Acquire(id) => self.acquire(&mut next, id),
+            Action::Answer(id, answer) => self.answer(&mut next, id, answer),
+            Action::Decide(id) => self.decide(&mut next, id),
+            Action::Demoted(id) => self.demoted(&mut next, id),
+            Action::Pause | Action::Resume | Action::Request(_) | Action::RemoteCommit | Action::RemoteFailover => {
+                self.operate(&mut next, action);
+            }
+            _ => self.server_step(&mut next, action),
         }
+        next
     }
 }
 
@@ -234,21 +240,16 @@ impl Model for Cluster {
             self.agent_actions(state, id, actions);
             self.server_actions(state, id, actions);
         }
+        self.operator_actions(state, actions);
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
-        let mut next = state.clone();
-        match action {
-            Action::Fault(fault, id) => self.inflict(&mut next, fault, id),
-            Action::WatchdogResets(id) => self.watchdog_resets(&mut next, id),
-            Action::Load(id) => self.load(&mut next, id),
-            Action::Act(id) => self.act(&mut next, id),
-            Action::Compare(id, diverged) => self.compare(&mut next, id, diverged),
-            Action::Acquire(id) => self.acquire(&mut next, id),
-            Action::Answer(id, answer) => self.answer(&mut next, id, answer),
-            Action::Decide(id) => self.decide(&mut next, id),
-            Action::Demoted(id) => self.demoted(&mut next, id),
-            _ => self.server_step(&mut next, action),
+        let mut next = self.taken(state, action);
+        if self.settings.grain == Grain::Coarse {
+            self.settle(&mut next);
+        }
+        if next.wal != state.wal || next.nodes.iter().zip(&state.nodes).any(|(is, was)| is.data != was.data) {
+            self.trim(&mut next);
         }
         Some(next)
     }
@@ -258,16 +259,20 @@ impl Model for Cluster {
     }
 
     fn properties(&self) -> Vec<stateright::Property<Self>> {
-        // Only what a state shows by itself; `writable-needs-lock` is about steps, which stateright has no property for.
-        // stateright 0.31 does not expand a state in which all properties are violated, so one must hold for the counts to be whole.
-        vec![
-            stateright::Property::always("anything", |_: &Cluster, _: &State| true),
-            stateright::Property::always(Property::OneWritableLeader.id(), |model: &Cluster, state: &State| {
-                model.holds(Property::OneWritableLeader, None, state)
-            }),
-            stateright::Property::always(Property::CrashRecoveryOnce.id(), |model: &Cluster, state: &State| {
-                model.holds(Property::CrashRecoveryOnce, None, state)
-            }),
-        ]
+        // Only what a state shows by itself: stateright has no properties of steps. And it does not expand a state in which all properties
+        // are violated (0.31), so one must hold for the counts to be whole.
+        let mut properties = vec![stateright::Property::always("anything", |_: &Cluster, _: &State| true)];
+        macro_rules! in_states {
+            ($($property:ident),*) => {
+                $(if self.is_about(Property::$property) {
+                    properties.push(stateright::Property::always(
+                        Property::$property.id(),
+                        |model: &Cluster, state: &State| model.holds_in(Property::$property, state),
+                    ));
+                })*
+            };
+        }
+        in_states!(OneWritableLeader, CrashRecoveryOnce, NoSilentDivergence, NoLostSyncCommit, StandbyClusterReadOnly);
+        properties
     }
 }

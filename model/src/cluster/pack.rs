@@ -1,13 +1,12 @@
-//! A state of the cluster in 128 bits, and the one state that stands for all that differ only in the nodes' numbers.
+//! A state of the cluster in five machine words, and the one state that stands for all that differ only in the nodes' numbers.
 //!
-//! | bits | what |
+//! | word | what |
 //! | --- | --- |
-//! | 38 for each of three nodes | Postgres 3, pg_control 3, timeline 4, signal 1, watchdog 1, single-user starts 2, agent 24 |
-//! | 3 | leader key: holder 2, lease 1 |
-//! | 1 | start timeout |
-//! | 6 | budgets, 2 each |
+//! | 0 to 2 | a node each: Postgres 6, pg_control 3, data 4, files 2, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 31 |
+//! | 3 | leader key 3, `/sync` 5, `/status` 4, `/history` 4, flags 4, remote 4, budgets 10, timeline 5 |
+//! | 4 | the WAL: 6 bits a record |
 //!
-//! The agent: alive 1, place in its cycle 8, snapshot 2, role 2, health 2, two flags, rewind 3, background slot 4.
+//! The agent: alive 1, place in its cycle 10, flags 3, snapshot 2, role 2, health 2, two flags, rewind 3, background slot 5.
 
 use crate::automaton::Position;
 use crate::control::ControlState;
@@ -16,21 +15,40 @@ use crate::engine::Spec;
 
 use super::Cluster;
 use super::state::*;
+use super::wal::{Point, Record, Wal};
 
-const SERVERS: [Server; 6] =
-    [Server::Down, Server::Starting, Server::Standby, Server::Primary, Server::SingleUser, Server::Rewinding];
-const ROLES: [Role; 3] = [Role::Primary, Role::Replica, Role::Demoted];
+const SERVERS: [Server; 7] = [
+    Server::Down,
+    Server::Starting,
+    Server::Standby,
+    Server::Primary,
+    Server::SingleUser,
+    Server::Rewinding,
+    Server::Copying,
+];
+const REACHES: [Reach; 3] = [Reach::Both, Reach::NoReplies, Reach::Nothing];
+const ROLES: [Role; 4] = [Role::Primary, Role::Replica, Role::Demoted, Role::StandbyLeader];
 const HEALTHS: [Health; 3] = [Health::Running, Health::Crashed, Health::Stopped];
-const REWINDS: [Rewind; 5] = [Rewind::Initial, Rewind::Check, Rewind::Need, Rewind::NotNeed, Rewind::Success];
-/// What can be in the background slot of this model's agents.
-const TASKS: [Task; 6] =
-    [Task::CrashRecovery, Task::StartPrimary, Task::Follow, Task::Rewind, Task::Promote, Task::FollowAfterDemotion];
+const REWINDS: [Rewind; 6] =
+    [Rewind::Initial, Rewind::Check, Rewind::Need, Rewind::NotNeed, Rewind::Success, Rewind::Failed];
+const RECORDS: [Record; 4] = [Record::Commit, Record::Acknowledged, Record::Promotion, Record::Checkpoint];
+const TASKS: [Task; 8] = [
+    Task::CrashRecovery,
+    Task::StartPrimary,
+    Task::Follow,
+    Task::Rewind,
+    Task::Reinitialize,
+    Task::Promote,
+    Task::FollowAfterDemotion,
+    Task::Requested,
+];
 /// Places in a cycle before those inside of `recover()`.
-const PLACES: [At; 5] = [At::Idle, At::Loaded, At::Compare, At::Rewinding, At::Race];
+const PLACES: [At; 8] =
+    [At::Idle, At::Lead, At::Granted, At::LongAction, At::StartingUp, At::Compare, At::Rewinding, At::Race];
 
 /// Writes fields of few bits one after the other.
 struct Writer {
-    bits: u128,
+    bits: u64,
     used: u32,
 }
 
@@ -38,14 +56,15 @@ impl Writer {
     #[inline]
     fn put(&mut self, value: usize, width: u32) {
         debug_assert!(value < 1 << width, "{value} does not fit into {width} bits");
-        self.bits |= (value as u128) << self.used;
+        self.bits |= (value as u64) << self.used;
         self.used += width;
+        debug_assert!(self.used <= 64, "a word has 64 bits");
     }
 }
 
 /// Reads them again, in the same order.
 struct Reader {
-    bits: u128,
+    bits: u64,
 }
 
 impl Reader {
@@ -73,26 +92,51 @@ fn whose(value: usize) -> Option<NodeId> {
 
 fn put_slot(out: &mut Writer, slot: Option<Slot>) {
     let place = |task| TASKS.iter().position(|known| *known == task).expect("agents of this model run no other task");
-    out.put(slot.map_or(0, |slot| 1 + 2 * place(slot.task) + usize::from(slot.begun)), 4);
+    out.put(slot.map_or(0, |slot| 1 + 2 * place(slot.task) + usize::from(slot.begun)), 5);
 }
 
 fn take_slot(bits: &mut Reader) -> Option<Slot> {
-    let value = bits.take(4).checked_sub(1)?;
+    let value = bits.take(5).checked_sub(1)?;
     Some(Slot { task: TASKS[value / 2], begun: value % 2 == 1 })
 }
 
+fn put_upstream(out: &mut Writer, upstream: Upstream) {
+    out.put(
+        match upstream {
+            Upstream::Member(id) => usize::from(id),
+            Upstream::Nobody => 3,
+            Upstream::Remote => 4,
+        },
+        3,
+    );
+}
+
+fn take_upstream(bits: &mut Reader) -> Upstream {
+    match bits.take(3) {
+        3 => Upstream::Nobody,
+        4 => Upstream::Remote,
+        id => Upstream::Member(id as NodeId),
+    }
+}
+
 impl Cluster {
-    fn put_node(&self, out: &mut Writer, node: &Node) {
-        assert!(node.timeline < 16, "timelines of the model stay below 16");
+    fn put_node(&self, node: &Node) -> u64 {
+        let mut out = Writer { bits: 0, used: 0 };
         out.put(node.server as usize, 3);
-        out.put(node.control as usize, 3);
-        out.put(usize::from(node.timeline), 4);
+        out.put(usize::from(node.orphans), 1);
+        out.put(usize::from(node.hung), 1);
+        out.put(node.control.map_or(7, |control| control as usize), 3);
+        out.put(usize::from(node.data), 4);
         out.put(usize::from(node.signal), 1);
+        out.put(usize::from(node.backup_label), 1);
+        put_upstream(&mut out, node.upstream);
+        out.put(who(node.sync_names), 2);
+        out.put(usize::from(node.disk_full), 1);
+        out.put(node.dcs as usize, 2);
         out.put(usize::from(node.watchdog), 1);
         out.put(usize::from(node.single_user_starts), 2);
         let Some(agent) = &node.agent else {
-            out.put(0, 24);
-            return;
+            return out.bits;
         };
         out.put(1, 1);
         // All positions of the automaton come twice: asked there, and on the way back from a demotion.
@@ -102,38 +146,52 @@ impl Cluster {
             At::Released(position) => PLACES.len() + positions + usize::from(position),
             other => PLACES.iter().position(|place| *place == other).expect("all other places are listed"),
         };
-        out.put(place, 8);
+        out.put(place, 10);
+        out.put(usize::from(agent.frozen), 1);
+        out.put(usize::from(agent.leased), 1);
+        out.put(usize::from(agent.failsafe), 1);
         out.put(who(agent.seen), 2);
         out.put(agent.role as usize, 2);
         out.put(agent.health as usize, 2);
         out.put(usize::from(agent.crash_recovery_started), 1);
         out.put(usize::from(agent.recovering), 1);
         out.put(agent.rewind as usize, 3);
-        put_slot(out, agent.slot);
+        put_slot(&mut out, agent.slot);
+        out.bits
     }
 
-    fn take_node(&self, bits: &mut Reader) -> Node {
+    fn take_node(&self, word: u64) -> Node {
+        let bits = &mut Reader { bits: word };
         let mut node = Node {
             server: SERVERS[bits.take(3)],
-            control: ControlState::ALL[bits.take(3)],
-            timeline: bits.take(4) as u8,
+            orphans: bits.flag(),
+            hung: bits.flag(),
+            control: ControlState::ALL.get(bits.take(3)).copied(),
+            data: bits.take(4) as Point,
             signal: bits.flag(),
+            backup_label: bits.flag(),
+            upstream: take_upstream(bits),
+            sync_names: whose(bits.take(2)),
+            disk_full: bits.flag(),
+            dcs: REACHES[bits.take(2)],
             watchdog: bits.flag(),
             single_user_starts: bits.take(2) as u8,
             agent: None,
         };
         if !bits.flag() {
-            bits.take(23);
             return node;
         }
         let positions = self.automaton().len();
-        let at = match bits.take(8) {
+        let at = match bits.take(10) {
             place if place < PLACES.len() => PLACES[place],
             place if place < PLACES.len() + positions => At::Recover((place - PLACES.len()) as Position),
             place => At::Released((place - PLACES.len() - positions) as Position),
         };
         node.agent = Some(Agent {
             at,
+            frozen: bits.flag(),
+            leased: bits.flag(),
+            failsafe: bits.flag(),
             seen: whose(bits.take(2)),
             role: ROLES[bits.take(2)],
             health: HEALTHS[bits.take(2)],
@@ -145,6 +203,50 @@ impl Cluster {
         node
     }
 
+    fn put_cluster(&self, state: &State) -> u64 {
+        let mut out = Writer { bits: 0, used: 0 };
+        out.put(who(state.leader.map(|key| key.holder)), 2);
+        out.put(usize::from(state.leader.is_some_and(|key| key.lease == Lease::Orphaned)), 1);
+        out.put(usize::from(state.sync.is_some()), 1);
+        out.put(who(state.sync.map(|key| key.leader)), 2);
+        out.put(who(state.sync.and_then(|key| key.standby)), 2);
+        out.put(usize::from(state.status), 4);
+        out.put(usize::from(state.history), 5);
+        out.put(usize::from(state.paused), 1);
+        out.put(usize::from(state.start_timeout_is_zero), 1);
+        out.put(usize::from(state.dcs_down), 1);
+        out.put(usize::from(state.nodes_cut), 1);
+        out.put(usize::from(state.remote), 4);
+        out.put(usize::from(state.wal.timeline), 5);
+        let Budget { process, task, network, commits, operator } = state.budget;
+        for left in [process, task, network, commits, operator] {
+            assert!(left < 8, "budgets above 7 cannot be packed");
+            out.put(usize::from(left), 3);
+        }
+        out.bits
+    }
+
+    fn put_wal(wal: &Wal) -> u64 {
+        let mut out = Writer { bits: 0, used: 0 };
+        for (after, record) in wal.records() {
+            // Never zero: what a record follows is before it.
+            let place = RECORDS.iter().position(|known| *known == record).expect("all records are listed");
+            out.put(usize::from(after) + 1, 4);
+            out.put(place, 2);
+        }
+        out.bits
+    }
+
+    fn take_wal(word: u64, timeline: u8) -> Wal {
+        let mut bits = Reader { bits: word };
+        let mut wal = Wal::new(timeline);
+        while bits.bits != 0 {
+            let after = bits.take(4) as Point - 1;
+            wal.append(after, RECORDS[bits.take(2)]);
+        }
+        wal
+    }
+
     /// The same state with other numbers: node `i` becomes node `to[i]`.
     pub fn renumbered(&self, state: &State, to: [NodeId; MAX_NODES]) -> State {
         let mut renumbered = state.clone();
@@ -153,10 +255,18 @@ impl Cluster {
             if let Some(agent) = node.agent.as_mut() {
                 agent.seen = agent.seen.map(|seen| to[usize::from(seen)]);
             }
+            node.sync_names = node.sync_names.map(|named| to[usize::from(named)]);
+            if let Upstream::Member(source) = node.upstream {
+                node.upstream = Upstream::Member(to[usize::from(source)]);
+            }
             renumbered.nodes[usize::from(to[from])] = node;
         }
         if let Some(key) = renumbered.leader.as_mut() {
             key.holder = to[usize::from(key.holder)];
+        }
+        if let Some(key) = renumbered.sync.as_mut() {
+            key.leader = to[usize::from(key.leader)];
+            key.standby = key.standby.map(|standby| to[usize::from(standby)]);
         }
         renumbered
     }
@@ -169,38 +279,45 @@ impl Cluster {
 }
 
 impl Spec for Cluster {
-    type Packed = u128;
+    type Packed = [u64; 5];
 
-    fn pack(&self, state: &State) -> u128 {
-        let mut out = Writer { bits: 0, used: 0 };
-        for node in &state.nodes {
-            self.put_node(&mut out, node);
-        }
-        out.put(who(state.leader.map(|key| key.holder)), 2);
-        out.put(usize::from(state.leader.is_some_and(|key| key.lease == Lease::Orphaned)), 1);
-        out.put(usize::from(state.start_timeout_is_zero), 1);
-        for left in [state.budget.postmaster_kills, state.budget.agent_kills, state.budget.single_user_failures] {
-            assert!(left < 4, "budgets above 3 cannot be packed");
-            out.put(usize::from(left), 2);
-        }
-        out.bits
+    fn pack(&self, state: &State) -> [u64; 5] {
+        let [first, second, third] = &state.nodes;
+        [
+            self.put_node(first),
+            self.put_node(second),
+            self.put_node(third),
+            self.put_cluster(state),
+            Self::put_wal(&state.wal),
+        ]
     }
 
-    fn unpack(&self, packed: u128) -> State {
-        let mut bits = Reader { bits: packed };
-        let nodes = std::array::from_fn(|_| self.take_node(&mut bits));
+    fn unpack(&self, [first, second, third, cluster, wal]: [u64; 5]) -> State {
+        let mut bits = Reader { bits: cluster };
         let holder = whose(bits.take(2));
         let lease = if bits.flag() { Lease::Orphaned } else { Lease::Kept };
-        State {
-            nodes,
+        let synchronous = bits.flag();
+        let (leader, standby) = (whose(bits.take(2)), whose(bits.take(2)));
+        let mut state = State {
             leader: holder.map(|holder| LeaderKey { holder, lease }),
+            sync: leader.filter(|_| synchronous).map(|leader| SyncKey { leader, standby }),
+            status: bits.take(4) as u8,
+            history: bits.take(5) as u8,
+            paused: bits.flag(),
             start_timeout_is_zero: bits.flag(),
-            budget: Budget {
-                postmaster_kills: bits.take(2) as u8,
-                agent_kills: bits.take(2) as u8,
-                single_user_failures: bits.take(2) as u8,
-            },
+            dcs_down: bits.flag(),
+            nodes_cut: bits.flag(),
+            remote: bits.take(4) as Point,
+            wal: Wal::new(bits.take(5) as u8),
+            nodes: [self.take_node(first), self.take_node(second), self.take_node(third)],
+            budget: Budget::NONE,
+        };
+        state.wal = Self::take_wal(wal, state.wal.timeline);
+        let Budget { process, task, network, commits, operator } = &mut state.budget;
+        for left in [process, task, network, commits, operator] {
+            *left = bits.take(3) as u8;
         }
+        state
     }
 
     /// Nodes are alike: of all renumberings, the one that packs to the smallest number.

@@ -1,12 +1,12 @@
 //! The world's answers to the questions of `recover()`.
 
-use std::cmp::Ordering;
-
+use crate::automaton::Position;
 use crate::control::ControlState;
 use crate::dialogue::{Answer, Leader, Question, Stop, Task};
 
+use super::dcs::DcsError;
 use super::state::*;
-use super::{Cluster, Settings};
+use super::{Cluster, Grain, Settings, StartTimeouts};
 
 /// Whoever leads in the agent's snapshot. `recover()` does not care which member it is, so its continuations do not tell them apart, and
 /// renumbering the nodes leaves them alone.
@@ -14,32 +14,50 @@ const THE_LEADER: Leader = Leader::Member(0);
 
 /// The answers that this model can give, for the unfolding of `recover()`.
 pub(super) fn domain(settings: &Settings) -> impl Fn(Question) -> Vec<Answer> + use<> {
-    let can_rewind = settings.can_rewind;
+    let settings = settings.clone();
+    let (busy, unreachable) = (settings.budget.operator > 0, settings.dcs_fails());
     move |question| {
         use Question::*;
+        let either = vec![Answer::Bool(false), Answer::Bool(true)];
         match question {
             DisableWatchdog
             | DemoteImmediate
             | RememberCrashRecovery
-            | LoadCluster
             | TriggerDivergenceCheck
             | ResetRewind
             | ClearSynchronousStandbyNames
             | SetRecovering => vec![Answer::Done],
-            StartTimeout => vec![Answer::Seconds(0), Answer::Seconds(300)],
+            LoadCluster => [Answer::Done].into_iter().chain(unreachable.then_some(Answer::DcsError)).collect(),
+            UpdateLock => either.into_iter().chain(unreachable.then_some(Answer::DcsError)).collect(),
+            StartTimeout => match settings.start_timeouts {
+                StartTimeouts::Zero => vec![Answer::Seconds(0)],
+                StartTimeouts::Positive => vec![Answer::Seconds(300)],
+                StartTimeouts::Both => vec![Answer::Seconds(0), Answer::Seconds(300)],
+            },
             ControlData => {
                 [None].into_iter().chain(ControlState::ALL.into_iter().map(Some)).map(Answer::Control).collect()
             }
-            RewindSource | NodeToFollow => [Leader::Nobody, THE_LEADER].into_iter().map(Answer::Source).collect(),
+            RewindSource | NodeToFollow => {
+                let remote = settings.standby_cluster.then_some(Leader::Remote);
+                [Leader::Nobody, THE_LEADER].into_iter().chain(remote).map(Answer::Source).collect()
+            }
             RemoteToFollow => vec![Answer::Source(Leader::Remote)],
-            // Only a request through the agent's API could have taken the slot, and there are none in this model.
-            RunAsync(_) => vec![Answer::Scheduled],
-            CanRewind => vec![Answer::Bool(can_rewind)],
-            IsStandbyCluster | IsSynchronousMode | WasRestoredFromBackup | RemoveOnDivergence => {
-                vec![Answer::Bool(false)]
+            // Only a request through the agent's API can have taken the slot since the cycle began.
+            RunAsync(_) => {
+                [Answer::Scheduled].into_iter().chain(busy.then_some(Answer::Busy(Task::Requested))).collect()
+            }
+            CanRewind => vec![Answer::Bool(settings.can_rewind)],
+            IsStandbyCluster => vec![Answer::Bool(settings.standby_cluster)],
+            IsSynchronousMode => vec![Answer::Bool(settings.synchronous)],
+            RemoveOnDivergence => vec![Answer::Bool(settings.remove_on_divergence)],
+            WasRestoredFromBackup => {
+                if settings.copies() {
+                    either
+                } else {
+                    vec![Answer::Bool(false)]
+                }
             }
             HasLock
-            | UpdateLock
             | IsFailoverPossible
             | IsCrashed
             | WasPrimary
@@ -48,9 +66,7 @@ pub(super) fn domain(settings: &Settings) -> impl Fn(Question) -> Vec<Answer> + 
             | IsUnlocked
             | RewindExecuted
             | RewindNeeded
-            | IsRunning => {
-                vec![Answer::Bool(false), Answer::Bool(true)]
-            }
+            | IsRunning => either,
         }
     }
 }
@@ -62,24 +78,36 @@ impl Cluster {
         self.proceed(state, id, start);
     }
 
-    /// The answers that the world can give to what `recover()` asks at `position`; none when it has decided.
+    /// The answers that the world can give to what `recover()` asks.
     pub(super) fn answers(&self, state: &State, id: NodeId, question: Question) -> Vec<Answer> {
         match question {
-            // Whether the data diverged is not in the state: a node behind its leader may have.
+            // Whether the data diverged may not be in the state: a node behind its leader may have.
             Question::RewindNeeded => {
                 let mut answers: Vec<_> = self
                     .divergence(state, id)
                     .into_iter()
-                    .map(|diverged| Answer::Bool(diverged == Some(true)))
+                    .map(|diverged| Answer::Bool(diverged == Some(true) && self.can_rewind_or_reinitialize()))
                     .collect();
                 answers.dedup();
                 answers
             }
             Question::IsFailoverPossible => vec![Answer::Bool(self.is_failover_possible(state, id))],
-            Question::UpdateLock => vec![Answer::Bool(self.update_lock(&mut state.clone(), id))],
-            Question::RunAsync(_) => vec![Answer::Scheduled],
+            Question::UpdateLock => vec![match self.update_lock(&mut state.clone(), id) {
+                Ok(refreshed) => Answer::Bool(refreshed),
+                Err(DcsError) => Answer::DcsError,
+            }],
+            Question::LoadCluster if self.reach(state, id) != Reach::Both => vec![Answer::DcsError],
+            Question::RunAsync(_) => vec![match self.agent(state, id).slot {
+                None => Answer::Scheduled,
+                Some(slot) => Answer::Busy(slot.task),
+            }],
             _ => vec![Answer::Done],
         }
+    }
+
+    /// `can_rewind_or_reinitialize_allowed`, in the words of the release.
+    fn can_rewind_or_reinitialize(&self) -> bool {
+        self.settings.divergence_matters()
     }
 
     /// A step of `recover()` that uses the network or starts a task, and all local ones after it.
@@ -90,13 +118,16 @@ impl Cluster {
         let next = self.recover.answer(position, answer);
         match question {
             Question::UpdateLock => {
-                self.update_lock(state, id);
+                let _ = self.update_lock(state, id);
             }
             Question::DemoteImmediate => {
                 self.release_lock(state, id);
-                let allowed = self.settings.can_rewind;
+                let allowed = self.settings.divergence_matters();
                 let node = &mut state.nodes[index];
                 node.watchdog = false;
+                if self.settings.synchronous {
+                    node.sync_names = None;
+                }
                 let agent = node.agent.as_mut().expect("an agent that recovers is alive");
                 agent.trigger_divergence_check(allowed);
                 agent.role = Role::Demoted;
@@ -105,24 +136,37 @@ impl Cluster {
                 return;
             }
             Question::LoadCluster => {
-                let holder = state.leader.map(|key| key.holder);
-                self.agent_mut(state, id).seen = holder;
+                let _ = self.read_cluster(state, id);
             }
             Question::RewindNeeded => {
                 let known = self.divergence(state, id).contains(&Some(answer == Answer::Bool(true)));
                 self.note_divergence(state, id, known.then_some(answer == Answer::Bool(true)));
             }
-            Question::RunAsync(task) => self.agent_mut(state, id).slot = Some(task.into()),
+            Question::RunAsync(task) if answer == Answer::Scheduled => self.schedule(state, id, task),
             _ => {}
         }
         self.proceed(state, id, next);
     }
 
+    /// A task of `recover()` gets the slot.
+    fn schedule(&self, state: &mut State, id: NodeId, task: Task) {
+        let seen = self.agent(state, id).seen;
+        if task == Task::Follow {
+            state.nodes[usize::from(id)].upstream = self.node_to_follow(id, seen);
+        }
+        self.agent_mut(state, id).slot = Some(task.into());
+    }
+
     /// `demote('immediate')` after the lock was given up: the standby is started in the background.
     pub(super) fn demoted(&self, state: &mut State, id: NodeId) {
+        let At::Released(position) = self.agent(state, id).at else { unreachable!("only a demotion goes on") };
+        // The cluster is read again; an error leaves nobody to follow.
+        let leader = (self.reach(state, id) == Reach::Both).then_some(state.leader).flatten();
+        state.nodes[usize::from(id)].upstream = self.node_to_follow(id, leader.map(|key| key.holder));
         let agent = self.agent_mut(state, id);
-        let At::Released(position) = agent.at else { unreachable!("only a demotion goes on") };
-        agent.slot = Some(Task::FollowAfterDemotion.into());
+        if agent.slot.is_none() {
+            agent.slot = Some(Task::FollowAfterDemotion.into());
+        }
         self.proceed(state, id, position);
     }
 
@@ -132,12 +176,24 @@ impl Cluster {
     }
 
     /// Answers local questions until the next one that uses the network, starts a task, or has several answers.
-    fn proceed(&self, state: &mut State, id: NodeId, mut position: crate::automaton::Position) {
+    fn proceed(&self, state: &mut State, id: NodeId, mut position: Position) {
         loop {
             self.agent_mut(state, id).at = At::Recover(position);
-            let Err(Stop::Ask(question)) = self.recover.at(position) else { return };
-            let Some(answer) = self.local_answer(state, id, question) else { return };
-            position = self.recover.answer(position, answer);
+            match self.recover.at(position) {
+                // Where nobody else can take the slot, it is as good as local.
+                Err(Stop::Ask(Question::RunAsync(task)))
+                    if self.settings.grain == Grain::Coarse && self.settings.budget.operator == 0 =>
+                {
+                    self.schedule(state, id, task);
+                    position = self.recover.answer(position, Answer::Scheduled);
+                }
+                Err(Stop::Ask(question)) => {
+                    let Some(answer) = self.local_answer(state, id, question) else { return };
+                    position = self.recover.answer(position, answer);
+                }
+                Err(_) => return self.handle_dcs_error(state, id),
+                Ok(_) => return,
+            }
         }
     }
 
@@ -147,14 +203,17 @@ impl Cluster {
         let start_timeout_is_zero = state.start_timeout_is_zero;
         let node = &mut state.nodes[usize::from(id)];
         let agent = node.agent.as_mut().expect("an agent that recovers is alive");
+        let member = |leader: Option<NodeId>| leader.map_or(Leader::Nobody, |_| THE_LEADER);
         let answer = match question {
             Question::DisableWatchdog => {
-                node.watchdog = false;
+                if !(self.rules.waits_for_orphans && node.orphans) {
+                    node.watchdog = false;
+                }
                 Answer::Done
             }
             Question::HasLock => Answer::Bool(seen == Some(id)),
             Question::StartTimeout => Answer::Seconds(if start_timeout_is_zero { 0 } else { 300 }),
-            Question::ControlData => Answer::Control(Some(node.control)),
+            Question::ControlData => Answer::Control(node.control),
             Question::IsCrashed => Answer::Bool(agent.health == Health::Crashed),
             Question::WasPrimary => Answer::Bool(agent.role == Role::Primary),
             Question::RecoveryConfExists => Answer::Bool(node.signal),
@@ -165,26 +224,32 @@ impl Cluster {
                 agent.crash_recovery_started = true;
                 Answer::Done
             }
-            Question::RewindExecuted => Answer::Bool(agent.rewind == Rewind::Success),
+            Question::RewindExecuted => Answer::Bool(matches!(agent.rewind, Rewind::Success | Rewind::Failed)),
             Question::TriggerDivergenceCheck => {
-                agent.trigger_divergence_check(self.settings.can_rewind);
+                agent.trigger_divergence_check(self.settings.divergence_matters());
                 Answer::Done
             }
             Question::ResetRewind => {
                 agent.rewind = Rewind::Initial;
                 Answer::Done
             }
-            Question::RewindSource => Answer::Source(seen.map_or(Leader::Nobody, |_| THE_LEADER)),
-            Question::NodeToFollow => {
-                Answer::Source(seen.filter(|leader| *leader != id).map_or(Leader::Nobody, |_| THE_LEADER))
-            }
+            Question::RewindSource if self.settings.standby_cluster => Answer::Source(Leader::Remote),
+            Question::RewindSource => Answer::Source(member(seen)),
+            Question::NodeToFollow => Answer::Source(match self.node_to_follow(id, seen) {
+                Upstream::Nobody => Leader::Nobody,
+                Upstream::Member(_) => THE_LEADER,
+                Upstream::Remote => Leader::Remote,
+            }),
             Question::RemoteToFollow => Answer::Source(Leader::Remote),
             Question::IsRunning => Answer::Bool(node.has_postmaster()),
-            Question::IsStandbyCluster
-            | Question::IsSynchronousMode
-            | Question::WasRestoredFromBackup
-            | Question::RemoveOnDivergence => Answer::Bool(false),
-            Question::ClearSynchronousStandbyNames => Answer::Done,
+            Question::IsStandbyCluster => Answer::Bool(self.settings.standby_cluster),
+            Question::IsSynchronousMode => Answer::Bool(self.settings.synchronous),
+            Question::RemoveOnDivergence => Answer::Bool(self.settings.remove_on_divergence),
+            Question::WasRestoredFromBackup => Answer::Bool(node.backup_label && self.settings.copies()),
+            Question::ClearSynchronousStandbyNames => {
+                node.sync_names = None;
+                Answer::Done
+            }
             Question::SetRecovering => {
                 agent.recovering = true;
                 Answer::Done
@@ -198,54 +263,5 @@ impl Cluster {
             | Question::RunAsync(_) => return None,
         };
         Some(answer)
-    }
-
-    /// Possible outcomes of comparing this data directory with the leader of the snapshot: it diverged, it did not, nobody knows
-    /// (patroni `postgresql/rewind.py` `rewind_or_reinitialize_needed_and_possible` and `_check_timeline_and_lsn`).
-    pub(super) fn divergence(&self, state: &State, id: NodeId) -> Vec<Option<bool>> {
-        let node = &state.nodes[usize::from(id)];
-        let agent = self.agent(state, id);
-        let Some(leader) = agent.seen.filter(|leader| *leader != id) else { return vec![None] };
-        match agent.rewind {
-            Rewind::Need => return vec![Some(true)],
-            Rewind::Check => {}
-            _ => return vec![Some(false)],
-        }
-        let primary = &state.nodes[usize::from(leader)];
-        if primary.server != Server::Primary {
-            return vec![None]; // not reachable, or still in recovery
-        }
-        // While Postgres is down only a clean shutdown, or a standby's minimum recovery point, says where the data ends.
-        let known = node.has_postmaster()
-            || matches!(node.control, ControlState::ShutDown | ControlState::ShutDownInRecovery)
-            || self.rules.crash_recovery_before_rewind && node.control == ControlState::InArchiveRecovery;
-        if !known {
-            return vec![None];
-        }
-        match node.timeline.cmp(&primary.timeline) {
-            Ordering::Greater => vec![Some(true)],
-            Ordering::Equal => vec![Some(false)],
-            // WAL positions are not in the state: a node behind its leader may have diverged or not.
-            Ordering::Less if self.rules.timeline_walk_stops => vec![Some(false), Some(true)],
-            // 2.1.2 never stops walking the history, and takes everybody who is behind for diverged (#2221).
-            Ordering::Less => vec![Some(true)],
-        }
-    }
-
-    /// Takes note of the outcome of a comparison.
-    pub(super) fn note_divergence(&self, state: &mut State, id: NodeId, diverged: Option<bool>) {
-        let agent = self.agent_mut(state, id);
-        if agent.rewind == Rewind::Check {
-            agent.rewind = match diverged {
-                Some(true) => Rewind::Need,
-                Some(false) => Rewind::NotNeed,
-                None => Rewind::Check,
-            };
-        }
-    }
-
-    /// A healthy candidate answers (patroni `Ha.is_failover_possible`).
-    pub(super) fn is_failover_possible(&self, state: &State, id: NodeId) -> bool {
-        self.node_ids().any(|other| other != id && state.nodes[usize::from(other)].is_candidate())
     }
 }

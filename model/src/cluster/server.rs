@@ -1,139 +1,135 @@
-//! Postgres and its processes, the background tasks that start them, and the faults that hit them.
+//! Postgres, its processes, and the background tasks that start them.
 
 use crate::control::ControlState;
 use crate::dialogue::Task;
-use crate::fault::Fault;
 use crate::mutant::Mutant;
 
 use super::Cluster;
 use super::action::Action;
 use super::state::*;
+use super::wal::Record;
 
 impl Cluster {
-    pub(super) fn fault_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
-        let node = &state.nodes[usize::from(id)];
-        if state.budget.postmaster_kills > 0 && node.has_postmaster() {
-            actions.push(Action::Fault(Fault::PostmasterKilled, id));
-        }
-        if state.budget.agent_kills > 0 && node.agent.is_some() {
-            actions.push(Action::Fault(Fault::AgentKilled, id));
-        }
-        if state.budget.single_user_failures > 0 && node.server == Server::SingleUser {
-            actions.push(Action::Fault(Fault::SingleUserFails, id));
-        }
-        if self.settings.restarts && node.agent.is_none() {
-            actions.push(Action::Fault(Fault::AgentRestarted, id));
-        }
-        let orphaned = state.leader == Some(LeaderKey { holder: id, lease: Lease::Orphaned });
-        // An armed watchdog fires `safety_margin` before the lease ends, so the lease outlives an armed watchdog.
-        if orphaned && node.watchdog {
-            actions.push(Action::WatchdogResets(id));
-        }
-        if self.settings.leases_expire && orphaned && !node.watchdog {
-            actions.push(Action::Fault(Fault::LeaseExpires, id));
-        }
-    }
-
-    pub(super) fn inflict(&self, state: &mut State, fault: Fault, id: NodeId) {
-        let node = &mut state.nodes[usize::from(id)];
-        match fault {
-            Fault::PostmasterKilled => {
-                Budget::take(&mut state.budget.postmaster_kills);
-                node.server = Server::Down;
-                node.single_user_starts = 0; // a new crash is a new recovery episode
-            }
-            Fault::AgentKilled => {
-                Budget::take(&mut state.budget.agent_kills);
-                self.agent_ends(state, id);
-            }
-            Fault::AgentRestarted => {
-                let health = if node.has_postmaster() { Health::Running } else { Health::Stopped };
-                let role = match (node.signal, health) {
-                    (true, _) => Role::Replica,
-                    (false, Health::Running) => Role::Primary,
-                    // A primary's data directory without a server: patroni 4.1.5 postgresql/__init__.py 158-159.
-                    (false, _) => Role::Demoted,
-                };
-                node.agent = Some(Agent::started(role, health));
-            }
-            Fault::SingleUserFails => {
-                Budget::take(&mut state.budget.single_user_failures);
-                node.server = Server::Down;
-                self.single_user_over(state, id);
-            }
-            Fault::LeaseExpires => state.leader = None,
-        }
-    }
-
-    pub(super) fn watchdog_resets(&self, state: &mut State, id: NodeId) {
-        let node = &mut state.nodes[usize::from(id)];
-        node.server = Server::Down;
-        node.watchdog = false;
-        self.agent_ends(state, id);
-    }
-
-    fn agent_ends(&self, state: &mut State, id: NodeId) {
-        let node = &mut state.nodes[usize::from(id)];
-        node.agent = None;
-        node.single_user_starts = 0;
-        if let Some(key) = state.leader.as_mut().filter(|key| key.holder == id) {
-            key.lease = Lease::Orphaned;
-        }
-    }
-
     pub(super) fn server_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
         let node = &state.nodes[usize::from(id)];
+        if state.budget.commits > 0 && node.is_writable() {
+            actions.push(Action::Commit(id));
+        }
         // What a process does, it does also when the agent that started it is dead.
         match node.server {
+            _ if node.hung => {}
             Server::SingleUser => actions.push(Action::SingleUserEnds(id)),
             Server::Rewinding => actions.push(Action::RewindEnds(id)),
+            Server::Copying => actions.push(Action::CopyEnds(id)),
             Server::Starting => actions.push(Action::PostmasterReady(id)),
-            Server::Standby if self.can_follow(state, id) => actions.push(Action::Follow(id)),
+            Server::Standby if self.receivable(state, id).is_some() => actions.push(Action::Replicate(id)),
             _ => {}
         }
-        let Some(slot) = node.agent.as_ref().and_then(|agent| agent.slot) else { return };
+        self.task_actions(state, id, actions);
+    }
+
+    /// What the background task can do next.
+    fn task_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
+        let node = &state.nodes[usize::from(id)];
+        let Some(agent) = node.agent.as_ref().filter(|agent| !agent.frozen) else { return };
+        let Some(slot) = agent.slot else { return };
+        let blocked = node.disk_full || node.orphans && self.mutant != Some(Mutant::RemovesLockFile);
         if (slot.task, slot.begun, node.server) == (Task::Rewind, false, Server::Down) {
             // Not before the leader has made its checkpoint: until then the task ends with nothing done, and is tried again.
             actions.push(Action::TaskEnds(id));
         }
         actions.extend(match (slot.task, slot.begun, node.server) {
+            // Postgres does not start while a backend of a dead postmaster holds its shared memory.
+            (
+                Task::CrashRecovery | Task::StartPrimary | Task::Follow | Task::FollowAfterDemotion,
+                false,
+                Server::Down,
+            ) if blocked => Some(Action::TaskEnds(id)),
             (Task::CrashRecovery, false, Server::Down) => Some(Action::SingleUserStarts(id)),
             (Task::StartPrimary | Task::Follow | Task::FollowAfterDemotion, false, Server::Down) => {
                 Some(Action::PostmasterStarts(id))
             }
-            (Task::Rewind, false, Server::Standby | Server::Starting) => Some(Action::PostmasterStops(id)),
-            (Task::Rewind, false, Server::Down) if self.can_copy_from_leader(state, id) => {
+            (Task::Rewind | Task::Reinitialize, false, Server::Standby | Server::Starting) => {
+                Some(Action::PostmasterStops(id))
+            }
+            (Task::Rewind, false, Server::Down) if self.copy_source(state, id).is_some() => {
                 Some(Action::RewindStarts(id))
             }
+            (Task::Reinitialize, false, Server::Down) if self.copy_source(state, id).is_some() && !node.orphans => {
+                Some(Action::CopyStarts(id))
+            }
             (Task::Promote, false, Server::Standby) => Some(Action::Promote(id)),
+            // The copy is started as a standby by the same task.
+            (Task::Reinitialize, true, Server::Down) if node.control.is_some() => Some(Action::PostmasterStarts(id)),
             // Its process still works.
             (Task::CrashRecovery, true, Server::SingleUser)
             | (Task::Rewind, true, Server::Rewinding)
-            | (Task::StartPrimary | Task::Follow | Task::FollowAfterDemotion, true, Server::Starting) => None,
+            | (Task::Reinitialize, true, Server::Copying) => None,
+            (
+                Task::StartPrimary | Task::Follow | Task::FollowAfterDemotion | Task::Reinitialize,
+                true,
+                Server::Starting,
+            ) => {
+                // It waits for the start, but not for ever.
+                node.hung.then_some(Action::TaskEnds(id))
+            }
             (Task::Rewind, false, Server::Down) => None, // it ends, above
             // Done, or its process died, or another process is in the way.
             _ => Some(Action::TaskEnds(id)),
         });
     }
 
-    /// pg_rewind finds a leader that is a primary.
-    fn can_copy_from_leader(&self, state: &State, id: NodeId) -> bool {
-        state
-            .leader
-            .is_some_and(|key| key.holder != id && state.nodes[usize::from(key.holder)].server == Server::Primary)
+    /// With coarse steps: decisions are said, tasks start their processes, and ended tasks leave the slot, all at once.
+    pub(super) fn settle(&self, state: &mut State) {
+        for id in self.node_ids() {
+            let index = usize::from(id);
+            if let Some(At::Recover(position)) = state.nodes[index].agent.as_ref().map(|agent| agent.at)
+                && self.recover.at(position).is_ok()
+            {
+                self.agent_mut(state, id).rest();
+            }
+            if matches!(state.nodes[index].agent.as_ref().map(|agent| agent.at), Some(At::Rewinding)) {
+                self.agent_mut(state, id).rest();
+            }
+            // A task does not start twice without the agent in between, so this ends.
+            loop {
+                let node = &state.nodes[index];
+                let Some(slot) = node.agent.as_ref().filter(|agent| !agent.frozen).and_then(|agent| agent.slot) else {
+                    break;
+                };
+                if matches!(slot.task, Task::Promote | Task::Requested) {
+                    break;
+                }
+                let mut actions = Vec::new();
+                self.task_actions(state, id, &mut actions);
+                // What has a choice waits for it: pg_rewind for the leader's checkpoint, a hanging start for its timeout.
+                let [action] = actions[..] else { break };
+                if node.hung || matches!(action, Action::RewindStarts(_)) {
+                    break;
+                }
+                self.server_step(state, action);
+            }
+            let node = &mut state.nodes[index];
+            if let Some(agent) = node.agent.as_mut() {
+                // To the agents' rules these are the same in a cluster of its own.
+                if agent.role == Role::Demoted && !self.settings.standby_cluster {
+                    agent.role = Role::Replica;
+                }
+            }
+        }
     }
 
-    /// The primary's timeline is ahead, and its WAL can be replayed.
-    fn can_follow(&self, state: &State, id: NodeId) -> bool {
-        state.leader.is_some_and(|key| {
-            let leader = &state.nodes[usize::from(key.holder)];
-            key.holder != id
-                && leader.server == Server::Primary
-                && leader.timeline > state.nodes[usize::from(id)].timeline
-        })
+    /// What pg_rewind and pg_basebackup copy: a primary that the key names, or the remote one.
+    fn copy_source(&self, state: &State, id: NodeId) -> Option<super::wal::Point> {
+        if self.settings.standby_cluster {
+            return Some(state.remote);
+        }
+        let leader = state.leader.filter(|key| key.holder != id && !state.nodes_cut)?;
+        let node = &state.nodes[usize::from(leader.holder)];
+        (node.server == Server::Primary).then_some(node.data)
     }
 
-    fn single_user_over(&self, state: &mut State, id: NodeId) {
+    pub(super) fn single_user_over(&self, state: &mut State, id: NodeId) {
         let node = &mut state.nodes[usize::from(id)];
         node.signal = false; // ensure_clean_shutdown() removes it before it starts
         if let Some(agent) = node.agent.as_mut().filter(|agent| agent.task() == Some(Task::CrashRecovery)) {
@@ -149,7 +145,7 @@ impl Cluster {
 
     pub(super) fn server_step(&self, state: &mut State, action: Action) {
         let id = action.node();
-        let leader = state.leader.map(|key| state.nodes[usize::from(key.holder)].timeline);
+        let source = self.copy_source(state, id);
         let node = &mut state.nodes[usize::from(id)];
         match action {
             Action::SingleUserStarts(_) => {
@@ -158,8 +154,10 @@ impl Cluster {
                 node.single_user_starts = (node.single_user_starts + 1).min(2);
             }
             Action::SingleUserEnds(_) => {
-                node.server = Server::Down;
-                node.control = ControlState::ShutDown;
+                node.ends();
+                node.control = Some(ControlState::ShutDown);
+                node.backup_label = false;
+                self.write_checkpoint(state, id);
                 self.single_user_over(state, id);
             }
             Action::PostmasterStarts(_) => {
@@ -169,46 +167,68 @@ impl Cluster {
                 if !start_as_primary {
                     node.signal = self.mutant != Some(Mutant::StartsWithoutSignal);
                     agent.role = Role::Replica;
+                    if self.settings.standby_cluster && node.upstream == Upstream::Remote {
+                        agent.role = Role::StandbyLeader;
+                    }
                 }
                 node.server = Server::Starting;
                 self.begin_task(node);
                 node.control = match (node.signal, node.control) {
-                    (true, _) => ControlState::InArchiveRecovery,
-                    (false, ControlState::ShutDown) => ControlState::ShutDown,
-                    (false, _) => ControlState::InCrashRecovery,
+                    (true, _) => Some(ControlState::InArchiveRecovery),
+                    (false, Some(ControlState::ShutDown)) => Some(ControlState::ShutDown),
+                    (false, _) => Some(ControlState::InCrashRecovery),
                 };
             }
             Action::PostmasterReady(_) => {
                 node.single_user_starts = 0;
+                node.backup_label = false;
                 if node.signal {
                     node.server = Server::Standby;
                 } else {
                     node.server = Server::Primary;
-                    node.control = ControlState::InProduction;
+                    node.control = Some(ControlState::InProduction);
                 }
             }
             Action::PostmasterStops(_) => {
-                node.server = Server::Down;
-                node.control = ControlState::ShutDownInRecovery;
+                node.ends();
+                node.control = Some(ControlState::ShutDownInRecovery);
             }
             Action::RewindStarts(_) => {
                 node.server = Server::Rewinding;
                 self.begin_task(node);
             }
             Action::RewindEnds(_) => {
-                node.server = Server::Down;
-                node.control = ControlState::InArchiveRecovery;
-                node.timeline = leader.unwrap_or(node.timeline);
+                node.ends();
+                node.control = Some(ControlState::InArchiveRecovery);
+                node.data = source.unwrap_or(node.data);
                 if let Some(agent) = node.agent.as_mut().filter(|agent| agent.task() == Some(Task::Rewind)) {
                     agent.slot = None;
                     agent.rewind = Rewind::Success;
                 }
             }
+            Action::CopyStarts(_) => {
+                node.server = Server::Copying;
+                node.control = None;
+                node.signal = false;
+                self.begin_task(node);
+            }
+            Action::CopyEnds(_) => {
+                node.ends();
+                // The copy of a running primary: its pg_control, and where to begin recovery in backup_label.
+                if let Some(data) = source {
+                    node.data = data;
+                    node.control = Some(ControlState::InProduction);
+                    node.backup_label = self.settings.copies();
+                }
+                if let Some(agent) = node.agent.as_mut() {
+                    agent.rewind = Rewind::Initial;
+                }
+            }
             Action::Promote(_) => {
                 node.server = Server::Primary;
-                node.control = ControlState::InProduction;
+                node.control = Some(ControlState::InProduction);
                 node.signal = false;
-                node.timeline += 1;
+                node.data = state.wal.append(node.data, Record::Promotion);
                 let agent = node.agent.as_mut().expect("a task has an agent");
                 agent.role = Role::Primary;
                 agent.rewind = Rewind::Initial;
@@ -220,7 +240,8 @@ impl Cluster {
                 agent.slot = None;
                 agent.health = if running { Health::Running } else { Health::Stopped };
             }
-            Action::Follow(_) => node.timeline = leader.unwrap_or(node.timeline),
+            Action::Replicate(_) => self.replicate(state, id),
+            Action::Commit(_) => self.commit(state, id),
             _ => unreachable!("{action:?} is not a step of a server"),
         }
     }

@@ -81,15 +81,13 @@ impl Cluster {
     }
 
     /// Whether a probe of this node can find this. A standby reports the timeline of its last restart point, which may lag.
-    pub fn can_look_like(&self, node: &Node, found: ServerState, timeline: Option<u8>) -> bool {
+    pub fn can_look_like(&self, state: &State, id: NodeId, found: ServerState, timeline: Option<u8>) -> bool {
+        let node = &state.nodes[usize::from(id)];
+        let at = state.wal.timeline_at(node.data);
         match found {
             ServerState::Unknown => true,
-            ServerState::Primary => {
-                node.server == Server::Primary && timeline.is_none_or(|found| found == node.timeline)
-            }
-            ServerState::Standby => {
-                node.server == Server::Standby && timeline.is_none_or(|found| found <= node.timeline)
-            }
+            ServerState::Primary => node.server == Server::Primary && timeline.is_none_or(|found| found == at),
+            ServerState::Standby => node.server == Server::Standby && timeline.is_none_or(|found| found <= at),
             // "shutting down" is answered in the same way, at the end of what was a server a moment ago.
             ServerState::Starting => matches!(node.server, Server::Starting | Server::Standby | Server::Primary),
             // A postmaster that has just started, or that is about to end, does not listen.
@@ -104,5 +102,6 @@ fn process(server: Server) -> Option<Process> {
         Server::Starting | Server::Standby | Server::Primary => Some(Process::Postmaster),
         Server::SingleUser => Some(Process::SingleUser),
         Server::Rewinding => Some(Process::PgRewind),
+        Server::Copying => Some(Process::PgBasebackup),
     }
 }

@@ -4,6 +4,8 @@ use crate::automaton::Position;
 use crate::control::ControlState;
 use crate::dialogue::Task;
 
+use super::wal::{Point, Wal};
+
 /// Most nodes that a cluster can have.
 pub const MAX_NODES: usize = 3;
 
@@ -15,8 +17,24 @@ pub type NodeId = u8;
 pub struct State {
     /// The leader key in etcd.
     pub leader: Option<LeaderKey>,
+    /// The key `/sync` in etcd, in synchronous mode.
+    pub sync: Option<SyncKey>,
+    /// The key `/status` in etcd: the leader's position when it last refreshed the lock.
+    pub status: u8,
+    /// The key `/history` in etcd: the newest timeline that a leader announced.
+    pub history: u8,
+    /// The cluster is in maintenance: agents leave Postgres alone.
+    pub paused: bool,
     /// `primary_start_timeout` is zero.
     pub start_timeout_is_zero: bool,
+    /// The DCS answers nobody.
+    pub dcs_down: bool,
+    /// The nodes do not reach each other.
+    pub nodes_cut: bool,
+    /// The WAL that is told apart.
+    pub wal: Wal,
+    /// What the remote primary of a standby cluster has.
+    pub remote: Point,
     /// The nodes; those beyond the cluster's size never change.
     pub nodes: [Node; MAX_NODES],
     /// How many faults may still happen.
@@ -35,26 +53,41 @@ pub struct LeaderKey {
 /// The lease under the leader key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lease {
-    /// Kept alive by the running agent of the holder.
+    /// That of the holder's agent process, which keeps it alive while it runs and reaches the DCS.
     Kept,
-    /// Its agent was killed: it ends when `ttl` is over, and the key with it.
+    /// That of a process that was killed: it ends when `ttl` is over, and the key with it.
     Orphaned,
 }
 
-/// Faults that may still happen; [`Budget::UNLIMITED`] is never used up.
+/// The key `/sync`: which standby has every acknowledged commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SyncKey {
+    /// The leader that wrote it.
+    pub leader: NodeId,
+    /// The standby, if there is one.
+    pub standby: Option<NodeId>,
+}
+
+/// What may still happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Budget {
-    /// SIGKILLs of a postmaster.
-    pub postmaster_kills: u8,
-    /// SIGKILLs of an agent.
-    pub agent_kills: u8,
-    /// Failures of single-user recovery.
-    pub single_user_failures: u8,
+    /// Faults of processes ([`Class::Process`](crate::fault::Class::Process)).
+    pub process: u8,
+    /// Failures of what agents start ([`Class::Task`](crate::fault::Class::Task)).
+    pub task: u8,
+    /// Faults of the DCS and the network ([`Class::Network`](crate::fault::Class::Network)).
+    pub network: u8,
+    /// Commits of clients.
+    pub commits: u8,
+    /// What operators do: maintenance, requests through an agent's API.
+    pub operator: u8,
 }
 
 impl Budget {
     /// A number that is never used up.
     pub const UNLIMITED: u8 = u8::MAX;
+    /// Nothing happens.
+    pub const NONE: Budget = Budget { process: 0, task: 0, network: 0, commits: 0, operator: 0 };
 
     /// Takes one; false if none is left.
     pub fn take(left: &mut u8) -> bool {
@@ -74,18 +107,54 @@ impl Budget {
 pub struct Node {
     /// Which process, if any, uses the data directory.
     pub server: Server,
-    /// `Database cluster state` in pg_control.
-    pub control: ControlState,
-    /// Timeline of the data.
-    pub timeline: u8,
+    /// A backend of a dead postmaster lives, and can commit.
+    pub orphans: bool,
+    /// The process neither gets ready nor ends.
+    pub hung: bool,
+    /// `Database cluster state` in pg_control; nothing if the data directory is empty.
+    pub control: Option<ControlState>,
+    /// The WAL in the data directory.
+    pub data: Point,
     /// standby.signal exists.
     pub signal: bool,
+    /// backup_label exists.
+    pub backup_label: bool,
+    /// Where the recovery configuration says that WAL comes from.
+    pub upstream: Upstream,
+    /// `synchronous_standby_names`: the standby that commits wait for.
+    pub sync_names: Option<NodeId>,
+    /// There is no room on the disk.
+    pub disk_full: bool,
+    /// How the node reaches the DCS.
+    pub dcs: Reach,
     /// The watchdog is armed: it resets the node before an unattended lease ends.
     pub watchdog: bool,
     /// The agent's process, if it is alive.
     pub agent: Option<Agent>,
     /// Starts of single-user recovery in this recovery episode, at most 2. Only the properties read it.
     pub single_user_starts: u8,
+}
+
+/// `primary_conninfo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Upstream {
+    /// Empty.
+    Nobody,
+    /// A member.
+    Member(NodeId),
+    /// The remote primary of a standby cluster.
+    Remote,
+}
+
+/// How a node reaches the DCS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reach {
+    /// Both ways.
+    Both,
+    /// What it asks for is done, but it does not learn of it.
+    NoReplies,
+    /// What it asks for does not arrive.
+    Nothing,
 }
 
 /// The process that uses the data directory.
@@ -103,6 +172,8 @@ pub enum Server {
     SingleUser,
     /// `pg_rewind`.
     Rewinding,
+    /// `pg_basebackup` into the emptied data directory.
+    Copying,
 }
 
 /// What one agent process knows and does.
@@ -110,6 +181,10 @@ pub enum Server {
 pub struct Agent {
     /// Where in its cycle it is.
     pub at: At,
+    /// It is stopped, with all its threads.
+    pub frozen: bool,
+    /// Its lease is alive in the DCS.
+    pub leased: bool,
     /// Holder of the leader key in the snapshot of this cycle; nobody between cycles.
     pub seen: Option<NodeId>,
     /// The role that it believes its Postgres has.
@@ -124,6 +199,8 @@ pub struct Agent {
     pub rewind: Rewind,
     /// The background slot.
     pub slot: Option<Slot>,
+    /// Failsafe mode: it leads with the consent of all members, or remembers to have given its own.
+    pub failsafe: bool,
 }
 
 /// A task in the background slot.
@@ -146,8 +223,14 @@ impl From<Task> for Slot {
 pub enum At {
     /// Between two cycles.
     Idle,
-    /// It has a snapshot of the cluster and will act on it.
-    Loaded,
+    /// It leads by its snapshot, and will refresh the lock before anything else.
+    Lead,
+    /// The lock is refreshed or taken: it will see to it that it leads.
+    Granted,
+    /// Its background task is at work, and it will refresh the lock.
+    LongAction,
+    /// Its Postgres is starting, and it will refresh the lock.
+    StartingUp,
     /// It is a standby of the leader in its snapshot, and will compare timelines with it.
     Compare,
     /// It has found that its standby diverged, and will say that it rewinds.
@@ -169,6 +252,8 @@ pub enum Role {
     Replica,
     /// `demoted`
     Demoted,
+    /// `standby_leader`
+    StandbyLeader,
 }
 
 /// What an agent believes of its Postgres' process.
@@ -182,7 +267,8 @@ pub enum Health {
     Stopped,
 }
 
-/// States of the rewind (patroni `postgresql/rewind.py`). `CHECKPOINT` and `FAILED` are not reached in this model.
+/// States of the rewind (patroni `postgresql/rewind.py`). `CHECKPOINT` is not told apart from `INITIAL`: a task that has to wait for the
+/// leader's checkpoint ends with nothing done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rewind {
     /// Nothing is known.
@@ -195,6 +281,8 @@ pub enum Rewind {
     NotNeed,
     /// pg_rewind succeeded.
     Success,
+    /// pg_rewind failed though the leader was healthy.
+    Failed,
 }
 
 impl Node {
@@ -202,9 +290,16 @@ impl Node {
     pub(super) fn absent() -> Self {
         Node {
             server: Server::Down,
-            control: ControlState::ShutDown,
-            timeline: 0,
+            orphans: false,
+            hung: false,
+            control: Some(ControlState::ShutDown),
+            data: 0,
             signal: false,
+            backup_label: false,
+            upstream: Upstream::Nobody,
+            sync_names: None,
+            disk_full: false,
+            dcs: Reach::Both,
             watchdog: false,
             agent: None,
             single_user_starts: 0,
@@ -212,28 +307,25 @@ impl Node {
     }
 
     /// A healthy primary whose agent holds the lock.
-    pub(super) fn primary(timeline: u8, watchdog: bool) -> Self {
+    pub(super) fn primary(watchdog: bool) -> Self {
         Node {
             server: Server::Primary,
-            control: ControlState::InProduction,
-            timeline,
-            signal: false,
+            control: Some(ControlState::InProduction),
             watchdog,
-            agent: Some(Agent { role: Role::Primary, ..Agent::started(Role::Replica, Health::Running) }),
-            single_user_starts: 0,
+            agent: Some(Agent::started(Role::Primary, Health::Running)),
+            ..Node::absent()
         }
     }
 
     /// A healthy standby.
-    pub(super) fn standby(timeline: u8) -> Self {
+    pub(super) fn standby(upstream: Upstream) -> Self {
         Node {
             server: Server::Standby,
-            control: ControlState::InArchiveRecovery,
-            timeline,
+            control: Some(ControlState::InArchiveRecovery),
             signal: true,
-            watchdog: false,
+            upstream,
             agent: Some(Agent::started(Role::Replica, Health::Running)),
-            single_user_starts: 0,
+            ..Node::absent()
         }
     }
 
@@ -244,12 +336,18 @@ impl Node {
 
     /// Client writes can commit here.
     pub fn is_writable(&self) -> bool {
-        self.server == Server::Primary
+        self.server == Server::Primary || self.orphans
     }
 
-    /// Its agent answers, and its Postgres is a standby that could be promoted.
-    pub fn is_candidate(&self) -> bool {
-        self.agent.is_some() && self.server == Server::Standby
+    /// Its agent is alive and not frozen.
+    pub fn is_attended(&self) -> bool {
+        self.agent.as_ref().is_some_and(|agent| !agent.frozen)
+    }
+
+    /// The process that uses the data directory ends.
+    pub(super) fn ends(&mut self) {
+        self.server = Server::Down;
+        self.hung = false;
     }
 }
 
@@ -258,6 +356,8 @@ impl Agent {
     pub(super) fn started(role: Role, health: Health) -> Self {
         Agent {
             at: At::Idle,
+            frozen: false,
+            leased: true,
             seen: None,
             role,
             health,
@@ -265,6 +365,7 @@ impl Agent {
             recovering: false,
             rewind: Rewind::Initial,
             slot: None,
+            failsafe: false,
         }
     }
 

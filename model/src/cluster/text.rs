@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use super::Cluster;
 use super::action::Action;
 use super::state::*;
+use super::wal::Record;
 
 /// Names of the nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl Cluster {
             let of_node = |words: String| words.strip_prefix(&format!("{node} ")).unwrap_or(&words).to_owned();
             rows.push(Row {
                 lane: 1 + usize::from(action.node()),
-                to: (before.leader != after.leader || matches!(action, Action::Load(_))).then_some(0),
+                to: (before.leader != after.leader || matches!(action, Action::Cycle(_))).then_some(0),
                 text: strip(self.step_text(names, before, *action)),
                 notes: difference(names, before, after).into_iter().map(of_node).collect(),
                 mark: if matches!(action, Action::Fault(..)) { Mark::Fault } else { Mark::Step },
@@ -99,8 +100,7 @@ pub(super) fn action(names: &Names, action: Action) -> String {
         Action::Fault(Fault::LeaseExpires, _) => "lease expires, and the leader key with it".into(),
         Action::Fault(fault, _) => format!("FAULT {}", fault.id()),
         Action::WatchdogResets(_) => "watchdog resets the node".into(),
-        Action::Load(_) => "agent reads the cluster from etcd".into(),
-        Action::Act(_) => "agent acts on what it read".into(),
+        Action::Cycle(_) => "agent reads the cluster from etcd and acts on it".into(),
         Action::Compare(_, Some(true)) => "agent compares timelines with the leader: diverged".into(),
         Action::Compare(_, Some(false)) => "agent compares timelines with the leader: not diverged".into(),
         Action::Compare(_, None) => "agent cannot compare timelines with the leader".into(),
@@ -112,12 +112,25 @@ pub(super) fn action(names: &Names, action: Action) -> String {
         Action::SingleUserEnds(_) => "postgres --single ends well".into(),
         Action::PostmasterStarts(_) => "postmaster starts".into(),
         Action::PostmasterReady(_) => "Postgres accepts connections".into(),
-        Action::PostmasterStops(_) => "Postgres is stopped for pg_rewind".into(),
+        Action::PostmasterStops(_) => "Postgres is stopped".into(),
         Action::RewindStarts(_) => "pg_rewind starts".into(),
         Action::RewindEnds(_) => "pg_rewind ends well".into(),
         Action::Promote(_) => "Postgres is promoted".into(),
         Action::TaskEnds(_) => "background task ends".into(),
-        Action::Follow(_) => "standby follows the leader onto its timeline".into(),
+        Action::Replicate(_) => "standby receives what its source has".into(),
+        Action::OrphansEnd(_) => "the last backend of the dead postmaster ends".into(),
+        Action::Update(_) => "agent refreshes the leader lock".into(),
+        Action::Enforce(_) => "agent, which has the lock, sees to it that its node leads".into(),
+        Action::CopyStarts(_) => "data directory is emptied, pg_basebackup starts".into(),
+        Action::CopyEnds(_) => "pg_basebackup ends".into(),
+        Action::Commit(_) => "a client commits".into(),
+        Action::Request(_) => "an operator asks for a restart: the background slot is taken".into(),
+        Action::Pause => return "operator: the cluster goes into maintenance".into(),
+        Action::Resume => return "operator: the maintenance ends".into(),
+        Action::RemoteCommit => return "a client of the remote primary commits".into(),
+        Action::RemoteFailover => {
+            return "another node takes over from the remote primary, without the last record".into();
+        }
     };
     format!("{node}: {what}")
 }
@@ -170,6 +183,10 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
             ),
         });
     }
+    if before.sync != after.sync {
+        let standby = |key: SyncKey| key.standby.map_or("none".to_owned(), |standby| names.of(standby).to_owned());
+        lines.extend(after.sync.map(|key| format!("/sync: leader {}, standby {}", names.of(key.leader), standby(key))));
+    }
     for (index, (was, is)) in before.nodes.iter().zip(&after.nodes).enumerate() {
         let node = names.of(index as NodeId);
         let mut say = |what: &str, old: String, new: String| {
@@ -177,8 +194,11 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
                 lines.push(format!("{node} {what}: {old} → {new}"));
             }
         };
-        say("Postgres", server_text(was), server_text(is));
-        say("pg_control", was.control.text().into(), is.control.text().into());
+        let control = |node: &Node| node.control.map_or("nothing", |control| control.text()).to_owned();
+        say("Postgres", server_text(before, was), server_text(after, is));
+        say("pg_control", control(was), control(is));
+        say("follows", upstream_text(names, was.upstream), upstream_text(names, is.upstream));
+        say("commits wait for", named(names, was.sync_names), named(names, is.sync_names));
         say("watchdog", armed(was.watchdog), armed(is.watchdog));
         match (&was.agent, &is.agent) {
             (Some(_), None) => lines.push(format!("{node} agent: dead")),
@@ -198,6 +218,7 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
                     is.crash_recovery_started.to_string(),
                 );
                 say("background task", task_text(was.task()), task_text(is.task()));
+                say("lease", alive(was.leased), alive(is.leased));
                 if let Some(seen) = is.seen.filter(|_| was.seen != is.seen) {
                     lines.push(format!("{node} agent sees the leader key name {}", names.of(seen)));
                 }
@@ -208,16 +229,56 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
     lines
 }
 
-fn server_text(node: &Node) -> String {
-    match node.server {
+fn server_text(state: &State, node: &Node) -> String {
+    let timeline = state.wal.timeline_at(node.data);
+    let orphans = if node.orphans { ", and a backend of a dead postmaster" } else { "" };
+    let hung = if node.hung { ", hung" } else { "" };
+    let server = match node.server {
         Server::Down => "down".into(),
-        Server::Starting if node.signal => format!("starting as a standby on timeline {}", node.timeline),
-        Server::Starting => format!("starting as a primary on timeline {}", node.timeline),
-        Server::Standby => format!("standby on timeline {}", node.timeline),
-        Server::Primary => format!("writable primary on timeline {}", node.timeline),
+        Server::Starting if node.signal => format!("starting as a standby on timeline {timeline}"),
+        Server::Starting => format!("starting as a primary on timeline {timeline}"),
+        Server::Standby => format!("standby on timeline {timeline}, {}", data_text(state, node)),
+        Server::Primary => format!("writable primary on timeline {timeline}, {}", data_text(state, node)),
         Server::SingleUser => "single-user mode".into(),
         Server::Rewinding => "being rewound".into(),
+        Server::Copying => "being copied".into(),
+    };
+    format!("{server}{hung}{orphans}")
+}
+
+/// The records behind the shared past, a letter each: c commit, C acknowledged commit, P promotion, s checkpoint; with their numbers, so that
+/// two promotions to one timeline can be told apart.
+fn data_text(state: &State, node: &Node) -> String {
+    let records: Vec<_> = state.wal.records().collect();
+    let mut way: Vec<_> = state.wal.way(node.data).collect();
+    way.reverse();
+    let letters = way.into_iter().map(|point| {
+        let letter = match records[usize::from(point) - 1].1 {
+            Record::Commit => 'c',
+            Record::Acknowledged => 'C',
+            Record::Promotion => 'P',
+            Record::Checkpoint => 's',
+        };
+        format!("{letter}{point}")
+    });
+    let data: Vec<_> = letters.collect();
+    if data.is_empty() { "shared WAL only".into() } else { format!("WAL {}", data.join(" ")) }
+}
+
+fn upstream_text(names: &Names, upstream: Upstream) -> String {
+    match upstream {
+        Upstream::Nobody => "nobody".into(),
+        Upstream::Member(id) => names.of(id).into(),
+        Upstream::Remote => "the remote primary".into(),
     }
+}
+
+fn named(names: &Names, id: Option<NodeId>) -> String {
+    id.map_or("nobody".into(), |id| names.of(id).into())
+}
+
+fn alive(lease: bool) -> String {
+    if lease { "alive" } else { "ended" }.into()
 }
 
 fn armed(watchdog: bool) -> String {

@@ -1,7 +1,7 @@
 //! What `pghaspec check --json` prints.
 
 use pghaspec_model::check::Report;
-use pghaspec_model::cluster::{Action, Cluster, Names, Settings, State, difference};
+use pghaspec_model::cluster::{Action, Cluster, Names, State, difference};
 use pghaspec_model::engine::{Limit, Path};
 use pghaspec_model::fault::Fault;
 use pghaspec_model::mutant::Mutant;
@@ -92,7 +92,7 @@ pub(super) fn document(report: &Report) -> Document {
         mutant: settings.mutant.map(Mutant::id),
         nodes: settings.nodes,
         watchdog: settings.watchdog,
-        faults: Fault::ALL.into_iter().filter(|fault| may_happen(settings, *fault)).map(Fault::id).collect(),
+        faults: settings.faults.iter().map(Fault::id).collect(),
         states: report.states,
         transitions: report.transitions,
         depth: report.depth,
@@ -138,16 +138,6 @@ pub(super) fn document(report: &Report) -> Document {
             })
             .collect(),
         actions: report.actions.iter().map(|&(id, witnessed)| ActionResult { id, witnessed }).collect(),
-    }
-}
-
-fn may_happen(settings: &Settings, fault: Fault) -> bool {
-    match fault {
-        Fault::PostmasterKilled => settings.budget.postmaster_kills > 0,
-        Fault::AgentKilled => settings.budget.agent_kills > 0,
-        Fault::SingleUserFails => settings.budget.single_user_failures > 0,
-        Fault::AgentRestarted => settings.restarts,
-        Fault::LeaseExpires => settings.leases_expire,
     }
 }
 

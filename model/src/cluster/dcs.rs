@@ -1,0 +1,120 @@
+//! What agents do to the keys in the DCS, and how little they may learn of it.
+//!
+//! A write is done in full or not at all. An agent that is cut off gets an error instead of an answer; if only the answers are lost, what
+//! it asked for is done all the same.
+
+use crate::edition::LockUpdate;
+use crate::mutant::Mutant;
+
+use super::Cluster;
+use super::state::*;
+
+/// The DCS did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DcsError;
+
+impl Cluster {
+    /// How a node reaches the DCS.
+    pub(super) fn reach(&self, state: &State, id: NodeId) -> Reach {
+        if state.dcs_down { Reach::Nothing } else { state.nodes[usize::from(id)].dcs }
+    }
+
+    /// Asks for `change` of the keys, and gets its answer or an error.
+    fn write<T>(
+        &self,
+        state: &mut State,
+        id: NodeId,
+        change: impl FnOnce(&Self, &mut State) -> T,
+    ) -> Result<T, DcsError> {
+        match self.reach(state, id) {
+            Reach::Both => Ok(change(self, state)),
+            Reach::NoReplies => {
+                change(self, state);
+                Err(DcsError)
+            }
+            Reach::Nothing => Err(DcsError),
+        }
+    }
+
+    /// `load_cluster_from_dcs()`: takes a snapshot; the agent's member key, and with it its lease, is there again afterwards.
+    pub(super) fn read_cluster(&self, state: &mut State, id: NodeId) -> Result<(), DcsError> {
+        if self.reach(state, id) != Reach::Both {
+            return Err(DcsError);
+        }
+        let holder = state.leader.map(|key| key.holder);
+        let agent = self.agent_mut(state, id);
+        if holder.is_some() {
+            agent.failsafe = false;
+        }
+        agent.seen = holder;
+        agent.leased = true;
+        Ok(())
+    }
+
+    /// `update_lock()`: keep the lease alive and the key ours. True if the agent may believe that it has the lock.
+    pub(super) fn update_lock(&self, state: &mut State, id: NodeId) -> Result<bool, DcsError> {
+        let answer = self.write(state, id, |cluster, state| cluster.update_leader(state, id));
+        if answer == Ok(true) {
+            self.agent_mut(state, id).failsafe = false;
+        }
+        match answer {
+            Err(DcsError) if !self.rules.update_lock_raises => Ok(false),
+            answer => answer,
+        }
+    }
+
+    /// patroni `dcs/etcd3.py` `_update_leader`.
+    fn update_leader(&self, state: &mut State, id: NodeId) -> bool {
+        let ours = LeaderKey { holder: id, lease: Lease::Kept };
+        let leased = self.agent(state, id).leased;
+        match self.rules.lock_update {
+            // The lease of this process is alive, and the key is under it.
+            _ if leased && state.leader == Some(ours) => true,
+            // It is not noticed that the lease has ended.
+            LockUpdate::TrustsKeepalive if !leased => true,
+            LockUpdate::ComparesAndSwaps if state.leader.is_some_and(|key| key.holder != id) => false,
+            // The key is absent, under the lease of a predecessor, or another node's.
+            _ => {
+                self.agent_mut(state, id).leased = true;
+                state.leader = Some(ours);
+                true
+            }
+        }
+    }
+
+    /// `acquire_lock()`: creates the key if there is none.
+    pub(super) fn take_lock(&self, state: &mut State, id: NodeId) -> Result<bool, DcsError> {
+        self.write(state, id, |cluster, state| {
+            let free = state.leader.is_none() || cluster.mutant == Some(Mutant::RaceIgnoresKey);
+            if free {
+                cluster.agent_mut(state, id).leased = true;
+                state.leader = Some(LeaderKey { holder: id, lease: Lease::Kept });
+            }
+            free
+        })
+    }
+
+    /// Deletes the leader key if it names this node. An error is swallowed: the key stays.
+    pub(super) fn release_lock(&self, state: &mut State, id: NodeId) {
+        let _ = self.write(state, id, |_, state| {
+            if state.leader.is_some_and(|key| key.holder == id) {
+                state.leader = None;
+            }
+        });
+    }
+
+    /// Writes `/sync`.
+    pub(super) fn write_sync(&self, state: &mut State, id: NodeId, standby: Option<NodeId>) -> Result<(), DcsError> {
+        self.write(state, id, |_, state| state.sync = Some(SyncKey { leader: id, standby }))
+    }
+
+    /// The lease of whoever holds the lock ends.
+    pub(super) fn lease_ends(&self, state: &mut State) {
+        let Some(key) = state.leader.take() else { return };
+        if key.lease == Lease::Kept
+            && let Some(agent) = state.nodes[usize::from(key.holder)].agent.as_mut()
+        {
+            agent.leased = false;
+        }
+    }
+}

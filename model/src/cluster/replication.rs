@@ -1,0 +1,229 @@
+//! WAL on its way from one server to another, clients' commits, and what can be told of two data directories.
+
+use std::cmp::Ordering;
+
+use crate::control::ControlState;
+
+use super::Cluster;
+use super::state::*;
+use super::wal::{Point, Record};
+
+impl Cluster {
+    /// The server that a standby streams from, if it can, and what that server has.
+    fn source(&self, state: &State, id: NodeId) -> Option<Point> {
+        match state.nodes[usize::from(id)].upstream {
+            Upstream::Nobody => None,
+            Upstream::Remote => Some(state.remote),
+            Upstream::Member(other) => {
+                let node = &state.nodes[usize::from(other)];
+                // A standby passes on what it has only to those below it: in a standby cluster.
+                let sends =
+                    node.server == Server::Primary || self.settings.standby_cluster && node.server == Server::Standby;
+                (sends && !state.nodes_cut).then_some(node.data)
+            }
+        }
+    }
+
+    /// What a standby can receive next: WAL that continues its own.
+    pub(super) fn receivable(&self, state: &State, id: NodeId) -> Option<Point> {
+        let node = &state.nodes[usize::from(id)];
+        if node.server != Server::Standby || node.hung {
+            return None;
+        }
+        let data = self.source(state, id)?;
+        (data != node.data && state.wal.includes(data, node.data)).then_some(data)
+    }
+
+    /// A standby receives all that its source has.
+    pub(super) fn replicate(&self, state: &mut State, id: NodeId) {
+        let Some(data) = self.receivable(state, id) else { return };
+        state.nodes[usize::from(id)].data = data;
+        self.acknowledge(state, id);
+    }
+
+    /// Commits that waited for this standby are acknowledged.
+    fn acknowledge(&self, state: &mut State, id: NodeId) {
+        let data = state.nodes[usize::from(id)].data;
+        let waits = |node: &Node| {
+            node.server == Server::Primary
+                && node.sync_names == Some(id)
+                && state.nodes[usize::from(id)].server == Server::Standby
+        };
+        if self.settings.synchronous && state.nodes.iter().any(waits) {
+            state.wal.acknowledge(data);
+        }
+    }
+
+    /// A client commits.
+    pub(super) fn commit(&self, state: &mut State, id: NodeId) {
+        Budget::take(&mut state.budget.commits);
+        let node = &mut state.nodes[usize::from(id)];
+        let record = if node.sync_names.is_some() { Record::Commit } else { Record::Acknowledged };
+        node.data = state.wal.append(node.data, record);
+    }
+
+    /// A server writes a record by itself; where positions are not told apart, nothing is to be seen of it.
+    pub(super) fn write_checkpoint(&self, state: &mut State, id: NodeId) {
+        if self.settings.wal.is_exact() {
+            let node = &mut state.nodes[usize::from(id)];
+            node.data = state.wal.append(node.data, Record::Checkpoint);
+        }
+    }
+
+    /// A primary is shut down in an orderly way: standbys that are connected get all its WAL, the shutdown checkpoint included.
+    pub(super) fn shut_down(&self, state: &mut State, id: NodeId) {
+        let index = usize::from(id);
+        self.write_checkpoint(state, id);
+        for other in self.node_ids().filter(|other| *other != id) {
+            if state.nodes[usize::from(other)].upstream == Upstream::Member(id) {
+                self.replicate(state, other);
+            }
+        }
+        state.nodes[index].ends();
+        state.nodes[index].control = Some(ControlState::ShutDown);
+    }
+
+    /// Forgets WAL that no longer tells anything apart.
+    pub(super) fn trim(&self, state: &mut State) {
+        let State { wal, remote, nodes, status, history, .. } = state;
+        let mut data: Vec<&mut Point> =
+            nodes[..usize::from(self.settings.nodes)].iter_mut().map(|node| &mut node.data).collect();
+        if self.settings.standby_cluster {
+            data.push(remote);
+        }
+        let (records, timelines) = wal.trim(&mut data);
+        *status = status.saturating_sub(records);
+        if self.settings.wal.is_exact() {
+            // Only differences matter there.
+            wal.timeline = 1;
+            *history = history.saturating_sub(timelines).max(1);
+        }
+    }
+
+    /// Possible outcomes of comparing this data directory with the leader of the snapshot: it diverged, it did not, nobody knows
+    /// (patroni `postgresql/rewind.py` `rewind_or_reinitialize_needed_and_possible` and `_check_timeline_and_lsn`).
+    pub(super) fn divergence(&self, state: &State, id: NodeId) -> Vec<Option<bool>> {
+        let node = &state.nodes[usize::from(id)];
+        let agent = self.agent(state, id);
+        let leader = if self.settings.standby_cluster {
+            state.remote
+        } else {
+            let Some(leader) = agent.seen.filter(|leader| *leader != id) else { return vec![None] };
+            let primary = &state.nodes[usize::from(leader)];
+            if primary.server != Server::Primary || state.nodes_cut {
+                return match agent.rewind {
+                    Rewind::Need => vec![Some(true)],
+                    Rewind::Check => vec![None], // not reachable, or still in recovery
+                    _ => vec![Some(false)],
+                };
+            }
+            primary.data
+        };
+        match agent.rewind {
+            Rewind::Need => return vec![Some(true)],
+            Rewind::Check => {}
+            _ => return vec![Some(false)],
+        }
+        let running = node.has_postmaster();
+        // While Postgres is down only a clean shutdown, or a standby's minimum recovery point, says where the data ends.
+        let known = running
+            || matches!(node.control, Some(ControlState::ShutDown | ControlState::ShutDownInRecovery))
+            || self.rules.crash_recovery_before_rewind && node.control == Some(ControlState::InArchiveRecovery);
+        if !known {
+            return vec![None];
+        }
+        if self.rules.compares_branches {
+            return vec![Some(!state.wal.includes(leader, node.data))];
+        }
+        let timeline = state.wal.timeline_at(node.data);
+        match timeline.cmp(&state.wal.timeline_at(leader)) {
+            Ordering::Greater => vec![Some(true)],
+            // Two promotions may have led to the same number: nobody looks.
+            Ordering::Equal => vec![Some(false)],
+            // 2.1.2 never stops walking the history, and takes everybody who is behind for diverged (#2221).
+            Ordering::Less if !self.rules.timeline_walk_stops => vec![Some(true)],
+            // Where positions are unknown, a node behind its leader may have diverged or not.
+            Ordering::Less if !self.settings.wal.is_exact() => vec![Some(false), Some(true)],
+            Ordering::Less => {
+                let position = state.wal.position(node.data);
+                let was_primary = !running && node.control == Some(ControlState::ShutDown);
+                vec![Some(match state.wal.switch(leader, timeline) {
+                    None => true,
+                    // A former primary's last record is its shutdown checkpoint, and the switch is right behind it if a standby got it.
+                    Some(switch) if was_primary => position != switch,
+                    Some(switch) => position > switch,
+                })]
+            }
+        }
+    }
+
+    /// Takes note of the outcome of a comparison.
+    pub(super) fn note_divergence(&self, state: &mut State, id: NodeId, diverged: Option<bool>) {
+        let agent = self.agent_mut(state, id);
+        if agent.rewind == Rewind::Check {
+            agent.rewind = match diverged {
+                Some(true) => Rewind::Need,
+                Some(false) => Rewind::NotNeed,
+                None => Rewind::Check,
+            };
+        }
+    }
+
+    /// Another node's agent answers, and its Postgres accepts connections as a standby.
+    fn answers_as_standby(&self, state: &State, other: NodeId) -> bool {
+        let node = &state.nodes[usize::from(other)];
+        !state.nodes_cut && node.is_attended() && node.server == Server::Standby
+    }
+
+    /// It has not fallen behind the leader's last announced position by more than is allowed.
+    fn is_close_enough(&self, state: &State, id: NodeId) -> bool {
+        let position = state.wal.position(state.nodes[usize::from(id)].data);
+        !self.settings.wal.is_exact() || position + self.settings.maximum_lag >= state.status
+    }
+
+    /// In synchronous mode only the synchronous standby, or the leader that chose it, may lead.
+    fn may_lead(&self, state: &State, id: NodeId) -> bool {
+        !self.settings.synchronous
+            || state.sync.is_none_or(|sync| sync.leader == id || sync.standby == Some(id))
+            || self.mutant == Some(crate::mutant::Mutant::PromotesAnybody)
+    }
+
+    /// A healthy candidate answers (patroni `Ha.is_failover_possible`).
+    pub(super) fn is_failover_possible(&self, state: &State, id: NodeId) -> bool {
+        self.node_ids().any(|other| {
+            other != id
+                && self.answers_as_standby(state, other)
+                && self.is_close_enough(state, other)
+                && self.may_lead(state, other)
+        })
+    }
+
+    /// Nobody who answers is a better candidate (patroni `Ha.is_healthiest_node`).
+    pub(super) fn is_healthiest(&self, state: &State, id: NodeId) -> bool {
+        let node = &state.nodes[usize::from(id)];
+        if node.server == Server::Primary {
+            let outdated = state.wal.timeline_at(node.data) < state.history;
+            return state.paused || !(self.rules.old_primary_does_not_race && outdated);
+        }
+        if state.paused || node.server != Server::Standby {
+            return false;
+        }
+        if !self.is_close_enough(state, id) || !self.may_lead(state, id) {
+            return false;
+        }
+        self.node_ids().filter(|other| *other != id).all(|other| {
+            let peer = &state.nodes[usize::from(other)];
+            if state.nodes_cut || !peer.is_attended() {
+                return true; // it does not answer
+            }
+            match peer.server {
+                Server::Primary => false,
+                Server::Standby if self.settings.synchronous && !self.may_lead(state, other) => true,
+                // Where positions are unknown, either of two standbys may be ahead.
+                Server::Standby if !self.settings.wal.is_exact() => true,
+                Server::Standby => state.wal.position(peer.data) <= state.wal.position(node.data),
+                _ => true,
+            }
+        })
+    }
+}

@@ -1,0 +1,164 @@
+//! What is modelled: size, rules, configuration and the faults that may happen.
+
+use crate::edition::Edition;
+use crate::fault::{Class, Fault, Faults};
+use crate::mutant::Mutant;
+
+use super::state::Budget;
+
+/// What is modelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Number of nodes, 2 or 3.
+    pub nodes: u8,
+    /// The rules.
+    pub edition: Edition,
+    /// One rule broken on purpose.
+    pub mutant: Option<Mutant>,
+    /// `primary_start_timeout` zero, positive, or both.
+    pub start_timeouts: StartTimeouts,
+    /// The watchdog is required: armed whenever Postgres is writable under a live agent.
+    pub watchdog: bool,
+    /// pg_rewind can be used.
+    pub can_rewind: bool,
+    /// `remove_data_directory_on_diverged_timelines`
+    pub remove_on_divergence: bool,
+    /// The cluster follows a primary elsewhere.
+    pub standby_cluster: bool,
+    /// `synchronous_mode`
+    pub synchronous: bool,
+    /// `failsafe_mode`
+    pub failsafe: bool,
+    /// `maximum_lag_on_failover`, in records.
+    pub maximum_lag: u8,
+    /// How much of the WAL is told apart.
+    pub wal: WalDetail,
+    /// How finely what an agent does is cut into steps.
+    pub grain: Grain,
+    /// Faults that may happen.
+    pub faults: Faults,
+    /// How many.
+    pub budget: Budget,
+}
+
+/// Which start timeouts are explored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartTimeouts {
+    /// Only zero: fail over if anybody can take over.
+    Zero,
+    /// Only a positive one, which is over only if the start hangs.
+    Positive,
+    /// Both.
+    Both,
+}
+
+/// How finely what an agent does is cut into steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    /// Whatever can be seen from outside is a step of its own: messages, processes that start, the slot that gets free.
+    Observable,
+    /// A decision, the start of its process, and the end of a task come together with the step that leads to them. Nobody but the agent itself
+    /// could act on what is in between, and an agent that is killed there might as well be killed a moment earlier or later. A promotion
+    /// still waits, since it can be called off.
+    Coarse,
+}
+
+/// How much of the WAL is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalDetail {
+    /// Only timelines: clients write all the time, nobody knows how much of it a standby has.
+    Timelines,
+    /// Each record; clients commit as often as [`Budget::commits`] says.
+    Records,
+}
+
+impl WalDetail {
+    pub(super) fn is_exact(self) -> bool {
+        self == WalDetail::Records
+    }
+}
+
+/// Faults of processes that every agent has to live with, and their ends.
+const PROCESSES: Faults = Faults::of(&[
+    Fault::PostmasterKilled,
+    Fault::BackendCrashed,
+    Fault::AgentKilled,
+    Fault::AgentRestarted,
+    Fault::AgentFrozen,
+    Fault::AgentThawed,
+    Fault::NodeKilled,
+    Fault::LeaseExpires,
+]);
+/// What agents start, and it fails.
+const TASKS: Faults = Faults::of(&[Fault::StartFails, Fault::SingleUserFails, Fault::RewindFails]);
+/// The DCS and the network.
+const NETWORK: Faults =
+    Faults::of(&[Fault::RequestsLost, Fault::RepliesLost, Fault::DcsReached, Fault::NodesCut, Fault::NodesJoined]);
+
+impl Settings {
+    /// The exploration that `check` runs if nothing else is asked for.
+    pub fn new(edition: Edition, nodes: u8) -> Self {
+        Settings {
+            nodes,
+            edition,
+            mutant: None,
+            start_timeouts: StartTimeouts::Both,
+            watchdog: true,
+            can_rewind: true,
+            remove_on_divergence: false,
+            standby_cluster: false,
+            synchronous: false,
+            failsafe: false,
+            maximum_lag: 1,
+            wal: WalDetail::Records,
+            grain: Grain::Coarse,
+            faults: PROCESSES.and(TASKS).and(NETWORK),
+            budget: Budget { process: 2, task: 1, network: 1, commits: 2, operator: 0 },
+        }
+    }
+
+    /// What can be told from outside of a cluster that clients write to all the time: only timelines.
+    pub fn of_timelines(edition: Edition, nodes: u8) -> Self {
+        Settings {
+            wal: WalDetail::Timelines,
+            grain: Grain::Observable,
+            faults: Faults::of(&[
+                Fault::PostmasterKilled,
+                Fault::AgentKilled,
+                Fault::AgentRestarted,
+                Fault::SingleUserFails,
+                Fault::LeaseExpires,
+            ]),
+            budget: Budget { process: 2, task: 1, ..Budget::NONE },
+            ..Settings::new(edition, nodes)
+        }
+    }
+
+    /// The same with only these faults, and what follows from them.
+    pub fn with_faults(mut self, faults: &[Fault]) -> Self {
+        self.faults = Faults::of(faults);
+        let any = |class| self.faults.iter().any(|fault| fault.class() == class);
+        self.budget.process *= u8::from(any(Class::Process));
+        self.budget.task *= u8::from(any(Class::Task));
+        self.budget.network *= u8::from(any(Class::Network));
+        self
+    }
+
+    /// The DCS may fail to answer.
+    pub(super) fn dcs_fails(&self) -> bool {
+        self.budget.network > 0
+            && [Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown]
+                .iter()
+                .any(|fault| self.faults.contains(*fault))
+    }
+
+    /// Data directories may be replaced by a copy, which brings a backup_label.
+    pub(super) fn copies(&self) -> bool {
+        self.remove_on_divergence || !self.edition.rules().reinitialize_needs_setting
+    }
+
+    /// `can_rewind_or_reinitialize_allowed`: data that diverged can be mended, so it is looked for.
+    pub(super) fn divergence_matters(&self) -> bool {
+        self.can_rewind || self.remove_on_divergence
+    }
+}
