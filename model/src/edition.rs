@@ -68,8 +68,12 @@ pub struct Rules {
     pub compares_branches: bool,
     /// Proposed: while a backend of the dead postmaster lives, the lock is kept and the watchdog stays armed.
     pub waits_for_orphans: bool,
-    /// Proposed: the watchdog is armed before the lock is taken, and a lock whose refreshing took too long does not count.
+    /// Proposed: the watchdog is armed before the lock is taken or refreshed, so that an agent that is frozen in between does not promote.
     pub watchdog_before_lock: bool,
+    /// Proposed: that crash recovery was started is forgotten only when Postgres is up again, also while a rewind is pending.
+    pub remembers_crash_recovery: bool,
+    /// Proposed: the task that runs pg_rewind looks at pg_control once more, and leaves alone what was not shut down cleanly.
+    pub rewind_checks_shutdown: bool,
     /// Words of the messages.
     pub words: Words,
 }
@@ -160,6 +164,8 @@ impl Edition {
                 compares_branches: false,
                 waits_for_orphans: false,
                 watchdog_before_lock: false,
+                remembers_crash_recovery: false,
+                rewind_checks_shutdown: false,
                 words: Words::Master,
             },
             Edition::V3_0_2 => Rules {
@@ -192,6 +198,8 @@ impl Edition {
                 compares_branches: true,
                 waits_for_orphans: true,
                 watchdog_before_lock: true,
+                remembers_crash_recovery: true,
+                rewind_checks_shutdown: true,
                 ..Edition::V4_1.rules()
             },
         }

@@ -32,11 +32,17 @@ pub enum Property {
     KeyReleasedAfterStop,
     /// Only the owner's name is ever overwritten in the leader key.
     SingleLockOwner,
+    /// Faults over: some node becomes leader and accepts writes.
+    LeaderEventually,
+    /// Faults over: every node whose Postgres is dead ends as a streaming standby or as the leader.
+    CrashedNodeRejoins,
+    /// A lock holder whose Postgres does not start gives up the lock while somebody can take over.
+    UnstartableLeaderYields,
 }
 
 impl Property {
     /// All of them.
-    pub const ALL: [Property; 13] = [
+    pub const ALL: [Property; 16] = [
         Property::OneWritableLeader,
         Property::WritableNeedsLock,
         Property::CrashRecoveryOnce,
@@ -50,6 +56,9 @@ impl Property {
         Property::StandbyClusterReadOnly,
         Property::KeyReleasedAfterStop,
         Property::SingleLockOwner,
+        Property::LeaderEventually,
+        Property::CrashedNodeRejoins,
+        Property::UnstartableLeaderYields,
     ];
 
     /// The stable name, as in command lines, files and certificates.
@@ -68,6 +77,9 @@ impl Property {
             Property::StandbyClusterReadOnly => "standby-cluster-read-only",
             Property::KeyReleasedAfterStop => "key-released-after-stop",
             Property::SingleLockOwner => "single-lock-owner",
+            Property::LeaderEventually => "leader-eventually",
+            Property::CrashedNodeRejoins => "crashed-node-rejoins",
+            Property::UnstartableLeaderYields => "unstartable-leader-yields",
         }
     }
 
@@ -76,16 +88,23 @@ impl Property {
         Property::ALL.into_iter().find(|property| property.id() == id)
     }
 
+    /// It says what must happen at last, and is broken by a behaviour without end; the others are broken by a state or a step.
+    pub fn is_liveness(self) -> bool {
+        use Property::*;
+        matches!(self, LeaderEventually | CrashedNodeRejoins | UnstartableLeaderYields)
+    }
+
     /// It is about steps, not about states.
     pub fn is_of_steps(self) -> bool {
-        !matches!(
-            self,
-            Property::OneWritableLeader
-                | Property::CrashRecoveryOnce
-                | Property::NoSilentDivergence
-                | Property::NoLostSyncCommit
-                | Property::StandbyClusterReadOnly
-        )
+        !self.is_liveness()
+            && !matches!(
+                self,
+                Property::OneWritableLeader
+                    | Property::CrashRecoveryOnce
+                    | Property::NoSilentDivergence
+                    | Property::NoLostSyncCommit
+                    | Property::StandbyClusterReadOnly
+            )
     }
 
     /// What it says.
@@ -114,6 +133,13 @@ impl Property {
             Property::StandbyClusterReadOnly => "no member of a standby cluster becomes writable",
             Property::KeyReleasedAfterStop => "a voluntarily released lock belongs to a node that can no longer write",
             Property::SingleLockOwner => "a leader key that names another node is never written over",
+            Property::LeaderEventually => "when faults are over, some node becomes leader and accepts writes",
+            Property::CrashedNodeRejoins => {
+                "when faults are over, every node whose Postgres is dead ends as a streaming standby or as the leader"
+            }
+            Property::UnstartableLeaderYields => {
+                "a lock holder whose Postgres does not start gives up the lock while somebody can take over"
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ pub fn recover(rules: &Rules, ha: &mut Dialogue) -> Result<Decision, Stop> {
     // This process ran it as a primary moments ago and still has the lock: just start it. A timeout of zero is excluded here,
     // so without a candidate it goes the long way below (#3121).
     if rules.starts_crashed_primary
-        && timeout.is_some_and(|seconds| seconds > 0)
+        && timeout.is_some_and(|seconds| seconds > 0 || rules.starts_primary_without_candidate)
         && (matches!(control, Some(InProduction | ShuttingDown | ShutDown))
             || rules.starts_from_crash_recovery && control == Some(InCrashRecovery))
         && ha.asks(IsCrashed)?

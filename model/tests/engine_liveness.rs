@@ -11,6 +11,7 @@ use models::two_phase_commit::Packed;
 use pghaspec_model::engine::{
     Fairness, Graph, Inspect, Lasso, Liveness, Nothing, Options, Spec, laws, search, second_opinion, within,
 };
+use stateright::Model;
 
 /// Steps of prefix and cycle.
 fn shape<S, A>(lasso: &Lasso<S, A>) -> (usize, usize) {
@@ -285,6 +286,12 @@ fn each_station_gets_its_turn_by_strong_fairness_only() {
         assert_eq!(all.states, usize::from(stations) << stations);
         // Each state can pass; in half of the states a station can want the token, and in half of them its holder can use it.
         assert_eq!(all.transitions, all.states + all.states / 2 * (usize::from(stations) + 1));
+        let opinion = second_opinion(ring(none, none));
+        assert_eq!(
+            (opinion.states, opinion.generated),
+            (all.states, all.transitions + ring(none, none).init_states().len())
+        );
+        assert!(opinion.violated.is_empty());
         let orbits = search(&ring(none, none), Options { symmetry: true, ..Options::default() }, &Nothing);
         assert_eq!(orbits.states, 1 << stations);
     }

@@ -14,6 +14,8 @@ pub enum Action {
     WatchdogResets(NodeId),
     /// The last backend of a dead postmaster ends.
     OrphansEnd(NodeId),
+    /// A member forgets that it agreed to a leader that does not reach the DCS.
+    Forget(NodeId),
     /// The agent begins a cycle: it reads the cluster from etcd and acts on it, up to its next use of the network.
     Cycle(NodeId),
     /// The agent refreshes the leader lock.
@@ -75,6 +77,7 @@ impl Action {
             Action::Fault(_, node)
             | Action::WatchdogResets(node)
             | Action::OrphansEnd(node)
+            | Action::Forget(node)
             | Action::Cycle(node)
             | Action::Update(node)
             | Action::Enforce(node)
@@ -107,6 +110,7 @@ impl Action {
             Action::Fault(fault, _) => fault.id(),
             Action::WatchdogResets(_) => "watchdog-resets",
             Action::OrphansEnd(_) => "orphans-end",
+            Action::Forget(_) => "forget",
             Action::Cycle(_) => "cycle",
             Action::Update(_) => "update",
             Action::Enforce(_) => "enforce",
@@ -137,9 +141,10 @@ impl Action {
     }
 
     /// Names of all kinds of action that are not faults, for coverage.
-    pub const IDS: [&'static str; 28] = [
+    pub const IDS: [&'static str; 29] = [
         "watchdog-resets",
         "orphans-end",
+        "forget",
         "cycle",
         "update",
         "enforce",

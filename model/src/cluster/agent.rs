@@ -111,7 +111,9 @@ impl Cluster {
             if !matches!(agent.rewind, Rewind::Check | Rewind::Need) && !running {
                 return self.post_recover(state, id);
             }
-            agent.crash_recovery_started = false;
+            if running || !self.rules.remembers_crash_recovery {
+                agent.crash_recovery_started = false;
+            }
             if agent.rewind == Rewind::Success {
                 agent.rewind = Rewind::Initial;
             }
@@ -142,6 +144,7 @@ impl Cluster {
             // Queries fail while it starts as a standby: there is nothing to do yet.
             return self.agent_mut(state, id).rest();
         }
+        let is_primary = state.nodes[index].server == Server::Primary;
         if has_lock {
             let server = state.nodes[index].server;
             if paused && server != Server::Primary && !self.settings.standby_cluster {
@@ -149,7 +152,7 @@ impl Cluster {
                 return self.release_lock(state, id);
             }
             self.agent_mut(state, id).at = At::Lead;
-        } else if self.agent(state, id).seen.is_none() && !self.agent(state, id).failsafe {
+        } else if self.agent(state, id).seen.is_none() && (!self.agent(state, id).failsafe || is_primary) {
             if self.is_healthiest(state, id) {
                 self.agent_mut(state, id).at = At::Race;
             } else {
@@ -198,6 +201,9 @@ impl Cluster {
     /// The lock is refreshed, or is not.
     pub(super) fn update(&self, state: &mut State, id: NodeId) {
         let at = self.agent(state, id).at;
+        if at == At::Lead && self.rules.watchdog_before_lock && self.settings.watchdog && !state.paused {
+            state.nodes[usize::from(id)].watchdog = true;
+        }
         let skips = at == At::Lead && self.mutant == Some(Mutant::PromotesWithoutUpdate);
         let refreshed = if skips { Ok(true) } else { self.update_lock(state, id) };
         match (at, refreshed) {
@@ -356,7 +362,7 @@ impl Cluster {
     fn keep_following(&self, state: &mut State, id: NodeId) {
         let index = usize::from(id);
         if state.nodes[index].server == Server::Primary {
-            if state.paused || self.agent(state, id).failsafe || self.mutant == Some(Mutant::StaysPrimary) {
+            if state.paused || self.mutant == Some(Mutant::StaysPrimary) {
                 return self.agent_mut(state, id).rest();
             }
             return self.demote_without_lock(state, id);

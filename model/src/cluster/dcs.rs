@@ -43,9 +43,6 @@ impl Cluster {
         }
         let holder = state.leader.map(|key| key.holder);
         let agent = self.agent_mut(state, id);
-        if holder.is_some() {
-            agent.failsafe = false;
-        }
         agent.seen = holder;
         agent.leased = true;
         Ok(())

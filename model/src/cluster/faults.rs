@@ -23,6 +23,9 @@ impl Cluster {
         if node.orphans {
             actions.push(Action::OrphansEnd(id));
         }
+        if self.settings.failsafe && self.may_forget(state, id) {
+            actions.push(Action::Forget(id));
+        }
     }
 
     fn may_happen(&self, state: &State, id: NodeId, fault: Fault) -> bool {
@@ -89,7 +92,23 @@ impl Cluster {
         let becomes_primary = matches!(agent.task(), Some(Task::Promote | Task::StartPrimary))
             || node.server == Server::Starting && !node.signal;
         node.dcs == Reach::Nothing
-            && (agent.failsafe || !node.is_writable() && !becomes_primary && !matches!(agent.at, At::Granted))
+            && agent.at == At::Idle
+            && (agent.failsafe || !node.is_writable() && !becomes_primary)
+    }
+
+    /// Nobody leads with the consent of the others any more, nor did so moments ago: who gave it forgets it when `ttl` is over.
+    fn may_forget(&self, state: &State, id: NodeId) -> bool {
+        let gave_consent = |node: &Node| node.agent.as_ref().is_some_and(|agent| agent.failsafe);
+        let leads = |other: NodeId| {
+            let node = &state.nodes[usize::from(other)];
+            node.server == Server::Primary && (node.watchdog || node.is_attended() && gave_consent(node))
+        };
+        let node = &state.nodes[usize::from(id)];
+        gave_consent(node) && node.server != Server::Primary && !self.node_ids().any(leads)
+    }
+
+    pub(super) fn forget(&self, state: &mut State, id: NodeId) {
+        self.agent_mut(state, id).failsafe = false;
     }
 
     pub(super) fn inflict(&self, state: &mut State, fault: Fault, id: NodeId) {

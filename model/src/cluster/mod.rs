@@ -16,6 +16,7 @@
 //! | `faults.rs` | faults, their ends, the watchdog |
 //! | `operator.rs` | maintenance, requests, the remote primary of a standby cluster |
 //! | `holds.rs` | the properties |
+//! | `promises.rs` | what must happen at last, and what fairness assumes |
 //! | `show.rs` | what an outside observer sees of a step |
 //! | `pack.rs` | states in few machine words; renumbering of nodes |
 //! | `text.rs` | states and steps in words |
@@ -42,6 +43,7 @@ mod faults;
 mod holds;
 mod operator;
 mod pack;
+mod promises;
 mod recovery;
 mod replication;
 mod server;
@@ -52,6 +54,7 @@ mod text;
 mod wal;
 
 pub use action::Action;
+pub use promises::Promise;
 pub use settings::{Grain, Settings, StartTimeouts, WalDetail};
 pub use state::*;
 pub use text::{Names, answer_text, difference, question_text};
@@ -81,6 +84,7 @@ pub struct Cluster {
 impl Cluster {
     /// Builds the model.
     pub fn new(settings: Settings) -> Self {
+        let settings = settings.in_bounds();
         let mutant = settings.mutant;
         let mut rules = settings.edition.rules();
         if let Some(mutant) = mutant {
@@ -169,6 +173,7 @@ impl Cluster {
             "copy-starts" => settings.grain == Grain::Coarse || !settings.copies(),
             "copy-ends" => !settings.copies(),
             "watchdog-resets" => !settings.watchdog || settings.standby_cluster,
+            "forget" => !settings.failsafe,
             "orphans-end" => !settings.faults.contains(Fault::OrphansLeft),
             "enforce" => !settings.faults.contains(Fault::AgentFrozen),
             "promote" => settings.standby_cluster && settings.mutant.is_none(),
@@ -204,6 +209,7 @@ impl Cluster {
             Action::Fault(fault, id) => self.inflict(&mut next, fault, id),
             Action::WatchdogResets(id) => self.node_ends(&mut next, id),
             Action::OrphansEnd(id) => next.nodes[usize::from(id)].orphans = false,
+            Action::Forget(id) => self.forget(&mut next, id),
             Action::Cycle(id) => self.cycle(&mut next, id),
             Action::Update(id) => self.update(&mut next, id),
             Action::Enforce(id) => self.enforce(&mut next, id),

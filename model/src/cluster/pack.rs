@@ -11,9 +11,10 @@
 use crate::automaton::Position;
 use crate::control::ControlState;
 use crate::dialogue::Task;
-use crate::engine::Spec;
+use crate::engine::{Fairness, Spec};
 
 use super::Cluster;
+use super::action::Action;
 use super::state::*;
 use super::wal::{Point, Record, Wal};
 
@@ -318,6 +319,10 @@ impl Spec for Cluster {
             *left = bits.take(3) as u8;
         }
         state
+    }
+
+    fn fairness(&self, action: &Action) -> Fairness {
+        self.fairness_of(*action)
     }
 
     /// Nodes are alike: of all renumberings, the one that packs to the smallest number.

@@ -34,6 +34,12 @@ impl Cluster {
         (data != node.data && state.wal.includes(data, node.data)).then_some(data)
     }
 
+    /// A standby has what its source has.
+    pub(super) fn streams(&self, state: &State, id: NodeId) -> bool {
+        let node = &state.nodes[usize::from(id)];
+        node.server == Server::Standby && self.source(state, id) == Some(node.data)
+    }
+
     /// A standby receives all that its source has.
     pub(super) fn replicate(&self, state: &mut State, id: NodeId) {
         let Some(data) = self.receivable(state, id) else { return };
@@ -190,6 +196,10 @@ impl Cluster {
 
     /// A healthy candidate answers (patroni `Ha.is_failover_possible`).
     pub(super) fn is_failover_possible(&self, state: &State, id: NodeId) -> bool {
+        // Whoever could still write here must not be given a rival.
+        if self.rules.waits_for_orphans && state.nodes[usize::from(id)].orphans {
+            return false;
+        }
         self.node_ids().any(|other| {
             other != id
                 && self.answers_as_standby(state, other)

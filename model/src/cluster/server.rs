@@ -33,6 +33,7 @@ impl Cluster {
         let node = &state.nodes[usize::from(id)];
         let Some(agent) = node.agent.as_ref().filter(|agent| !agent.frozen) else { return };
         let Some(slot) = agent.slot else { return };
+        let clean = matches!(node.control, Some(ControlState::ShutDown | ControlState::ShutDownInRecovery));
         let blocked = node.disk_full || node.orphans && self.mutant != Some(Mutant::RemovesLockFile);
         if (slot.task, slot.begun, node.server) == (Task::Rewind, false, Server::Down) {
             // Not before the leader has made its checkpoint: until then the task ends with nothing done, and is tried again.
@@ -52,7 +53,9 @@ impl Cluster {
             (Task::Rewind | Task::Reinitialize, false, Server::Standby | Server::Starting) => {
                 Some(Action::PostmasterStops(id))
             }
-            (Task::Rewind, false, Server::Down) if self.copy_source(state, id).is_some() => {
+            (Task::Rewind, false, Server::Down)
+                if self.copy_source(state, id).is_some() && (clean || !self.rules.rewind_checks_shutdown) =>
+            {
                 Some(Action::RewindStarts(id))
             }
             (Task::Reinitialize, false, Server::Down) if self.copy_source(state, id).is_some() && !node.orphans => {
@@ -228,6 +231,9 @@ impl Cluster {
                 node.server = Server::Primary;
                 node.control = Some(ControlState::InProduction);
                 node.signal = false;
+                if !self.settings.synchronous {
+                    state.wal.write_off(node.data);
+                }
                 node.data = state.wal.append(node.data, Record::Promotion);
                 let agent = node.agent.as_mut().expect("a task has an agent");
                 agent.role = Role::Primary;

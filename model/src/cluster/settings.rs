@@ -135,12 +135,17 @@ impl Settings {
     }
 
     /// The same with only these faults, and what follows from them.
-    pub fn with_faults(mut self, faults: &[Fault]) -> Self {
-        self.faults = Faults::of(faults);
+    pub fn with_faults(self, faults: &[Fault]) -> Self {
+        Settings { faults: Faults::of(faults), ..self }
+    }
+
+    /// The same without a budget for what cannot happen.
+    pub(super) fn in_bounds(mut self) -> Self {
         let any = |class| self.faults.iter().any(|fault| fault.class() == class);
         self.budget.process *= u8::from(any(Class::Process));
         self.budget.task *= u8::from(any(Class::Task));
         self.budget.network *= u8::from(any(Class::Network));
+        self.budget.commits *= u8::from(self.wal.is_exact());
         self
     }
 

@@ -118,6 +118,7 @@ pub(super) fn action(names: &Names, action: Action) -> String {
         Action::Promote(_) => "Postgres is promoted".into(),
         Action::TaskEnds(_) => "background task ends".into(),
         Action::Replicate(_) => "standby receives what its source has".into(),
+        Action::Forget(_) => "forgets that it agreed to a leader without the DCS".into(),
         Action::OrphansEnd(_) => "the last backend of the dead postmaster ends".into(),
         Action::Update(_) => "agent refreshes the leader lock".into(),
         Action::Enforce(_) => "agent, which has the lock, sees to it that its node leads".into(),

@@ -120,6 +120,15 @@ impl Wal {
             .map(|commit| self.position(commit))
     }
 
+    /// Writes off the acknowledged commits that are not at `point`: their loss was looked at, and is not held against the next leader.
+    pub fn write_off(&mut self, point: Point) {
+        for commit in 1..=self.len {
+            if self.entry(commit).record == Record::Acknowledged && !self.includes(point, commit) {
+                self.entries[usize::from(commit) - 1].record = Record::Commit;
+            }
+        }
+    }
+
     /// Forgets the records that no data directory has any more, and makes those that all have part of the shared past. Points are renamed.
     /// Returns the records and the timelines that the shared past grew by.
     pub fn trim(&mut self, data: &mut [&mut Point]) -> (u8, u8) {

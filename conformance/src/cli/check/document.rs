@@ -32,6 +32,8 @@ pub(super) struct Document {
     pub(super) unexpanded: usize,
     pub(super) seconds: f64,
     pub(super) cpu_seconds: f64,
+    /// How states are told apart.
+    pub(super) storage: &'static str,
     /// In memory.
     pub(super) bytes_per_state: usize,
     /// Bytes moved to the folder of `--spill`.
@@ -108,6 +110,7 @@ pub(super) fn document(report: &Report) -> Document {
         unexpanded: report.unexpanded,
         seconds: 0.0,
         cpu_seconds: 0.0,
+        storage: "whole states, no fingerprints",
         bytes_per_state: report.bytes_per_state,
         spilled: report.spilled,
         symmetry: report.options.symmetry,
