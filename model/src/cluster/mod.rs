@@ -12,6 +12,7 @@
 //! | `show.rs` | what an outside observer sees of a step |
 //! | `pack.rs` | states in 128 bits; renumbering of nodes |
 //! | `text.rs` | states and steps in words |
+//! | `explorer.rs` | the same for stateright's Explorer |
 //!
 //! # What this model leaves out
 //!
@@ -31,6 +32,7 @@
 
 mod action;
 mod agent;
+pub mod explorer;
 mod pack;
 mod recovery;
 mod server;

@@ -208,7 +208,7 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
     lines
 }
 
-fn server_text(node: &Node) -> String {
+pub(super) fn server_text(node: &Node) -> String {
     match node.server {
         Server::Down => "down".into(),
         Server::Starting if node.signal => format!("starting as a standby on timeline {}", node.timeline),
@@ -220,10 +220,10 @@ fn server_text(node: &Node) -> String {
     }
 }
 
-fn armed(watchdog: bool) -> String {
+pub(super) fn armed(watchdog: bool) -> String {
     if watchdog { "armed" } else { "off" }.into()
 }
 
-fn task_text(task: Option<Task>) -> String {
+pub(super) fn task_text(task: Option<Task>) -> String {
     task.map_or("none".into(), |task| format!("'{}'", task.text()))
 }
