@@ -8,6 +8,7 @@ mod check;
 mod doctor;
 mod judge;
 mod list;
+mod settings;
 
 use std::fmt::Display;
 use std::io::Write;
