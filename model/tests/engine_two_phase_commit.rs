@@ -8,8 +8,8 @@ use std::sync::Mutex;
 
 use models::two_phase_commit::{Action, Bits, Idiomatic, Packed, Rm, State, Tm};
 use pghaspec_model::cluster::{
-    Agent, At, Budget, Cluster, Health, LeaderKey, Lease, MAX_NODES, Node, Rewind, Role, Server, Settings, Slot,
-    State as ClusterState,
+    Agent, At, Budget, Cluster, Health, LeaderKey, Lease, MAX_NODES, Node, Reach, Record, Rewind, Role, Server,
+    Settings, Slot, State as ClusterState, SyncKey, Upstream, Wal,
 };
 use pghaspec_model::control::ControlState;
 use pghaspec_model::dialogue::Task;
@@ -232,16 +232,57 @@ type Change = fn(&mut ClusterState, usize);
 
 /// A change of each field, by its name.
 ///
-/// The patterns name every field: a new one does not compile here until it is changed, too.
+/// The patterns name every field: a new one does not compile here until it is changed, too. Those of the WAL are its own: it is changed by
+/// what is written to it.
 fn changes() -> Vec<(&'static str, Change)> {
     let every_field = |state: ClusterState| {
-        let ClusterState { leader, start_timeout_is_zero: _, nodes: [first, ..], budget } = state;
+        let ClusterState {
+            leader,
+            sync,
+            status: _,
+            history: _,
+            paused: _,
+            start_timeout_is_zero: _,
+            dcs_down: _,
+            nodes_cut: _,
+            wal: Wal { timeline: _, .. },
+            remote: _,
+            nodes: [first, ..],
+            budget,
+        } = state;
+        let Budget { process: _, task: _, network: _, commits: _, operator: _ } = budget;
         let Some(LeaderKey { holder: _, lease: _ }) = leader else { return };
-        let Budget { postmaster_kills: _, agent_kills: _, single_user_failures: _ } = budget;
-        let Node { server: _, control: _, timeline: _, signal: _, watchdog: _, agent, single_user_starts: _ } = first;
+        let Some(SyncKey { leader: _, standby: _ }) = sync else { return };
+        let Node {
+            server: _,
+            orphans: _,
+            hung: _,
+            control: _,
+            data: _,
+            signal: _,
+            backup_label: _,
+            upstream: _,
+            sync_names: _,
+            disk_full: _,
+            dcs: _,
+            watchdog: _,
+            agent,
+            single_user_starts: _,
+        } = first;
         let Some(agent) = agent else { return };
-        let Agent { at: _, seen: _, role: _, health: _, crash_recovery_started: _, recovering: _, rewind: _, slot } =
-            agent;
+        let Agent {
+            at: _,
+            frozen: _,
+            leased: _,
+            seen: _,
+            role: _,
+            health: _,
+            crash_recovery_started: _,
+            recovering: _,
+            rewind: _,
+            slot,
+            failsafe: _,
+        } = agent;
         let Some(Slot { task: _, begun: _ }) = slot else { return };
     };
     let _ = every_field;
@@ -252,20 +293,51 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("leader", |state, _| state.leader = None),
         ("holder", |state, _| state.leader.as_mut().unwrap().holder = 1),
         ("lease", |state, _| state.leader.as_mut().unwrap().lease = Lease::Orphaned),
+        ("sync", |state, _| state.sync = None),
+        ("sync's leader", |state, _| state.sync.as_mut().unwrap().leader = 1),
+        ("sync's standby", |state, _| state.sync.as_mut().unwrap().standby = Some(2)),
+        ("status", |state, _| state.status += 1),
+        ("history", |state, _| state.history += 1),
+        ("paused", |state, _| state.paused ^= true),
         ("start_timeout_is_zero", |state, _| state.start_timeout_is_zero ^= true),
-        ("postmaster_kills", |state, _| state.budget.postmaster_kills ^= 1),
-        ("agent_kills", |state, _| state.budget.agent_kills ^= 1),
-        ("single_user_failures", |state, _| state.budget.single_user_failures ^= 1),
+        ("dcs_down", |state, _| state.dcs_down ^= true),
+        ("nodes_cut", |state, _| state.nodes_cut ^= true),
+        ("the WAL's timeline", |state, _| state.wal.timeline += 1),
+        // Every kind of record, and every place: behind the shared past, and behind another one.
+        ("a record more", |state, _| _ = state.wal.append(1, Record::Commit)),
+        ("a record more, elsewhere", |state, _| _ = state.wal.append(0, Record::Commit)),
+        ("an acknowledged record more", |state, _| _ = state.wal.append(1, Record::Acknowledged)),
+        ("a promotion more", |state, _| _ = state.wal.append(1, Record::Promotion)),
+        ("a checkpoint more", |state, _| _ = state.wal.append(1, Record::Checkpoint)),
+        ("no record", |state, _| state.wal = Wal::new(state.wal.timeline)),
+        ("remote", |state, _| state.remote += 1),
+        ("process", |state, _| state.budget.process ^= 1),
+        ("task", |state, _| state.budget.task ^= 1),
+        ("network", |state, _| state.budget.network ^= 1),
+        ("commits", |state, _| state.budget.commits ^= 1),
+        ("operator", |state, _| state.budget.operator ^= 1),
         ("server", |state, node| state.nodes[node].server = Server::SingleUser),
-        ("control", |state, node| state.nodes[node].control = ControlState::InCrashRecovery),
-        ("timeline", |state, node| state.nodes[node].timeline += 1),
+        ("orphans", |state, node| state.nodes[node].orphans ^= true),
+        ("hung", |state, node| state.nodes[node].hung ^= true),
+        ("control", |state, node| state.nodes[node].control = Some(ControlState::InCrashRecovery)),
+        ("no control", |state, node| state.nodes[node].control = None),
+        ("data", |state, node| state.nodes[node].data += 1),
         ("signal", |state, node| state.nodes[node].signal ^= true),
+        ("backup_label", |state, node| state.nodes[node].backup_label ^= true),
+        ("upstream", |state, node| state.nodes[node].upstream = Upstream::Member(1)),
+        ("upstream, elsewhere", |state, node| state.nodes[node].upstream = Upstream::Remote),
+        ("sync_names", |state, node| state.nodes[node].sync_names = Some(2)),
+        ("disk_full", |state, node| state.nodes[node].disk_full ^= true),
+        ("dcs", |state, node| state.nodes[node].dcs = Reach::NoReplies),
+        ("dcs, not at all", |state, node| state.nodes[node].dcs = Reach::Nothing),
         ("watchdog", |state, node| state.nodes[node].watchdog ^= true),
         ("agent", |state, node| state.nodes[node].agent = None),
         ("single_user_starts", |state, node| state.nodes[node].single_user_starts += 1),
         ("at", |state, node| agent(state, node).at = At::Race),
         ("at, in recover()", |state, node| agent(state, node).at = At::Recover(2)),
         ("at, on the way back", |state, node| agent(state, node).at = At::Released(2)),
+        ("frozen", |state, node| agent(state, node).frozen ^= true),
+        ("leased", |state, node| agent(state, node).leased ^= true),
         ("seen", |state, node| agent(state, node).seen = Some(2)),
         ("role", |state, node| agent(state, node).role = Role::Demoted),
         ("health", |state, node| agent(state, node).health = Health::Crashed),
@@ -273,8 +345,9 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("recovering", |state, node| agent(state, node).recovering ^= true),
         ("rewind", |state, node| agent(state, node).rewind = Rewind::Need),
         ("slot", |state, node| agent(state, node).slot = None),
-        ("task", |state, node| agent(state, node).slot.as_mut().unwrap().task = Task::Promote),
+        ("task in the slot", |state, node| agent(state, node).slot.as_mut().unwrap().task = Task::Promote),
         ("begun", |state, node| agent(state, node).slot.as_mut().unwrap().begun ^= true),
+        ("failsafe", |state, node| agent(state, node).failsafe ^= true),
     ]
 }
 
@@ -282,8 +355,9 @@ fn changes() -> Vec<(&'static str, Change)> {
 /// nothing else in a green run would show it.
 #[test]
 fn every_field_of_the_cluster_s_state_counts() {
-    let cluster = Cluster::new(Settings::new(Edition::V4_1, 3));
+    let cluster = Cluster::new(Settings { synchronous: true, ..Settings::new(Edition::V4_1, 3) });
     let mut state = cluster.healthy(0, 1, false);
+    state.wal.append(0, Record::Commit);
     for node in &mut state.nodes {
         node.agent.as_mut().unwrap().slot = Some(Task::Follow.into());
     }
@@ -307,5 +381,7 @@ fn every_field_of_the_cluster_s_state_counts() {
             seen.push((field, node, changed));
         }
     }
-    assert_eq!(seen.len(), 1 + 7 + 19 * MAX_NODES);
+    let of_the_cluster = changes().iter().position(|(field, _)| *field == "server").unwrap();
+    let of_a_node = changes().len() - of_the_cluster;
+    assert_eq!(seen.len(), 1 + of_the_cluster + of_a_node * MAX_NODES);
 }

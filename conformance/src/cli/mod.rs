@@ -1,4 +1,4 @@
-//! The command line: `pghaspec check | certify | judge | list | doctor`.
+//! The command line: `pghaspec check | explore | certify | judge | list | doctor`.
 //!
 //! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks something;
 //! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
@@ -6,8 +6,10 @@
 mod certify;
 mod check;
 mod doctor;
+mod explore;
 mod judge;
 mod list;
+mod settings;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -33,6 +35,15 @@ struct Cli {
 enum Command {
     /// Explore every behaviour of the model and hold it to the safety properties.
     Check(check::Args),
+    /// Walk through the model in a browser, step by step.
+    ///
+    /// Serves stateright's Explorer on 127.0.0.1 until Ctrl-C. Each step shows what it changed, each state what every node and agent holds,
+    /// each path its sequence diagram.
+    ///
+    /// Only what is looked at is computed: nothing is searched in the background. The button "Run to completion" does start a search of
+    /// the whole model, one thread that cannot be stopped but with Ctrl-C: about half a minute and 50 MiB for two nodes, more for three.
+    /// What it finds is linked, and is not the shortest way: `pghaspec check` finds that.
+    Explore(explore::Args),
     /// Run scenarios against an agent on real containers and judge it.
     Certify(certify::Args),
     /// Judge recorded histories, without containers.
@@ -98,6 +109,7 @@ impl From<LabError> for Failure {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Explore(args) => explore::run(&args),
         Command::Certify(args) => certify::run(&args),
         Command::Judge(args) => judge::run(&args),
         Command::List(args) => list::run(&args),

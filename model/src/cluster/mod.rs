@@ -20,6 +20,7 @@
 //! | `show.rs` | what an outside observer sees of a step |
 //! | `pack.rs` | states in few machine words; renumbering of nodes |
 //! | `text.rs` | states and steps in words |
+//! | `explorer.rs` | the same for stateright's Explorer |
 //!
 //! # What this model leaves out
 //!
@@ -39,6 +40,7 @@
 mod action;
 mod agent;
 mod dcs;
+pub mod explorer;
 mod faults;
 mod holds;
 mod operator;

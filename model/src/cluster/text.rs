@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use super::Cluster;
 use super::action::Action;
 use super::state::*;
-use super::wal::Record;
+use super::wal::{Point, Record};
 
 /// Names of the nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +188,15 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
         let standby = |key: SyncKey| key.standby.map_or("none".to_owned(), |standby| names.of(standby).to_owned());
         lines.extend(after.sync.map(|key| format!("/sync: leader {}, standby {}", names.of(key.leader), standby(key))));
     }
+    for (was, is, begins, ends) in [
+        (before.paused, after.paused, "the cluster is in maintenance", "the maintenance is over"),
+        (before.dcs_down, after.dcs_down, "the DCS is down", "the DCS is up"),
+        (before.nodes_cut, after.nodes_cut, "the nodes do not reach each other", "the nodes reach each other"),
+    ] {
+        if was != is {
+            lines.push(if is { begins } else { ends }.into());
+        }
+    }
     for (index, (was, is)) in before.nodes.iter().zip(&after.nodes).enumerate() {
         let node = names.of(index as NodeId);
         let mut say = |what: &str, old: String, new: String| {
@@ -201,6 +210,8 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
         say("follows", upstream_text(names, was.upstream), upstream_text(names, is.upstream));
         say("commits wait for", named(names, was.sync_names), named(names, is.sync_names));
         say("watchdog", armed(was.watchdog), armed(is.watchdog));
+        say("disk", room(was.disk_full), room(is.disk_full));
+        say("way to the DCS", reach_text(was.dcs), reach_text(is.dcs));
         match (&was.agent, &is.agent) {
             (Some(_), None) => lines.push(format!("{node} agent: dead")),
             (None, Some(_)) => lines.push(format!("{node} agent: started")),
@@ -220,6 +231,8 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
                 );
                 say("background task", task_text(was.task()), task_text(is.task()));
                 say("lease", alive(was.leased), alive(is.leased));
+                say("process", frozen(was.frozen), frozen(is.frozen));
+                say("failsafe mode", on(was.failsafe), on(is.failsafe));
                 if let Some(seen) = is.seen.filter(|_| was.seen != is.seen) {
                     lines.push(format!("{node} agent sees the leader key name {}", names.of(seen)));
                 }
@@ -230,7 +243,7 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
     lines
 }
 
-fn server_text(state: &State, node: &Node) -> String {
+pub(super) fn server_text(state: &State, node: &Node) -> String {
     let timeline = state.wal.timeline_at(node.data);
     let orphans = if node.orphans { ", and a backend of a dead postmaster" } else { "" };
     let hung = if node.hung { ", hung" } else { "" };
@@ -238,8 +251,8 @@ fn server_text(state: &State, node: &Node) -> String {
         Server::Down => "down".into(),
         Server::Starting if node.signal => format!("starting as a standby on timeline {timeline}"),
         Server::Starting => format!("starting as a primary on timeline {timeline}"),
-        Server::Standby => format!("standby on timeline {timeline}, {}", data_text(state, node)),
-        Server::Primary => format!("writable primary on timeline {timeline}, {}", data_text(state, node)),
+        Server::Standby => format!("standby on timeline {timeline}, {}", data_text(state, node.data)),
+        Server::Primary => format!("writable primary on timeline {timeline}, {}", data_text(state, node.data)),
         Server::SingleUser => "single-user mode".into(),
         Server::Rewinding => "being rewound".into(),
         Server::Copying => "being copied".into(),
@@ -249,9 +262,9 @@ fn server_text(state: &State, node: &Node) -> String {
 
 /// The records behind the shared past, a letter each: c commit, C acknowledged commit, P promotion, s checkpoint; with their numbers, so that
 /// two promotions to one timeline can be told apart.
-fn data_text(state: &State, node: &Node) -> String {
+pub(super) fn data_text(state: &State, data: Point) -> String {
     let records: Vec<_> = state.wal.records().collect();
-    let mut way: Vec<_> = state.wal.way(node.data).collect();
+    let mut way: Vec<_> = state.wal.way(data).collect();
     way.reverse();
     let letters = way.into_iter().map(|point| {
         let letter = match records[usize::from(point) - 1].1 {
@@ -266,7 +279,7 @@ fn data_text(state: &State, node: &Node) -> String {
     if data.is_empty() { "shared WAL only".into() } else { format!("WAL {}", data.join(" ")) }
 }
 
-fn upstream_text(names: &Names, upstream: Upstream) -> String {
+pub(super) fn upstream_text(names: &Names, upstream: Upstream) -> String {
     match upstream {
         Upstream::Nobody => "nobody".into(),
         Upstream::Member(id) => names.of(id).into(),
@@ -282,10 +295,31 @@ fn alive(lease: bool) -> String {
     if lease { "alive" } else { "ended" }.into()
 }
 
-fn armed(watchdog: bool) -> String {
+fn frozen(frozen: bool) -> String {
+    if frozen { "frozen" } else { "runs" }.into()
+}
+
+fn on(mode: bool) -> String {
+    if mode { "on" } else { "off" }.into()
+}
+
+fn room(full: bool) -> String {
+    if full { "full" } else { "has room" }.into()
+}
+
+fn reach_text(reach: Reach) -> String {
+    match reach {
+        Reach::Both => "open",
+        Reach::NoReplies => "answers are lost",
+        Reach::Nothing => "cut",
+    }
+    .into()
+}
+
+pub(super) fn armed(watchdog: bool) -> String {
     if watchdog { "armed" } else { "off" }.into()
 }
 
-fn task_text(task: Option<Task>) -> String {
+pub(super) fn task_text(task: Option<Task>) -> String {
     task.map_or("none".into(), |task| format!("'{}'", task.text()))
 }

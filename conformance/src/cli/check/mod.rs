@@ -9,40 +9,24 @@ use std::path::{Path as FsPath, PathBuf};
 use std::time::{Duration, Instant};
 
 use pghaspec_model::check::{Report, check};
-use pghaspec_model::cluster::{Names, Settings};
-use pghaspec_model::edition::Edition;
+use pghaspec_model::cluster::Names;
 use pghaspec_model::engine::diagram;
 use pghaspec_model::engine::{Options, Progress, Spill};
-use pghaspec_model::fault::Fault;
-use pghaspec_model::mutant::Mutant;
 use pghaspec_model::property::Property;
 use rustix::time::{ClockId, clock_gettime};
 
 use self::document::{Document, SecondEngine, document};
 use self::spill::SpillFile;
 use self::text::text;
-use super::{Failure, known, print};
+use super::{Failure, known, print, settings};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Number of nodes: 2 or 3.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
-    nodes: u8,
-    /// Edition of the rules (`pghaspec list editions`).
-    #[arg(long, default_value = "4.1")]
-    edition: String,
-    /// Only these faults, separated by commas (`pghaspec list faults`).
-    #[arg(long, value_delimiter = ',')]
-    faults: Option<Vec<String>>,
+    #[command(flatten)]
+    settings: settings::Args,
     /// Only these properties, separated by commas (`pghaspec list properties`).
     #[arg(long, value_delimiter = ',')]
     properties: Option<Vec<String>>,
-    /// Break one rule on purpose (`pghaspec list mutants`).
-    #[arg(long)]
-    mutant: Option<String>,
-    /// Check clusters without a watchdog.
-    #[arg(long)]
-    no_watchdog: bool,
     /// Explore one state for all that differ only by the nodes' numbers.
     #[arg(long)]
     symmetry: bool,
@@ -75,7 +59,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
-    let settings = settings(args)?;
+    let settings = settings::settings(&args.settings)?;
     let properties = match &args.properties {
         None => Property::ALL.to_vec(),
         Some(ids) => {
@@ -158,27 +142,6 @@ fn write_diagrams(folder: &FsPath, report: &Report) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn settings(args: &Args) -> Result<Settings, Failure> {
-    let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
-    let mut settings = Settings::new(known("edition", &args.edition, Edition::from_id, &all)?, args.nodes);
-    settings.watchdog = !args.no_watchdog;
-    if let Some(ids) = &args.faults {
-        let all: Vec<_> = Fault::ALL.iter().map(|fault| fault.id()).collect();
-        let find = |id: &str| Fault::ALL.into_iter().find(|fault| fault.id() == id);
-        let mut faults = Vec::new();
-        for id in ids {
-            faults.push(known("fault", id, find, &all)?);
-        }
-        settings = settings.with_faults(&faults);
-    }
-    if let Some(id) = &args.mutant {
-        let all: Vec<_> = Mutant::UNSAFE.iter().map(|mutant| mutant.id()).collect();
-        settings.mutant =
-            Some(known("mutant", id, |id| Mutant::from_id(id).filter(|m| Mutant::UNSAFE.contains(m)), &all)?);
-    }
-    Ok(settings)
 }
 
 fn cpu_seconds() -> f64 {
