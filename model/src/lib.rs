@@ -7,6 +7,7 @@
 //!
 //! Nothing here does I/O.
 
+pub mod assumption;
 pub mod automaton;
 pub mod belief;
 pub mod branch;

@@ -66,6 +66,68 @@ pub enum Mutant {
     KeepsLockAfterFailedStart,
     /// The lock file and the shared memory of a dead postmaster are cleared away before its backends have ended.
     RemovesLockFile,
+    /// `recover` never believes that it has the lock.
+    NeverHasLock,
+    /// `recover` does not look for standby.signal before it starts a primary.
+    IgnoresSignalFile,
+    /// `recover` believes that its Postgres was a primary.
+    AssumesPrimaryRole,
+    /// `recover` believes that its Postgres crashed under it.
+    AssumesCrashed,
+    /// `recover` never finds that its data diverged.
+    NeverRewinds,
+    /// `recover` always finds that its data diverged.
+    AlwaysRewinds,
+    /// `recover` believes that nobody has the lock.
+    AssumesUnlocked,
+    /// `recover` believes that it has no pg_rewind.
+    CannotRewind,
+    /// `recover` believes that a rewind was just done.
+    AssumesRewindExecuted,
+    /// `recover` does not ask for a comparison of timelines.
+    NeverChecksDivergence,
+    /// `recover` does not give up the watchdog.
+    KeepsWatchdog,
+    /// `recover` decides on the snapshot with which its cycle began.
+    ForgetsReload,
+    /// `recover` does not remember that a start is under way.
+    ForgetsRecovering,
+    /// `recover` says that it fails over and keeps the lock.
+    ForgetsDemotion,
+    /// `recover` keeps the state of the rewind when it starts read-only.
+    ForgetsRewindReset,
+    /// `recover` keeps the synchronous standby of a former leader.
+    ForgetsSyncNames,
+    /// `recover` does not know that it is in a standby cluster.
+    IgnoresStandbyCluster,
+    /// Every node that is a timeline behind is taken for diverged (the rule of 2.1.2).
+    WalkNeverStops,
+    /// A killed standby is taken for one whose data nobody knows (the rule before 2.1.4).
+    RewindsUnclean,
+    /// A lock holder whose start failed takes itself for a primary (the rule before 4.0.4).
+    KeepsFailedRole,
+    /// A crashed primary goes through single-user mode (the rule before 3.0.4).
+    NeverStartsPrimary,
+    /// A primary that crashed during crash recovery goes through single-user mode (the rule of 3.0.4).
+    SkipsCrashedRecovery,
+    /// A running primary of an old timeline takes the lock back (the rule before 3.1.0).
+    OldPrimaryRaces,
+    /// A standby compares timelines only when its configuration changes (the rule before 4.0.8).
+    ComparesOnChangeOnly,
+    /// A DCS that does not answer counts as a lock that is lost (the rule before 2.1.6).
+    UpdateErrorIsNo,
+    /// Data is compared by the number of its timeline (the rule of every release).
+    ComparesNumbers,
+    /// The lock is given up while a backend of the dead postmaster lives (the rule of every release).
+    IgnoresOrphans,
+    /// The watchdog is armed when the lock is there (the rule of every release).
+    ArmsWatchdogLate,
+    /// A pending rewind lets `recover` forget its crash recovery (the rule of every release).
+    ForgetsWhilePending,
+    /// The task that runs pg_rewind does not look at pg_control again (the rule of every release).
+    RewindsBlindly,
+    /// With a start timeout of zero a crashed primary without a candidate goes through single-user mode (the rule of every release).
+    PrefersSingleUser,
 }
 
 impl Mutant {
@@ -82,6 +144,69 @@ impl Mutant {
     /// Those that only behave differently.
     pub const DEVIANT: [Mutant; 4] =
         [Mutant::KeepsLock, Mutant::AlwaysSingleUser, Mutant::NeverSingleUser, Mutant::FailsOverAnyway];
+
+    /// All of them, those of earlier releases and of the proposals included.
+    pub const ALL: [Mutant; 59] = [
+        Mutant::ForgetsCrashRecovery,
+        Mutant::DisablesWatchdogEarly,
+        Mutant::OverwritesLock,
+        Mutant::StartsWithoutSignal,
+        Mutant::RaceIgnoresKey,
+        Mutant::PromotesWithoutUpdate,
+        Mutant::KeepsLock,
+        Mutant::AlwaysSingleUser,
+        Mutant::NeverSingleUser,
+        Mutant::FailsOverAnyway,
+        Mutant::AssumesRefresh,
+        Mutant::AssumesLock,
+        Mutant::AssumesRunning,
+        Mutant::RemovesAnyway,
+        Mutant::IgnoresBackupLabel,
+        Mutant::TrustsKeepalive,
+        Mutant::IgnoresDcsError,
+        Mutant::StaysPrimary,
+        Mutant::PromotesAfterLoss,
+        Mutant::PromotesAnybody,
+        Mutant::PublishesStandbyEarly,
+        Mutant::ForgetsStandbyFirst,
+        Mutant::PromotesStandbyLeader,
+        Mutant::ForgetsWatchdog,
+        Mutant::NeverEndsCrashRecovery,
+        Mutant::KeepsLockAfterFailedStart,
+        Mutant::RemovesLockFile,
+        Mutant::NeverHasLock,
+        Mutant::IgnoresSignalFile,
+        Mutant::AssumesPrimaryRole,
+        Mutant::AssumesCrashed,
+        Mutant::NeverRewinds,
+        Mutant::AlwaysRewinds,
+        Mutant::AssumesUnlocked,
+        Mutant::CannotRewind,
+        Mutant::AssumesRewindExecuted,
+        Mutant::NeverChecksDivergence,
+        Mutant::KeepsWatchdog,
+        Mutant::ForgetsReload,
+        Mutant::ForgetsRecovering,
+        Mutant::ForgetsDemotion,
+        Mutant::ForgetsRewindReset,
+        Mutant::ForgetsSyncNames,
+        Mutant::IgnoresStandbyCluster,
+        Mutant::WalkNeverStops,
+        Mutant::RewindsUnclean,
+        Mutant::KeepsFailedRole,
+        Mutant::NeverStartsPrimary,
+        Mutant::SkipsCrashedRecovery,
+        Mutant::OldPrimaryRaces,
+        Mutant::ComparesOnChangeOnly,
+        Mutant::UpdateErrorIsNo,
+        Mutant::ComparesNumbers,
+        Mutant::IgnoresOrphans,
+        Mutant::ArmsWatchdogLate,
+        Mutant::ForgetsWhilePending,
+        Mutant::RewindsBlindly,
+        Mutant::PrefersSingleUser,
+        Mutant::StaysPrimary,
+    ];
 
     /// The stable name, as in command lines and files.
     pub fn id(self) -> &'static str {
@@ -113,12 +238,43 @@ impl Mutant {
             Mutant::NeverEndsCrashRecovery => "never-ends-crash-recovery",
             Mutant::KeepsLockAfterFailedStart => "keeps-lock-after-failed-start",
             Mutant::RemovesLockFile => "removes-lock-file",
+            Mutant::NeverHasLock => "never-has-lock",
+            Mutant::IgnoresSignalFile => "ignores-signal-file",
+            Mutant::AssumesPrimaryRole => "assumes-primary-role",
+            Mutant::AssumesCrashed => "assumes-crashed",
+            Mutant::NeverRewinds => "never-rewinds",
+            Mutant::AlwaysRewinds => "always-rewinds",
+            Mutant::AssumesUnlocked => "assumes-unlocked",
+            Mutant::CannotRewind => "cannot-rewind",
+            Mutant::AssumesRewindExecuted => "assumes-rewind-executed",
+            Mutant::NeverChecksDivergence => "never-checks-divergence",
+            Mutant::KeepsWatchdog => "keeps-watchdog",
+            Mutant::ForgetsReload => "forgets-reload",
+            Mutant::ForgetsRecovering => "forgets-recovering",
+            Mutant::ForgetsDemotion => "forgets-demotion",
+            Mutant::ForgetsRewindReset => "forgets-rewind-reset",
+            Mutant::ForgetsSyncNames => "forgets-sync-names",
+            Mutant::IgnoresStandbyCluster => "ignores-standby-cluster",
+            Mutant::WalkNeverStops => "walk-never-stops",
+            Mutant::RewindsUnclean => "rewinds-unclean",
+            Mutant::KeepsFailedRole => "keeps-failed-role",
+            Mutant::NeverStartsPrimary => "never-starts-primary",
+            Mutant::SkipsCrashedRecovery => "skips-crashed-recovery",
+            Mutant::OldPrimaryRaces => "old-primary-races",
+            Mutant::ComparesOnChangeOnly => "compares-on-change-only",
+            Mutant::UpdateErrorIsNo => "update-error-is-no",
+            Mutant::ComparesNumbers => "compares-numbers",
+            Mutant::IgnoresOrphans => "ignores-orphans",
+            Mutant::ArmsWatchdogLate => "arms-watchdog-late",
+            Mutant::ForgetsWhilePending => "forgets-while-pending",
+            Mutant::RewindsBlindly => "rewinds-blindly",
+            Mutant::PrefersSingleUser => "prefers-single-user",
         }
     }
 
-    /// The unsafe or deviant mutant of that name.
+    /// The mutant of that name.
     pub fn from_id(id: &str) -> Option<Mutant> {
-        Mutant::UNSAFE.into_iter().chain(Mutant::DEVIANT).find(|mutant| mutant.id() == id)
+        Mutant::ALL.into_iter().find(|mutant| mutant.id() == id)
     }
 
     /// The rule that it breaks, as a sentence about what an agent must do, with its place in the listing.
@@ -203,6 +359,87 @@ impl Mutant {
             Mutant::RemovesLockFile => {
                 "nothing is started in a data directory that a backend still uses (PostgreSQL CreateLockFile, PGSharedMemoryCreate)"
             }
+            Mutant::NeverHasLock => {
+                "a node has the lock if the leader key in its snapshot names it (patroni 2.1.2 ha.py 314, 340, 356, 4.1.5 ha.py 633, 678)"
+            }
+            Mutant::IgnoresSignalFile => {
+                "what was a standby is not started as a primary (patroni 4.1.5 ha.py 655, since 3.0.4)"
+            }
+            Mutant::AssumesPrimaryRole => {
+                "only what this process ran as a primary is started as one (patroni 4.1.5 ha.py 654, since 3.0.4)"
+            }
+            Mutant::AssumesCrashed => {
+                "only what this process saw running is started as a primary (patroni 4.1.5 ha.py 653, since 3.0.4)"
+            }
+            Mutant::NeverRewinds => {
+                "data that diverged is rewound before it is started as a standby (patroni 2.1.2 ha.py 295-300, 4.1.5 ha.py 591-603)"
+            }
+            Mutant::AlwaysRewinds => "data is rewound only if it diverged (patroni 2.1.2 ha.py 295, 4.1.5 ha.py 591)",
+            Mutant::AssumesUnlocked => {
+                "single-user recovery needs an unlocked cluster or pg_rewind (patroni 2.1.2 ha.py 330, 4.1.5 ha.py 584)"
+            }
+            Mutant::CannotRewind => "pg_rewind is used where it can be (patroni 2.1.2 ha.py 297, 4.1.5 ha.py 594)",
+            Mutant::AssumesRewindExecuted => {
+                "timelines are compared again unless a rewind was just done (patroni 2.1.2 ha.py 341, 4.1.5 ha.py 684)"
+            }
+            Mutant::NeverChecksDivergence => {
+                "without the lock, timelines are compared before Postgres is started (patroni 2.1.2 ha.py 342, 4.1.5 ha.py 685)"
+            }
+            Mutant::KeepsWatchdog => {
+                "the watchdog is given up when Postgres is not going to be a primary (patroni 2.1.2 ha.py 312, 4.1.5 ha.py 639, 664)"
+            }
+            Mutant::ForgetsReload => {
+                "the cluster is read again before it is decided how to start (patroni 2.1.2 ha.py 336, 4.1.5 ha.py 675)"
+            }
+            Mutant::ForgetsRecovering => {
+                "the cycle after a start looks whether it failed (patroni 2.1.2 ha.py 362, 4.1.5 ha.py 660, 705)"
+            }
+            Mutant::ForgetsDemotion => "to fail over is to give up the lock (patroni 2.1.2 ha.py 321, 4.1.5 ha.py 641)",
+            Mutant::ForgetsRewindReset => {
+                "a start as a leader forgets what was known of a rewind (patroni 4.1.5 ha.py 679, since 3.1.0)"
+            }
+            Mutant::ForgetsSyncNames => {
+                "a node that is not the leader has no synchronous standby (patroni 4.1.5 ha.py 700-701, since 3.0.0)"
+            }
+            Mutant::IgnoresStandbyCluster => {
+                "in a standby cluster the leader follows the remote primary (patroni 2.1.2 ha.py 340, 4.1.5 ha.py 678)"
+            }
+            Mutant::WalkNeverStops => {
+                "the walk through the leader's timeline history stops at the local timeline (patroni postgresql/rewind.py, since 2.1.3)"
+            }
+            Mutant::RewindsUnclean => {
+                "a standby that was not shut down cleanly goes through single-user recovery before pg_rewind (patroni 4.1.5 ha.py 595-600, since 2.1.4)"
+            }
+            Mutant::KeepsFailedRole => {
+                "a lock holder whose start failed is no longer a primary in its own eyes (patroni 4.1.5 ha.py 2073-2075, since 4.0.4)"
+            }
+            Mutant::NeverStartsPrimary => {
+                "a primary that crashed under this agent, with the lock held and a positive start timeout, is started as a primary (patroni 4.1.5 ha.py 650-661, since 3.0.4)"
+            }
+            Mutant::SkipsCrashedRecovery => {
+                "also a primary that crashed during crash recovery is started as a primary (patroni 4.1.5 ha.py 651, since 3.1.0)"
+            }
+            Mutant::OldPrimaryRaces => {
+                "a running primary without the lock does not race if its timeline is older than the last one announced (patroni 4.1.5 ha.py 1519-1530, since 3.1.0)"
+            }
+            Mutant::ComparesOnChangeOnly => {
+                "a standby whose timeline is behind the leader's compares them (patroni 4.1.5 ha.py 799-804, since 4.0.8)"
+            }
+            Mutant::UpdateErrorIsNo => {
+                "a DCS that does not answer the update of the lock ends the cycle with an error (patroni 4.1.5 ha.py 396-399, since 2.1.6)"
+            }
+            Mutant::ComparesNumbers => "data is compared by its branch (proposed; no release does)",
+            Mutant::IgnoresOrphans => {
+                "while a backend of the dead postmaster lives, the lock is kept and the watchdog stays armed (proposed; no release does)"
+            }
+            Mutant::ArmsWatchdogLate => "the watchdog is armed before the lock is taken (proposed; no release does)",
+            Mutant::ForgetsWhilePending => {
+                "that crash recovery was started is forgotten only when Postgres is up (proposed; no release does)"
+            }
+            Mutant::RewindsBlindly => "pg_rewind is run only on what was shut down cleanly (proposed; no release does)",
+            Mutant::PrefersSingleUser => {
+                "with a start timeout of zero and nobody to fail over to, a crashed primary is started as a primary (proposed; no release does)"
+            }
         }
     }
 
@@ -213,6 +450,20 @@ impl Mutant {
             Mutant::OverwritesLock => rules.lock_update = LockUpdate::Overwrites,
             Mutant::TrustsKeepalive => rules.lock_update = LockUpdate::TrustsKeepalive,
             Mutant::IgnoresBackupLabel => rules.skips_backup_label = false,
+            Mutant::WalkNeverStops => rules.timeline_walk_stops = false,
+            Mutant::RewindsUnclean => rules.crash_recovery_before_rewind = false,
+            Mutant::KeepsFailedRole => rules.failed_start_demotes = false,
+            Mutant::NeverStartsPrimary => rules.starts_crashed_primary = false,
+            Mutant::SkipsCrashedRecovery => rules.starts_from_crash_recovery = false,
+            Mutant::OldPrimaryRaces => rules.old_primary_does_not_race = false,
+            Mutant::ComparesOnChangeOnly => rules.compares_when_behind = false,
+            Mutant::UpdateErrorIsNo => rules.update_lock_raises = false,
+            Mutant::ComparesNumbers => rules.compares_branches = false,
+            Mutant::IgnoresOrphans => rules.waits_for_orphans = false,
+            Mutant::ArmsWatchdogLate => rules.watchdog_before_lock = false,
+            Mutant::ForgetsWhilePending => rules.remembers_crash_recovery = false,
+            Mutant::RewindsBlindly => rules.rewind_checks_shutdown = false,
+            Mutant::PrefersSingleUser => rules.starts_primary_without_candidate = false,
             _ => {}
         }
     }
@@ -240,6 +491,23 @@ impl Mutant {
             (Mutant::NeverSingleUser, Question::ControlData) => {
                 Some(Answer::Control(Some(ControlState::ShutDownInRecovery)))
             }
+            (Mutant::NeverHasLock, Question::HasLock) => Some(Answer::Bool(false)),
+            (Mutant::IgnoresSignalFile, Question::RecoveryConfExists) => Some(Answer::Bool(false)),
+            (Mutant::AssumesPrimaryRole, Question::WasPrimary) => Some(Answer::Bool(true)),
+            (Mutant::AssumesCrashed, Question::IsCrashed) => Some(Answer::Bool(true)),
+            (Mutant::NeverRewinds, Question::RewindNeeded) => Some(Answer::Bool(false)),
+            (Mutant::AlwaysRewinds, Question::RewindNeeded) => Some(Answer::Bool(true)),
+            (Mutant::AssumesUnlocked, Question::IsUnlocked) => Some(Answer::Bool(true)),
+            (Mutant::CannotRewind, Question::CanRewind) => Some(Answer::Bool(false)),
+            (Mutant::AssumesRewindExecuted, Question::RewindExecuted) => Some(Answer::Bool(true)),
+            (Mutant::NeverChecksDivergence, Question::TriggerDivergenceCheck) => Some(Answer::Done),
+            (Mutant::KeepsWatchdog, Question::DisableWatchdog) => Some(Answer::Done),
+            (Mutant::ForgetsReload, Question::LoadCluster) => Some(Answer::Done),
+            (Mutant::ForgetsRecovering, Question::SetRecovering) => Some(Answer::Done),
+            (Mutant::ForgetsDemotion, Question::DemoteImmediate) => Some(Answer::Done),
+            (Mutant::ForgetsRewindReset, Question::ResetRewind) => Some(Answer::Done),
+            (Mutant::ForgetsSyncNames, Question::ClearSynchronousStandbyNames) => Some(Answer::Done),
+            (Mutant::IgnoresStandbyCluster, Question::IsStandbyCluster) => Some(Answer::Bool(false)),
             (Mutant::AssumesRefresh, Question::UpdateLock)
             | (Mutant::AssumesLock, Question::HasLock)
             | (Mutant::AssumesRunning, Question::IsRunning)

@@ -13,8 +13,7 @@ use pghaspec_model::property::Property;
 
 type Packed = <Cluster as Spec>::Packed;
 
-const CRASHES: [Fault; 4] =
-    [Fault::PostmasterKilled, Fault::AgentKilled, Fault::AgentRestarted, Fault::LeaseExpires];
+const CRASHES: [Fault; 4] = [Fault::PostmasterKilled, Fault::AgentKilled, Fault::AgentRestarted, Fault::LeaseExpires];
 
 /// One crash and one commit.
 fn small(edition: Edition, nodes: u8, faults: &[Fault]) -> Settings {
@@ -26,8 +25,9 @@ fn small(edition: Edition, nodes: u8, faults: &[Fault]) -> Settings {
 fn clusters() -> Vec<(&'static str, Cluster)> {
     let all = Settings::new(Edition::V4_1, 2);
     let crashes = || small(Edition::V4_1, 2, &CRASHES);
-    let settings = vec![
-        ("all faults", Settings { budget: Budget { task: 1, network: 1, ..small(Edition::V4_1, 2, &[]).budget }, ..all }),
-    ];
+    let settings = vec![(
+        "all faults",
+        Settings { budget: Budget { task: 1, network: 1, ..small(Edition::V4_1, 2, &[]).budget }, ..all },
+    )];
     settings.into_iter().map(|(name, settings)| (name, Cluster::new(settings))).collect()
 }

@@ -57,6 +57,7 @@ impl Cluster {
     /// The DCS is not accessible: a primary has to go, unless failsafe mode lets it stay (`_handle_dcs_error()`).
     pub(super) fn handle_dcs_error(&self, state: &mut State, id: NodeId) {
         let index = usize::from(id);
+        self.agent_mut(state, id).warned = true;
         let is_primary = state.nodes[index].server == Server::Primary;
         if state.paused || !is_primary || self.mutant == Some(Mutant::IgnoresDcsError) {
             return self.agent_mut(state, id).rest();
@@ -201,7 +202,12 @@ impl Cluster {
     /// The lock is refreshed, or is not.
     pub(super) fn update(&self, state: &mut State, id: NodeId) {
         let at = self.agent(state, id).at;
-        if at == At::Lead && self.rules.watchdog_before_lock && self.settings.watchdog && !state.paused {
+        if at == At::Lead
+            && self.rules.watchdog_before_lock
+            && self.settings.watchdog
+            && !self.settings.standby_cluster
+            && !state.paused
+        {
             state.nodes[usize::from(id)].watchdog = true;
         }
         let skips = at == At::Lead && self.mutant == Some(Mutant::PromotesWithoutUpdate);
@@ -248,7 +254,8 @@ impl Cluster {
 
     /// `acquire_lock()`, and what follows if it was taken or not.
     pub(super) fn acquire(&self, state: &mut State, id: NodeId) {
-        if self.rules.watchdog_before_lock && self.settings.watchdog && !state.paused {
+        if self.rules.watchdog_before_lock && self.settings.watchdog && !self.settings.standby_cluster && !state.paused
+        {
             state.nodes[usize::from(id)].watchdog = true;
         }
         match self.take_lock(state, id) {

@@ -27,7 +27,10 @@ impl Cluster {
         change: impl FnOnce(&Self, &mut State) -> T,
     ) -> Result<T, DcsError> {
         match self.reach(state, id) {
-            Reach::Both => Ok(change(self, state)),
+            Reach::Both => {
+                self.agent_mut(state, id).warned = false;
+                Ok(change(self, state))
+            }
             Reach::NoReplies => {
                 change(self, state);
                 Err(DcsError)
@@ -45,6 +48,7 @@ impl Cluster {
         let agent = self.agent_mut(state, id);
         agent.seen = holder;
         agent.leased = true;
+        agent.warned = false;
         Ok(())
     }
 

@@ -283,6 +283,9 @@ impl Cluster {
         if !agent.leased {
             say("its lease has ended");
         }
+        if agent.warned {
+            say("the DCS did not answer it last time");
+        }
         if agent.failsafe {
             say("failsafe mode: leads, or agreed to a leader, without the DCS");
         }

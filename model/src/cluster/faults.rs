@@ -17,7 +17,8 @@ impl Cluster {
         }
         let node = &state.nodes[usize::from(id)];
         let orphaned = state.leader == Some(LeaderKey { holder: id, lease: Lease::Orphaned });
-        if node.watchdog && (orphaned || !node.is_attended()) {
+        let warned = |agent: &Agent| agent.warned && !agent.failsafe;
+        if node.watchdog && (orphaned || !node.is_attended() || node.agent.as_ref().is_some_and(warned)) {
             actions.push(Action::WatchdogResets(id));
         }
         if node.orphans {
@@ -73,7 +74,7 @@ impl Cluster {
     /// The lease under the leader key has been left alone for long enough to end.
     ///
     /// Without a clock this stands for three things: an armed watchdog fires before that; an agent that runs but does not reach the DCS
-    /// has found out and acted before that, `loop_wait + 2*retry_timeout <= ttl`; and nobody else is still in the cycle in which it saw no such
+    /// has found out before that, `loop_wait + 2*retry_timeout <= ttl`; and nobody else is still in the cycle in which it saw no such
     /// key.
     fn may_expire(&self, state: &State, id: NodeId) -> bool {
         let Some(key) = state.leader.filter(|key| key.holder == id && !state.dcs_down) else { return false };
@@ -89,11 +90,9 @@ impl Cluster {
             return !node.watchdog;
         }
         let Some(agent) = &node.agent else { return false };
-        let becomes_primary = matches!(agent.task(), Some(Task::Promote | Task::StartPrimary))
-            || node.server == Server::Starting && !node.signal;
-        node.dcs == Reach::Nothing
-            && agent.at == At::Idle
-            && (agent.failsafe || !node.is_writable() && !becomes_primary)
+        // It asked once more within the ttl, and has been told; with the consent of the others it goes on.
+        let told = node.dcs == Reach::Nothing && agent.warned && agent.at == At::Idle;
+        told && (agent.failsafe || !node.watchdog)
     }
 
     /// Nobody leads with the consent of the others any more, nor did so moments ago: who gave it forgets it when `ttl` is over.

@@ -174,7 +174,7 @@ impl Cluster {
             }
             "copy-starts" => settings.grain == Grain::Coarse || !settings.copies(),
             "copy-ends" => !settings.copies(),
-            "watchdog-resets" => !settings.watchdog || settings.standby_cluster,
+            "watchdog-resets" => !settings.watchdog || settings.standby_cluster && settings.mutant.is_none(),
             "forget" => !settings.failsafe,
             "orphans-end" => !settings.faults.contains(Fault::OrphansLeft),
             "enforce" => !settings.faults.contains(Fault::AgentFrozen),

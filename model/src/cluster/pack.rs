@@ -2,11 +2,11 @@
 //!
 //! | word | what |
 //! | --- | --- |
-//! | 0 to 2 | a node each: Postgres 6, pg_control 3, data 4, files 2, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 31 |
+//! | 0 to 2 | a node each: Postgres 6, pg_control 3, data 4, files 2, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 32 |
 //! | 3 | leader key 3, `/sync` 5, `/status` 4, `/history` 4, flags 4, remote 4, budgets 10, timeline 5 |
 //! | 4 | the WAL: 6 bits a record |
 //!
-//! The agent: alive 1, place in its cycle 10, flags 3, snapshot 2, role 2, health 2, two flags, rewind 3, background slot 5.
+//! The agent: alive 1, place in its cycle 10, flags 4, snapshot 2, role 2, health 2, two flags, rewind 3, background slot 5.
 
 use crate::automaton::Position;
 use crate::control::ControlState;
@@ -150,6 +150,7 @@ impl Cluster {
         out.put(place, 10);
         out.put(usize::from(agent.frozen), 1);
         out.put(usize::from(agent.leased), 1);
+        out.put(usize::from(agent.warned), 1);
         out.put(usize::from(agent.failsafe), 1);
         out.put(who(agent.seen), 2);
         out.put(agent.role as usize, 2);
@@ -192,6 +193,7 @@ impl Cluster {
             at,
             frozen: bits.flag(),
             leased: bits.flag(),
+            warned: bits.flag(),
             failsafe: bits.flag(),
             seen: whose(bits.take(2)),
             role: ROLES[bits.take(2)],

@@ -185,6 +185,8 @@ pub struct Agent {
     pub frozen: bool,
     /// Its lease is alive in the DCS.
     pub leased: bool,
+    /// The DCS did not answer when it last asked: its lease and its watchdog are running down.
+    pub warned: bool,
     /// Holder of the leader key in the snapshot of this cycle; nobody between cycles.
     pub seen: Option<NodeId>,
     /// The role that it believes its Postgres has.
@@ -358,6 +360,7 @@ impl Agent {
             at: At::Idle,
             frozen: false,
             leased: true,
+            warned: false,
             seen: None,
             role,
             health,
