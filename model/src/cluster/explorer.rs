@@ -176,7 +176,7 @@ impl Debug for ReadableState {
             let standby = key.standby.map_or("nobody", |standby| names.of(standby));
             writeln!(f, "/sync: leader {}, standby {standby}", names.of(key.leader))?;
         }
-        writeln!(f, "/status: {} records; /history: timeline {}", state.status, state.history)?;
+        writeln!(f, "{}", announced_text(state))?;
         for (is_so, words) in [
             (state.paused, "the cluster is in maintenance"),
             (state.dcs_down, "the DCS is down"),
@@ -194,16 +194,7 @@ impl Debug for ReadableState {
         for id in self.cluster.node_ids() {
             let node = &state.nodes[usize::from(id)];
             write!(f, "\n\n{}\n  Postgres: {}", names.of(id), server_text(state, node))?;
-            let there = |file: bool| if file { "there" } else { "not there" };
-            write!(
-                f,
-                "\n  data: timeline {}, {}, pg_control '{}', standby.signal {}, backup_label {}",
-                state.wal.timeline_at(node.data),
-                data_text(state, node.data),
-                node.control.map_or("nothing", |control| control.text()),
-                there(node.signal),
-                there(node.backup_label),
-            )?;
+            write!(f, "\n  data: {}", files_text(state, node))?;
             write!(f, "\n  follows: {}", upstream_text(&names, node.upstream))?;
             if let Some(standby) = node.sync_names {
                 write!(f, "; commits wait for {}", names.of(standby))?;
@@ -225,15 +216,35 @@ impl Debug for ReadableState {
 }
 
 impl Cluster {
-    /// What a step changed: what [`difference`] says, the agent's next move, the faults that are left.
+    /// What a step changed: what [`difference`] says, and what only a reader of whole states asks for.
     fn changes(&self, names: &Names, before: &State, after: &State) -> Vec<String> {
         let mut lines = difference(names, before, after);
+        if (before.status, before.history) != (after.status, after.history) {
+            lines.push(announced_text(after));
+        }
+        if self.settings.standby_cluster && data_text(before, before.remote) != data_text(after, after.remote) {
+            lines.push(format!("remote primary: {}", data_text(after, after.remote)));
+        }
         for id in self.node_ids() {
+            let files = |state: &State| files_text(state, &state.nodes[usize::from(id)]);
+            if files(before) != files(after) {
+                lines.push(format!("{} data: {}", names.of(id), files(after)));
+            }
             let agent = |state: &State| state.nodes[usize::from(id)].agent.clone();
-            if let (Some(was), Some(is)) = (agent(before), agent(after))
-                && was.at != is.at
-            {
+            let (Some(was), Some(is)) = (agent(before), agent(after)) else { continue };
+            if was.at != is.at {
                 lines.push(format!("{} agent's next move: {}", names.of(id), self.place_text(names, &is)));
+            }
+            if was.warned != is.warned {
+                let answers = if is.warned { "did not answer" } else { "answered" };
+                lines.push(format!("the DCS {answers} {}'s agent", names.of(id)));
+            }
+            if was.recovering != is.recovering {
+                let will = if is.recovering { "will look" } else { "has looked" };
+                lines.push(format!("{} agent {will} whether its last start of Postgres failed", names.of(id)));
+            }
+            if was.slot != is.slot && was.task() == is.task() {
+                lines.push(format!("{} background task: begun", names.of(id)));
             }
         }
         if before.budget != after.budget {
@@ -331,6 +342,22 @@ fn key_text(names: &Names, state: &State) -> String {
         Some(key) if key.lease == Lease::Kept => format!("{}, its agent keeps the lease alive", holder(key.holder)),
         Some(key) => format!("{}, nobody keeps its lease alive", holder(key.holder)),
     }
+}
+
+fn announced_text(state: &State) -> String {
+    format!("/status: {} records; /history: timeline {}", state.status, state.history)
+}
+
+fn files_text(state: &State, node: &Node) -> String {
+    let there = |file: bool| if file { "there" } else { "not there" };
+    format!(
+        "timeline {}, {}, pg_control '{}', standby.signal {}, backup_label {}",
+        state.wal.timeline_at(node.data),
+        data_text(state, node.data),
+        node.control.map_or("nothing", |control| control.text()),
+        there(node.signal),
+        there(node.backup_label),
+    )
 }
 
 fn budget_text(budget: Budget) -> String {
