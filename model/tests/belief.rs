@@ -54,17 +54,28 @@ fn everything(_: &Sight) -> bool {
     true
 }
 
+fn assert_explained(edition: Edition, choices: &[u16], blur: u64) -> Result<(), TestCaseError> {
+    let cluster = cluster(edition, None);
+    let (init, seen) = behaviour(&cluster, choices, blur);
+    let explanation = explain(&cluster, vec![init], &seen, everything);
+    prop_assert!(explanation.is_ok_and(|explanation| explanation.last > 0), "{}", edition.id());
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_the_model_does_is_explained(choices in prop::collection::vec(any::<u16>(), 1..60), blur in 0_u64..40) {
+    fn what_the_model_does_is_explained(choices in prop::collection::vec(any::<u16>(), 1..60), blur in 0_u64..12) {
         for edition in Edition::ALL {
-            let cluster = cluster(edition, None);
-            let (init, seen) = behaviour(&cluster, &choices, blur);
-            let explanation = explain(&cluster, vec![init], &seen, everything);
-            prop_assert!(explanation.is_ok_and(|explanation| explanation.last > 0));
+            assert_explained(edition, &choices, blur)?;
         }
+    }
+
+    /// The less is known of the order of events, the more orders there are: only short behaviours.
+    #[test]
+    fn it_is_explained_if_the_order_is_hardly_known(choices in prop::collection::vec(any::<u16>(), 1..20), blur in 12_u64..30) {
+        assert_explained(Edition::V4_1, &choices, blur)?;
     }
 
     #[test]
@@ -103,44 +114,31 @@ proptest! {
     }
 }
 
+/// Mutants that crashes alone make unsafe.
+const UNSAFE: [Mutant; 6] = [
+    Mutant::ForgetsCrashRecovery,
+    Mutant::DisablesWatchdogEarly,
+    Mutant::OverwritesLock,
+    Mutant::StartsWithoutSignal,
+    Mutant::RaceIgnoresKey,
+    Mutant::PromotesWithoutUpdate,
+];
+
+/// Properties whose breach can be seen from outside, and that the rules of 4.1 keep: the watchdog and an agent's memory cannot be seen.
+const VISIBLE: [Property; 4] =
+    [Property::OneWritableLeader, Property::WritableNeedsLock, Property::CrashRecoveryOnce, Property::SingleLockOwner];
+
 /// The shortest behaviour of an unsafe mutant that breaks a property is refused by the honest model, with a changed rule or
 /// without, and explained by the mutant's own.
 #[test]
 fn what_unsafe_mutants_do_is_refused() {
-    for mutant in Mutant::UNSAFE {
-        let report = check(
-            Settings { mutant: Some(mutant), ..Settings::of_timelines(Edition::V4_1, 2) },
-            &Property::ALL,
-            Options::default(),
-            &|_| (),
-            None,
-        );
+    for mutant in UNSAFE {
+        let settings = Settings { mutant: Some(mutant), ..Settings::of_timelines(Edition::V4_1, 2) };
+        let report = check(settings, &VISIBLE, Options { threads: 2, ..Options::default() }, &|_| (), None);
         let honest = Cluster::new(Settings { mutant: None, ..report.cluster.settings.clone() });
-        for (property, path) in report.properties.iter().filter_map(|(p, path)| Some((p, path.as_ref()?))) {
-            eprintln!(
-                "XX {} {} {} {} {} {}",
-                mutant.id(),
-                property.id(),
-                path.steps.len(),
-                report.states,
-                explain(
-                    &report.cluster,
-                    vec![path.init.clone()],
-                    &record(&report.cluster, &path.init, &path.steps),
-                    everything
-                )
-                .is_ok(),
-                explain(
-                    &honest,
-                    vec![path.init.clone()],
-                    &record(&report.cluster, &path.init, &path.steps),
-                    everything
-                )
-                .is_ok()
-            );
-        }
-        for path in report.properties.iter().filter_map(|(_, path)| path.as_ref()) {
-            continue;
+        let paths: Vec<_> = report.properties.iter().filter_map(|(_, path)| path.as_ref()).collect();
+        assert!(!paths.is_empty(), "{}", mutant.id());
+        for path in paths {
             let seen = record(&report.cluster, &path.init, &path.steps);
             assert!(explain(&report.cluster, vec![path.init.clone()], &seen, everything).is_ok(), "{}", mutant.id());
             assert!(explain(&honest, vec![path.init.clone()], &seen, everything).is_err(), "{}", mutant.id());

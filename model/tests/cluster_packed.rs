@@ -3,31 +3,272 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use pghaspec_model::check::{Report, check};
-use pghaspec_model::cluster::{At, Budget, Cluster, Lease, Record, Settings, StartTimeouts, State, Upstream};
+use pghaspec_model::check::check;
+use pghaspec_model::cluster::{Agent, At, Budget, Cluster, Settings, StartTimeouts, State, Upstream};
+use pghaspec_model::control::ControlState;
+use pghaspec_model::dialogue::Task;
 use pghaspec_model::edition::Edition;
-use pghaspec_model::engine::{Inspect, Nothing, Options, Spec, search};
-use pghaspec_model::fault::Fault;
+use pghaspec_model::engine::{Inspect, Nothing, Options, Path, Spec, laws, search};
+use pghaspec_model::fault::{Fault, Faults};
 use pghaspec_model::mutant::Mutant;
 use pghaspec_model::property::Property;
 
 type Packed = <Cluster as Spec>::Packed;
 
-const CRASHES: [Fault; 4] = [Fault::PostmasterKilled, Fault::AgentKilled, Fault::AgentRestarted, Fault::LeaseExpires];
+const CRASHES: Faults =
+    Faults::of(&[Fault::PostmasterKilled, Fault::AgentKilled, Fault::AgentRestarted, Fault::LeaseExpires]);
+const NETWORK: Faults = Faults::of(&[
+    Fault::RequestsLost,
+    Fault::RepliesLost,
+    Fault::DcsReached,
+    Fault::DcsDown,
+    Fault::DcsUp,
+    Fault::NodesCut,
+    Fault::NodesJoined,
+    Fault::LeaseExpires,
+]);
 
 /// One crash and one commit.
-fn small(edition: Edition, nodes: u8, faults: &[Fault]) -> Settings {
+fn small(edition: Edition, nodes: u8) -> Settings {
     let budget = Budget { process: 1, commits: 1, ..Budget::NONE };
-    Settings { budget, start_timeouts: StartTimeouts::Zero, ..Settings::new(edition, nodes).with_faults(faults) }
+    Settings { faults: CRASHES, budget, ..Settings::new(edition, nodes) }
 }
 
-/// Small clusters that between them use everything that is in a state.
-fn clusters() -> Vec<(&'static str, Cluster)> {
-    let all = Settings::new(Edition::V4_1, 2);
-    let crashes = || small(Edition::V4_1, 2, &CRASHES);
-    let settings = vec![(
-        "all faults",
-        Settings { budget: Budget { task: 1, network: 1, ..small(Edition::V4_1, 2, &[]).budget }, ..all },
-    )];
-    settings.into_iter().map(|(name, settings)| (name, Cluster::new(settings))).collect()
+/// Of several standbys that stream, the synchronous one is that with the lowest number: renumbering the nodes makes another choice, so
+/// these are not alike, and symmetry must not be used on them.
+const NOT_ALIKE: &str = "synchronous, three nodes";
+
+fn synchronous_three() -> Settings {
+    Settings { synchronous: true, start_timeouts: StartTimeouts::Zero, ..small(Edition::V4_1, 3) }
+}
+
+/// Small clusters that between them use all that is in a state.
+fn clusters() -> Vec<(&'static str, Settings)> {
+    let crashes = small(Edition::V4_1, 2);
+    let every_fault = Fault::ALL.into_iter().filter(|fault| *fault != Fault::ClockLags).collect::<Vec<_>>();
+    let every_fault =
+        Settings { faults: Faults::of(&every_fault), start_timeouts: StartTimeouts::Zero, ..crashes.clone() };
+    let process_and_task = Budget { process: 1, task: 1, ..Budget::NONE };
+    vec![
+        ("crashes", crashes.clone()),
+        ("crashes in 2.1.2", small(Edition::V2_1_2, 2)),
+        (
+            "default faults",
+            Settings { budget: Budget { task: 1, ..crashes.budget }, ..Settings::new(Edition::V4_1, 2) },
+        ),
+        ("every process and task fault", Settings { budget: process_and_task, ..every_fault.clone() }),
+        ("every network fault", Settings { budget: Budget { task: 1, network: 1, ..Budget::NONE }, ..every_fault }),
+        ("three nodes", Settings { nodes: 3, start_timeouts: StartTimeouts::Zero, ..crashes.clone() }),
+        ("synchronous", Settings { synchronous: true, ..crashes.clone() }),
+        (NOT_ALIKE, synchronous_three()),
+        (
+            "standby cluster",
+            Settings { standby_cluster: true, budget: Budget { operator: 1, ..crashes.budget }, ..crashes.clone() },
+        ),
+        ("maintenance", Settings { budget: Budget { operator: 1, ..crashes.budget }, ..crashes.clone() }),
+        ("copies instead of rewinds", Settings { remove_on_divergence: true, can_rewind: false, ..crashes.clone() }),
+        (
+            "failsafe",
+            Settings {
+                failsafe: true,
+                faults: NETWORK.and(CRASHES),
+                budget: Budget { process: 1, network: 1, ..Budget::NONE },
+                ..crashes
+            },
+        ),
+        ("seen from outside", Settings { budget: process_and_task, ..Settings::of_timelines(Edition::V4_1, 2) }),
+    ]
+}
+
+/// A field's value as a number below the one that is given; nothing if the state has no such field.
+type Value = fn(&State, usize) -> Option<usize>;
+
+/// Every field, how many values it has, and which it has in a state, there in a node. Of those that count only some numbers are asked for.
+fn fields() -> Vec<(&'static str, usize, Value)> {
+    fn who(id: Option<u8>) -> Option<usize> {
+        Some(id.map_or(0, |id| 1 + usize::from(id)))
+    }
+    fn flag(flag: bool) -> Option<usize> {
+        Some(usize::from(flag))
+    }
+    fn up_to(most: u8, number: u8) -> Option<usize> {
+        Some(usize::from(number.min(most)))
+    }
+    fn agent(state: &State, node: usize) -> Option<&Agent> {
+        state.nodes[node].agent.as_ref()
+    }
+    vec![
+        ("leader", 4, |state, _| who(state.leader.map(|key| key.holder))),
+        ("lease", 2, |state, _| state.leader.map(|key| key.lease as usize)),
+        ("sync's leader", 3, |state, _| who(state.sync.map(|key| key.leader))),
+        ("sync's standby", 4, |state, _| who(state.sync?.standby)),
+        ("status", 3, |state, _| up_to(2, state.status)),
+        ("history", 3, |state, _| up_to(2, state.history - 1)),
+        ("paused", 2, |state, _| flag(state.paused)),
+        ("start_timeout_is_zero", 2, |state, _| flag(state.start_timeout_is_zero)),
+        ("dcs_down", 2, |state, _| flag(state.dcs_down)),
+        ("nodes_cut", 2, |state, _| flag(state.nodes_cut)),
+        ("the WAL's timeline", 2, |state, _| up_to(1, state.wal.timeline - 1)),
+        ("the first record", 5, |state, _| {
+            Some(state.wal.records().next().map_or(0, |(_, record)| 1 + record as usize))
+        }),
+        ("what the second record follows", 2, |state, _| state.wal.records().nth(1).map(|(after, _)| after.into())),
+        ("remote", 3, |state, _| up_to(2, state.remote)),
+        ("budget of processes", 2, |state, _| flag(state.budget.process > 0)),
+        ("budget of tasks", 2, |state, _| flag(state.budget.task > 0)),
+        ("budget of the network", 2, |state, _| flag(state.budget.network > 0)),
+        ("budget of commits", 2, |state, _| flag(state.budget.commits > 0)),
+        ("budget of operators", 2, |state, _| flag(state.budget.operator > 0)),
+        ("server", 7, |state, node| Some(state.nodes[node].server as usize)),
+        ("orphans", 2, |state, node| flag(state.nodes[node].orphans)),
+        ("hung", 2, |state, node| flag(state.nodes[node].hung)),
+        ("control", 8, |state, node| Some(state.nodes[node].control.map_or(7, |control| control as usize))),
+        ("data", 4, |state, node| up_to(3, state.nodes[node].data)),
+        ("signal", 2, |state, node| flag(state.nodes[node].signal)),
+        ("backup_label", 2, |state, node| flag(state.nodes[node].backup_label)),
+        ("upstream", 5, |state, node| match state.nodes[node].upstream {
+            Upstream::Member(id) => who(Some(id)),
+            Upstream::Nobody => Some(0),
+            Upstream::Remote => Some(4),
+        }),
+        ("sync_names", 4, |state, node| who(state.nodes[node].sync_names)),
+        ("disk_full", 2, |state, node| flag(state.nodes[node].disk_full)),
+        ("dcs", 3, |state, node| Some(state.nodes[node].dcs as usize)),
+        ("watchdog", 2, |state, node| flag(state.nodes[node].watchdog)),
+        ("single_user_starts", 2, |state, node| up_to(1, state.nodes[node].single_user_starts)),
+        ("agent", 2, |state, node| flag(state.nodes[node].agent.is_some())),
+        ("at", 10, |state, node| {
+            Some(match agent(state, node)?.at {
+                At::Idle => 0,
+                At::Lead => 1,
+                At::Granted => 2,
+                At::LongAction => 3,
+                At::StartingUp => 4,
+                At::Compare => 5,
+                At::Rewinding => 6,
+                At::Race => 7,
+                At::Recover(_) => 8,
+                At::Released(_) => 9,
+            })
+        }),
+        ("frozen", 2, |state, node| flag(agent(state, node)?.frozen)),
+        ("leased", 2, |state, node| flag(agent(state, node)?.leased)),
+        ("seen", 4, |state, node| who(agent(state, node)?.seen)),
+        ("role", 4, |state, node| Some(agent(state, node)?.role as usize)),
+        ("health", 3, |state, node| Some(agent(state, node)?.health as usize)),
+        ("crash_recovery_started", 2, |state, node| flag(agent(state, node)?.crash_recovery_started)),
+        ("recovering", 2, |state, node| flag(agent(state, node)?.recovering)),
+        ("rewind", 6, |state, node| Some(agent(state, node)?.rewind as usize)),
+        ("slot", 9, |state, node| {
+            Some(match agent(state, node)?.task() {
+                None => 0,
+                Some(Task::CrashRecovery) => 1,
+                Some(Task::StartPrimary) => 2,
+                Some(Task::Follow) => 3,
+                Some(Task::Rewind) => 4,
+                Some(Task::Reinitialize) => 5,
+                Some(Task::Promote) => 6,
+                Some(Task::FollowAfterDemotion) => 7,
+                Some(Task::Requested) => 8,
+            })
+        }),
+        ("begun", 2, |state, node| flag(agent(state, node)?.slot?.begun)),
+        ("failsafe", 2, |state, node| flag(agent(state, node)?.failsafe)),
+        ("warned", 2, |state, node| flag(agent(state, node)?.warned)),
+    ]
+}
+
+/// Collects all states, and the values that each field has in one of them.
+struct Collect {
+    fields: Vec<(&'static str, usize, Value)>,
+    seen: Mutex<(Vec<Packed>, Vec<u64>)>,
+}
+
+impl Inspect<Cluster> for Collect {
+    fn state(&self, cluster: &Cluster, state: &State) -> u64 {
+        let (states, values) = &mut *self.seen.lock().unwrap();
+        states.push(cluster.pack(state));
+        for ((_, _, value), values) in self.fields.iter().zip(values) {
+            for node in cluster.node_ids() {
+                *values |= value(state, node.into()).map_or(0, |value| 1 << value);
+            }
+        }
+        0
+    }
+}
+
+/// Values that no state of these clusters has: nobody writes pg_control in the moments in which it says so.
+const NEVER: [(&str, usize); 2] =
+    [("control", ControlState::StartingUp as usize), ("control", ControlState::ShuttingDown as usize)];
+
+fn alike(cluster: &Cluster, packed: &[Packed]) -> Result<(), String> {
+    let states = || packed.iter().map(|packed| cluster.unpack(*packed));
+    laws::symmetry(cluster, states(), |state| {
+        cluster.renumberings().iter().map(|to| cluster.renumbered(state, *to)).collect()
+    })?;
+    let orbits: HashSet<Packed> = states().map(|state| cluster.pack(&cluster.canonical(&state))).collect();
+    let reduced = search(cluster, Options { symmetry: true, ..Options::default() }, &Nothing);
+    if reduced.states != orbits.len() {
+        return Err(format!("{} orbits, but {} states under symmetry", orbits.len(), reduced.states));
+    }
+    Ok(())
+}
+
+/// On every state of each of these clusters: it is written down whole, as are the results of its steps; nodes are alike, in what a state
+/// stands for and in what can happen next; and the search under symmetry counts true orbits. And there is no field whose values were not
+/// all among them.
+#[test]
+fn every_reachable_state_keeps_the_laws_and_symmetry_counts_true_orbits() {
+    let mut values = vec![0; fields().len()];
+    for (name, settings) in clusters() {
+        let cluster = Cluster::new(settings);
+        let collect = Collect { fields: fields(), seen: Mutex::new((Vec::new(), values)) };
+        search(&cluster, Options::default(), &collect);
+        let packed;
+        (packed, values) = collect.seen.into_inner().unwrap();
+        assert!(packed.len() < 300_000, "{name}: {} states are too many for a test", packed.len());
+        let states = || packed.iter().map(|packed| cluster.unpack(*packed));
+        laws::packing(&cluster, states()).unwrap_or_else(|why| panic!("{name}: {why}"));
+        if name != NOT_ALIKE {
+            alike(&cluster, &packed).unwrap_or_else(|why| panic!("{name}: {why}"));
+        }
+    }
+    for ((field, number, _), values) in fields().into_iter().zip(values) {
+        for value in (0..number).filter(|value| !NEVER.contains(&(field, *value))) {
+            assert!(values >> value & 1 == 1, "no state has the value {value} of {field}");
+        }
+    }
+}
+
+/// What would have to hold before symmetry may be used on them.
+#[test]
+#[ignore = "the synchronous standby is chosen by its number"]
+fn three_synchronous_nodes_are_alike() {
+    let cluster = Cluster::new(synchronous_three());
+    let collect = Collect { fields: Vec::new(), seen: Mutex::default() };
+    search(&cluster, Options::default(), &collect);
+    alike(&cluster, &collect.seen.into_inner().unwrap().0).unwrap();
+}
+
+#[test]
+fn threads_and_symmetry_change_no_verdict() {
+    for mutant in [None, Some(Mutant::OverwritesLock), Some(Mutant::ForgetsCrashRecovery)] {
+        let run = |threads, symmetry| {
+            let settings = Settings { mutant, ..Settings::of_timelines(Edition::V4_1, 2) };
+            check(settings, &Property::ALL, Options { threads, symmetry, ..Options::default() }, &|_| (), None)
+        };
+        let one = run(1, false);
+        for threads in [2, 3] {
+            let more = run(threads, false);
+            assert_eq!((more.states, more.transitions, more.depth), (one.states, one.transitions, one.depth));
+            assert_eq!(more.properties, one.properties, "the very same counterexamples");
+            assert_eq!(more.branches, one.branches, "the very same witnesses");
+        }
+        let reduced = run(1, true);
+        for ((property, full), (_, reduced)) in one.properties.iter().zip(&reduced.properties) {
+            let length = |path: &Option<Path<_, _>>| path.as_ref().map(|path| path.steps.len());
+            assert_eq!(length(full), length(reduced), "{}", property.id());
+        }
+        assert!(reduced.states < one.states);
+    }
 }

@@ -463,7 +463,7 @@ fn progress_is_told() {
 fn under_symmetry_witnesses_of_branches_take_them() {
     let options = Options { symmetry: true, ..Options::default() };
     for edition in [Edition::V2_1_2, Edition::V4_1] {
-        let report = check(Settings::new(edition, 2), &ClusterProperty::ALL, options, &|_| (), None);
+        let report = check(Settings::of_timelines(edition, 2), &ClusterProperty::ALL, options, &|_| (), None);
         let witnesses: Vec<_> =
             report.branches.into_iter().filter_map(|(branch, path)| Some((branch, path?))).collect();
         assert!(witnesses.len() > 3);

@@ -282,6 +282,7 @@ fn changes() -> Vec<(&'static str, Change)> {
             rewind: _,
             slot,
             failsafe: _,
+            warned: _,
         } = agent;
         let Some(Slot { task: _, begun: _ }) = slot else { return };
     };
@@ -348,6 +349,7 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("task in the slot", |state, node| agent(state, node).slot.as_mut().unwrap().task = Task::Promote),
         ("begun", |state, node| agent(state, node).slot.as_mut().unwrap().begun ^= true),
         ("failsafe", |state, node| agent(state, node).failsafe ^= true),
+        ("warned", |state, node| agent(state, node).warned ^= true),
     ]
 }
 
