@@ -74,6 +74,30 @@ fn properties_and_faults_can_be_chosen() {
     assert_eq!(document["properties"].as_array().unwrap().len(), 1);
 }
 
+/// Whoever reads the numbers later can tell which program counted what, in which specification, and whether it took fingerprints for states.
+#[test]
+fn what_was_checked_and_how_is_said() {
+    let check = ["check", "--faults", "postmaster-killed", "--no-second-engine"];
+    let document = json(&[&check[..], &["--json"]].concat(), 0);
+    assert_eq!(document["version"], env!("CARGO_PKG_VERSION"));
+    let digest = document["spec_sha256"].as_str().unwrap();
+    assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
+    assert!(document["storage"].as_str().unwrap().contains("whole"), "{}", document["storage"]);
+    let [states, transitions, depth] = ["states", "transitions", "depth"].map(|key| document[key].as_u64().unwrap());
+    assert!(states > 100 && transitions > states && depth > 10, "{states} {transitions} {depth}");
+
+    let output = pghaspec(&check);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for words in [
+        format!("pghaspec {}, specification {}\n", env!("CARGO_PKG_VERSION"), &digest[..16]),
+        format!("{states} states, {transitions} transitions, depth {depth}"),
+        "states stored whole".to_owned(),
+    ] {
+        assert!(text.contains(&words), "{words:?} is not said: {text}");
+    }
+}
+
 #[test]
 fn limits_end_with_an_honest_incomplete() {
     let document = json(&["check", "--json", "--depth", "8"], 4);
@@ -131,7 +155,6 @@ fn everything_can_be_listed() {
 fn bad_usage_is_refused_with_what_would_be_right() {
     refused(&["check", "--edition", "9.9"], &["9.9", "2.1.2", "4.1"]);
     refused(&["check", "--mutant", "no-such"], &["no-such", "forgets-crash-recovery"]);
-    refused(&["check", "--mutant", "keeps-lock"], &["keeps-lock"]);
     refused(&["check", "--faults", "meteor"], &["meteor", "postmaster-killed"]);
     refused(&["check", "--properties", "luck"], &["luck", "one-writable-leader"]);
     refused(&["check", "--nodes", "7"], &["7"]);
