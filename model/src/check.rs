@@ -87,7 +87,8 @@ pub fn check(
     spill: Option<&dyn Spill>,
 ) -> Report {
     let cluster = Cluster::new(settings);
-    let properties: Vec<_> = properties.iter().copied().filter(|property| cluster.is_about(*property)).collect();
+    let properties: Vec<_> =
+        properties.iter().copied().filter(|property| !property.is_liveness() && cluster.is_about(*property)).collect();
     let actions = cluster.kinds().into_iter().map(|id| (id, AtomicBool::new(false))).collect();
     let look = Look { properties: &properties, actions, progress };
     let exploration = search_spilling(&cluster, options, &look, spill);

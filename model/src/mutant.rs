@@ -1,13 +1,12 @@
 //! Named mutants: one rule broken on purpose.
 //!
-//! A check that cannot fail proves nothing. Each mutant in [`Mutant::UNSAFE`] breaks at least one safety property of the
-//! cluster model. Those in [`Mutant::DEVIANT`] break a rule of `recover` without breaking safety in this model; the judge
-//! uses both to name the rule that an agent's behaviour breaks.
+//! A check that cannot fail proves nothing. Each mutant breaks one rule of `recover`, of the agent around it, or of a release; which property
+//! kills it, or why none can, is in `kill.rs`. Those in [`Mutant::UNSAFE`] and [`Mutant::DEVIANT`] are what the judge tries in order to name
+//! the rule that an agent's behaviour breaks.
 
 use crate::control::ControlState;
 use crate::dialogue::{Answer, Question};
 use crate::edition::{LockUpdate, Rules};
-use crate::property::Property;
 
 /// One rule broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +37,7 @@ pub enum Mutant {
     AssumesLock,
     /// `recover` believes that a postmaster runs, and rewinds a standby that was not shut down.
     AssumesRunning,
-    /// `recover` wipes a diverged data directory whatever the configuration says.
+    /// `recover` wipes a diverged data directory whatever the configuration says, and does not rewind it.
     RemovesAnyway,
     /// `recover` runs single-user recovery on a restored base backup (the rule before 4.1.3).
     IgnoresBackupLabel,
@@ -131,7 +130,7 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// Those that break a safety property of the cluster model.
+    /// Those by which the judge names a breach of safety.
     pub const UNSAFE: [Mutant; 6] = [
         Mutant::ForgetsCrashRecovery,
         Mutant::DisablesWatchdogEarly,
@@ -141,12 +140,12 @@ impl Mutant {
         Mutant::PromotesWithoutUpdate,
     ];
 
-    /// Those that only behave differently.
+    /// Those by which the judge names a behaviour that is only different.
     pub const DEVIANT: [Mutant; 4] =
         [Mutant::KeepsLock, Mutant::AlwaysSingleUser, Mutant::NeverSingleUser, Mutant::FailsOverAnyway];
 
     /// All of them, those of earlier releases and of the proposals included.
-    pub const ALL: [Mutant; 59] = [
+    pub const ALL: [Mutant; 58] = [
         Mutant::ForgetsCrashRecovery,
         Mutant::DisablesWatchdogEarly,
         Mutant::OverwritesLock,
@@ -205,7 +204,6 @@ impl Mutant {
         Mutant::ForgetsWhilePending,
         Mutant::RewindsBlindly,
         Mutant::PrefersSingleUser,
-        Mutant::StaysPrimary,
     ];
 
     /// The stable name, as in command lines and files.
@@ -468,23 +466,11 @@ impl Mutant {
         }
     }
 
-    /// Properties of which at least one breaks; empty for deviants.
-    pub fn kills(self) -> &'static [Property] {
-        match self {
-            Mutant::ForgetsCrashRecovery => &[Property::CrashRecoveryOnce],
-            Mutant::DisablesWatchdogEarly
-            | Mutant::OverwritesLock
-            | Mutant::RaceIgnoresKey
-            | Mutant::PromotesWithoutUpdate => &[Property::OneWritableLeader, Property::WritableNeedsLock],
-            Mutant::StartsWithoutSignal => &[Property::OneWritableLeader, Property::WritableNeedsLock],
-            _ => &[],
-        }
-    }
-
     /// What the mutant's `recover` believes instead of asking; `None` where it asks like everybody else.
     pub fn instead_of(self, question: Question) -> Option<Answer> {
         match (self, question) {
             (Mutant::ForgetsCrashRecovery, Question::CrashRecoveryExecuted) => Some(Answer::Bool(false)),
+            (Mutant::RemovesAnyway, Question::CanRewind) => Some(Answer::Bool(false)),
             (Mutant::KeepsLock, Question::IsFailoverPossible) => Some(Answer::Bool(false)),
             (Mutant::FailsOverAnyway, Question::IsFailoverPossible) => Some(Answer::Bool(true)),
             (Mutant::AlwaysSingleUser, Question::IsCrashed) => Some(Answer::Bool(false)),

@@ -34,10 +34,6 @@ fn small(edition: Edition, nodes: u8) -> Settings {
     Settings { faults: CRASHES, budget, ..Settings::new(edition, nodes) }
 }
 
-/// Of several standbys that stream, the synchronous one is that with the lowest number: renumbering the nodes makes another choice, so
-/// these are not alike, and symmetry must not be used on them.
-const NOT_ALIKE: &str = "synchronous, three nodes";
-
 fn synchronous_three() -> Settings {
     Settings { synchronous: true, start_timeouts: StartTimeouts::Zero, ..small(Edition::V4_1, 3) }
 }
@@ -60,7 +56,7 @@ fn clusters() -> Vec<(&'static str, Settings)> {
         ("every network fault", Settings { budget: Budget { task: 1, network: 1, ..Budget::NONE }, ..every_fault }),
         ("three nodes", Settings { nodes: 3, start_timeouts: StartTimeouts::Zero, ..crashes.clone() }),
         ("synchronous", Settings { synchronous: true, ..crashes.clone() }),
-        (NOT_ALIKE, synchronous_three()),
+        ("synchronous, three nodes", synchronous_three()),
         (
             "standby cluster",
             Settings { standby_cluster: true, budget: Budget { operator: 1, ..crashes.budget }, ..crashes.clone() },
@@ -229,25 +225,13 @@ fn every_reachable_state_keeps_the_laws_and_symmetry_counts_true_orbits() {
         assert!(packed.len() < 300_000, "{name}: {} states are too many for a test", packed.len());
         let states = || packed.iter().map(|packed| cluster.unpack(*packed));
         laws::packing(&cluster, states()).unwrap_or_else(|why| panic!("{name}: {why}"));
-        if name != NOT_ALIKE {
-            alike(&cluster, &packed).unwrap_or_else(|why| panic!("{name}: {why}"));
-        }
+        alike(&cluster, &packed).unwrap_or_else(|why| panic!("{name}: {why}"));
     }
     for ((field, number, _), values) in fields().into_iter().zip(values) {
         for value in (0..number).filter(|value| !NEVER.contains(&(field, *value))) {
             assert!(values >> value & 1 == 1, "no state has the value {value} of {field}");
         }
     }
-}
-
-/// What would have to hold before symmetry may be used on them.
-#[test]
-#[ignore = "the synchronous standby is chosen by its number"]
-fn three_synchronous_nodes_are_alike() {
-    let cluster = Cluster::new(synchronous_three());
-    let collect = Collect { fields: Vec::new(), seen: Mutex::default() };
-    search(&cluster, Options::default(), &collect);
-    alike(&cluster, &collect.seen.into_inner().unwrap().0).unwrap();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `pghaspec list`
 
+use pghaspec_model::assumption::Assumption;
 use pghaspec_model::branch::Branch;
 use pghaspec_model::edition::Edition;
 use pghaspec_model::fault::Fault;
@@ -29,13 +30,15 @@ enum What {
     Properties,
     /// What can happen to a cluster.
     Faults,
+    /// Configurations, faults and budgets under which properties are checked.
+    Assumptions,
     /// Sets of rules.
     Editions,
     /// Rows of the decision table of `recover()`.
     Branches,
-    /// Rules broken on purpose, each of which breaks a property.
+    /// Rules broken on purpose.
     Mutants,
-    /// Rules broken on purpose that break no property, by which the judge names a broken rule.
+    /// Those of them that break no safety property, by which the judge names a broken rule.
     Deviants,
     /// What can be certified.
     Agents,
@@ -66,7 +69,10 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
                 item(branch.id(), format!("row {}: {}", branch.row(), branch.message(Edition::V4_1.rules().words)))
             })
             .collect(),
-        What::Mutants => Mutant::UNSAFE.iter().map(|mutant| item(mutant.id(), mutant.rule())).collect(),
+        What::Assumptions => {
+            Assumption::ALL.iter().map(|assumption| item(assumption.id(), assumption.describe())).collect()
+        }
+        What::Mutants => Mutant::ALL.iter().map(|mutant| item(mutant.id(), mutant.rule())).collect(),
         What::Deviants => Mutant::DEVIANT.iter().map(|mutant| item(mutant.id(), mutant.rule())).collect(),
         What::Agents => Manifest::all()?
             .into_iter()

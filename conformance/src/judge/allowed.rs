@@ -118,7 +118,7 @@ impl Question {
                 }
                 Kind::ProcessStarted { what: Process::PgBasebackup, .. } => {
                     return Err(format!(
-                        "a data directory was copied at {}, and this model knows no reinitialization",
+                        "a data directory was copied at {}, and the model that histories are held to knows no reinitialization",
                         seconds(event.at[1])
                     ));
                 }
@@ -134,7 +134,7 @@ impl Question {
                     continue;
                 }
                 // A write that was acknowledged proves that its node was writable. The first after each finding says it. Backends outlive
-                // a killed postmaster by moments, and this model knows none that do: what they write is left to `writable-needs-lock`.
+                // a killed postmaster by moments, and the model that histories are held to knows none that do: what they write is left to `writable-needs-lock`.
                 Kind::Write { result: WriteResult::Ok, .. } => {
                     let id = at(node(event))?;
                     if outlives_its_postmaster(history, event) {

@@ -199,15 +199,19 @@ impl Cluster {
         }
     }
 
-    /// The lock is refreshed, or is not.
-    pub(super) fn update(&self, state: &mut State, id: NodeId) {
-        let at = self.agent(state, id).at;
-        if at == At::Lead
-            && self.rules.watchdog_before_lock
+    /// The watchdog is armed before the lock is asked for.
+    fn arms_watchdog_first(&self, state: &State) -> bool {
+        self.rules.watchdog_before_lock
             && self.settings.watchdog
             && !self.settings.standby_cluster
             && !state.paused
-        {
+            && self.mutant != Some(Mutant::ForgetsWatchdog)
+    }
+
+    /// The lock is refreshed, or is not.
+    pub(super) fn update(&self, state: &mut State, id: NodeId) {
+        let at = self.agent(state, id).at;
+        if at == At::Lead && self.arms_watchdog_first(state) {
             state.nodes[usize::from(id)].watchdog = true;
         }
         let skips = at == At::Lead && self.mutant == Some(Mutant::PromotesWithoutUpdate);
@@ -254,8 +258,7 @@ impl Cluster {
 
     /// `acquire_lock()`, and what follows if it was taken or not.
     pub(super) fn acquire(&self, state: &mut State, id: NodeId) {
-        if self.rules.watchdog_before_lock && self.settings.watchdog && !self.settings.standby_cluster && !state.paused
-        {
+        if self.arms_watchdog_first(state) {
             state.nodes[usize::from(id)].watchdog = true;
         }
         match self.take_lock(state, id) {

@@ -70,7 +70,11 @@ impl Cluster {
                 !became(Server::Rewinding) || clean
             }
             Property::BoundedAsyncLoss => {
-                if !matches!(action, Action::Promote(_)) {
+                // A node begins to lead: it is promoted, or it is still a primary and takes the lock.
+                let took = is.server == Server::Primary
+                    && after.leader.is_some_and(|key| key.holder == id)
+                    && before.leader.is_none_or(|key| key.holder != id);
+                if !matches!(action, Action::Promote(_)) && !took {
                     return true;
                 }
                 let announced = before.wal.missing(was.data).filter(|position| *position <= before.status).count();

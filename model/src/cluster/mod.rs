@@ -172,8 +172,8 @@ impl Cluster {
             "decide" | "single-user-starts" | "postmaster-starts" | "postmaster-stops" => {
                 settings.grain == Grain::Coarse
             }
-            "copy-starts" => settings.grain == Grain::Coarse || !settings.copies(),
-            "copy-ends" => !settings.copies(),
+            "copy-starts" => settings.grain == Grain::Coarse || !settings.copies() && settings.mutant.is_none(),
+            "copy-ends" => !settings.copies() && settings.mutant.is_none(),
             "watchdog-resets" => !settings.watchdog || settings.standby_cluster && settings.mutant.is_none(),
             "forget" => !settings.failsafe,
             "orphans-end" => !settings.faults.contains(Fault::OrphansLeft),

@@ -47,6 +47,9 @@ const TASKS: [Task; 8] = [
 const PLACES: [At; 8] =
     [At::Idle, At::Lead, At::Granted, At::LongAction, At::StartingUp, At::Compare, At::Rewinding, At::Race];
 
+/// WAL records that fit into a word.
+const PACKED_RECORDS: usize = 10;
+
 /// Writes fields of few bits one after the other.
 struct Writer {
     bits: u64,
@@ -56,7 +59,7 @@ struct Writer {
 impl Writer {
     #[inline]
     fn put(&mut self, value: usize, width: u32) {
-        debug_assert!(value < 1 << width, "{value} does not fit into {width} bits");
+        assert!(value < 1 << width, "{value} does not fit into {width} bits");
         self.bits |= (value as u64) << self.used;
         self.used += width;
         debug_assert!(self.used <= 64, "a word has 64 bits");
@@ -231,6 +234,10 @@ impl Cluster {
 
     fn put_wal(wal: &Wal) -> u64 {
         let mut out = Writer { bits: 0, used: 0 };
+        assert!(
+            wal.records().count() <= PACKED_RECORDS,
+            "more than {PACKED_RECORDS} WAL records differ between the nodes: give the model fewer faults or commits"
+        );
         for (after, record) in wal.records() {
             // Never zero: what a record follows is before it.
             let place = RECORDS.iter().position(|known| *known == record).expect("all records are listed");
@@ -274,10 +281,15 @@ impl Cluster {
         renumbered
     }
 
-    /// All renumberings of a cluster of this size.
+    /// All renumberings that the model does not tell apart. In synchronous mode a leader with two standbys chooses the first of them, as
+    /// agents do by name: there the nodes are not alike.
     pub fn renumberings(&self) -> &'static [[NodeId; MAX_NODES]] {
         const ALL: [[NodeId; MAX_NODES]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 1, 0], [1, 2, 0], [2, 0, 1]];
-        if self.settings.nodes == 2 { &ALL[..2] } else { &ALL }
+        match (self.settings.nodes, self.settings.synchronous) {
+            (2, _) => &ALL[..2],
+            (_, true) => &ALL[..1],
+            _ => &ALL,
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl Cluster {
         state.budget.process == 0
             && state.budget.task == 0
             && state.budget.network == 0
-            && state.nodes.iter().all(|node| !node.hung)
+            && state.nodes.iter().all(|node| !node.hung && !node.disk_full)
     }
 
     fn leads(&self, state: &State, id: NodeId) -> bool {

@@ -12,7 +12,7 @@ use super::wal::Record;
 impl Cluster {
     pub(super) fn server_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
         let node = &state.nodes[usize::from(id)];
-        if state.budget.commits > 0 && node.is_writable() {
+        if state.budget.commits > 0 && node.is_writable() && !self.settings.standby_cluster {
             actions.push(Action::Commit(id));
         }
         // What a process does, it does also when the agent that started it is dead.

@@ -7,8 +7,9 @@
 /// A place in the WAL: 0 is the past that all nodes share, `n` is right behind the record number `n`.
 pub type Point = u8;
 
-/// Most records that are told apart at once; what all nodes have in common, and what no node has any more, is forgotten.
-pub const MAX_RECORDS: usize = 10;
+/// Most records that are told apart at once; what all nodes have in common, and what no node has any more, is forgotten. A search over packed
+/// states manages fewer; a recorded history in which a dead node misses more promotions than these would be a strange one.
+pub const MAX_RECORDS: usize = 28;
 
 /// One record, or a stretch of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,14 +136,14 @@ impl Wal {
         if self.len == 0 {
             return (0, 0);
         }
-        let mut kept = 0_u16;
+        let mut kept = 0_u32;
         for point in data.iter() {
             for on_the_way in self.way(**point) {
                 kept |= 1 << on_the_way;
             }
         }
         // The shared past grows while everybody has the same first record.
-        let mut shared = 0_u16;
+        let mut shared = 0_u32;
         let (mut past, mut grown, mut timelines) = (0, 0, 0);
         while data.iter().all(|point| **point != past) {
             let mut next = (1..=self.len).filter(|point| kept >> point & 1 == 1 && self.entry(*point).after == past);

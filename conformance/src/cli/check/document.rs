@@ -4,7 +4,9 @@ use pghaspec_model::check::Report;
 use pghaspec_model::cluster::{Action, Cluster, Names, State, difference};
 use pghaspec_model::engine::{Limit, Path};
 use pghaspec_model::fault::Fault;
+use pghaspec_model::liveness::Kept;
 use pghaspec_model::mutant::Mutant;
+use pghaspec_model::property::Property;
 use serde::Serialize;
 
 use crate::report::SPEC_SHA256;
@@ -60,6 +62,8 @@ pub(super) struct PropertyResult {
     pub(super) kind: &'static str,
     pub(super) result: &'static str,
     pub(super) counterexample: Option<Vec<Step>>,
+    /// What must happen at last is broken by a behaviour without end: the step from which on the counterexample repeats itself.
+    pub(super) repeats_from: Option<usize>,
 }
 
 /// One step of a counterexample.
@@ -84,7 +88,7 @@ pub(super) struct ActionResult {
     pub(super) witnessed: bool,
 }
 
-pub(super) fn document(report: &Report) -> Document {
+pub(super) fn document(report: &Report, promises: &[(Property, Option<Kept>)]) -> Document {
     let settings = &report.cluster.settings;
     let rules = report.cluster.rules();
     Document {
@@ -119,6 +123,7 @@ pub(super) fn document(report: &Report) -> Document {
         properties: report
             .properties
             .iter()
+            .filter(|(property, _)| !property.is_liveness())
             .map(|(property, counterexample)| PropertyResult {
                 id: property.id(),
                 kind: "safety",
@@ -128,7 +133,9 @@ pub(super) fn document(report: &Report) -> Document {
                     (None, Some(_)) => "not-violated-so-far",
                 },
                 counterexample: counterexample.as_ref().map(|path| steps(&report.cluster, path)),
+                repeats_from: None,
             })
+            .chain(promises.iter().map(|(property, kept)| promise(&report.cluster, *property, kept.as_ref())))
             .collect(),
         branches: report
             .branches
@@ -141,6 +148,26 @@ pub(super) fn document(report: &Report) -> Document {
             })
             .collect(),
         actions: report.actions.iter().map(|&(id, witnessed)| ActionResult { id, witnessed }).collect(),
+    }
+}
+
+fn promise(cluster: &Cluster, property: Property, kept: Option<&Kept>) -> PropertyResult {
+    let lasso = kept.and_then(|kept| kept.broken.as_ref());
+    PropertyResult {
+        id: property.id(),
+        kind: "liveness",
+        result: match kept {
+            None => "not-checked",
+            Some(Kept { broken: Some(_), .. }) => "violated",
+            Some(Kept { given: 0, .. }) => "no-occasion",
+            Some(_) => "holds",
+        },
+        counterexample: lasso.map(|lasso| {
+            let mut whole = lasso.prefix.clone();
+            whole.steps.extend(lasso.cycle.iter().cloned());
+            steps(cluster, &whole)
+        }),
+        repeats_from: lasso.filter(|lasso| !lasso.cycle.is_empty()).map(|lasso| lasso.prefix.steps.len() + 1),
     }
 }
 

@@ -1,6 +1,8 @@
 //! `pghaspec check`
 
 mod document;
+mod matrix;
+mod mutants;
 mod spill;
 mod text;
 
@@ -12,6 +14,7 @@ use pghaspec_model::check::{Report, check};
 use pghaspec_model::cluster::Names;
 use pghaspec_model::engine::diagram;
 use pghaspec_model::engine::{Options, Progress, Spill};
+use pghaspec_model::liveness::{Kept, check_promises};
 use pghaspec_model::property::Property;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -19,6 +22,9 @@ use self::document::{Document, SecondEngine, document};
 use self::spill::SpillFile;
 use self::text::text;
 use super::{Failure, known, print, settings};
+
+/// Bytes that the graph for liveness may take.
+const GRAPH: usize = 4 << 30;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -50,6 +56,16 @@ pub struct Args {
     /// with --time or --memory, which it does not obey.
     #[arg(long)]
     no_second_engine: bool,
+    /// Check every edition under every set of assumptions and compare with what is committed (`model/ASSUMPTIONS.md`); exit code 1 if
+    /// anything differs.
+    #[arg(long, conflicts_with_all = ["mutants", "svg", "symmetry", "properties"])]
+    matrix: bool,
+    /// With --matrix: write what was found into this folder instead.
+    #[arg(long, value_name = "FOLDER", requires = "matrix")]
+    write: Option<PathBuf>,
+    /// Check every mutant under the assumption that shows it, and say which properties kill it; exit code 1 if one survives.
+    #[arg(long, conflicts_with_all = ["svg", "symmetry", "properties"])]
+    mutants: bool,
     /// Write each counterexample as a sequence diagram, PROPERTY.svg, into this folder.
     #[arg(long, value_name = "FOLDER")]
     svg: Option<PathBuf>,
@@ -59,6 +75,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
+    let threads = args.threads.map_or_else(all_cores, NonZeroUsize::get);
+    if args.matrix {
+        return matrix::run(args.write.as_deref(), threads, args.json);
+    }
+    if args.mutants {
+        return mutants::run(threads, args.json);
+    }
     let settings = settings::settings(&args.settings)?;
     let properties = match &args.properties {
         None => Property::ALL.to_vec(),
@@ -73,7 +96,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         }
     };
     let options = Options {
-        threads: args.threads.map_or_else(all_cores, NonZeroUsize::get),
+        threads,
         symmetry: args.symmetry,
         depth: args.depth,
         time: args.time.map(Duration::from_secs),
@@ -95,7 +118,9 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         agrees: report.agrees_with(&second),
     });
     let agrees = second_engine.as_ref().is_none_or(|second| second.agrees);
-    let document = Document { seconds, cpu_seconds, second_engine, ..document(&report) };
+    let promises = promises(args, &report, &properties);
+    let document = Document { seconds, cpu_seconds, second_engine, ..document(&report, &promises) };
+    let kept = promises.iter().all(|(_, kept)| kept.as_ref().is_none_or(|kept| kept.broken.is_none()));
     if let Some(folder) = &args.svg {
         write_diagrams(folder, &report)?;
     }
@@ -105,12 +130,26 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
             "the second engine does not agree: neither result can be trusted; please report this with the command line",
         ));
     }
-    Ok(match (report.holds(), report.incomplete) {
+    Ok(match (report.holds() && kept, report.incomplete) {
         (false, _) => 1,
         (true, None) => 0,
         // Nothing was found in what was covered, which is not the same as holding.
         (true, Some(_)) => 4,
     })
+}
+
+/// What must happen at last: each such property, and what became of it if it was checked. That needs the whole graph, so two nodes, no
+/// symmetry and no limits.
+fn promises(args: &Args, report: &Report, properties: &[Property]) -> Vec<(Property, Option<Kept>)> {
+    let wanted: Vec<_> = properties.iter().copied().filter(|property| property.is_liveness()).collect();
+    let whole = report.incomplete.is_none() && !args.symmetry && args.time.is_none() && args.memory.is_none();
+    let kept = (whole && report.cluster.settings.nodes == 2)
+        .then(|| check_promises(&report.cluster, &wanted, GRAPH))
+        .flatten();
+    match kept {
+        Some(kept) => kept.into_iter().map(|kept| (kept.property, Some(kept))).collect(),
+        None => wanted.into_iter().map(|property| (property, None)).collect(),
+    }
 }
 
 fn all_cores() -> usize {

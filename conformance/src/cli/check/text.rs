@@ -39,7 +39,7 @@ pub(super) fn text(document: &Document) -> String {
         None => "no second opinion\n\n".to_owned(),
     };
     for property in &document.properties {
-        text += &format!("{:<9} {}\n", property.result, property.id);
+        text += &format!("{:<11} {}\n", property.result, property.id);
     }
     let unwitnessed: Vec<_> = document.branches.iter().filter(|b| !b.witnessed).map(|b| b.id).collect();
     text += &format!(
@@ -50,7 +50,11 @@ pub(super) fn text(document: &Document) -> String {
     );
     for property in &document.properties {
         let Some(steps) = &property.counterexample else { continue };
-        text += &format!("\nshortest counterexample to {} ({} steps):\n", property.id, steps.len() - 1);
+        let ending = match property.repeats_from {
+            None => String::new(),
+            Some(step) => format!(", of which those from {step} on repeat for ever"),
+        };
+        text += &format!("\nshortest counterexample to {} ({} steps{ending}):\n", property.id, steps.len() - 1);
         text += &numbered(steps);
     }
     if let Some(steps) = &document.deadlock {
