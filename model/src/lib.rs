@@ -11,7 +11,7 @@ pub mod assumption;
 pub mod automaton;
 pub mod belief;
 pub mod branch;
-
+mod broken_rule;
 pub mod check;
 pub mod cluster;
 pub mod control;

@@ -4,7 +4,6 @@
 //! pieces anything else may happen.
 
 use crate::dialogue::{Stop, Task};
-use crate::fault::Fault;
 use crate::mutant::Mutant;
 
 use super::Cluster;
@@ -199,15 +198,6 @@ impl Cluster {
         }
     }
 
-    /// The watchdog is armed before the lock is asked for.
-    fn arms_watchdog_first(&self, state: &State) -> bool {
-        self.rules.watchdog_before_lock
-            && self.settings.watchdog
-            && !self.settings.standby_cluster
-            && !state.paused
-            && self.mutant != Some(Mutant::ForgetsWatchdog)
-    }
-
     /// The lock is refreshed, or is not.
     pub(super) fn update(&self, state: &mut State, id: NodeId) {
         let at = self.agent(state, id).at;
@@ -240,136 +230,8 @@ impl Cluster {
         }
     }
 
-    /// The start timeout is over, as far as it can be told without a clock: at once if it is zero, else if the process hangs.
-    pub(super) fn is_out_of_time(&self, state: &State, id: NodeId) -> bool {
-        state.start_timeout_is_zero || state.nodes[usize::from(id)].hung
-    }
-
-    /// `handle_starting_instance()`, with the lock.
-    fn still_starting(&self, state: &mut State, id: NodeId) {
-        if self.is_out_of_time(state, id) && self.is_failover_possible(state, id) {
-            // 'stopped PostgreSQL because of startup timeout'
-            self.stop_at_once(state, id);
-            self.release_lock(state, id);
-            return self.demoted_to(state, id, Upstream::Nobody);
-        }
-        self.agent_mut(state, id).rest();
-    }
-
-    /// `acquire_lock()`, and what follows if it was taken or not.
-    pub(super) fn acquire(&self, state: &mut State, id: NodeId) {
-        if self.arms_watchdog_first(state) {
-            state.nodes[usize::from(id)].watchdog = true;
-        }
-        match self.take_lock(state, id) {
-            Err(DcsError) => self.handle_dcs_error(state, id),
-            Ok(true) => {
-                self.agent_mut(state, id).seen = Some(id);
-                self.granted(state, id);
-            }
-            Ok(false) => {
-                let node = &mut state.nodes[usize::from(id)];
-                if !node.is_writable() {
-                    node.watchdog = false;
-                }
-                let holder = state.leader.map(|key| key.holder);
-                self.agent_mut(state, id).seen = holder;
-                self.keep_following(state, id);
-            }
-        }
-    }
-
-    /// The lock is refreshed or taken. What follows comes at once, unless the agent can be frozen in between.
-    fn granted(&self, state: &mut State, id: NodeId) {
-        if self.settings.faults.contains(Fault::AgentFrozen) {
-            self.agent_mut(state, id).at = At::Granted;
-        } else {
-            self.enforce(state, id);
-        }
-    }
-
-    /// `enforce_primary_role()`: the holder of the lock is a primary, or becomes one. In a standby cluster it follows the remote primary.
-    pub(super) fn enforce(&self, state: &mut State, id: NodeId) {
-        let (watchdog, paused) = (self.settings.watchdog, state.paused);
-        let node = &mut state.nodes[usize::from(id)];
-        let agent = node.agent.as_mut().expect("only a live agent acts");
-        if self.settings.standby_cluster && self.mutant != Some(Mutant::PromotesStandbyLeader) {
-            agent.role = Role::StandbyLeader;
-            return self.keep_following(state, id);
-        }
-        if node.server == Server::Down {
-            // Only a dead Postgres whose last backends are waited for.
-            return agent.rest();
-        }
-        if !paused && self.mutant != Some(Mutant::ForgetsWatchdog) {
-            node.watchdog = watchdog;
-        }
-        if node.server == Server::Primary {
-            agent.role = Role::Primary;
-            state.history = state.wal.timeline_at(node.data);
-            return self.process_sync_replication(state, id);
-        }
-        if agent.role != Role::Primary && !paused {
-            if self.settings.synchronous {
-                // Until a standby has caught up, commits wait for nobody, and nobody else may lead.
-                if self.write_sync(state, id, None).is_err() {
-                    return self.handle_dcs_error(state, id);
-                }
-                state.nodes[usize::from(id)].sync_names = None;
-            }
-            self.agent_mut(state, id).slot = Some(Task::Promote.into());
-        }
-        self.agent_mut(state, id).rest();
-    }
-
-    /// `process_sync_replication()`: a standby is named in Postgres before it may lead, and may no longer lead before Postgres forgets it.
-    fn process_sync_replication(&self, state: &mut State, id: NodeId) {
-        let rest = |cluster: &Self, state: &mut State| cluster.agent_mut(state, id).rest();
-        if !self.settings.synchronous {
-            return rest(self, state);
-        }
-        let streams = |other: NodeId| {
-            let node = &state.nodes[usize::from(other)];
-            other != id
-                && node.server == Server::Standby
-                && node.upstream == Upstream::Member(id)
-                && state.wal.includes(state.nodes[usize::from(id)].data, node.data)
-                && !state.nodes_cut
-        };
-        let named = state.nodes[usize::from(id)].sync_names;
-        let key = state.sync;
-        let published = key.filter(|key| key.leader == id).and_then(|key| key.standby);
-        let wanted = named.filter(|named| streams(*named)).or_else(|| self.node_ids().find(|other| streams(*other)));
-        let hasty = self.mutant == Some(Mutant::PublishesStandbyEarly);
-        if key.is_none_or(|key| key.leader != id) || published.is_some() && published != wanted {
-            // First nobody may lead any more …
-            if self.mutant == Some(Mutant::ForgetsStandbyFirst) {
-                state.nodes[usize::from(id)].sync_names = wanted;
-                return rest(self, state);
-            }
-            if self.write_sync(state, id, None).is_err() {
-                return self.handle_dcs_error(state, id);
-            }
-        } else if named != wanted {
-            // … then commits wait for the new one …
-            if hasty {
-                if self.write_sync(state, id, wanted).is_err() {
-                    return self.handle_dcs_error(state, id);
-                }
-            }
-            state.nodes[usize::from(id)].sync_names = wanted;
-        } else if let Some(standby) = wanted.filter(|_| published != wanted) {
-            // … and when it has everything, it may lead.
-            let (ours, theirs) = (state.nodes[usize::from(id)].data, state.nodes[usize::from(standby)].data);
-            if state.wal.includes(theirs, ours) && self.write_sync(state, id, wanted).is_err() {
-                return self.handle_dcs_error(state, id);
-            }
-        }
-        rest(self, state);
-    }
-
     /// The lock is not ours, and Postgres runs: `follow()`.
-    fn keep_following(&self, state: &mut State, id: NodeId) {
+    pub(super) fn keep_following(&self, state: &mut State, id: NodeId) {
         let index = usize::from(id);
         if state.nodes[index].server == Server::Primary {
             if state.paused || self.mutant == Some(Mutant::StaysPrimary) {
@@ -432,85 +294,5 @@ impl Cluster {
             }
             agent.rest();
         }
-    }
-
-    /// The postmaster is stopped at once, as if it had crashed.
-    fn stop_at_once(&self, state: &mut State, id: NodeId) {
-        let node = &mut state.nodes[usize::from(id)];
-        if node.has_postmaster() || node.server == Server::SingleUser {
-            node.ends();
-        }
-    }
-
-    /// `demote('immediate-nolock')`: stop at once, start again as a standby.
-    fn demote_without_lock(&self, state: &mut State, id: NodeId) {
-        self.stop_at_once(state, id);
-        let target = self.node_to_follow(id, state.leader.map(|key| key.holder));
-        self.demoted_to(state, id, target);
-    }
-
-    /// The end of every demotion: the watchdog is given up and the standby is started in the background.
-    fn demoted_to(&self, state: &mut State, id: NodeId, target: Upstream) {
-        let allowed = self.settings.divergence_matters();
-        let node = &mut state.nodes[usize::from(id)];
-        if !(self.rules.waits_for_orphans && node.orphans) {
-            node.watchdog = false;
-        }
-        if self.settings.synchronous && self.rules.clears_sync_names {
-            node.sync_names = None;
-        }
-        let agent = node.agent.as_mut().expect("only a live agent acts");
-        agent.trigger_divergence_check(allowed);
-        agent.role = Role::Demoted;
-        agent.health = Health::Stopped;
-        match agent.slot {
-            None => {
-                agent.slot = Some(Task::FollowAfterDemotion.into());
-                node.upstream = target;
-            }
-            // The start is cancelled before its postmaster exists.
-            Some(Slot { task: Task::StartPrimary, begun: false }) => agent.slot = None,
-            Some(_) => {}
-        }
-        agent.rest();
-    }
-
-    /// `handle_long_action_in_progress()`, and the lock is refreshed.
-    fn long_action_with_lock(&self, state: &mut State, id: NodeId) {
-        let recovers = self.agent(state, id).task() == Some(Task::CrashRecovery);
-        if recovers
-            && self.rules.limits_crash_recovery
-            && self.mutant != Some(Mutant::NeverEndsCrashRecovery)
-            && self.is_out_of_time(state, id)
-            && self.is_failover_possible(state, id)
-        {
-            // 'terminated crash recovery because of startup timeout'
-            self.stop_at_once(state, id);
-            self.release_lock(state, id);
-            self.demoted_to(state, id, Upstream::Nobody);
-            self.agent_mut(state, id).slot = None; // its own try_run_async is refused, and the killed task leaves the slot
-            return;
-        }
-        self.agent_mut(state, id).rest();
-    }
-
-    /// `handle_long_action_in_progress()` without the lock: what needs it is stopped.
-    fn long_action_without_lock(&self, state: &mut State, id: NodeId) {
-        let node = &state.nodes[usize::from(id)];
-        let agent = self.agent(state, id);
-        let (slot, role) = (agent.task(), agent.role);
-        if !state.paused {
-            if slot == Some(Task::Promote)
-                && node.server == Server::Standby
-                && self.mutant != Some(Mutant::PromotesAfterLoss)
-            {
-                self.agent_mut(state, id).slot = None; // 'lost leader before promote'
-            } else if role == Role::Primary
-                && !matches!(node.server, Server::SingleUser | Server::Rewinding | Server::Copying)
-            {
-                return self.demote_without_lock(state, id); // 'lost leader lock during …'
-            }
-        }
-        self.agent_mut(state, id).rest();
     }
 }

@@ -9,6 +9,8 @@
 //! | `wal.rs` | what is in the data directories |
 //! | `action.rs` | what can happen next |
 //! | `agent.rs` | one cycle of the agent, patroni `Ha._run_cycle` |
+//! | `leading.rs` | taking the lock, and what its holder does |
+//! | `demotion.rs` | giving up the lock, the start, the primary |
 //! | `dcs.rs` | what agents do to the keys in the DCS, and when they do not learn of it |
 //! | `recovery.rs` | the world's answers to the questions of `recover()` |
 //! | `replication.rs` | WAL on its way, comparing data, who may lead |
@@ -40,9 +42,11 @@
 mod action;
 mod agent;
 mod dcs;
+mod demotion;
 pub mod explorer;
 mod faults;
 mod holds;
+mod leading;
 mod operator;
 mod pack;
 mod promises;

@@ -1,0 +1,105 @@
+//! Giving up: patroni `demote` in its modes, `handle_long_action_in_progress`, `handle_starting_instance`.
+
+use crate::dialogue::Task;
+use crate::mutant::Mutant;
+
+use super::Cluster;
+use super::state::*;
+
+impl Cluster {
+    /// The postmaster is stopped at once, as if it had crashed.
+    pub(super) fn stop_at_once(&self, state: &mut State, id: NodeId) {
+        let node = &mut state.nodes[usize::from(id)];
+        if node.has_postmaster() || node.server == Server::SingleUser {
+            node.ends();
+        }
+    }
+
+    /// `demote('immediate-nolock')`: stop at once, start again as a standby.
+    pub(super) fn demote_without_lock(&self, state: &mut State, id: NodeId) {
+        self.stop_at_once(state, id);
+        let target = self.node_to_follow(id, state.leader.map(|key| key.holder));
+        self.demoted_to(state, id, target);
+    }
+
+    /// The end of every demotion: the watchdog is given up and the standby is started in the background.
+    pub(super) fn demoted_to(&self, state: &mut State, id: NodeId, target: Upstream) {
+        let allowed = self.settings.divergence_matters();
+        let node = &mut state.nodes[usize::from(id)];
+        if !(self.rules.waits_for_orphans && node.orphans) {
+            node.watchdog = false;
+        }
+        if self.settings.synchronous && self.rules.clears_sync_names {
+            node.sync_names = None;
+        }
+        let agent = node.agent.as_mut().expect("only a live agent acts");
+        agent.trigger_divergence_check(allowed);
+        agent.role = Role::Demoted;
+        agent.health = Health::Stopped;
+        match agent.slot {
+            None => {
+                agent.slot = Some(Task::FollowAfterDemotion.into());
+                node.upstream = target;
+            }
+            // The start is cancelled before its postmaster exists.
+            Some(Slot { task: Task::StartPrimary, begun: false }) => agent.slot = None,
+            Some(_) => {}
+        }
+        agent.rest();
+    }
+
+    /// `handle_long_action_in_progress()`, and the lock is refreshed.
+    pub(super) fn long_action_with_lock(&self, state: &mut State, id: NodeId) {
+        let recovers = self.agent(state, id).task() == Some(Task::CrashRecovery);
+        if recovers
+            && self.rules.limits_crash_recovery
+            && self.mutant != Some(Mutant::NeverEndsCrashRecovery)
+            && self.is_out_of_time(state, id)
+            && self.is_failover_possible(state, id)
+        {
+            // 'terminated crash recovery because of startup timeout'
+            self.stop_at_once(state, id);
+            self.release_lock(state, id);
+            self.demoted_to(state, id, Upstream::Nobody);
+            self.agent_mut(state, id).slot = None; // its own try_run_async is refused, and the killed task leaves the slot
+            return;
+        }
+        self.agent_mut(state, id).rest();
+    }
+
+    /// `handle_long_action_in_progress()` without the lock: what needs it is stopped.
+    pub(super) fn long_action_without_lock(&self, state: &mut State, id: NodeId) {
+        let node = &state.nodes[usize::from(id)];
+        let agent = self.agent(state, id);
+        let (slot, role) = (agent.task(), agent.role);
+        if !state.paused {
+            if slot == Some(Task::Promote)
+                && node.server == Server::Standby
+                && self.mutant != Some(Mutant::PromotesAfterLoss)
+            {
+                self.agent_mut(state, id).slot = None; // 'lost leader before promote'
+            } else if role == Role::Primary
+                && !matches!(node.server, Server::SingleUser | Server::Rewinding | Server::Copying)
+            {
+                return self.demote_without_lock(state, id); // 'lost leader lock during …'
+            }
+        }
+        self.agent_mut(state, id).rest();
+    }
+
+    /// The start timeout is over, as far as it can be told without a clock: at once if it is zero, else if the process hangs.
+    pub(super) fn is_out_of_time(&self, state: &State, id: NodeId) -> bool {
+        state.start_timeout_is_zero || state.nodes[usize::from(id)].hung
+    }
+
+    /// `handle_starting_instance()`, with the lock.
+    pub(super) fn still_starting(&self, state: &mut State, id: NodeId) {
+        if self.is_out_of_time(state, id) && self.is_failover_possible(state, id) {
+            // 'stopped PostgreSQL because of startup timeout'
+            self.stop_at_once(state, id);
+            self.release_lock(state, id);
+            return self.demoted_to(state, id, Upstream::Nobody);
+        }
+        self.agent_mut(state, id).rest();
+    }
+}
