@@ -144,6 +144,26 @@ impl Question {
     }
 }
 
+/// Where a question is asked that the model puts to the world: lines of patroni `ha.py`, in 2.1.2 and in 4.1.5.
+impl Question {
+    /// The lines; none where the release does not ask, or the agent asks only its own memory.
+    pub fn lines(self) -> Option<(Option<u16>, u16)> {
+        Some(match self {
+            Question::UpdateLock => (Some(314), 633),
+            Question::IsFailoverPossible => (Some(319), 638),
+            Question::DemoteImmediate => (Some(321), 641),
+            Question::LoadCluster => (Some(336), 675),
+            Question::RewindNeeded => (Some(298), 591),
+            Question::RunAsync(Task::CrashRecovery) => (Some(334), 587),
+            Question::RunAsync(Task::StartPrimary) => (None, 658),
+            Question::RunAsync(Task::Rewind) => (Some(303), 603),
+            Question::RunAsync(Task::Reinitialize) => (Some(308), 607),
+            Question::RunAsync(Task::Follow) => (Some(360), 703),
+            _ => return None,
+        })
+    }
+}
+
 /// The world's answer to a [`Question`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Answer {

@@ -1,6 +1,7 @@
 //! States and steps in words.
 
 use crate::dialogue::{Answer, Leader, Question, Stop, Task};
+use crate::edition::Words;
 use crate::engine::Path;
 use crate::engine::diagram::{Chart, Mark, Row};
 use crate::fault::Fault;
@@ -44,7 +45,8 @@ impl Cluster {
         match (step, at) {
             (Action::Answer(_, answer), Some(At::Recover(position))) => match self.automaton().at(position) {
                 Err(Stop::Ask(question)) => {
-                    format!("{node}: recover(): {} → {}", question_text(question), answer_text(names, answer))
+                    let line = self.line_of(question);
+                    format!("{node}: recover(): {} → {}{line}", question_text(question), answer_text(names, answer))
                 }
                 _ => action(names, step),
             },
@@ -63,6 +65,15 @@ impl Cluster {
 }
 
 impl Cluster {
+    /// Where the original asks a question: a line of 2.1.2, the annotated listing, or of 4.1.5 for all later rules.
+    fn line_of(&self, question: Question) -> String {
+        match (question.lines(), self.rules().words) {
+            (Some((Some(line), _)), Words::Master) => format!("  [2.1.2 ha.py {line}]"),
+            (Some((_, line)), Words::Member) => format!("  [4.1.5 ha.py {line}]"),
+            _ => String::new(),
+        }
+    }
+
     /// A behaviour for a sequence diagram: a lane for etcd and one for each node.
     pub fn chart(&self, names: &Names, path: &Path<State, Action>) -> Chart {
         let lanes = ["etcd".to_owned()].into_iter().chain(self.node_ids().map(|id| names.of(id).to_owned())).collect();
