@@ -190,6 +190,7 @@ fn refreshes_lost_lock(_: &Cluster, before: &State, action: Action, _: &State) -
     matches!(action, Action::Update(_)) && before.leader.is_some_and(|key| key.holder != action.node())
 }
 
+const RELEASES: [Edition; 6] = [V2_1_2, V3_0_2, V3_0_4, V3_1, V4_0, V4_1];
 const FROZEN: [Fault; 3] = [AgentFrozen, AgentThawed, LeaseExpires];
 const RESTARTED: [Fault; 3] = [AgentKilled, AgentRestarted, LeaseExpires];
 
@@ -315,6 +316,9 @@ fn two_promotions_share_a_timeline_number() {
             "n1: agent compares timelines with the leader: not diverged … follows: nobody → n2",
         ],
     );
+    for edition in RELEASES {
+        broken(crashes(edition), Property::NoSilentDivergence);
+    }
     holds(crashes(Ideal), Property::NoSilentDivergence);
     some(unkept_promise(crashes(V4_1), Property::CrashedNodeRejoins, 0))
         .is(27, &["n1: agent compares timelines with the leader: not diverged", "n2: agent refreshes the leader lock"]);
@@ -359,7 +363,10 @@ fn a_primary_that_cannot_fail_over_comes_up_on_a_new_timeline() {
             "n1: agent refreshes the leader lock",
         ],
     );
-    none(shortest(alone(V4_1), decides(Branch::StartPrimary)));
+    for edition in RELEASES {
+        some(unkept(alone(edition), crashed, same_timeline));
+        none(shortest(alone(edition), decides(Branch::StartPrimary)));
+    }
     none(unkept(alone(Ideal), crashed, same_timeline));
     some(shortest(alone(Ideal), decides(Branch::StartPrimary))).is(
         7,
@@ -507,6 +514,9 @@ fn a_backend_outlives_its_postmaster() {
                 "n2: Postgres is promoted … writable primary on timeline 2",
             ],
         );
+        for edition in RELEASES {
+            broken(orphans(edition), Property::OneWritableLeader);
+        }
         for orphans in [orphans(Ideal), at_once(orphans(Ideal))] {
             holds(orphans.clone(), Property::OneWritableLeader);
             // Somebody takes over, but later.
@@ -533,6 +543,9 @@ fn an_agent_is_frozen_between_taking_the_lock_and_arming_the_watchdog() {
             "n2: Postgres is promoted … writable primary on timeline 2",
         ],
     );
+    for edition in RELEASES {
+        broken(frozen(edition), Property::OneWritableLeader);
+    }
     holds(frozen(Ideal), Property::OneWritableLeader);
     some(shortest(frozen(Ideal), |_, before, action, _| {
         action == Action::Fault(AgentFrozen, 0)
@@ -541,8 +554,8 @@ fn an_agent_is_frozen_between_taking_the_lock_and_arming_the_watchdog() {
     }));
 }
 
-/// Every release; found by this model: while a rewind is pending, a start that failed is not looked at, and `recover` forgets that it already
-/// ran single-user recovery: it runs it again.
+/// Every release since 2.1.4, which runs crash recovery before pg_rewind (#2252); found by this model: while a rewind is pending, a start that
+/// failed is not looked at, and `recover` forgets that it already ran single-user recovery: it runs it again.
 #[test]
 fn a_failed_start_with_a_rewind_pending_forgets_crash_recovery() {
     let fails = |edition| {
@@ -560,6 +573,10 @@ fn a_failed_start_with_a_rewind_pending_forgets_crash_recovery() {
             "n1: recover(): rewind_or_reinitialize_needed_and_possible() → yes … → single-user mode",
         ],
     );
+    for edition in RELEASES.into_iter().filter(|edition| edition.rules().crash_recovery_before_rewind) {
+        broken(fails(edition), Property::CrashRecoveryOnce);
+    }
+    holds(fails(V2_1_2), Property::CrashRecoveryOnce);
     holds(fails(Ideal), Property::CrashRecoveryOnce);
     some(shortest(fails(Ideal), |_, before, action, _| {
         let agent = node(before, 0).agent.as_ref();
