@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use pghaspec_model::assumption::Assumption;
 use pghaspec_model::branch::Branch;
 use pghaspec_model::check::{Report, check};
-use pghaspec_model::cluster::{Cluster, Settings};
+use pghaspec_model::cluster::{Action, Budget, Cluster, Settings, StartTimeouts, State};
 use pghaspec_model::edition::Edition;
-use pghaspec_model::engine::Options;
+use pghaspec_model::engine::{Inspect, Options, search};
 use pghaspec_model::liveness::check_promises;
 use pghaspec_model::matrix::{Row, differences};
 use pghaspec_model::mutant::Mutant;
@@ -100,6 +100,19 @@ fn the_assumption_matrix_is_as_committed() {
         let assumption = Assumption::from_id(&row.assumption).unwrap();
         let found = Row::explore(assumption, Edition::from_id(&row.edition).unwrap());
         assert_eq!(differences(&committed, &[found]), Vec::<String>::new());
+    });
+}
+
+/// stateright counts the same in every configuration, and gives the same verdicts on what a state shows by itself.
+#[test]
+fn stateright_agrees_in_every_configuration() {
+    let small: Vec<_> = committed().into_iter().filter(|row| row.states <= 25_000).collect();
+    for edition in [Edition::V2_1_2, Edition::V4_1, Edition::Ideal] {
+        assert!(small.iter().filter(|row| row.edition == edition.id()).count() > 1, "{}", edition.id());
+    }
+    share(small, |row| {
+        let settings = Assumption::from_id(&row.assumption).unwrap().settings(Edition::from_id(&row.edition).unwrap());
+        assert_second_opinion_agrees(&run(settings));
     });
 }
 
@@ -202,4 +215,36 @@ fn every_branch_and_every_kind_of_step_of_4_1_is_reached() {
 fn every_branch_of_2_1_2_is_reached() {
     let (branches, steps) = unwitnessed(Edition::V2_1_2);
     assert_eq!((branches, steps), (vec![Branch::StartPrimary, Branch::CrashRecoveryBeforeRewind], vec![]));
+}
+
+/// Finds the decisions whose task was refused, by the row of their branch.
+struct Refused;
+
+impl Inspect<Cluster> for Refused {
+    fn step(&self, cluster: &Cluster, before: &State, action: Action, _: &State) -> u64 {
+        match cluster.decision_of(before, action) {
+            Some(decision) if decision.was_refused() => {
+                let words = decision.message(cluster.rules(), |_| "n2".to_owned());
+                assert!(words.starts_with("Failed to run ") && words.ends_with(" is already in progress"), "{words}");
+                1 << decision.branch as u64
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// The two messages of a slot that somebody else has taken, through the agent's API, since the cycle began.
+#[test]
+fn a_busy_slot_refuses_crash_recovery_and_rewinds() {
+    for edition in [Edition::V4_1, Edition::V2_1_2] {
+        let settings = Settings {
+            budget: Budget { process: 2, operator: 1, ..Budget::NONE },
+            start_timeouts: StartTimeouts::Zero,
+            ..Assumption::Maintenance.settings(edition)
+        };
+        let found = search(&Cluster::new(settings), Options { threads: 2, ..Options::default() }, &Refused).found;
+        for branch in [Branch::CrashRecovery, Branch::Rewind] {
+            assert!(found[branch as usize].is_some(), "{} in {}", branch.id(), edition.id());
+        }
+    }
 }

@@ -72,6 +72,7 @@ use stateright::Model;
 
 use crate::automaton::Automaton;
 use crate::branch::Branch;
+use crate::decision::Decision;
 use crate::edition::Rules;
 use crate::fault::Fault;
 use crate::mutant::Mutant;
@@ -154,9 +155,14 @@ impl Cluster {
 
     /// The branch of `recover()` that `action` ends in, if it ends one.
     pub fn branch_of(&self, state: &State, action: Action) -> Option<Branch> {
+        self.decision_of(state, action).map(|decision| decision.branch)
+    }
+
+    /// What `recover()` decides in `action`, if it decides.
+    pub fn decision_of(&self, state: &State, action: Action) -> Option<Decision> {
         let id = action.node();
         let decided = |state: &State| match state.nodes[usize::from(id)].agent.as_ref()?.at {
-            At::Recover(position) => self.recover.at(position).ok().map(|decision| decision.branch),
+            At::Recover(position) => self.recover.at(position).ok(),
             _ => None,
         };
         match (action, self.settings.grain) {
