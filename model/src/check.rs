@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::branch::Branch;
 use crate::cluster::{Action, Cluster, Settings, State};
 use crate::engine::{Inspect, Limit, Options, Path, Progress, SecondOpinion, Spill, search_spilling, second_opinion};
+use crate::fault::Fault;
 use crate::property::Property;
 
 /// What a check found.
@@ -45,7 +46,8 @@ pub struct Report {
 /// What is looked for. Bits: properties, then branches; kinds of action are only ticked off.
 struct Look<'p> {
     properties: &'p [Property],
-    actions: Vec<(&'static str, AtomicBool)>,
+    /// For each kind of action, whether it occurs.
+    seen: Vec<AtomicBool>,
     progress: &'p (dyn Fn(&Progress) + Sync),
 }
 
@@ -56,9 +58,7 @@ impl Inspect<Cluster> for Look<'_> {
     }
 
     fn step(&self, cluster: &Cluster, before: &State, action: Action, after: &State) -> u64 {
-        let id = action.id();
-        let (_, seen) =
-            self.actions.iter().find(|(known, _)| *known == id).unwrap_or_else(|| panic!("{id} is not expected"));
+        let seen = &self.seen[action.kind()];
         if !seen.load(Ordering::Relaxed) {
             seen.store(true, Ordering::Relaxed);
         }
@@ -89,8 +89,8 @@ pub fn check(
     let cluster = Cluster::new(settings);
     let properties: Vec<_> =
         properties.iter().copied().filter(|property| !property.is_liveness() && cluster.is_about(*property)).collect();
-    let actions = cluster.kinds().into_iter().map(|id| (id, AtomicBool::new(false))).collect();
-    let look = Look { properties: &properties, actions, progress };
+    let seen = (0..Fault::ALL.len() + Action::IDS.len()).map(|_| AtomicBool::new(false)).collect();
+    let look = Look { properties: &properties, seen, progress };
     let exploration = search_spilling(&cluster, options, &look, spill);
     let found = &exploration.found;
     Report {
@@ -104,12 +104,26 @@ pub fn check(
         bytes_per_state: exploration.bytes_per_state(),
         properties: properties.iter().copied().zip(found.iter().cloned()).collect(),
         branches: Branch::ALL.into_iter().zip(found[properties.len()..].iter().cloned()).collect(),
-        actions: look.actions.iter().map(|(id, seen)| (*id, seen.load(Ordering::Relaxed))).collect(),
+        actions: kinds(&cluster, &look.seen),
         deadlock: exploration.deadlock,
         spill_error: exploration.spill_error,
         options,
         cluster,
     }
+}
+
+/// The kinds of action that the settings allow, and whether each occurs.
+///
+/// # Panics
+/// If one occurs that they should not allow.
+fn kinds(cluster: &Cluster, seen: &[AtomicBool]) -> Vec<(&'static str, bool)> {
+    let expected = cluster.kinds();
+    let names = Fault::ALL.iter().map(|fault| fault.id()).chain(Action::IDS);
+    let occurs: Vec<_> = names.zip(seen.iter().map(|seen| seen.load(Ordering::Relaxed))).collect();
+    if let Some((id, _)) = occurs.iter().find(|(id, occurs)| *occurs && !expected.contains(id)) {
+        panic!("{id} is not expected with these settings");
+    }
+    occurs.into_iter().filter(|(id, _)| expected.contains(id)).collect()
 }
 
 impl Report {

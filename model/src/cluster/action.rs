@@ -106,38 +106,47 @@ impl Action {
 
     /// The stable name of the kind of action, as coverage reports it.
     pub fn id(self) -> &'static str {
-        match self {
+        Action::IDS.get(self.kind().wrapping_sub(Fault::ALL.len())).copied().unwrap_or_else(|| match self {
             Action::Fault(fault, _) => fault.id(),
-            Action::WatchdogResets(_) => "watchdog-resets",
-            Action::OrphansEnd(_) => "orphans-end",
-            Action::Forget(_) => "forget",
-            Action::Cycle(_) => "cycle",
-            Action::Update(_) => "update",
-            Action::Enforce(_) => "enforce",
-            Action::Compare(..) => "compare",
-            Action::Acquire(_) => "acquire",
-            Action::Answer(..) => "answer",
-            Action::Decide(_) => "decide",
-            Action::Demoted(_) => "demoted",
-            Action::SingleUserStarts(_) => "single-user-starts",
-            Action::SingleUserEnds(_) => "single-user-ends",
-            Action::PostmasterStarts(_) => "postmaster-starts",
-            Action::PostmasterReady(_) => "postmaster-ready",
-            Action::PostmasterStops(_) => "postmaster-stops",
-            Action::RewindStarts(_) => "rewind-starts",
-            Action::RewindEnds(_) => "rewind-ends",
-            Action::CopyStarts(_) => "copy-starts",
-            Action::CopyEnds(_) => "copy-ends",
-            Action::Promote(_) => "promote",
-            Action::TaskEnds(_) => "task-ends",
-            Action::Replicate(_) => "replicate",
-            Action::Commit(_) => "commit",
-            Action::Pause => "pause",
-            Action::Resume => "resume",
-            Action::Request(_) => "request",
-            Action::RemoteCommit => "remote-commit",
-            Action::RemoteFailover => "remote-failover",
-        }
+            _ => unreachable!("every kind has a name"),
+        })
+    }
+
+    /// Number of the kind of action: faults come first, then as in [`Action::IDS`].
+    pub fn kind(self) -> usize {
+        Fault::ALL.len()
+            + match self {
+                Action::Fault(fault, _) => return fault as usize,
+                Action::WatchdogResets(_) => 0,
+                Action::OrphansEnd(_) => 1,
+                Action::Forget(_) => 2,
+                Action::Cycle(_) => 3,
+                Action::Update(_) => 4,
+                Action::Enforce(_) => 5,
+                Action::Compare(..) => 6,
+                Action::Acquire(_) => 7,
+                Action::Answer(..) => 8,
+                Action::Decide(_) => 9,
+                Action::Demoted(_) => 10,
+                Action::SingleUserStarts(_) => 11,
+                Action::SingleUserEnds(_) => 12,
+                Action::PostmasterStarts(_) => 13,
+                Action::PostmasterReady(_) => 14,
+                Action::PostmasterStops(_) => 15,
+                Action::RewindStarts(_) => 16,
+                Action::RewindEnds(_) => 17,
+                Action::CopyStarts(_) => 18,
+                Action::CopyEnds(_) => 19,
+                Action::Promote(_) => 20,
+                Action::TaskEnds(_) => 21,
+                Action::Replicate(_) => 22,
+                Action::Commit(_) => 23,
+                Action::Pause => 24,
+                Action::Resume => 25,
+                Action::Request(_) => 26,
+                Action::RemoteCommit => 27,
+                Action::RemoteFailover => 28,
+            }
     }
 
     /// Names of all kinds of action that are not faults, for coverage.

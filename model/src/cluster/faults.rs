@@ -10,7 +10,7 @@ use super::{Cluster, Grain};
 
 impl Cluster {
     pub(super) fn fault_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
-        for fault in self.settings.faults.iter() {
+        for &fault in &self.faults {
             if self.may_happen(state, id, fault) {
                 actions.push(Action::Fault(fault, id));
             }

@@ -85,6 +85,8 @@ pub struct Cluster {
     pub settings: Settings,
     rules: Rules,
     recover: Arc<Automaton>,
+    /// Those of the settings, for a quick look at each state.
+    faults: Vec<Fault>,
     mutant: Option<Mutant>,
 }
 
@@ -98,7 +100,8 @@ impl Cluster {
             mutant.change(&mut rules);
         }
         let recover = Arc::new(Automaton::unfold(&rules, mutant, recovery::domain(&settings)));
-        Cluster { settings, rules, recover, mutant }
+        let faults = settings.faults.iter().collect();
+        Cluster { settings, rules, recover, faults, mutant }
     }
 
     /// The rules in force, the mutant's included.
@@ -167,12 +170,19 @@ impl Cluster {
         };
         match (action, self.settings.grain) {
             (Action::Decide(_), _) => decided(state),
+            // A cycle comes to `recover()` only if Postgres is dead and nothing is done about it yet.
+            (Action::Cycle(_), Grain::Coarse) if !self.finds_dead(state, id) => None,
             // With coarse steps the decision is said in the step that leads to it.
             (Action::Answer(..) | Action::Demoted(_) | Action::Cycle(_), Grain::Coarse) => {
                 decided(&self.taken(state, action))
             }
             _ => None,
         }
+    }
+
+    fn finds_dead(&self, state: &State, id: NodeId) -> bool {
+        let node = &state.nodes[usize::from(id)];
+        !node.has_postmaster() && node.agent.as_ref().is_some_and(|agent| agent.slot.is_none())
     }
 
     /// Names of the kinds of step, faults included, that these settings allow.

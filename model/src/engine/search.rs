@@ -408,12 +408,12 @@ fn expand<M: Spec>(
             let word = if options.symmetry { model.pack(&model.canonical(&after)) } else { model.pack(&after) };
             out.transitions += 1;
             // A step to the same state finds nothing.
-            if word == from {
+            if word.same(from) {
                 continue;
             }
             let hash = word.spread();
             let recent = &mut out.recent[hash as usize % RECENT];
-            if *recent == word {
+            if recent.same(word) {
                 assert!(word != M::Packed::EMPTY, "{NO_STATE}");
                 continue;
             }
@@ -445,7 +445,7 @@ fn take_up<M: Spec>(
             let mut touched = 0;
             for (successor, hash) in batch.iter().zip(&mut hashes) {
                 *hash = successor.word.spread();
-                touched += usize::from(table.first(*hash) == successor.word);
+                touched += usize::from(table.first(*hash).same(successor.word));
             }
             std::hint::black_box(touched);
             for (successor, hash) in batch.iter().zip(&hashes) {

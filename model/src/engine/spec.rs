@@ -53,6 +53,12 @@ pub trait Word: Copy + Eq + std::hash::Hash + Send + Sync + 'static {
     /// Spreads the value over 64 bits.
     fn spread(self) -> u64;
 
+    /// Equality. That of arrays calls a function of the C library, which takes longer than to look at a few words.
+    #[inline]
+    fn same(self, other: Self) -> bool {
+        self == other
+    }
+
     /// Writes the value down in [`Word::BYTES`] bytes.
     fn write(self, bytes: &mut [u8]);
 
@@ -101,6 +107,11 @@ impl<const N: usize> Word for [u64; N] {
     fn spread(self) -> u64 {
         self.into_iter().fold(0x2545_F491_4F6C_DD1D, fold)
     }
+    #[inline]
+    fn same(self, other: Self) -> bool {
+        self.into_iter().zip(other).fold(0, |difference, (one, other)| difference | one ^ other) == 0
+    }
+
     #[inline]
     fn write(self, bytes: &mut [u8]) {
         for (word, place) in self.into_iter().zip(bytes.chunks_exact_mut(u64::BYTES)) {

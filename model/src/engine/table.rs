@@ -42,11 +42,11 @@ impl<W: Word> Table<W> {
         let mut slot = hash as usize & self.mask;
         loop {
             let found = self.slots[slot];
-            if found == word {
+            if found.same(word) {
                 assert!(word != W::EMPTY, "{NO_STATE}");
                 return false;
             }
-            if found == W::EMPTY {
+            if found.same(W::EMPTY) {
                 break;
             }
             slot = (slot + 1) & self.mask;
@@ -63,9 +63,9 @@ impl<W: Word> Table<W> {
     fn grow(&mut self) {
         let old = std::mem::replace(self, Table::with_slots(self.slots.len() * 2));
         for word in old.slots {
-            if word != W::EMPTY {
+            if !word.same(W::EMPTY) {
                 let mut slot = word.spread() as usize & self.mask;
-                while self.slots[slot] != W::EMPTY {
+                while !self.slots[slot].same(W::EMPTY) {
                     slot = (slot + 1) & self.mask;
                 }
                 self.slots[slot] = word;
