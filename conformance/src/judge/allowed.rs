@@ -160,7 +160,11 @@ impl Question {
             if let (Seen::Change(_), Some(id)) = (what, node(event)) {
                 looks.remove(&id);
             }
-            question.observations.push(Observation { at: event.at, what, seq: event.seq });
+            let at = match event.kind {
+                Kind::ProcessExited { what: Process::Postmaster, .. } => [began_to_end(history, event), event.at[1]],
+                _ => event.at,
+            };
+            question.observations.push(Observation { at, what, seq: event.seq });
         }
         if !question.observations.iter().any(|seen| matches!(seen.what, Seen::Change(_))) {
             return Err("nothing happened between ready and the end".into());
@@ -270,6 +274,26 @@ impl Question {
     }
 }
 
+/// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find that nothing listens
+/// in between.
+const CLOSING: u64 = 1_000_000_000;
+
+/// When a postmaster that exited may have begun to do so: at the first probe, shortly before, from which on nothing listened.
+fn began_to_end(history: &History, exit: &Event) -> u64 {
+    let looks = || {
+        history.events.iter().filter_map(|event| match &event.kind {
+            Kind::Server { state, .. } if event.node == exit.node && event.at[0] < exit.at[0] => {
+                Some((event.at, *state))
+            }
+            _ => None,
+        })
+    };
+    let listened = looks().filter(|(_, state)| *state != ServerState::Refused).map(|(at, _)| at[1]).max().unwrap_or(0);
+    let refused = looks()
+        .filter(|(at, state)| *state == ServerState::Refused && at[0] >= listened && at[0] + CLOSING >= exit.at[0]);
+    refused.map(|(at, _)| at[0]).min().unwrap_or(exit.at[0])
+}
+
 /// Whether a write may have been carried out by a backend whose postmaster was killed or gone already.
 fn outlives_its_postmaster(history: &History, write: &Event) -> bool {
     let of_node = || history.events.iter().filter(|event| event.node == write.node);
@@ -303,4 +327,49 @@ fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
         }
     }
     states
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const RECORDED: &str =
+        include_str!("../../../fixtures/traces/starts-without-lock/leader-postmaster-killed-start-timeout-0.jsonl");
+
+    /// When the postmaster began to end that was stopped for pg_rewind, before it exited, if these were the findings so long before.
+    fn begins(findings: &[(&str, u64)]) -> u64 {
+        let mut events: Vec<Value> = RECORDED.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let is = |event: &Value, field: &str, value: &str| event[field] == value;
+        let rewinds = |event: &Value| is(event, "kind", "recover") && is(event, "branch", "rewind");
+        let said = events.iter().position(rewinds).unwrap();
+        let exits = |event: &Value| is(event, "kind", "process-exited") && event["node"] == events[said]["node"];
+        let exit = said + events[said..].iter().position(exits).unwrap();
+        let gone = events[exit]["at"][0].as_u64().unwrap();
+        let look = events.iter().find(|event| is(event, "kind", "server")).unwrap().clone();
+        for (state, before) in findings {
+            let mut look = look.clone();
+            look["node"] = events[said]["node"].clone();
+            (look["state"], look["at"]) = (json!(state), json!([gone - before, gone - before + 100]));
+            events.insert(exit, look);
+        }
+        for (seq, event) in events.iter_mut().enumerate() {
+            event["seq"] = json!(seq);
+        }
+        let text: String = events.iter().map(|event| format!("{event}\n")).collect();
+        let history = History::parse(text.as_bytes()).unwrap();
+        gone - began_to_end(&history, &history.events[exit + findings.len()])
+    }
+
+    #[test]
+    fn a_server_that_ends_stops_listening_before_it_is_gone() {
+        assert_eq!(begins(&[]), 0);
+        assert_eq!(begins(&[("refused", 3_000_000)]), 3_000_000);
+        assert_eq!(begins(&[("refused", 3_000_000), ("refused", 9_000_000)]), 9_000_000);
+        // It listened again, or it was long ago.
+        assert_eq!(begins(&[("standby", 2_000_000), ("refused", 3_000_000)]), 0);
+        assert_eq!(begins(&[("standby", 3_000_000), ("refused", 2_000_000)]), 2_000_000);
+        assert_eq!(begins(&[("refused", 2 * CLOSING)]), 0);
+    }
 }
