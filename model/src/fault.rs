@@ -54,8 +54,6 @@ pub enum Fault {
     LeaseLost,
     /// The lease ends because nobody kept it alive for `ttl`; the leader key goes with it.
     LeaseExpires,
-    /// One tick passes that a node's clock does not count.
-    ClockLags,
 }
 
 /// What a fault is charged to.
@@ -74,7 +72,7 @@ pub enum Class {
 
 impl Fault {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Fault; 25] = [
+    pub const ALL: [Fault; 24] = [
         Fault::PostmasterKilled,
         Fault::OrphansLeft,
         Fault::BackendCrashed,
@@ -99,7 +97,6 @@ impl Fault {
         Fault::DcsUp,
         Fault::LeaseLost,
         Fault::LeaseExpires,
-        Fault::ClockLags,
     ];
 
     /// The stable name, as in command lines and files.
@@ -129,7 +126,6 @@ impl Fault {
             Fault::DcsUp => "dcs-up",
             Fault::LeaseLost => "lease-lost",
             Fault::LeaseExpires => "lease-expires",
-            Fault::ClockLags => "clock-lags",
         }
     }
 
@@ -144,7 +140,7 @@ impl Fault {
         match self {
             PostmasterKilled | OrphansLeft | BackendCrashed | AgentKilled | AgentFrozen | NodeKilled => Class::Process,
             StartFails | StartHangs | SingleUserFails | SingleUserHangs | RewindFails | DiskFull => Class::Task,
-            RequestsLost | RepliesLost | NodesCut | DcsDown | LeaseLost | ClockLags => Class::Network,
+            RequestsLost | RepliesLost | NodesCut | DcsDown | LeaseLost => Class::Network,
             AgentRestarted | AgentThawed | DiskFreed | DcsReached | NodesJoined | DcsUp | LeaseExpires => Class::Free,
         }
     }
@@ -176,7 +172,6 @@ impl Fault {
             Fault::DcsUp => "the DCS answers again",
             Fault::LeaseLost => "the DCS drops a lease whose owner keeps it alive",
             Fault::LeaseExpires => "a lease that nobody keeps alive ends, and the leader key with it",
-            Fault::ClockLags => "one tick passes that a node's clock does not count",
         }
     }
 }

@@ -282,6 +282,7 @@ impl Mutant {
             Mutant::OverwritesLock => rules.lock_update = LockUpdate::Overwrites,
             Mutant::TrustsKeepalive => rules.lock_update = LockUpdate::TrustsKeepalive,
             Mutant::IgnoresBackupLabel => rules.skips_backup_label = false,
+            Mutant::NeverEndsCrashRecovery => rules.limits_crash_recovery = false,
             Mutant::WalkNeverStops => rules.timeline_walk_stops = false,
             Mutant::RewindsUnclean => rules.crash_recovery_before_rewind = false,
             Mutant::KeepsFailedRole => rules.failed_start_demotes = false,

@@ -114,16 +114,6 @@ proptest! {
     }
 }
 
-/// Mutants that crashes alone make unsafe.
-const UNSAFE: [Mutant; 6] = [
-    Mutant::ForgetsCrashRecovery,
-    Mutant::DisablesWatchdogEarly,
-    Mutant::OverwritesLock,
-    Mutant::StartsWithoutSignal,
-    Mutant::RaceIgnoresKey,
-    Mutant::PromotesWithoutUpdate,
-];
-
 /// Properties whose breach can be seen from outside, and that the rules of 4.1 keep: the watchdog and an agent's memory cannot be seen.
 const VISIBLE: [Property; 4] =
     [Property::OneWritableLeader, Property::WritableNeedsLock, Property::CrashRecoveryOnce, Property::SingleLockOwner];
@@ -132,7 +122,7 @@ const VISIBLE: [Property; 4] =
 /// without, and explained by the mutant's own.
 #[test]
 fn what_unsafe_mutants_do_is_refused() {
-    for mutant in UNSAFE {
+    for mutant in Mutant::UNSAFE {
         let settings = Settings { mutant: Some(mutant), ..Settings::of_timelines(Edition::V4_1, 2) };
         let report = check(settings, &VISIBLE, Options { threads: 2, ..Options::default() }, &|_| (), None);
         let honest = Cluster::new(Settings { mutant: None, ..report.cluster.settings.clone() });

@@ -41,9 +41,8 @@ fn synchronous_three() -> Settings {
 /// Small clusters that between them use all that is in a state.
 fn clusters() -> Vec<(&'static str, Settings)> {
     let crashes = small(Edition::V4_1, 2);
-    let every_fault = Fault::ALL.into_iter().filter(|fault| *fault != Fault::ClockLags).collect::<Vec<_>>();
     let every_fault =
-        Settings { faults: Faults::of(&every_fault), start_timeouts: StartTimeouts::Zero, ..crashes.clone() };
+        Settings { faults: Faults::of(&Fault::ALL), start_timeouts: StartTimeouts::Zero, ..crashes.clone() };
     let process_and_task = Budget { process: 1, task: 1, ..Budget::NONE };
     vec![
         ("crashes", crashes.clone()),

@@ -146,8 +146,7 @@ impl Cluster {
         }
         let is_primary = state.nodes[index].server == Server::Primary;
         if has_lock {
-            let server = state.nodes[index].server;
-            if paused && server != Server::Primary && !self.settings.standby_cluster {
+            if paused && !is_primary && !self.settings.standby_cluster {
                 self.agent_mut(state, id).rest();
                 return self.release_lock(state, id);
             }

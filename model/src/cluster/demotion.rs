@@ -53,7 +53,6 @@ impl Cluster {
         let recovers = self.agent(state, id).task() == Some(Task::CrashRecovery);
         if recovers
             && self.rules.limits_crash_recovery
-            && self.mutant != Some(Mutant::NeverEndsCrashRecovery)
             && self.is_out_of_time(state, id)
             && self.is_failover_possible(state, id)
         {

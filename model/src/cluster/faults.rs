@@ -67,7 +67,6 @@ impl Cluster {
             Fault::DcsUp => once && state.dcs_down,
             Fault::LeaseLost => state.leader == Some(LeaderKey { holder: id, lease: Lease::Kept }),
             Fault::LeaseExpires => self.may_expire(state, id),
-            Fault::ClockLags => false,
         }
     }
 
@@ -173,7 +172,6 @@ impl Cluster {
             Fault::NodesCut | Fault::NodesJoined => state.nodes_cut = fault == Fault::NodesCut,
             Fault::DcsDown | Fault::DcsUp => state.dcs_down = fault == Fault::DcsDown,
             Fault::LeaseLost | Fault::LeaseExpires => self.lease_ends(state),
-            Fault::ClockLags => unreachable!("there is no clock here"),
         }
     }
 
