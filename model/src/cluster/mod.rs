@@ -20,7 +20,9 @@
 //! | `holds.rs` | the properties |
 //! | `promises.rs` | what must happen at last, and what fairness assumes |
 //! | `show.rs` | what an outside observer sees of a step |
-//! | `pack.rs` | states in few machine words; renumbering of nodes |
+//! | `pack.rs` | states in few machine words |
+//! | `forget.rs` | what no longer matters |
+//! | `canonical.rs` | the one state that stands for all that behave alike |
 //! | `text.rs` | states and steps in words |
 //! | `explorer.rs` | the same for stateright's Explorer |
 //!
@@ -41,10 +43,12 @@
 
 mod action;
 mod agent;
+mod canonical;
 mod dcs;
 mod demotion;
 pub mod explorer;
 mod faults;
+mod forget;
 mod holds;
 mod leading;
 mod operator;

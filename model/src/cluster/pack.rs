@@ -1,4 +1,4 @@
-//! A state of the cluster in five machine words, and the one state that stands for all that differ only in the nodes' numbers.
+//! A state of the cluster in five machine words.
 //!
 //! | word | what |
 //! | --- | --- |
@@ -257,46 +257,35 @@ impl Cluster {
         wal
     }
 
-    /// The same state with other numbers: node `i` becomes node `to[i]`.
-    pub fn renumbered(&self, state: &State, to: [NodeId; MAX_NODES]) -> State {
-        let mut renumbered = state.clone();
-        for (from, node) in state.nodes.iter().enumerate() {
-            let mut node = node.clone();
-            if let Some(agent) = node.agent.as_mut() {
-                agent.seen = agent.seen.map(|seen| to[usize::from(seen)]);
-            }
-            node.sync_names = node.sync_names.map(|named| to[usize::from(named)]);
-            if let Upstream::Member(source) = node.upstream {
-                node.upstream = Upstream::Member(to[usize::from(source)]);
-            }
-            renumbered.nodes[usize::from(to[from])] = node;
+    /// What can be said of a node without numbers: nodes of which the same is said may still differ in whom they know.
+    pub(super) fn description(&self, state: &State, id: NodeId) -> (u64, u64) {
+        let mut node = state.nodes[usize::from(id)].clone();
+        let holder = state.leader.map(|key| key.holder);
+        let known = |other: Option<NodeId>| match other {
+            None => 0,
+            Some(other) if other == id => 1,
+            other if other == holder => 2,
+            Some(_) => 3,
+        };
+        let mut relations = Writer { bits: 0, used: 0 };
+        relations.put(usize::from(holder == Some(id)), 1);
+        relations.put(known(state.sync.map(|key| key.leader)), 2);
+        relations.put(known(state.sync.and_then(|key| key.standby)), 2);
+        relations.put(known(node.sync_names.take()), 2);
+        if let Some(agent) = node.agent.as_mut() {
+            relations.put(known(agent.seen.take()), 2);
         }
-        if let Some(key) = renumbered.leader.as_mut() {
-            key.holder = to[usize::from(key.holder)];
+        if let Upstream::Member(other) = node.upstream {
+            node.upstream = Upstream::Nobody;
+            relations.put(known(Some(other)), 2);
         }
-        if let Some(key) = renumbered.sync.as_mut() {
-            key.leader = to[usize::from(key.leader)];
-            key.standby = key.standby.map(|standby| to[usize::from(standby)]);
-        }
-        renumbered
+        relations.put(usize::from(state.wal.position(node.data)), 8);
+        relations.put(usize::from(state.wal.timeline_at(node.data)), 8);
+        node.data = 0;
+        (self.put_node(&node), relations.bits)
     }
 
-    /// All renumberings that the model does not tell apart. In synchronous mode a leader with two standbys chooses the first of them, as
-    /// agents do by name: there the nodes are not alike.
-    pub fn renumberings(&self) -> &'static [[NodeId; MAX_NODES]] {
-        const ALL: [[NodeId; MAX_NODES]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 1, 0], [1, 2, 0], [2, 0, 1]];
-        match (self.settings.nodes, self.settings.synchronous) {
-            (2, _) => &ALL[..2],
-            (_, true) => &ALL[..1],
-            _ => &ALL,
-        }
-    }
-}
-
-impl Spec for Cluster {
-    type Packed = [u64; 5];
-
-    fn pack(&self, state: &State) -> [u64; 5] {
+    pub(super) fn packed(&self, state: &State) -> [u64; 5] {
         let [first, second, third] = &state.nodes;
         [
             self.put_node(first),
@@ -305,6 +294,14 @@ impl Spec for Cluster {
             self.put_cluster(state),
             Self::put_wal(&state.wal),
         ]
+    }
+}
+
+impl Spec for Cluster {
+    type Packed = [u64; 5];
+
+    fn pack(&self, state: &State) -> [u64; 5] {
+        self.packed(state)
     }
 
     fn unpack(&self, [first, second, third, cluster, wal]: [u64; 5]) -> State {
@@ -339,9 +336,7 @@ impl Spec for Cluster {
         self.fairness_of(*action)
     }
 
-    /// Nodes are alike: of all renumberings, the one that packs to the smallest number.
     fn canonical(&self, state: &State) -> State {
-        let renumbered = self.renumberings().iter().map(|to| self.renumbered(state, *to));
-        renumbered.min_by_key(|state| self.pack(state)).expect("there is at least one renumbering")
+        self.canonical_state(state)
     }
 }

@@ -33,12 +33,19 @@ struct Entry {
 const NONE: Entry = Entry { after: 0, record: Record::Commit };
 
 /// The tree.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Wal {
     /// Timeline number of the shared past.
     pub timeline: u8,
     entries: [Entry; MAX_RECORDS],
     len: u8,
+}
+
+impl std::fmt::Debug for Wal {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "timeline {} ", self.timeline)?;
+        out.debug_list().entries(self.records()).finish()
+    }
 }
 
 impl Wal {
@@ -128,6 +135,26 @@ impl Wal {
                 self.entries[usize::from(commit) - 1].record = Record::Commit;
             }
         }
+    }
+
+    /// Names the records in the order in which these points lead to them. Points are renamed; a record that none leads to is forgotten.
+    pub fn rename(&mut self, data: &mut [&mut Point]) {
+        let mut names = [0; MAX_RECORDS + 1];
+        let mut renamed = Wal::new(self.timeline);
+        for point in data {
+            let mut fresh = [0; MAX_RECORDS];
+            let mut found = 0;
+            for on_the_way in self.way(**point).take_while(|point| names[usize::from(*point)] == 0) {
+                fresh[found] = on_the_way;
+                found += 1;
+            }
+            for &on_the_way in fresh[..found].iter().rev() {
+                let Entry { after, record } = self.entry(on_the_way);
+                names[usize::from(on_the_way)] = renamed.append(names[usize::from(after)], record);
+            }
+            **point = names[usize::from(**point)];
+        }
+        *self = renamed;
     }
 
     /// Forgets the records that no data directory has any more, and makes those that all have part of the shared past. Points are renamed.

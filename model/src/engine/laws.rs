@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 use rustc_hash::FxHashMap;
 
+use super::search::Inspect;
 use super::spec::{Spec, Word};
 
 /// States are written down whole: `unpack(pack(s)) == s` and `pack(s) != EMPTY` for the initial states, for the given ones, and for the
@@ -49,10 +50,8 @@ where
 }
 
 /// The canonical form stands for the orbit and for nothing else. `permutations` gives all states that differ from one only by a
-/// permutation of like parts. For each given state:
-/// * the canonical form is one of its permutations, and is its own canonical form;
-/// * all its permutations have the same canonical form;
-/// * like states have like steps: as many from each permutation to each canonical form; and all or none are within the boundary.
+/// permutation of like parts. For each given state the canonical form is one of its permutations, and is its own canonical form; and
+/// parts are alike, see [`like_parts`].
 ///
 /// The answer is the number of permutations that were checked, or a description of the first that breaks a law.
 pub fn symmetry<M>(
@@ -70,13 +69,33 @@ where
         if again != canonical {
             return Err(format!("the canonical form of {state:?} is {canonical:?}, but that of this one is {again:?}"));
         }
-        let permutations = permutations(&state);
-        if !permutations.contains(&canonical) {
+        if !permutations(&state).contains(&canonical) {
             return Err(format!("the canonical form of {state:?} is {canonical:?}, which is no permutation of it"));
         }
+        checked += like_parts(model, [state], &permutations)?;
+    }
+    Ok(checked)
+}
+
+/// Parts are alike. For each given state:
+/// * all its permutations have the same canonical form;
+/// * they have like steps: as many from each permutation to each canonical form; and all or none are within the boundary.
+///
+/// The answer is the number of permutations that were checked, or a description of the first that breaks a law.
+pub fn like_parts<M>(
+    model: &M,
+    states: impl IntoIterator<Item = M::State>,
+    permutations: impl Fn(&M::State) -> Vec<M::State>,
+) -> Result<usize, String>
+where
+    M: Spec<State: Debug>,
+{
+    let mut checked = 0;
+    for state in states {
+        let canonical = model.canonical(&state);
         let steps = steps_to_orbits(model, &state);
         let within = model.within_boundary(&state);
-        for other in permutations {
+        for other in permutations(&state) {
             let its = model.canonical(&other);
             if its != canonical {
                 return Err(format!(
@@ -93,6 +112,69 @@ where
         }
     }
     Ok(checked)
+}
+
+/// The canonical form behaves like everything that it stands for, where that is more than permutations. For each given state:
+/// * the canonical form is its own canonical form, and shows the same findings;
+/// * each of its steps is one of the canonical form, with the same findings and to a state of the same canonical form. Or it changes
+///   nothing: it shows no findings, and leads to where the same canonical form stands for it;
+/// * each step of the canonical form is one of its own, perhaps after steps that change nothing.
+///
+/// So a search through canonical forms finds all that there is to find, and nothing else. The answer is the number of states that are not
+/// their own canonical form, or a description of the first that breaks a law.
+pub fn representatives<M>(
+    model: &M,
+    states: impl IntoIterator<Item = M::State>,
+    inspect: &impl Inspect<M>,
+) -> Result<usize, String>
+where
+    M: Spec<State: Debug, Action: Debug>,
+{
+    let class = |state: &M::State| model.pack(&model.canonical(state));
+    let mut represented = 0;
+    for state in states {
+        let canonical = model.canonical(&state);
+        if canonical == state {
+            continue;
+        }
+        represented += 1;
+        let again = model.canonical(&canonical);
+        if again != canonical {
+            return Err(format!("the canonical form of {state:?} is {canonical:?}, but that of this one is {again:?}"));
+        }
+        if inspect.state(model, &canonical) != inspect.state(model, &state) {
+            return Err(format!("{canonical:?} stands for {state:?}, but shows other findings"));
+        }
+        let silent = (0, model.pack(&canonical));
+        let seen = |before: &M::State| -> Vec<_> {
+            let steps = steps(model, before).into_iter();
+            steps.map(|(action, after)| (action, (inspect.step(model, before, action, &after), class(&after)), after)).collect()
+        };
+        let of_canonical = seen(&canonical);
+        let mut of_state = Vec::new();
+        // The state, and what it comes to by steps that change nothing.
+        let mut like = vec![state.clone()];
+        let mut next = 0;
+        while let Some(one) = like.get(next) {
+            for (action, step, after) in seen(one) {
+                if step == silent {
+                    if !like.contains(&after) {
+                        like.push(after);
+                    }
+                } else if of_canonical.iter().any(|(_, known, _)| *known == step) {
+                    of_state.push(step);
+                } else {
+                    return Err(format!("{canonical:?} stands for {state:?}, but has no step like {action:?}"));
+                }
+            }
+            next += 1;
+        }
+        let extra = of_canonical.iter().find(|(_, step, _)| *step != silent && !of_state.contains(step));
+        if let Some((action, ..)) = extra {
+            return Err(format!("{canonical:?} stands for {state:?}, which has no step like {action:?}"));
+        }
+    }
+    Ok(represented)
 }
 
 /// How many steps lead to each canonical form.

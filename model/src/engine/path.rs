@@ -1,5 +1,6 @@
 //! Behaviours, and how they are found again in a search.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::segments::{Segments, Spill};
@@ -57,7 +58,7 @@ impl<'s, W: Word> Trail<'s, W> {
     /// The path to a state and, if wanted, one more step: the action at that place among its actions.
     ///
     /// Under symmetry the states of the search are representatives. The path is walked anew with the states themselves: from each the
-    /// first action is taken whose result is represented by the next one. Only the last step has to show what was `found` in it, for which
+    /// first action is taken whose result is represented by the next one, after steps that change nothing for the representative if needed. Only the last step has to show what was `found` in it, for which
     /// the result is not enough: two actions may lead to the same states, and only one of them be what was looked for.
     pub(super) fn path<M>(
         &self,
@@ -80,43 +81,37 @@ impl<'s, W: Word> Trail<'s, W> {
             index = parent;
         }
         words.reverse();
-        let represented = |state: &M::State, word: W| {
-            let word_of = if self.symmetry { model.pack(&model.canonical(state)) } else { model.pack(state) };
-            word_of == word
-        };
         let init = model
             .init_states()
             .into_iter()
-            .find(|state| represented(state, words[0]))
+            .find(|state| self.stand_in(model, state) == words[0])
             .expect("a path begins with an initial state");
         let mut path = Path { init, steps: Vec::new() };
-        let mut actions = Vec::new();
         for &word in &words[1..] {
-            let from = path.last();
-            actions.clear();
-            model.actions(from, &mut actions);
-            let step = actions
-                .iter()
-                .filter_map(|&action| Some((action, model.next_state(from, action)?)))
-                .find(|(_, state)| represented(state, word))
-                .expect("a state was found by one of its parent's actions");
-            path.steps.push(step);
+            let steps = self.walk(model, path.last(), |_, _, after| self.stand_in(model, after) == word);
+            path.steps.extend(steps.expect("a state was found by one of its parent's actions"));
         }
         if let Some(place) = action {
-            path.steps.push(self.last_step(model, words[words.len() - 1], path.last(), usize::from(place), found));
+            let last = self.last_steps(model, words[words.len() - 1], path.last(), usize::from(place), found);
+            path.steps.extend(last);
         }
         path
     }
 
-    /// The step that was seen at a place among the actions of a representative, taken from the state that it stands for.
-    fn last_step<M>(
+    /// What stands for a state in the search.
+    fn stand_in<M: Spec<Packed = W>>(&self, model: &M, state: &M::State) -> W {
+        if self.symmetry { model.pack(&model.canonical(state)) } else { model.pack(state) }
+    }
+
+    /// The step that was seen at a place among the actions of a representative, taken from a state that it stands for.
+    fn last_steps<M>(
         &self,
         model: &M,
         of: W,
         from: &M::State,
         place: usize,
         found: impl Fn(&M::State, M::Action, &M::State) -> bool,
-    ) -> (M::Action, M::State)
+    ) -> Vec<(M::Action, M::State)>
     where
         M: Spec<Packed = W>,
     {
@@ -126,14 +121,48 @@ impl<'s, W: Word> Trail<'s, W> {
         let action = actions[place];
         let after = model.next_state(&representative, action).expect("this step was taken before");
         if !self.symmetry {
-            return (action, after);
+            return vec![(action, after)];
         }
-        let wanted = model.pack(&model.canonical(&after));
-        actions.clear();
-        model.actions(from, &mut actions);
-        let steps = actions.iter().filter_map(|&action| Some((action, model.next_state(from, action)?)));
-        let mut like = steps.filter(|(_, state)| model.pack(&model.canonical(state)) == wanted);
-        like.find(|(action, state)| found(from, *action, state))
-            .expect("like states have like steps, and these like findings")
+        let wanted = self.stand_in(model, &after);
+        let like = |before: &M::State, action, after: &M::State| {
+            self.stand_in(model, after) == wanted && found(before, action, after)
+        };
+        self.walk(model, from, like).expect("like states have like steps, and these like findings")
+    }
+
+    /// A shortest way to a step that is `wanted`, through states for which the same one stands. Mostly that is one step: only a state that
+    /// waits to do what changes nothing has to do it first.
+    fn walk<M>(
+        &self,
+        model: &M,
+        from: &M::State,
+        wanted: impl Fn(&M::State, M::Action, &M::State) -> bool,
+    ) -> Option<Vec<(M::Action, M::State)>>
+    where
+        M: Spec<Packed = W>,
+    {
+        let class = self.stand_in(model, from);
+        let mut known = vec![model.pack(from)];
+        let mut queue = VecDeque::from([(from.clone(), Vec::new())]);
+        let mut actions = Vec::new();
+        while let Some((state, way)) = queue.pop_front() {
+            actions.clear();
+            model.actions(&state, &mut actions);
+            for &action in &actions {
+                let Some(after) = model.next_state(&state, action) else { continue };
+                let mut way = way.clone();
+                if wanted(&state, action, &after) {
+                    way.push((action, after));
+                    return Some(way);
+                }
+                let word = model.pack(&after);
+                if self.symmetry && self.stand_in(model, &after) == class && !known.contains(&word) {
+                    known.push(word);
+                    way.push((action, after.clone()));
+                    queue.push_back((after, way));
+                }
+            }
+        }
+        None
     }
 }

@@ -1,0 +1,132 @@
+//! What no longer matters, and is forgotten when states are compared.
+//!
+//! Two states that differ only in what nobody will ever read behave alike, and so do two of which one is waiting to do what changes
+//! nothing. A search that explores one of them explores both: every step of a state is a step of the one that stands for it, with the
+//! same verdicts, to states that the same one stands for; and the one that stands for it can be reached itself. `tests/cluster_forgets.rs`
+//! holds every state of small clusters to that.
+
+use crate::dialogue::Task;
+use crate::edition::LockUpdate;
+use crate::fault::Fault;
+
+use super::Cluster;
+use super::state::*;
+use super::wal::Record;
+
+impl Cluster {
+    /// Puts the same in the place of everything that no longer matters.
+    pub(super) fn forget_what_is_past(&self, state: &mut State) {
+        if let Some(leader) = self.undisputed(state) {
+            self.forget_rivalry(state, leader);
+        }
+        self.forget_old_keys(state);
+        // In maintenance, and while a request keeps the slot busy, agents pass over a dead Postgres.
+        if self.settings.budget.operator == 0 {
+            for node in &mut state.nodes[..usize::from(self.settings.nodes)] {
+                self.forget_unread_upstream(node);
+                take_note_of_death(node);
+            }
+        }
+    }
+
+    /// Recovery configuration that is written anew before a standby is started with it.
+    fn forget_unread_upstream(&self, node: &mut Node) {
+        // In these places an agent of a standby looks whether it already says what it should.
+        let looks = |agent: &Agent| matches!(agent.at, At::Race | At::Compare | At::Rewinding);
+        let task = node.agent.as_ref().and_then(Agent::task);
+        let unread = match node.server {
+            Server::Primary => true,
+            Server::Starting => !node.signal,
+            Server::Rewinding | Server::SingleUser => !node.agent.as_ref().is_some_and(looks),
+            Server::Down => {
+                matches!(task, None | Some(Task::CrashRecovery | Task::Rewind)) && !node.agent.as_ref().is_some_and(looks)
+            }
+            _ => false,
+        };
+        // A copy is started with what was there before.
+        if unread && !self.settings.copies() && !self.settings.standby_cluster {
+            node.upstream = Upstream::Nobody;
+        }
+    }
+
+    /// `/history` and `/status` are only compared with what nodes have, and no node will ever have less than the last of them has now.
+    fn forget_old_keys(&self, state: &mut State) {
+        let remote = self.settings.standby_cluster.then_some(state.remote);
+        let data = || state.nodes[..usize::from(self.settings.nodes)].iter().map(|node| node.data).chain(remote);
+        let oldest = data().map(|point| state.wal.timeline_at(point)).min().unwrap_or(0);
+        let last = data().map(|point| state.wal.position(point)).min().unwrap_or(0);
+        state.history = state.history.max(oldest);
+        if state.status <= last {
+            // Commits up to there are counted when another node takes over.
+            let status = state.status;
+            let acknowledged = (1..).zip(state.wal.records()).filter(|(_, (_, record))| *record == Record::Acknowledged);
+            let counted = acknowledged.map(|(point, _)| state.wal.position(point)).filter(|at| *at <= status);
+            state.status = counted.max().unwrap_or(0);
+        }
+    }
+
+    /// The node that leads and that nothing can hit any more: it is a primary, it holds the lock, and both will stay so.
+    fn undisputed(&self, state: &State) -> Option<NodeId> {
+        let settings = &self.settings;
+        let may_happen = |faults: &[Fault], left: u8| left > 0 && faults.iter().any(|fault| self.faults.contains(fault));
+        let calm = self.mutant.is_none()
+            && self.rules.lock_update == LockUpdate::ComparesAndSwaps
+            && !(settings.standby_cluster || settings.synchronous || settings.failsafe)
+            && settings.wal.is_exact()
+            && state.budget.process == 0
+            && settings.budget.operator == 0
+            && !state.dcs_down
+            && !may_happen(&[Fault::DiskFull], state.budget.task)
+            && !may_happen(
+                &[Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown, Fault::LeaseLost],
+                state.budget.network,
+            );
+        let key = state.leader.filter(|key| calm && key.lease == Lease::Kept)?;
+        let node = &state.nodes[usize::from(key.holder)];
+        let agent = node.agent.as_ref()?;
+        let leads = node.server == Server::Primary && !node.hung && node.dcs == Reach::Both;
+        // One that was frozen when it held the lock still believes in it.
+        let may_promote = |id: &NodeId| {
+            let other = &state.nodes[usize::from(*id)].agent;
+            let believes = |agent: &Agent| agent.task() == Some(Task::Promote) || agent.at == At::Granted;
+            *id != key.holder && other.as_ref().is_some_and(believes)
+        };
+        let alone = !self.node_ids().any(|id| may_promote(&id));
+        // One that saw it starting may still stop it.
+        let lets_be = matches!(agent.at, At::Idle | At::Lead | At::Granted | At::LongAction);
+        (leads && alone && lets_be && !agent.warned && !agent.frozen && agent.leased && agent.slot.is_none()).then_some(key.holder)
+    }
+
+    /// Nobody else will lead. What only a failover would look at is forgotten, and so is that the leader is about to refresh its lock, or
+    /// another node about to ask for it in vain.
+    fn forget_rivalry(&self, state: &mut State, leader: NodeId) {
+        state.start_timeout_is_zero = false;
+        state.status = 0;
+        state.history = 1;
+        for id in self.node_ids() {
+            let node = &mut state.nodes[usize::from(id)];
+            let Some(agent) = node.agent.as_mut() else { continue };
+            let in_vain = match agent.at {
+                At::Lead | At::Granted | At::LongAction => id == leader && agent.seen == Some(leader),
+                At::Race => id != leader && node.server == Server::Standby && !node.watchdog,
+                _ => false,
+            };
+            if in_vain {
+                agent.rest();
+            }
+        }
+    }
+}
+
+/// The next cycle begins with it.
+fn take_note_of_death(node: &mut Node) {
+    let dead = !node.has_postmaster();
+    if let Some(agent) = node.agent.as_mut()
+        && dead
+        && agent.slot.is_none()
+        && agent.at == At::Idle
+        && agent.health == Health::Running
+    {
+        agent.health = Health::Crashed;
+    }
+}
