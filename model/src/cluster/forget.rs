@@ -65,7 +65,7 @@ impl Cluster {
         }
     }
 
-    /// The node that leads and that nothing can hit any more: it is a primary, it holds the lock, and both will stay so.
+    /// The node that leads and that nothing can hit any more: it holds the lock, it is a primary or will be promoted, and all this stays so.
     fn undisputed(&self, state: &State) -> Option<NodeId> {
         let settings = &self.settings;
         let may_happen = |faults: &[Fault], left: u8| left > 0 && faults.iter().any(|fault| self.faults.contains(fault));
@@ -84,30 +84,38 @@ impl Cluster {
         let key = state.leader.filter(|key| calm && key.lease == Lease::Kept)?;
         let node = &state.nodes[usize::from(key.holder)];
         let agent = node.agent.as_ref()?;
-        let leads = node.server == Server::Primary && !node.hung && node.dcs == Reach::Both;
-        // One that was frozen when it held the lock still believes in it.
+        let leads = matches!(node.server, Server::Primary | Server::Standby) && !node.hung && node.dcs == Reach::Both;
+        // One that held the lock a moment ago may not know yet that it does not any more.
         let may_promote = |id: &NodeId| {
             let other = &state.nodes[usize::from(*id)].agent;
-            let believes = |agent: &Agent| agent.task() == Some(Task::Promote) || agent.at == At::Granted;
+            let believes = |agent: &Agent| agent.task() == Some(Task::Promote) || agent.seen == Some(*id);
             *id != key.holder && other.as_ref().is_some_and(believes)
         };
         let alone = !self.node_ids().any(|id| may_promote(&id));
+        let lets_lead = match agent.task() {
+            None => node.server == Server::Primary || matches!(agent.at, At::Lead | At::Granted),
+            Some(task) => node.server == Server::Standby && task == Task::Promote,
+        };
         // One that saw it starting may still stop it.
         let lets_be = matches!(agent.at, At::Idle | At::Lead | At::Granted | At::LongAction);
-        (leads && alone && lets_be && !agent.warned && !agent.frozen && agent.leased && agent.slot.is_none()).then_some(key.holder)
+        (leads && alone && lets_be && !agent.warned && !agent.frozen && agent.leased && lets_lead).then_some(key.holder)
     }
 
     /// Nobody else will lead. What only a failover would look at is forgotten, and so is that the leader is about to refresh its lock, or
     /// another node about to ask for it in vain.
     fn forget_rivalry(&self, state: &mut State, leader: NodeId) {
         state.start_timeout_is_zero = false;
-        state.status = 0;
         state.history = 1;
+        let leads = state.nodes[usize::from(leader)].server == Server::Primary;
+        if leads {
+            state.status = 0;
+        }
         for id in self.node_ids() {
             let node = &mut state.nodes[usize::from(id)];
             let Some(agent) = node.agent.as_mut() else { continue };
             let in_vain = match agent.at {
-                At::Lead | At::Granted | At::LongAction => id == leader && agent.seen == Some(leader),
+                At::Lead | At::Granted => id == leader && agent.seen == Some(leader) && leads,
+                At::LongAction => id == leader && agent.seen == Some(leader),
                 At::Race => id != leader && node.server == Server::Standby && !node.watchdog,
                 _ => false,
             };
