@@ -27,3 +27,4 @@ pub mod matrix;
 pub mod mutant;
 pub mod property;
 pub mod recover;
+pub mod timed;

@@ -273,7 +273,6 @@ fn every_state_of_the_default_check_behaves_like_the_one_that_stands_for_it() {
         let cluster = Cluster::new(Settings { budget, ..Settings::new(Edition::V4_1, nodes) });
         let searched = search(&cluster, Options { threads: 2, ..Options::default() }, &Law);
         println!("{nodes} {budget:?} {}", searched.states);
-
     }
 }
 

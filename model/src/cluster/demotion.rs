@@ -86,9 +86,10 @@ impl Cluster {
         self.agent_mut(state, id).rest();
     }
 
-    /// The start timeout is over, as far as it can be told without a clock: at once if it is zero, else if the process hangs.
+    /// The start timeout is over: at once if it is zero; else, as far as it can be told without a clock, if the process hangs.
     pub(super) fn is_out_of_time(&self, state: &State, id: NodeId) -> bool {
-        state.start_timeout_is_zero || state.nodes[usize::from(id)].hung
+        let node = &state.nodes[usize::from(id)];
+        state.start_timeout_is_zero || node.hung || node.late
     }
 
     /// `handle_starting_instance()`, with the lock.

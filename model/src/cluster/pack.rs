@@ -2,7 +2,7 @@
 //!
 //! | word | what |
 //! | --- | --- |
-//! | 0 to 2 | a node each: Postgres 6, pg_control 3, data 4, files 2, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 32 |
+//! | 0 to 2 | a node each: Postgres 7, pg_control 3, data 4, files 2, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 32 |
 //! | 3 | leader key 3, `/sync` 5, `/status` 4, `/history` 4, flags 4, remote 4, budgets 10, timeline 5 |
 //! | 4 | the WAL: 6 bits a record |
 //!
@@ -129,6 +129,7 @@ impl Cluster {
         out.put(node.server as usize, 3);
         out.put(usize::from(node.orphans), 1);
         out.put(usize::from(node.hung), 1);
+        out.put(usize::from(node.late), 1);
         out.put(node.control.map_or(7, |control| control as usize), 3);
         out.put(usize::from(node.data), 4);
         out.put(usize::from(node.signal), 1);
@@ -171,6 +172,7 @@ impl Cluster {
             server: SERVERS[bits.take(3)],
             orphans: bits.flag(),
             hung: bits.flag(),
+            late: bits.flag(),
             control: ControlState::ALL.get(bits.take(3)).copied(),
             data: bits.take(4) as Point,
             signal: bits.flag(),

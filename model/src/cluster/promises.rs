@@ -66,6 +66,18 @@ impl Cluster {
             && state.nodes.iter().all(|node| !node.hung && !node.disk_full)
     }
 
+    /// No fault is to come, none is unmended, and no node leads though one could.
+    pub(crate) fn waits_for_leader(&self, state: &State) -> bool {
+        let reached = !state.dcs_down && !state.nodes_cut && state.nodes.iter().all(|node| node.dcs == Reach::Both);
+        let candidates = self.node_ids().any(|id| self.is_failover_possible(state, id));
+        self.faults_are_over(state) && reached && candidates && !self.anybody_leads(state)
+    }
+
+    /// Some node leads.
+    pub(crate) fn anybody_leads(&self, state: &State) -> bool {
+        self.node_ids().any(|id| self.leads(state, id))
+    }
+
     fn leads(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         let server = if self.settings.standby_cluster { Server::Standby } else { Server::Primary };
@@ -106,7 +118,7 @@ impl Promise {
     pub fn is_kept(self, cluster: &Cluster, state: &State) -> bool {
         let node = &state.nodes[usize::from(self.node)];
         match self.property {
-            Property::LeaderEventually => cluster.node_ids().any(|id| cluster.leads(state, id)),
+            Property::LeaderEventually => cluster.anybody_leads(state),
             Property::CrashedNodeRejoins => cluster.leads(state, self.node) || cluster.streams(state, self.node),
             _ => {
                 state.leader.is_none_or(|key| key.holder != self.node)

@@ -74,7 +74,7 @@ impl Cluster {
                 Server::Starting,
             ) => {
                 // It waits for the start, but not for ever.
-                node.hung.then_some(Action::TaskEnds(id))
+                (node.hung || node.late).then_some(Action::TaskEnds(id))
             }
             (Task::Rewind, false, Server::Down) => None, // it ends, above
             // Done, or its process died, or another process is in the way.

@@ -111,6 +111,8 @@ pub struct Node {
     pub orphans: bool,
     /// The process neither gets ready nor ends.
     pub hung: bool,
+    /// `primary_start_timeout` is over. Only a clock can tell (`timed/`).
+    pub late: bool,
     /// `Database cluster state` in pg_control; nothing if the data directory is empty.
     pub control: Option<ControlState>,
     /// The WAL in the data directory.
@@ -294,6 +296,7 @@ impl Node {
             server: Server::Down,
             orphans: false,
             hung: false,
+            late: false,
             control: Some(ControlState::ShutDown),
             data: 0,
             signal: false,
@@ -334,6 +337,11 @@ impl Node {
     /// A postmaster is alive.
     pub fn has_postmaster(&self) -> bool {
         matches!(self.server, Server::Starting | Server::Standby | Server::Primary)
+    }
+
+    /// A server starts here, or recovers in single-user mode.
+    pub fn is_starting(&self) -> bool {
+        matches!(self.server, Server::Starting | Server::SingleUser)
     }
 
     /// Client writes can commit here.

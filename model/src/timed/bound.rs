@@ -1,0 +1,46 @@
+//! How long a failover takes.
+
+use crate::cluster::{Budget, Settings};
+use crate::edition::Edition;
+use crate::engine::{Graph, Path, within};
+use crate::fault::Fault;
+
+use super::Timed;
+use super::steps::{Moment, TimedAction};
+
+/// The leader's postmaster dies, and nothing else goes wrong.
+pub fn crash(edition: Edition) -> Settings {
+    let budget = Budget { process: 1, ..Budget::NONE };
+    Settings { budget, ..Settings::new(edition, 2) }.with_faults(&[Fault::PostmasterKilled, Fault::LeaseExpires])
+}
+
+/// How long a failover takes, and how long it may.
+#[derive(Clone, Debug)]
+pub struct Failover {
+    /// Ticks that it may take, from the death of the leader's Postgres until a node leads.
+    pub bound: u8,
+    /// Ticks that it takes at most; nothing if it may take more than [`MOST`].
+    pub worst: Option<u8>,
+    /// Distinct states.
+    pub states: usize,
+    /// A shortest behaviour in which it takes longer than it may; nothing if there is none.
+    pub broken: Option<Path<Moment, TimedAction>>,
+}
+
+/// Failovers are not timed beyond so many ticks.
+pub const MOST: u8 = 40;
+
+/// Checks [`Timing::failover_bound`](super::Timing::failover_bound): when no node leads, no fault is to come any more, and another node could
+/// take over, then a node leads before the time is up. `None` if the graph takes more than `memory` bytes.
+pub fn check_failover(timed: &Timed, memory: usize) -> Option<Failover> {
+    let graph = Graph::of_at_most(timed, memory)?;
+    let late = |ticks: u8| {
+        let is_tick = |action: &TimedAction| matches!(action, TimedAction::Tick(_));
+        let asked = |timed: &Timed, moment: &Moment| timed.cluster.waits_for_leader(&moment.state);
+        let leads = |timed: &Timed, moment: &Moment| timed.cluster.anybody_leads(&moment.state);
+        within(&graph, ticks.into(), is_tick, asked, leads)
+    };
+    let bound = timed.timing.failover_bound();
+    let worst = (0..=MOST).find(|ticks| late(*ticks).is_none());
+    Some(Failover { bound, worst, states: graph.states(), broken: late(bound) })
+}

@@ -1,0 +1,100 @@
+//! The cluster with clocks: what the model without them assumes about time, here follows from `loop_wait`, `retry_timeout` and `ttl`.
+//!
+//! [`Timed`] is the same cluster, step by step. Time passes in ticks between its steps, and nothing else takes time:
+//!
+//! * An agent begins a cycle at the latest `loop_wait` after it began the one before, or when a change of the leader key or the end of its
+//!   task wakes it. What it asks of the DCS takes effect at some moment before `retry_timeout` is over, and is answered in that moment; if it
+//!   cannot reach the DCS, it fails when `retry_timeout` is over. All else in a cycle takes no time: questions to other nodes, decisions,
+//!   orders to Postgres, shutdowns, promotions. A frozen agent does nothing, and its clocks go on.
+//! * A lease ends exactly `ttl` after the last `update_lock()` of the process that holds it took effect. What is due in the same moment
+//!   comes first. That the same lease is kept alive along with the member key (patroni `dcs/etcd3.py`) is not counted on: other DCSs do not.
+//! * An armed watchdog resets the node `ttl - safety_margin` after the last `update_lock()`.
+//! * A start and a recovery take as long as they like. The agent gives them `primary_start_timeout` each.
+//! * Clocks of agents may lose ticks; the DCS's and the kernels' do not.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `timing.rs` | how long things may take |
+//! | `clocks.rs` | what clocks say |
+//! | `steps.rs` | when a step can be taken, and when time can pass |
+//! | `rule.rs` | whether a primary that is cut off stops before another node leads |
+//! | `bound.rs` | how long a failover takes |
+//! | `table.rs` | both, for many times and editions |
+//! | `pack.rs` | states in six machine words |
+//! | `text.rs` | behaviours in words |
+
+mod bound;
+mod clocks;
+mod pack;
+mod rule;
+mod steps;
+pub mod table;
+mod text;
+mod timing;
+
+pub use bound::{Failover, MOST, check_failover, crash};
+pub use clocks::{Clocks, NodeClocks};
+pub use rule::{Verdict, check_one_leader, partition};
+pub use steps::{Moment, TimedAction};
+pub use text::Line;
+pub use timing::Timing;
+
+use crate::cluster::{Cluster, Settings, StartTimeouts};
+
+/// A cluster with clocks.
+#[derive(Clone, Debug)]
+pub struct Timed {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// How long things may take.
+    pub timing: Timing,
+}
+
+impl Timed {
+    /// Builds the model. The settings' start timeouts are replaced by that of `timing`.
+    ///
+    /// # Panics
+    /// If a time is above [`Timing::MOST`], if `ttl` is not longer than `safety_margin`, or if the settings have what this model has no
+    /// time for: failsafe mode, maintenance, a standby cluster, answers that get lost.
+    pub fn new(settings: Settings, timing: Timing) -> Self {
+        if let Err(why) = fits(&settings, &timing) {
+            panic!("{why}");
+        }
+        let start_timeouts = if timing.start_timeout == 0 { StartTimeouts::Zero } else { StartTimeouts::Positive };
+        Timed { cluster: Cluster::new(Settings { start_timeouts, ..settings }), timing }
+    }
+}
+
+/// Whether a cluster can be modelled with these times; if not, why.
+pub fn fits(settings: &Settings, timing: &Timing) -> Result<(), String> {
+    use crate::fault::Fault;
+    let Timing { loop_wait, retry_timeout, ttl, start_timeout, safety_margin, drift, .. } = *timing;
+    for (name, time, least) in [
+        ("loop_wait", loop_wait, 1),
+        ("retry_timeout", retry_timeout, 1),
+        ("ttl", ttl, 1),
+        ("primary_start_timeout", start_timeout, 0),
+        ("safety_margin", safety_margin, 0),
+        ("drift", drift, 0),
+    ] {
+        if time < least || time > Timing::MOST {
+            return Err(format!("{name} is {time} ticks, but has to be between {least} and {}", Timing::MOST));
+        }
+    }
+    if safety_margin >= ttl {
+        return Err(format!(
+            "safety_margin is {safety_margin} ticks, which leaves the watchdog none of a ttl of {ttl}"
+        ));
+    }
+    for (there, what) in [
+        (settings.failsafe, "failsafe mode"),
+        (settings.standby_cluster, "a standby cluster"),
+        (settings.budget.operator > 0, "doings of operators"),
+        (settings.faults.contains(Fault::RepliesLost), "the fault replies-lost"),
+    ] {
+        if there {
+            return Err(format!("the model with clocks has no time for {what}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Whether a primary that is cut off stops before another node leads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::cluster::{Budget, Settings};
+use crate::edition::Edition;
+use crate::engine::{Inspect, Options, Path, search};
+use crate::fault::Fault;
+use crate::property::Property;
+
+use super::Timed;
+use super::steps::{Moment, TimedAction};
+
+/// A node may be cut off from the DCS, and from the other: each for a while, and both at once. Without a watchdog, so that the times alone
+/// have to do it.
+pub fn partition(edition: Edition) -> Settings {
+    let faults = [Fault::RequestsLost, Fault::DcsReached, Fault::NodesCut, Fault::NodesJoined, Fault::LeaseExpires];
+    let budget = Budget { network: 2, ..Budget::NONE };
+    Settings { watchdog: false, budget, ..Settings::new(edition, 2) }.with_faults(&faults)
+}
+
+/// What became of [`Property::OneWritableLeader`].
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Distinct states.
+    pub states: usize,
+    /// Steps between them.
+    pub transitions: usize,
+    /// Behaviours that were not followed to their ends, for more WAL than can be told apart.
+    pub cut_short: usize,
+    /// A shortest behaviour in which two nodes are writable.
+    pub broken: Option<Path<Moment, TimedAction>>,
+}
+
+/// Searches for two writable nodes. Behaviours end where there are two.
+pub fn check_one_leader(timed: &Timed, threads: usize) -> Verdict {
+    let looks = TwoLeaders::default();
+    let found = search(timed, Options { threads, ..Options::default() }, &looks);
+    Verdict {
+        states: found.states,
+        transitions: found.transitions,
+        cut_short: looks.cut_short.into_inner(),
+        broken: found.found.into_iter().next().flatten(),
+    }
+}
+
+#[derive(Default)]
+struct TwoLeaders {
+    cut_short: AtomicUsize,
+}
+
+impl Inspect<Timed> for TwoLeaders {
+    fn state(&self, timed: &Timed, moment: &Moment) -> u64 {
+        let two = !timed.holds_in(Property::OneWritableLeader, moment);
+        if !two && timed.is_cut_short(moment) {
+            self.cut_short.fetch_add(1, Ordering::Relaxed);
+        }
+        u64::from(two)
+    }
+}

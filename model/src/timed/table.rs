@@ -1,0 +1,216 @@
+//! What the times are good for, by the rules of which edition: the answers that are committed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::edition::Edition;
+
+use super::{Timed, Timing, check_failover, check_one_leader, crash, partition};
+
+/// One question and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "about")]
+pub enum Row {
+    /// Whether two nodes are ever writable while one is cut off.
+    OneWritableLeader {
+        /// Id of the edition.
+        edition: String,
+        /// Ticks.
+        loop_wait: u8,
+        /// Ticks.
+        retry_timeout: u8,
+        /// Ticks.
+        ttl: u8,
+        /// Ticks that clocks may lose.
+        drift: u8,
+        /// `loop_wait + 2*retry_timeout + drift <= ttl`
+        rule: bool,
+        /// Distinct states.
+        states: usize,
+        /// Behaviours that were not followed to their ends.
+        cut_short: usize,
+        /// Steps, ticks included, of a shortest counterexample; nothing if it holds.
+        broken: Option<usize>,
+    },
+    /// How long a failover takes.
+    FailoverBound {
+        /// Id of the edition.
+        edition: String,
+        /// Ticks.
+        loop_wait: u8,
+        /// Ticks.
+        retry_timeout: u8,
+        /// Ticks.
+        start_timeout: u8,
+        /// The DCS may take up to `retry_timeout` to answer.
+        slow_dcs: bool,
+        /// Ticks that it may take.
+        bound: u8,
+        /// Ticks that it takes at most; nothing if there is no most.
+        worst: Option<u8>,
+        /// Distinct states.
+        states: usize,
+        /// Steps, ticks included, of a shortest counterexample; nothing if it holds.
+        broken: Option<usize>,
+    },
+}
+
+/// A question of [`Row`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// [`Row::OneWritableLeader`]
+    OneWritableLeader(Edition, Timing),
+    /// [`Row::FailoverBound`]
+    FailoverBound(Edition, Timing),
+}
+
+/// Bytes that the graph of a failover may take.
+const GRAPH: usize = 1 << 30;
+
+/// All that are asked.
+pub fn questions() -> Vec<Question> {
+    let mut questions = Vec::new();
+    for edition in Edition::ALL {
+        let overwrites = matches!(edition, Edition::V2_1_2 | Edition::V3_0_2);
+        let around = |timing: Timing| {
+            let least = timing.loop_wait + 2 * timing.retry_timeout + timing.drift;
+            (least - 1..=least + 1).map(move |ttl| Question::OneWritableLeader(edition, Timing { ttl, ..timing }))
+        };
+        let shortest = Timing::default();
+        if overwrites {
+            // No ttl helps there: the one that keeps the rule, and longer ones.
+            let longer = [shortest.ttl, shortest.ttl + 1, shortest.ttl + 2];
+            questions.extend(longer.map(|ttl| Question::OneWritableLeader(edition, Timing { ttl, ..shortest })));
+        } else {
+            questions.extend(around(shortest));
+        }
+        if edition == Edition::V4_1 {
+            for (loop_wait, retry_timeout, drift) in [(1, 2, 0), (2, 1, 0), (2, 2, 0), (3, 1, 0), (1, 1, 1), (2, 1, 1)]
+            {
+                questions.extend(around(Timing { loop_wait, retry_timeout, drift, ..shortest }));
+            }
+        }
+        for start_timeout in 0..=2 {
+            for slow_dcs in [false, true] {
+                let timing = Timing { loop_wait: 2, ttl: 6, start_timeout, slow_dcs, ..shortest };
+                questions.push(Question::FailoverBound(edition, timing));
+            }
+        }
+    }
+    questions
+}
+
+impl Question {
+    /// Asks the model.
+    ///
+    /// # Panics
+    /// If a graph does not fit into a gibibyte: the times are made small enough.
+    pub fn answer(self) -> Row {
+        match self {
+            Question::OneWritableLeader(edition, timing) => {
+                let verdict = check_one_leader(&Timed::new(partition(edition), timing), 1);
+                let Timing { loop_wait, retry_timeout, ttl, drift, .. } = timing;
+                Row::OneWritableLeader {
+                    edition: edition.id().to_owned(),
+                    loop_wait,
+                    retry_timeout,
+                    ttl,
+                    drift,
+                    rule: timing.keeps_the_rule(),
+                    states: verdict.states,
+                    cut_short: verdict.cut_short,
+                    broken: verdict.broken.map(|path| path.steps.len()),
+                }
+            }
+            Question::FailoverBound(edition, timing) => {
+                let failover = check_failover(&Timed::new(crash(edition), timing), GRAPH).expect("the graph is small");
+                let Timing { loop_wait, retry_timeout, start_timeout, slow_dcs, .. } = timing;
+                Row::FailoverBound {
+                    edition: edition.id().to_owned(),
+                    loop_wait,
+                    retry_timeout,
+                    start_timeout,
+                    slow_dcs,
+                    bound: failover.bound,
+                    worst: failover.worst,
+                    states: failover.states,
+                    broken: failover.broken.map(|path| path.steps.len()),
+                }
+            }
+        }
+    }
+}
+
+/// The answers in Markdown.
+pub fn markdown(rows: &[Row]) -> String {
+    let mut rule = String::new();
+    let mut bound = String::new();
+    for row in rows {
+        match row {
+            Row::OneWritableLeader {
+                edition,
+                loop_wait,
+                retry_timeout,
+                ttl,
+                drift,
+                rule: kept,
+                states,
+                cut_short,
+                broken,
+            } => {
+                let verdict = match broken {
+                    Some(steps) => format!("**{steps}**"),
+                    None if *cut_short > 0 => "not seen".to_owned(),
+                    None => "ok".to_owned(),
+                };
+                let kept = if *kept { "kept" } else { "broken" };
+                rule += &format!(
+                    "| {edition} | {loop_wait} | {retry_timeout} | {drift} | {ttl} | {kept} | {verdict} | {states} |\n"
+                );
+            }
+            Row::FailoverBound {
+                edition,
+                loop_wait,
+                retry_timeout,
+                start_timeout,
+                slow_dcs,
+                bound: may,
+                worst,
+                states,
+                broken,
+            } => {
+                let dcs = if *slow_dcs { "slow" } else { "prompt" };
+                let worst = worst.map_or("no end".to_owned(), |worst| worst.to_string());
+                let verdict = broken.map_or("ok".to_owned(), |steps| format!("**{steps}**"));
+                bound += &format!(
+                    "| {edition} | {loop_wait} | {retry_timeout} | {start_timeout} | {dcs} | {may} | {worst} | {verdict} | {states} |\n"
+                );
+            }
+        }
+    }
+    format!(
+        "# What the times are good for\n\n\
+        All times are in ticks. `ok`: holds in every behaviour. A number: broken, by a shortest behaviour of so many steps, ticks included.\n\
+        Two nodes; made by `pghaspec check --matrix --write`, and compared with by `pghaspec check --matrix`.\n\n\
+        ## `loop_wait + 2*retry_timeout <= ttl`\n\n\
+        A primary is cut off from the DCS and from the other node, and there is no watchdog. From 3.0.4 on the rule, with what clocks may\n\
+        lose on top of it, is exactly what keeps `one-writable-leader`; before, an agent overwrites the other's lock when it is back, and no\n\
+        `ttl` is long enough. Where the other node still reaches the cut-off primary, `loop_wait + retry_timeout` would do: it does not race\n\
+        while it sees a primary.\n\n\
+        | edition | loop_wait | retry_timeout | drift | ttl | rule | one-writable-leader | states |\n| --- | --- | --- | --- | --- | --- | --- | ---: |\n{rule}\n\
+        ## `failover-bound`\n\n\
+        The leader's postmaster is killed, and a healthy standby could take over. Documented: a node leads again after\n\
+        `loop_wait + primary_start_timeout + loop_wait` at the latest, or after `loop_wait` if the start timeout is zero. With a DCS that\n\
+        answers at once this holds from 3.0.4 on, and the second `loop_wait` is not needed: the end of the start wakes the agent. Before,\n\
+        single-user recovery came first and had a start timeout of its own. With a DCS that takes its time it never holds: each question may\n\
+        take up to `retry_timeout`.\n\n\
+        | edition | loop_wait | retry_timeout | start timeout | DCS | documented | worst | failover-bound | states |\n| --- | --- | --- | --- | --- | --- | --- | --- | ---: |\n{bound}"
+    )
+}
+
+/// What differs between what was expected and what was found, a line for each difference.
+pub fn differences(expected: &[Row], found: &[Row]) -> Vec<String> {
+    let mut lines: Vec<_> =
+        found.iter().filter(|row| !expected.contains(row)).map(|row| format!("not expected: {row:?}")).collect();
+    lines.extend(expected.iter().filter(|row| !found.contains(row)).map(|row| format!("expected: {row:?}")));
+    lines
+}
