@@ -52,12 +52,18 @@ impl Mutant {
         })
     }
 
+    /// With clocks, and this `primary_start_timeout` in ticks, [`Property::FailoverBound`] breaks, and without the mutant it holds.
+    pub fn shown_by_clocks(self) -> Option<u8> {
+        match self {
+            Mutant::KeepsLock | Mutant::NeverHasLock | Mutant::ForgetsDemotion => Some(0),
+            Mutant::AlwaysSingleUser | Mutant::NeverStartsPrimary => Some(2),
+            _ => None,
+        }
+    }
+
     /// Why no property of this model tells it from the honest rules.
     pub fn equivalent(self) -> Option<&'static str> {
         Some(match self {
-            Mutant::KeepsLock => {
-                "only time is lost: what it breaks is the bound of a failover, and this model has no clock"
-            }
             Mutant::AssumesRefresh => {
                 "the snapshot of the same step names this node: a refresh could only renew what is alive"
             }

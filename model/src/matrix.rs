@@ -75,6 +75,11 @@ impl Row {
     }
 }
 
+/// The properties that need no clock; for the others see [`timed::table`](crate::timed::table).
+fn untimed() -> impl Iterator<Item = Property> {
+    Property::ALL.into_iter().filter(|property| !property.is_timed())
+}
+
 /// The matrix in Markdown: a table for each edition, assumptions downwards, properties across.
 pub fn markdown(rows: &[Row]) -> String {
     let mut text = "# What holds under which assumptions\n\n\
@@ -86,14 +91,14 @@ pub fn markdown(rows: &[Row]) -> String {
     }
     for edition in Edition::ALL {
         text += &format!("\n## {}\n\n{}\n\n| assumption | states |", edition.id(), edition.describe());
-        for property in Property::ALL {
+        for property in untimed() {
             text += &format!(" {} |", property.id());
         }
         text += "\n| --- | ---: |";
-        text += &" --- |".repeat(Property::ALL.len());
+        text += &" --- |".repeat(untimed().count());
         for row in rows.iter().filter(|row| row.edition == edition.id()) {
             text += &format!("\n| {} | {} |", row.assumption, row.states);
-            for property in Property::ALL {
+            for property in untimed() {
                 text += &match row.cell(property) {
                     None => " - |".to_owned(),
                     Some(Cell { broken: None, .. }) => " ok |".to_owned(),

@@ -38,11 +38,13 @@ pub enum Property {
     CrashedNodeRejoins,
     /// A lock holder whose Postgres does not start gives up the lock while somebody can take over.
     UnstartableLeaderYields,
+    /// A failover takes no longer than documented.
+    FailoverBound,
 }
 
 impl Property {
     /// All of them.
-    pub const ALL: [Property; 16] = [
+    pub const ALL: [Property; 17] = [
         Property::OneWritableLeader,
         Property::WritableNeedsLock,
         Property::CrashRecoveryOnce,
@@ -59,6 +61,7 @@ impl Property {
         Property::LeaderEventually,
         Property::CrashedNodeRejoins,
         Property::UnstartableLeaderYields,
+        Property::FailoverBound,
     ];
 
     /// The stable name, as in command lines, files and certificates.
@@ -80,6 +83,7 @@ impl Property {
             Property::LeaderEventually => "leader-eventually",
             Property::CrashedNodeRejoins => "crashed-node-rejoins",
             Property::UnstartableLeaderYields => "unstartable-leader-yields",
+            Property::FailoverBound => "failover-bound",
         }
     }
 
@@ -94,9 +98,15 @@ impl Property {
         matches!(self, LeaderEventually | CrashedNodeRejoins | UnstartableLeaderYields)
     }
 
+    /// It is about how long something takes, which only the model with clocks can tell ([`timed`](crate::timed)).
+    pub fn is_timed(self) -> bool {
+        self == Property::FailoverBound
+    }
+
     /// It is about steps, not about states.
     pub fn is_of_steps(self) -> bool {
         !self.is_liveness()
+            && !self.is_timed()
             && !matches!(
                 self,
                 Property::OneWritableLeader
@@ -139,6 +149,9 @@ impl Property {
             }
             Property::UnstartableLeaderYields => {
                 "a lock holder whose Postgres does not start gives up the lock while somebody can take over"
+            }
+            Property::FailoverBound => {
+                "a failover takes no longer than loop_wait + primary_start_timeout + loop_wait, or loop_wait if the start timeout is zero"
             }
         }
     }

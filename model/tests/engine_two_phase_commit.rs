@@ -257,6 +257,7 @@ fn changes() -> Vec<(&'static str, Change)> {
             server: _,
             orphans: _,
             hung: _,
+            late: _,
             control: _,
             data: _,
             signal: _,

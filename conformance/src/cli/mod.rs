@@ -1,4 +1,4 @@
-//! The command line: `pghaspec check | explore | certify | judge | list | doctor`.
+//! The command line: `pghaspec check | timing | explore | certify | judge | list | doctor`.
 //!
 //! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks something;
 //! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
@@ -10,6 +10,7 @@ mod explore;
 mod judge;
 mod list;
 mod settings;
+mod timing;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -35,6 +36,9 @@ struct Cli {
 enum Command {
     /// Explore every behaviour of the model and hold it to the safety properties.
     Check(check::Args),
+    /// Explore the cluster with clocks: whether one leader at a time follows from loop_wait, retry_timeout and ttl, and how long a failover
+    /// takes.
+    Timing(timing::Args),
     /// Walk through the model in a browser, step by step.
     ///
     /// Serves stateright's Explorer on 127.0.0.1 until Ctrl-C. Each step shows what it changed, each state what every node and agent holds,
@@ -109,6 +113,7 @@ impl From<LabError> for Failure {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Timing(args) => timing::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Certify(args) => certify::run(&args),
         Command::Judge(args) => judge::run(&args),

@@ -102,6 +102,7 @@ const CONDITIONS: [fn(&ReadableCluster, &ReadableState) -> bool; Property::ALL.l
     holds::<13>,
     holds::<14>,
     holds::<15>,
+    holds::<16>,
 ];
 
 fn holds<const PLACE: usize>(_: &ReadableCluster, state: &ReadableState) -> bool {

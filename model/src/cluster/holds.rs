@@ -19,6 +19,8 @@ impl Cluster {
             Property::WatchdogWhileWritable => writes && settings.watchdog,
             Property::StandbyClusterReadOnly => settings.standby_cluster,
             Property::OneWritableLeader | Property::WritableNeedsLock | Property::NoSilentDivergence => writes,
+            // It needs clocks.
+            Property::FailoverBound => false,
             _ => true,
         }
     }

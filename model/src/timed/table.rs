@@ -99,6 +99,19 @@ pub fn questions() -> Vec<Question> {
     questions
 }
 
+impl std::fmt::Display for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Question::OneWritableLeader(edition, timing) | Question::FailoverBound(edition, timing)) = self;
+        let Timing { loop_wait, retry_timeout, ttl, start_timeout, .. } = timing;
+        let about = if matches!(self, Question::FailoverBound(..)) { "failover-bound" } else { "one-writable-leader" };
+        write!(
+            f,
+            "{} {about}: loop_wait {loop_wait}, retry_timeout {retry_timeout}, ttl {ttl}, start timeout {start_timeout}",
+            edition.id()
+        )
+    }
+}
+
 impl Question {
     /// Asks the model.
     ///
@@ -194,8 +207,8 @@ pub fn markdown(rows: &[Row]) -> String {
         ## `loop_wait + 2*retry_timeout <= ttl`\n\n\
         A primary is cut off from the DCS and from the other node, and there is no watchdog. From 3.0.4 on the rule, with what clocks may\n\
         lose on top of it, is exactly what keeps `one-writable-leader`; before, an agent overwrites the other's lock when it is back, and no\n\
-        `ttl` is long enough. Where the other node still reaches the cut-off primary, `loop_wait + retry_timeout` would do: it does not race\n\
-        while it sees a primary.\n\n\
+        `ttl` is long enough. Where the other node still reaches the cut-off primary, a shorter `ttl` would do: it does not race while it\n\
+        sees a primary.\n\n\
         | edition | loop_wait | retry_timeout | drift | ttl | rule | one-writable-leader | states |\n| --- | --- | --- | --- | --- | --- | --- | ---: |\n{rule}\n\
         ## `failover-bound`\n\n\
         The leader's postmaster is killed, and a healthy standby could take over. Documented: a node leads again after\n\

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use pghaspec_model::assumption::Assumption;
 use pghaspec_model::edition::Edition;
 use pghaspec_model::matrix::{Row, differences, markdown};
+use pghaspec_model::timed::table;
 use serde::Serialize;
 
 use crate::cli::{Failure, print};
@@ -14,10 +15,15 @@ use crate::cli::{Failure, print};
 const COMMITTED: &str = include_str!("../../../../model/assumptions.json");
 const JSON: &str = "assumptions.json";
 const MARKDOWN: &str = "ASSUMPTIONS.md";
+/// The same for the model with clocks.
+const COMMITTED_TIMING: &str = include_str!("../../../../model/timing.json");
+const TIMING_JSON: &str = "timing.json";
+const TIMING_MARKDOWN: &str = "TIMING.md";
 
 #[derive(Serialize)]
 struct Document {
     rows: Vec<Row>,
+    timing: Vec<table::Row>,
     /// Where they differ from the committed ones.
     differences: Vec<String>,
 }
@@ -25,25 +31,40 @@ struct Document {
 pub fn run(write: Option<&Path>, threads: usize, json: bool) -> Result<u8, Failure> {
     let jobs: Vec<(Assumption, Edition)> =
         Edition::ALL.into_iter().flat_map(|edition| Assumption::ALL.map(|assumption| (assumption, edition))).collect();
-    let rows = explore_all(&jobs, threads);
+    let rows = in_parallel(&jobs, threads, |&(assumption, edition)| {
+        (Row::explore(assumption, edition), format!("{} under {}", edition.id(), assumption.id()))
+    });
+    let timing = in_parallel(&table::questions(), threads, |question| (question.answer(), question.to_string()));
     if let Some(folder) = write {
         // A row a line: what changed is to be seen in a comparison of versions.
         let lines: Result<Vec<_>, _> = rows.iter().map(serde_json::to_string).collect();
         let lines = lines.map_err(|error| Failure::harness(format!("cannot write JSON: {error}")))?;
-        for (name, content) in [(JSON, format!("[\n{}\n]\n", lines.join(",\n"))), (MARKDOWN, markdown(&rows))] {
+        let timing_lines: Result<Vec<_>, _> = timing.iter().map(serde_json::to_string).collect();
+        let timing_lines = timing_lines.map_err(|error| Failure::harness(format!("cannot write JSON: {error}")))?;
+        let list = |lines: &[String]| format!("[\n{}\n]\n", lines.join(",\n"));
+        for (name, content) in [
+            (JSON, list(&lines)),
+            (MARKDOWN, markdown(&rows)),
+            (TIMING_JSON, list(&timing_lines)),
+            (TIMING_MARKDOWN, table::markdown(&timing)),
+        ] {
             let file = folder.join(name);
             std::fs::write(&file, content)
                 .map_err(|error| Failure::environment(format!("writing {}: {error}", file.display())))?;
         }
-        eprintln!("written: {JSON} and {MARKDOWN} in {}", folder.display());
+        eprintln!("written: {JSON}, {MARKDOWN}, {TIMING_JSON} and {TIMING_MARKDOWN} in {}", folder.display());
         return Ok(0);
     }
     let committed: Vec<Row> = serde_json::from_str(COMMITTED)
         .map_err(|error| Failure::harness(format!("the committed matrix cannot be read: {error}")))?;
-    let document = Document { differences: differences(&committed, &rows), rows };
+    let committed_timing: Vec<table::Row> = serde_json::from_str(COMMITTED_TIMING)
+        .map_err(|error| Failure::harness(format!("the committed answers about time cannot be read: {error}")))?;
+    let mut differ = differences(&committed, &rows);
+    differ.extend(table::differences(&committed_timing, &timing));
+    let document = Document { differences: differ, rows, timing };
     let differs = !document.differences.is_empty();
     print(json, &document, || {
-        let mut text = markdown(&document.rows);
+        let mut text = markdown(&document.rows) + "\n" + &table::markdown(&document.timing);
         text += if differs { "\nDIFFERS from the committed matrix:\n" } else { "\nas committed\n" };
         for line in &document.differences {
             text += &format!("  {line}\n");
@@ -53,22 +74,26 @@ pub fn run(write: Option<&Path>, threads: usize, json: bool) -> Result<u8, Failu
     Ok(u8::from(differs))
 }
 
-/// Explores the rows, several at once, in their order.
-fn explore_all(jobs: &[(Assumption, Edition)], threads: usize) -> Vec<Row> {
+/// Does the jobs, several at once, and says which are done. The results are in the jobs' order.
+fn in_parallel<J: Sync, R: Send + Clone>(
+    jobs: &[J],
+    threads: usize,
+    work: impl Fn(&J) -> (R, String) + Sync,
+) -> Vec<R> {
     let next = Mutex::new(jobs.iter().enumerate());
-    let rows = Mutex::new(vec![None; jobs.len()]);
+    let results = Mutex::new(vec![None; jobs.len()]);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let job = next.lock().expect("nobody panics while taking a job").next();
-                    let Some((place, &(assumption, edition))) = job else { break };
-                    let row = Row::explore(assumption, edition);
-                    eprintln!("{:>4} of {}  {} under {}", place + 1, jobs.len(), edition.id(), assumption.id());
-                    rows.lock().expect("nobody panics while storing a row")[place] = Some(row);
+                    let Some((place, job)) = job else { break };
+                    let (result, name) = work(job);
+                    eprintln!("{:>4} of {}  {name}", place + 1, jobs.len());
+                    results.lock().expect("nobody panics while storing a result")[place] = Some(result);
                 }
             });
         }
     });
-    rows.into_inner().expect("all threads have ended").into_iter().flatten().collect()
+    results.into_inner().expect("all threads have ended").into_iter().flatten().collect()
 }

@@ -33,9 +33,13 @@ pub struct Args {
     /// Only these properties, separated by commas (`pghaspec list properties`).
     #[arg(long, value_delimiter = ',')]
     properties: Option<Vec<String>>,
-    /// Explore one state for all that differ only by the nodes' numbers.
-    #[arg(long)]
+    /// Explore one state for all that behave alike: that differ by the nodes' numbers, or in what no longer matters. With three nodes that
+    /// is done anyway.
+    #[arg(long, conflicts_with = "no_symmetry")]
     symmetry: bool,
+    /// Explore every single state of three nodes.
+    #[arg(long)]
+    no_symmetry: bool,
     /// Threads; all cores if not given. Results do not depend on it.
     #[arg(long)]
     threads: Option<NonZeroUsize>,
@@ -58,13 +62,13 @@ pub struct Args {
     no_second_engine: bool,
     /// Check every edition under every set of assumptions and compare with what is committed (`model/ASSUMPTIONS.md`); exit code 1 if
     /// anything differs.
-    #[arg(long, conflicts_with_all = ["mutants", "svg", "symmetry", "properties"])]
+    #[arg(long, conflicts_with_all = ["mutants", "svg", "symmetry", "no_symmetry", "properties"])]
     matrix: bool,
     /// With --matrix: write what was found into this folder instead.
     #[arg(long, value_name = "FOLDER", requires = "matrix")]
     write: Option<PathBuf>,
     /// Check every mutant under the assumption that shows it, and say which properties kill it; exit code 1 if one survives.
-    #[arg(long, conflicts_with_all = ["svg", "symmetry", "properties"])]
+    #[arg(long, conflicts_with_all = ["svg", "symmetry", "no_symmetry", "properties"])]
     mutants: bool,
     /// Write each counterexample as a sequence diagram, PROPERTY.svg, into this folder.
     #[arg(long, value_name = "FOLDER")]
@@ -91,13 +95,17 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
             for id in ids {
                 chosen.push(known("property", id, Property::from_id, &all)?);
             }
+            if let Some(timed) = chosen.iter().find(|property| property.is_timed()) {
+                return Err(Failure::usage(format!("{} needs clocks: use `pghaspec timing`", timed.id())));
+            }
             chosen.dedup();
             chosen
         }
     };
+    let symmetry = args.symmetry || settings.nodes > 2 && !args.no_symmetry;
     let options = Options {
         threads,
-        symmetry: args.symmetry,
+        symmetry,
         depth: args.depth,
         time: args.time.map(Duration::from_secs),
         memory: args.memory.map(|mib| mib << 20),
@@ -111,7 +119,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     }
     let (seconds, cpu_seconds) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let limited = args.time.is_some() || args.memory.is_some();
-    let comparable = !args.no_second_engine && !args.symmetry && !limited && report.incomplete.is_none();
+    let comparable = !args.no_second_engine && !symmetry && !limited && report.incomplete.is_none();
     let second_engine = comparable.then(|| report.second_opinion()).map(|second| SecondEngine {
         name: "stateright 0.31.0 breadth-first",
         states: second.states,
@@ -142,7 +150,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 /// symmetry and no limits.
 fn promises(args: &Args, report: &Report, properties: &[Property]) -> Vec<(Property, Option<Kept>)> {
     let wanted: Vec<_> = properties.iter().copied().filter(|property| property.is_liveness()).collect();
-    let whole = report.incomplete.is_none() && !args.symmetry && args.time.is_none() && args.memory.is_none();
+    let whole = report.incomplete.is_none() && !report.options.symmetry && args.time.is_none() && args.memory.is_none();
     let kept = (whole && report.cluster.settings.nodes == 2)
         .then(|| check_promises(&report.cluster, &wanted, GRAPH))
         .flatten();

@@ -1,12 +1,13 @@
 //! `pghaspec check --mutants`: which property kills which mutant.
 
 use pghaspec_model::check::check;
-use pghaspec_model::cluster::Cluster;
+use pghaspec_model::cluster::{Cluster, Settings};
 use pghaspec_model::edition::Edition;
 use pghaspec_model::engine::Options;
 use pghaspec_model::liveness::check_promises;
 use pghaspec_model::mutant::Mutant;
 use pghaspec_model::property::Property;
+use pghaspec_model::timed::{Timed, Timing, check_failover, crash};
 use serde::Serialize;
 
 use crate::cli::{Failure, print};
@@ -56,6 +57,17 @@ fn row(mutant: Mutant, threads: usize) -> Row {
         let kills = broken(Some(mutant)).into_iter().filter(new);
         killed_by.extend(kills.map(|(property, steps)| Kill { property: property.id(), steps }));
     }
+    if let Some(start_timeout) = mutant.shown_by_clocks() {
+        let steps = |mutant| {
+            let settings = Settings { mutant, ..crash(Edition::Ideal) };
+            let timing = Timing { loop_wait: 2, ttl: 4, start_timeout, slow_dcs: false, ..Timing::default() };
+            let failover = check_failover(&Timed::new(settings, timing), 1 << 30)?;
+            failover.broken.map(|path| path.steps.len())
+        };
+        if let (None, Some(steps)) = (steps(None), steps(Some(mutant))) {
+            killed_by.push(Kill { property: Property::FailoverBound.id(), steps });
+        }
+    }
     Row {
         id: mutant.id(),
         assumption: mutant.shown().map(|(assumption, _)| assumption.id()),
@@ -72,6 +84,7 @@ fn text(rows: &[Row], survivors: &[&str]) -> String {
         let kills: Vec<_> = row.killed_by.iter().map(|kill| format!("{} {}", kill.property, kill.steps)).collect();
         let fate = match (row.assumption, row.equivalent) {
             (Some(assumption), _) if !kills.is_empty() => format!("{} under {assumption}", kills.join(", ")),
+            (None, None) if !kills.is_empty() => format!("{} with clocks", kills.join(", ")),
             (_, Some(why)) => format!("equivalent: {why}"),
             _ => "SURVIVES".to_owned(),
         };

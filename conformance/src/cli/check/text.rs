@@ -8,8 +8,11 @@ pub(super) fn text(document: &Document) -> String {
     if let Some(mutant) = document.mutant {
         text += &format!("\nmutant {mutant}");
     }
-    let (kind, spread) =
-        if document.symmetry { ("orbits of states", " under renumbering of the nodes") } else { ("states", "") };
+    let (kind, spread) = if document.symmetry {
+        ("classes of states that behave alike", ", one for all that are alike")
+    } else {
+        ("states", "")
+    };
     text += &format!(
         "\n{} {kind}, {} transitions, depth {}, {} deadlocks; states stored whole (no fingerprints), {} bytes each{}\n{:.2} s, {:.2} s of CPU, {} threads\n",
         document.states,
