@@ -39,7 +39,8 @@ impl Cluster {
             Server::Starting => !node.signal,
             Server::Rewinding | Server::SingleUser => !node.agent.as_ref().is_some_and(looks),
             Server::Down => {
-                matches!(task, None | Some(Task::CrashRecovery | Task::Rewind)) && !node.agent.as_ref().is_some_and(looks)
+                matches!(task, None | Some(Task::CrashRecovery | Task::Rewind))
+                    && !node.agent.as_ref().is_some_and(looks)
             }
             _ => false,
         };
@@ -59,7 +60,8 @@ impl Cluster {
         if state.status <= last {
             // Commits up to there are counted when another node takes over.
             let status = state.status;
-            let acknowledged = (1..).zip(state.wal.records()).filter(|(_, (_, record))| *record == Record::Acknowledged);
+            let acknowledged =
+                (1..).zip(state.wal.records()).filter(|(_, (_, record))| *record == Record::Acknowledged);
             let counted = acknowledged.map(|(point, _)| state.wal.position(point)).filter(|at| *at <= status);
             state.status = counted.max().unwrap_or(0);
         }
@@ -68,7 +70,8 @@ impl Cluster {
     /// The node that leads and that nothing can hit any more: it holds the lock, it is a primary or will be promoted, and all this stays so.
     fn undisputed(&self, state: &State) -> Option<NodeId> {
         let settings = &self.settings;
-        let may_happen = |faults: &[Fault], left: u8| left > 0 && faults.iter().any(|fault| self.faults.contains(fault));
+        let may_happen =
+            |faults: &[Fault], left: u8| left > 0 && faults.iter().any(|fault| self.faults.contains(fault));
         let calm = self.mutant.is_none()
             && self.rules.lock_update == LockUpdate::ComparesAndSwaps
             && !(settings.standby_cluster || settings.synchronous || settings.failsafe)

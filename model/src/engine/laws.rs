@@ -148,7 +148,9 @@ where
         let silent = (0, model.pack(&canonical));
         let seen = |before: &M::State| -> Vec<_> {
             let steps = steps(model, before).into_iter();
-            steps.map(|(action, after)| (action, (inspect.step(model, before, action, &after), class(&after)), after)).collect()
+            steps
+                .map(|(action, after)| (action, (inspect.step(model, before, action, &after), class(&after)), after))
+                .collect()
         };
         let of_canonical = seen(&canonical);
         let mut of_state = Vec::new();
