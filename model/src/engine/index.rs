@@ -31,8 +31,8 @@ const FREE: Slot = Slot(u64::MAX);
 const PART_BITS: u32 = 6;
 /// Slots of the smallest of the new parts. The others have more, up to twice as many, so that they are not full all at the same time.
 const SLOTS: usize = 16;
-/// A part grows when more than 3 of 4 slots are taken.
-const FULL: (usize, usize) = (3, 4);
+/// A part grows when more than 5 of 8 slots are taken.
+const FULL: (usize, usize) = (5, 8);
 /// It grows by this part of itself.
 const GROWTH: (usize, usize) = (1, 4);
 
