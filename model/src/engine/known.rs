@@ -12,6 +12,9 @@ pub(super) trait Known<W: Word>: Send {
     /// Bytes of memory.
     fn bytes(&self) -> usize;
 
+    /// Bytes of memory, at most, while up to so many states are added: a set that grows is there twice for a moment.
+    fn bytes_with(&self, more: usize) -> usize;
+
     /// Reads, for states with their hashes, what looking them up will read. Doing this for a whole batch before the first is needed lets
     /// the memory fetch many at once.
     fn touch(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>);

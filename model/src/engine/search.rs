@@ -37,8 +37,8 @@ pub struct Options {
     pub depth: Option<usize>,
     /// Stop after this long. What is covered then depends on the machine.
     pub time: Option<Duration>,
-    /// Stop when the search holds this many bytes; a search that can spill does that first. What is covered then depends on the number
-    /// of threads, which share the memory in different ways.
+    /// Stop when the search holds this many bytes, or soon would while a set of states grows; a search that can spill does that first.
+    /// What is covered then depends on the number of threads, which share the memory in different ways.
     pub memory: Option<usize>,
 }
 
@@ -214,7 +214,11 @@ fn explore<M: Spec, K: Known<M::Packed>>(
         }
         let bytes = tables + trail.bytes();
         if next < level_end && incomplete.is_none() {
-            incomplete = limit(&options, depth, started, bytes);
+            // What is in flight will be taken up, and about as much again, from the block that is next.
+            let coming = |number: usize| 2 * taken.iter().map(|part| part.shards[number].len()).sum::<usize>();
+            let most =
+                shards.iter().enumerate().map(|(number, shard)| shard.known.bytes_with(coming(number))).sum::<usize>();
+            incomplete = limit(&options, depth, started, most + trail.bytes());
         }
         if incomplete.is_some() && in_flight == 0 {
             break;

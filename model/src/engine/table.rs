@@ -47,6 +47,16 @@ impl<W: Word> Known<W> for Table<W> {
         self.slots.capacity() * size_of::<W>()
     }
 
+    fn bytes_with(&self, more: usize) -> usize {
+        let mut slots = self.slots.len();
+        let mut most = slots;
+        while (self.len + more) * FULL.1 > slots * FULL.0 {
+            most = 3 * slots;
+            slots *= 2;
+        }
+        most * size_of::<W>()
+    }
+
     #[inline]
     fn touch(&self, batch: impl Iterator<Item = (W, u64)>, _: Words<'_, W>) {
         let mut touched = 0;
