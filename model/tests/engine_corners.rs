@@ -234,8 +234,8 @@ fn a_limit_says_what_it_left() {
 /// A level that was begun is as deep as what is known of it.
 #[test]
 fn depth_is_that_of_the_deepest_known_state() {
-    // 10,000 states after one step, and each of them leads to one more.
-    let n: Node = 10_000;
+    // 20,000 states after one step, and each of them leads to one more.
+    let n: Node = 20_000;
     let edges: Vec<(Node, Node)> = (1..=n).flat_map(|node| [(0, node), (node, n + node)]).collect();
     let graph = SmallGraph::new(2 * n as usize + 1, &edges).with_p(&[n + 1]);
     let (all, none) = (search(&graph, Options::default(), &Findings), Options::default());

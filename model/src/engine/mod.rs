@@ -11,8 +11,11 @@
 //! This module knows nothing of the cluster.
 
 pub mod diagram;
+mod expand;
 mod fair;
 mod graph;
+mod index;
+mod known;
 mod lasso;
 pub mod laws;
 mod liveness;

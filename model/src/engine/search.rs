@@ -9,18 +9,22 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::expand::{Expanded, Successor, expand};
+use super::index::Index;
+use super::known::{Known, Shard, Words, index32, shard};
 use super::path::{Path, Trail};
 use super::segments::Spill;
 use super::spec::{Spec, Word};
-use super::table::{NO_STATE, Table};
+use super::table::Table;
 
 /// States that one thread expands at a time: enough to keep the memory busy, few enough for their successors to stay in the cache.
 const CHUNK: usize = 1 << 12;
 /// Chunks in a block for each of several threads, which wait for each other at the end of a block: on a busy machine a thread may be
 /// kept from running for some milliseconds, and a block should take several times as long. One thread has blocks of one chunk.
 const CHUNKS: usize = 8;
-/// Successors that the expansion of a chunk remembers, in order not to pass on the same one again: few enough for the fastest cache.
-const RECENT: usize = 1 << 10;
+/// Bytes of a packed state that is stored in the set of known states as well as in the trail: with it the set is little larger than with
+/// the state's number, and a look-up that has found the slot has found the state.
+const SMALL: usize = 16;
 
 /// How to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +37,8 @@ pub struct Options {
     pub depth: Option<usize>,
     /// Stop after this long. What is covered then depends on the machine.
     pub time: Option<Duration>,
-    /// Stop when the search holds this many bytes; a search that can spill does that first. What is covered then depends on the number
-    /// of threads, which share the memory in different ways.
+    /// Stop when the search holds this many bytes, or soon would while a set of states grows; a search that can spill does that first.
+    /// What is covered then depends on the number of threads, which share the memory in different ways.
     pub memory: Option<usize>,
 }
 
@@ -130,67 +134,10 @@ impl<S, A> Exploration<S, A> {
     }
 }
 
-/// A packed successor and the step that led to it: the action at `place` among those of the state `parent`.
-#[derive(Clone, Copy)]
-struct Successor<W> {
-    word: W,
-    parent: u32,
-    place: u16,
-}
-
-impl<W> Successor<W> {
-    /// When one thread would have found it, in comparison with others.
-    #[inline]
-    fn when(&self) -> (u32, u16) {
-        (self.parent, self.place)
-    }
-}
-
-/// What became of a chunk of states. Its buffers are used again and again.
-struct Expanded<W> {
-    /// The successors, in order, by the shard that they belong to.
-    shards: Vec<Vec<Successor<W>>>,
-    /// Successors that were passed on here, each at a slot of its own. Of one that is met again only the first meeting matters, and
-    /// these buffers only ever meet states further down the queue. Two steps that can be taken in either order lead to the same state
-    /// from states close to each other, so this spares the tables a good part of all look-ups, which miss the caches.
-    recent: Vec<W>,
-    transitions: usize,
-    deadlocks: usize,
-    deadlock: Option<u32>,
-    /// Bits found in steps: each with the first step that showed it.
-    found: Vec<(u32, u16, u32)>,
-}
-
-impl<W: Word> Expanded<W> {
-    fn new(shards: usize) -> Self {
-        let shards = (0..shards).map(|_| Vec::new()).collect();
-        Expanded {
-            shards,
-            recent: vec![W::EMPTY; RECENT],
-            transitions: 0,
-            deadlocks: 0,
-            deadlock: None,
-            found: Vec::new(),
-        }
-    }
-
-    fn clear(&mut self) {
-        self.shards.iter_mut().for_each(Vec::clear);
-        self.found.clear();
-        (self.transitions, self.deadlocks, self.deadlock) = (0, 0, None);
-    }
-}
-
-/// A part of the known states, and what was new to it in the last block, in order, with the bits found in each.
-struct Shard<W> {
-    table: Table<W>,
-    fresh: Vec<(Successor<W>, u64)>,
-}
-
 /// What the threads share.
-enum Job<'a, W> {
+enum Job<'a, W, K> {
     Expand(Range<usize>, &'a mut Expanded<W>),
-    TakeUp(usize, &'a mut Shard<W>),
+    TakeUp(usize, &'a mut Shard<W, K>),
 }
 
 /// Explores every state of `model`, within the limits.
@@ -207,18 +154,31 @@ pub fn search_spilling<M: Spec>(
     inspect: &impl Inspect<M>,
     spill: Option<&dyn Spill>,
 ) -> Exploration<M::State, M::Action> {
+    // What is spilled cannot be looked at for each step.
+    if size_of::<M::Packed>() > SMALL && spill.is_none() {
+        explore::<M, Index>(model, options, inspect, spill)
+    } else {
+        explore::<M, Table<M::Packed>>(model, options, inspect, spill)
+    }
+}
+
+fn explore<M: Spec, K: Known<M::Packed>>(
+    model: &M,
+    options: Options,
+    inspect: &impl Inspect<M>,
+    spill: Option<&dyn Spill>,
+) -> Exploration<M::State, M::Action> {
     let started = Instant::now();
     let threads = options.threads.max(1);
     let chunks = if threads == 1 { 1 } else { CHUNKS * threads };
-    let mut shards: Vec<Shard<M::Packed>> =
-        (0..threads).map(|_| Shard { table: Table::new(), fresh: Vec::new() }).collect();
+    let mut shards: Vec<Shard<M::Packed, K>> = (0..threads).map(|_| Shard::new()).collect();
     let mut trail = Trail::new(options.symmetry, spill);
     let mut found = Found { places: vec![None; 64], bits: 0 };
     for state in model.init_states().into_iter().filter(|state| model.within_boundary(state)) {
         let state = if options.symmetry { model.canonical(&state) } else { state };
         let word = model.pack(&state);
         let hash = word.spread();
-        if shards[shard(hash, threads)].table.insert(word, hash) {
+        if shards[shard(hash, threads)].known.insert(word, hash, Words::of(&trail.states)) {
             let index = index32(trail.states.len());
             trail.push(word, index);
             found.note(inspect.state(model, &state), index, None);
@@ -241,7 +201,7 @@ pub fn search_spilling<M: Spec>(
             depth += 1;
             level_end = trail.states.len();
         }
-        let tables: usize = shards.iter().map(|shard| shard.table.bytes()).sum();
+        let tables: usize = shards.iter().map(|shard| shard.known.bytes()).sum();
         let short = options.memory.is_none_or(|most| tables + trail.bytes() >= most / 2);
         // Where nothing is to be expanded any more, or not now, nothing has to be moved, and a full disk cuts nothing off.
         if next < level_end
@@ -254,7 +214,11 @@ pub fn search_spilling<M: Spec>(
         }
         let bytes = tables + trail.bytes();
         if next < level_end && incomplete.is_none() {
-            incomplete = limit(&options, depth, started, bytes);
+            // What is in flight will be taken up, and about as much again, from the block that is next.
+            let coming = |number: usize| 2 * taken.iter().map(|part| part.shards[number].len()).sum::<usize>();
+            let most =
+                shards.iter().enumerate().map(|(number, shard)| shard.known.bytes_with(coming(number))).sum::<usize>();
+            incomplete = limit(&options, depth, started, most + trail.bytes());
         }
         if incomplete.is_some() && in_flight == 0 {
             break;
@@ -284,7 +248,7 @@ pub fn search_spilling<M: Spec>(
         let small = block.len() + in_flight < CHUNK;
         share(if small { 1 } else { threads }, jobs, |job| match job {
             Job::Expand(range, out) => expand(model, &options, inspect, &trail, range, known, out),
-            Job::TakeUp(number, shard) => take_up(model, inspect, &taken, number, known, shard),
+            Job::TakeUp(number, shard) => shard.take_up(model, inspect, &taken, number, known, &trail.states),
         });
 
         for part in &mut taken {
@@ -298,7 +262,7 @@ pub fn search_spilling<M: Spec>(
         (next, in_flight) = (end, block.len());
     }
 
-    let bytes = trail.bytes() + shards.iter().map(|shard| shard.table.bytes()).sum::<usize>();
+    let bytes = trail.bytes() + shards.iter().map(|shard| shard.known.bytes()).sum::<usize>();
     let path = |bit: usize, (index, action): (u32, Option<u16>)| {
         let shows =
             |before: &M::State, action, after: &M::State| inspect.step(model, before, action, after) >> bit & 1 == 1;
@@ -347,12 +311,6 @@ impl Found {
     }
 }
 
-/// The shard that a state belongs to: by other bits than those that choose its slot.
-#[inline]
-fn shard(hash: u64, shards: usize) -> usize {
-    if shards == 1 { 0 } else { (((hash >> 32) * shards as u64) >> 32) as usize }
-}
-
 /// Does all jobs, each on whichever thread is free; this thread is one of them.
 fn share<J: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) + Sync) {
     if threads == 1 {
@@ -373,93 +331,8 @@ fn share<J: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) + Sync) {
     });
 }
 
-fn expand<M: Spec>(
-    model: &M,
-    options: &Options,
-    inspect: &impl Inspect<M>,
-    trail: &Trail<'_, M::Packed>,
-    range: Range<usize>,
-    known: u64,
-    out: &mut Expanded<M::Packed>,
-) {
-    let shards = out.shards.len();
-    let mut seen = known;
-    let mut actions = Vec::new();
-    for index in range {
-        let parent = index32(index);
-        let from = trail.states.get(index);
-        let state = model.unpack(from);
-        actions.clear();
-        model.actions(&state, &mut actions);
-        let before = out.transitions;
-        assert!(actions.len() <= usize::from(u16::MAX), "a state has at most 65,535 actions");
-        for (place, &action) in actions.iter().enumerate() {
-            let Some(after) = model.next_state(&state, action) else { continue };
-            if !model.within_boundary(&after) {
-                continue;
-            }
-            let place = place as u16;
-            let mut new = inspect.step(model, &state, action, &after) & !seen;
-            seen |= new;
-            while new != 0 {
-                out.found.push((parent, place, new.trailing_zeros()));
-                new &= new - 1;
-            }
-            let word = if options.symmetry { model.pack(&model.canonical(&after)) } else { model.pack(&after) };
-            out.transitions += 1;
-            // A step to the same state finds nothing.
-            if word.same(from) {
-                continue;
-            }
-            let hash = word.spread();
-            let recent = &mut out.recent[hash as usize % RECENT];
-            if recent.same(word) {
-                assert!(word != M::Packed::EMPTY, "{NO_STATE}");
-                continue;
-            }
-            *recent = word;
-            out.shards[shard(hash, shards)].push(Successor { word, parent, place });
-        }
-        if out.transitions == before {
-            out.deadlocks += 1;
-            out.deadlock.get_or_insert(parent);
-        }
-    }
-}
-
-/// Puts the successors of a block that belong to a shard into its table.
-fn take_up<M: Spec>(
-    model: &M,
-    inspect: &impl Inspect<M>,
-    parts: &[Expanded<M::Packed>],
-    number: usize,
-    known: u64,
-    shard: &mut Shard<M::Packed>,
-) {
-    let Shard { table, fresh } = shard;
-    fresh.clear();
-    let mut hashes = [0; 64];
-    for part in parts {
-        for batch in part.shards[number].chunks(hashes.len()) {
-            // Touching all slots of a batch before the first is needed lets their cache misses overlap.
-            let mut touched = 0;
-            for (successor, hash) in batch.iter().zip(&mut hashes) {
-                *hash = successor.word.spread();
-                touched += usize::from(table.first(*hash).same(successor.word));
-            }
-            std::hint::black_box(touched);
-            for (successor, hash) in batch.iter().zip(&hashes) {
-                if table.insert(successor.word, *hash) {
-                    let bits = inspect.state(model, &model.unpack(successor.word)) & !known;
-                    fresh.push((*successor, bits));
-                }
-            }
-        }
-    }
-}
-
 /// Queues what the shards found new in a block, in the order in which one thread would have found it.
-fn queue<W: Word>(trail: &mut Trail<'_, W>, found: &mut Found, parts: &[Expanded<W>], shards: &mut [Shard<W>]) {
+fn queue<W: Word, K>(trail: &mut Trail<'_, W>, found: &mut Found, parts: &[Expanded<W>], shards: &mut [Shard<W, K>]) {
     let mut steps = parts.iter().flat_map(|part| &part.found).peekable();
     let mut visit = |(successor, bits): (Successor<W>, u64)| {
         // A step is found before the state that it leads to.
@@ -469,9 +342,10 @@ fn queue<W: Word>(trail: &mut Trail<'_, W>, found: &mut Found, parts: &[Expanded
         let index = index32(trail.states.len());
         trail.push(successor.word, successor.parent);
         found.note(bits, index, None);
+        index
     };
     if let [only] = shards {
-        only.fresh.drain(..).for_each(visit);
+        only.fresh.drain(..).for_each(|fresh| _ = visit(fresh));
     } else {
         let mut places = vec![0; shards.len()];
         loop {
@@ -479,15 +353,12 @@ fn queue<W: Word>(trail: &mut Trail<'_, W>, found: &mut Found, parts: &[Expanded
             let first =
                 heads.filter_map(|(number, (shard, place))| Some((shard.fresh.get(*place)?.0.when(), number))).min();
             let Some((_, number)) = first else { break };
-            visit(shards[number].fresh[places[number]]);
+            let index = visit(shards[number].fresh[places[number]]);
+            shards[number].numbers.push(index);
             places[number] += 1;
         }
     }
     for (parent, place, bit) in steps {
         found.note(1 << bit, *parent, Some(*place));
     }
-}
-
-fn index32(index: usize) -> u32 {
-    u32::try_from(index).expect("fewer than 2^32 states fit into memory")
 }

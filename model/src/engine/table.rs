@@ -1,5 +1,6 @@
 //! Sets of packed states.
 
+use super::known::{Known, Words};
 use super::spec::Word;
 
 /// An exact set: open addressing with linear probing, the states themselves in the slots.
@@ -17,28 +18,56 @@ pub(super) const NO_STATE: &str = "a state packs to the value that stands for no
 const FULL: (usize, usize) = (3, 4);
 
 impl<W: Word> Table<W> {
-    pub(super) fn new() -> Self {
-        Table::with_slots(1 << 10)
-    }
-
     fn with_slots(slots: usize) -> Self {
         Table { slots: vec![W::EMPTY; slots], len: 0, mask: slots - 1 }
     }
 
-    /// Bytes of memory.
-    pub(super) fn bytes(&self) -> usize {
+    #[cold]
+    fn grow(&mut self) {
+        let old = std::mem::replace(self, Table::with_slots(self.slots.len() * 2));
+        for word in old.slots {
+            if !word.same(W::EMPTY) {
+                let mut slot = word.spread() as usize & self.mask;
+                while !self.slots[slot].same(W::EMPTY) {
+                    slot = (slot + 1) & self.mask;
+                }
+                self.slots[slot] = word;
+            }
+        }
+        self.len = old.len;
+    }
+}
+
+impl<W: Word> Known<W> for Table<W> {
+    fn new() -> Self {
+        Table::with_slots(1 << 10)
+    }
+
+    fn bytes(&self) -> usize {
         self.slots.capacity() * size_of::<W>()
     }
 
-    /// What stands where the search for `hash` begins. Reading it for a whole batch first lets the memory fetch many at once.
-    #[inline]
-    pub(super) fn first(&self, hash: u64) -> W {
-        self.slots[hash as usize & self.mask]
+    fn bytes_with(&self, more: usize) -> usize {
+        let mut slots = self.slots.len();
+        let mut most = slots;
+        while (self.len + more) * FULL.1 > slots * FULL.0 {
+            most = 3 * slots;
+            slots *= 2;
+        }
+        most * size_of::<W>()
     }
 
-    /// Adds a state; false if it was there.
     #[inline]
-    pub(super) fn insert(&mut self, word: W, hash: u64) -> bool {
+    fn touch(&self, batch: impl Iterator<Item = (W, u64)>, _: Words<'_, W>) {
+        let mut touched = 0;
+        for (word, hash) in batch {
+            touched += usize::from(self.slots[hash as usize & self.mask].same(word));
+        }
+        std::hint::black_box(touched);
+    }
+
+    #[inline]
+    fn insert(&mut self, word: W, hash: u64, _: Words<'_, W>) -> bool {
         let mut slot = hash as usize & self.mask;
         loop {
             let found = self.slots[slot];
@@ -59,18 +88,6 @@ impl<W: Word> Table<W> {
         true
     }
 
-    #[cold]
-    fn grow(&mut self) {
-        let old = std::mem::replace(self, Table::with_slots(self.slots.len() * 2));
-        for word in old.slots {
-            if !word.same(W::EMPTY) {
-                let mut slot = word.spread() as usize & self.mask;
-                while !self.slots[slot].same(W::EMPTY) {
-                    slot = (slot + 1) & self.mask;
-                }
-                self.slots[slot] = word;
-            }
-        }
-        self.len = old.len;
-    }
+    /// The states stand for themselves.
+    fn renumber(&mut self, _: W, _: u32, _: u32) {}
 }

@@ -1,0 +1,175 @@
+//! Sets of packed states that are stored elsewhere.
+
+use super::known::{Known, Words};
+use super::spec::Word;
+use super::table::NO_STATE;
+
+/// An exact set: open addressing with linear probing, in each slot the number of a state and a tag of 32 bits of its hash. The state
+/// itself is looked at where the trail keeps it, and only if the tag is the same. So a wide state is held once, and a probe reads 8 bytes
+/// for each slot that it passes.
+///
+/// The set is made of parts that grow one after the other, by a little, so that growing never takes much memory at once. The tag is also
+/// what chooses the slot in a part, so a part grows without looking at the states, from the first slot to the last in both the old slots and
+/// the new ones; that a tag stands close to its slot is the price, but bits enough are left to tell neighbours apart.
+pub(super) struct Index {
+    parts: Vec<Part>,
+}
+
+struct Part {
+    slots: Vec<Slot>,
+    len: usize,
+}
+
+/// A tag, and below it a number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Slot(u64);
+
+/// No state has the number in it.
+const FREE: Slot = Slot(u64::MAX);
+
+/// Bits of the hash that choose the part.
+const PART_BITS: u32 = 6;
+/// Slots of the smallest of the new parts. The others have more, up to twice as many, so that they are not full all at the same time.
+const SLOTS: usize = 16;
+/// A part grows when more than 5 of 8 slots are taken.
+const FULL: (usize, usize) = (5, 8);
+
+/// Slots that a part has when it has grown. Memory is scarcer than time here: copying the slots this often costs about 3 % of a search.
+fn grown(slots: usize) -> usize {
+    slots + slots / 4
+}
+
+impl Slot {
+    #[inline]
+    fn new(tag: u32, number: u32) -> Self {
+        Slot(u64::from(tag) << 32 | u64::from(number))
+    }
+
+    #[inline]
+    fn tag(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    fn number(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// The part that a hash belongs to: neither the tag has a say in it nor, unless there are a great many, the bits that choose the shard.
+#[inline]
+fn part(hash: u64) -> usize {
+    (hash >> 32) as usize & ((1 << PART_BITS) - 1)
+}
+
+#[inline]
+fn tag(hash: u64) -> u32 {
+    hash as u32
+}
+
+impl Part {
+    fn with_slots(slots: usize) -> Self {
+        Part { slots: vec![FREE; slots], len: 0 }
+    }
+
+    /// Where the search for a tag begins. Higher tags never begin before lower ones.
+    #[inline]
+    fn first(&self, tag: u32) -> usize {
+        ((u64::from(tag) * self.slots.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn after(&self, slot: usize) -> usize {
+        if slot + 1 == self.slots.len() { 0 } else { slot + 1 }
+    }
+
+    /// The slot of the number that is wanted, one of those with this tag, or the free slot at which the search for it ends.
+    #[inline]
+    fn find(&self, tag: u32, wanted: impl Fn(u32) -> bool) -> usize {
+        let mut place = self.first(tag);
+        loop {
+            let slot = self.slots[place];
+            if slot == FREE || slot.tag() == tag && wanted(slot.number()) {
+                return place;
+            }
+            place = self.after(place);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let old = std::mem::replace(self, Part::with_slots(grown(self.slots.len())));
+        for slot in old.slots {
+            if slot != FREE {
+                let place = self.find(slot.tag(), |_| false);
+                self.slots[place] = slot;
+            }
+        }
+        self.len = old.len;
+    }
+}
+
+impl<W: Word> Known<W> for Index {
+    fn new() -> Self {
+        let parts = 1 << PART_BITS;
+        Index { parts: (0..parts).map(|part| Part::with_slots(SLOTS + SLOTS * part / parts)).collect() }
+    }
+
+    fn bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.slots.capacity()).sum::<usize>() * size_of::<Slot>()
+    }
+
+    /// Only one part grows at a time, but a block may make each of them grow.
+    fn bytes_with(&self, more: usize) -> usize {
+        let (mut slots, mut largest) = (0, 0);
+        for part in &self.parts {
+            let now = part.slots.len();
+            let grows = (part.len + more / self.parts.len()) * FULL.1 > now * FULL.0;
+            slots += if grows { grown(now) } else { now };
+            largest = largest.max(now);
+        }
+        (slots + largest) * size_of::<Slot>()
+    }
+
+    #[inline]
+    fn touch(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>) {
+        let mut touched = 0;
+        for (_, hash) in batch.clone() {
+            let part = &self.parts[part(hash)];
+            touched ^= part.slots[part.first(tag(hash))].0;
+        }
+        std::hint::black_box(touched);
+        let mut touched = 0;
+        for (word, hash) in batch {
+            let part = &self.parts[part(hash)];
+            let slot = part.slots[part.find(tag(hash), |_| true)];
+            if slot != FREE {
+                touched += usize::from(words.get(slot.number()).same(word));
+            }
+        }
+        std::hint::black_box(touched);
+    }
+
+    #[inline]
+    fn insert(&mut self, word: W, hash: u64, words: Words<'_, W>) -> bool {
+        let (part, tag) = (&mut self.parts[part(hash)], tag(hash));
+        let place = part.find(tag, |number| words.get(number).same(word));
+        if part.slots[place] != FREE {
+            return false;
+        }
+        assert!(word != W::EMPTY, "{NO_STATE}");
+        part.slots[place] = Slot::new(tag, words.next());
+        part.len += 1;
+        if part.len * FULL.1 > part.slots.len() * FULL.0 {
+            part.grow();
+        }
+        true
+    }
+
+    fn renumber(&mut self, word: W, from: u32, to: u32) {
+        let hash = word.spread();
+        let (part, tag) = (&mut self.parts[part(hash)], tag(hash));
+        let place = part.find(tag, |number| number == from);
+        part.slots[place] = Slot::new(tag, to);
+    }
+}

@@ -1,0 +1,127 @@
+//! The second stage of the search: the set of known states takes up what is new to it.
+
+use super::expand::{Expanded, Successor};
+use super::search::Inspect;
+use super::segments::Segments;
+use super::spec::{Spec, Word};
+
+/// A set of packed states.
+pub(super) trait Known<W: Word>: Send {
+    fn new() -> Self;
+
+    /// Bytes of memory.
+    fn bytes(&self) -> usize;
+
+    /// Bytes of memory, at most, while up to so many states are added: a set that grows is there twice for a moment.
+    fn bytes_with(&self, more: usize) -> usize;
+
+    /// Reads, for states with their hashes, what looking them up will read. Doing this for a whole batch before the first is needed lets
+    /// the memory fetch many at once.
+    fn touch(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>);
+
+    /// Adds a state, which then has the next number; false if it was there.
+    fn insert(&mut self, word: W, hash: u64, words: Words<'_, W>) -> bool;
+
+    /// Gives a state, which has one number, another.
+    fn renumber(&mut self, word: W, from: u32, to: u32);
+}
+
+/// The states that have numbers: those of the trail and, above them, those that a shard has just found new.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a, W> {
+    trail: &'a Segments<W>,
+    fresh: &'a [(Successor<W>, u64)],
+}
+
+impl<'a, W: Word> Words<'a, W> {
+    pub(super) fn of(trail: &'a Segments<W>) -> Self {
+        Words { trail, fresh: &[] }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, number: u32) -> W {
+        let number = number as usize;
+        if number < self.trail.len() { self.trail.get(number) } else { self.fresh[number - self.trail.len()].0.word }
+    }
+
+    /// The number that the next state will have.
+    #[inline]
+    pub(super) fn next(&self) -> u32 {
+        index32(self.trail.len() + self.fresh.len())
+    }
+}
+
+/// A part of the known states.
+pub(super) struct Shard<W, K> {
+    pub(super) known: K,
+    /// What was new to it in the last block, in order, with the bits found in each.
+    pub(super) fresh: Vec<(Successor<W>, u64)>,
+    /// Where the trail ended before.
+    end: u32,
+    /// The numbers that these have in the trail, if there are other shards whose states stand between them. Within a block they are not
+    /// known yet, and each state is numbered as if there were no others.
+    pub(super) numbers: Vec<u32>,
+}
+
+impl<W: Word, K: Known<W>> Shard<W, K> {
+    pub(super) fn new() -> Self {
+        Shard { known: K::new(), fresh: Vec::new(), end: 0, numbers: Vec::new() }
+    }
+
+    /// Takes up the successors of a block that belong to this shard.
+    pub(super) fn take_up<M: Spec<Packed = W>>(
+        &mut self,
+        model: &M,
+        inspect: &impl Inspect<M>,
+        parts: &[Expanded<W>],
+        number: usize,
+        seen: u64,
+        trail: &Segments<W>,
+    ) {
+        self.renumber();
+        self.end = index32(trail.len());
+        let Shard { known, fresh, .. } = self;
+        let mut hashes = [0; 64];
+        for part in parts {
+            for batch in part.shards[number].chunks(hashes.len()) {
+                for (successor, hash) in batch.iter().zip(&mut hashes) {
+                    *hash = successor.word.spread();
+                }
+                let batch = batch.iter().zip(hashes);
+                known.touch(batch.clone().map(|(successor, hash)| (successor.word, hash)), Words { trail, fresh });
+                for (successor, hash) in batch {
+                    if known.insert(successor.word, hash, Words { trail, fresh }) {
+                        let bits = inspect.state(model, &model.unpack(successor.word)) & !seen;
+                        fresh.push((*successor, bits));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was new in the last block gets the numbers that it has in the trail. These are not lower than those it had, so the last state
+    /// makes room for those before it: no two have the same number at any time.
+    fn renumber(&mut self) {
+        for (place, ((successor, _), to)) in self.fresh.iter().zip(&self.numbers).enumerate().rev() {
+            let from = self.end + place as u32;
+            if from != *to {
+                self.known.renumber(successor.word, from, *to);
+            }
+        }
+        self.fresh.clear();
+        self.numbers.clear();
+    }
+}
+
+/// The shard that a state belongs to: by other bits than those that choose its slot.
+#[inline]
+pub(super) fn shard(hash: u64, shards: usize) -> usize {
+    if shards == 1 { 0 } else { (((hash >> 32) * shards as u64) >> 32) as usize }
+}
+
+/// The number of a state. One is left over: it says that a slot is free.
+#[inline]
+pub(super) fn index32(index: usize) -> u32 {
+    let number = u32::try_from(index).ok().filter(|number| *number < u32::MAX);
+    number.expect("fewer than 2^32 - 1 states fit into memory")
+}
