@@ -110,8 +110,7 @@ fn the_answers_about_time_are_as_committed() {
 
 /// Clusters that between them use all clocks.
 fn clusters() -> Vec<Timed> {
-    let faults =
-        [Fault::PostmasterKilled, Fault::AgentKilled, Fault::AgentRestarted, Fault::AgentFrozen, Fault::AgentThawed];
+    let faults = [Fault::PostmasterKilled, Fault::AgentFrozen, Fault::AgentThawed];
     let dies = Settings { budget: Budget { process: 1, ..Budget::NONE }, ..Settings::new(Edition::V4_1, 2) };
     let down = Settings { budget: Budget { network: 1, ..Budget::NONE }, ..dies.clone() };
     vec![
