@@ -28,7 +28,7 @@
 //!
 //! # What this model leaves out
 //!
-//! * **Time.** Steps take no time and have no deadline. Instead: a lease ends only when the agent that kept it is dead, frozen or cut off, not
+//! * **Time.** Steps take no time and have no deadline; with clocks, the same cluster is in [`timed`](crate::timed). Instead: a lease ends only when the agent that kept it is dead, frozen or cut off, not
 //!   before an armed watchdog has reset the node, and not before an agent that runs but is cut off has stopped its primary. The last stands
 //!   for `loop_wait + 2*retry_timeout <= ttl`. A start timeout is zero, or is over only when the start hangs.
 //! * **Bytes.** WAL is told apart by records (`wal.rs`): commits, promotions, checkpoints. A standby receives all or nothing of what there is.

@@ -17,8 +17,9 @@ pub trait Spec: Model<State: Clone + Eq, Action: Copy + Eq> + Sync {
     /// Reads a state.
     fn unpack(&self, packed: Self::Packed) -> Self::State;
 
-    /// The one state that stands for all that differ from `state` only by a permutation of like parts, such as nodes. Exploring only
-    /// canonical states is sound if the model treats those parts alike and no property tells them apart.
+    /// The one state that stands for all that behave like `state`: that differ from it by a permutation of like parts, such as nodes, or in
+    /// what nobody will read again. Exploring only canonical states finds all that there is to find if they keep the laws
+    /// [`symmetry`](crate::engine::laws::symmetry) or [`representatives`](crate::engine::laws::representatives).
     fn canonical(&self, state: &Self::State) -> Self::State {
         state.clone()
     }
