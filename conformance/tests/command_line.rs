@@ -140,11 +140,11 @@ fn limits_end_with_an_honest_incomplete() {
 fn a_search_may_spill() {
     let folder = tempfile::tempdir().unwrap();
     let spill = folder.path().join("spill");
-    let check = ["check", "--json", "--no-second-engine", "--threads", "1", "--memory", "8"];
-    assert_eq!(json(&check, 4)["limit"], "memory");
-    let document = json(&[&check[..], &["--spill", spill.to_str().unwrap()]].concat(), 0);
+    let check = ["check", "--json", "--no-second-engine", "--threads", "1", "--memory"];
+    assert_eq!(json(&[&check[..], &["4"]].concat(), 4)["limit"], "memory");
+    let document = json(&[&check[..], &["9", "--spill", spill.to_str().unwrap()]].concat(), 0);
     assert_eq!((&document["complete"], &document["limit"]), (&Value::Bool(true), &Value::Null));
-    assert!(document["spilled"].as_u64().unwrap() > 1 << 20);
+    assert!(document["spilled"].as_u64().unwrap() > 1 << 17);
     assert_eq!(std::fs::read_dir(&spill).unwrap().count(), 0, "nothing is left over");
     let nowhere = pghaspec(&["check", "--spill", "/dev/null/nowhere"]);
     assert_eq!(nowhere.status.code(), Some(3));

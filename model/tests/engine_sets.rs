@@ -17,7 +17,7 @@ use pghaspec_model::edition::Edition;
 use pghaspec_model::engine::{Exploration, Inspect, Nothing, Options, Spec, Spill, Word, search, search_spilling};
 use stateright::Model;
 
-/// Takes everything. A search that can spill cannot look into its trail, so it holds wide states in its set as well.
+/// Takes everything.
 #[derive(Default)]
 struct Room(Mutex<Vec<u8>>);
 

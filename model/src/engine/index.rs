@@ -110,6 +110,8 @@ impl Part {
 }
 
 impl<W: Word> Known<W> for Index {
+    const LOOKS_UP: bool = true;
+
     fn new() -> Self {
         let parts = 1 << PART_BITS;
         Index { parts: (0..parts).map(|part| Part::with_slots(SLOTS + SLOTS * part / parts)).collect() }

@@ -7,6 +7,9 @@ use super::spec::{Spec, Word};
 
 /// A set of packed states.
 pub(super) trait Known<W: Word>: Send {
+    /// It knows states by their numbers, and looks them up in the trail.
+    const LOOKS_UP: bool;
+
     fn new() -> Self;
 
     /// Bytes of memory.

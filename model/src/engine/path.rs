@@ -27,12 +27,14 @@ pub(super) struct Trail<'s, W> {
     pub(super) states: Segments<W>,
     pub(super) parents: Segments<u32>,
     pub(super) symmetry: bool,
+    /// The states are looked up by their places all the time, and stay in memory.
+    stays: bool,
     pub(super) spill: Option<&'s dyn Spill>,
 }
 
 impl<'s, W: Word> Trail<'s, W> {
-    pub(super) fn new(symmetry: bool, spill: Option<&'s dyn Spill>) -> Self {
-        Trail { states: Segments::new(), parents: Segments::new(), symmetry, spill }
+    pub(super) fn new(symmetry: bool, stays: bool, spill: Option<&'s dyn Spill>) -> Self {
+        Trail { states: Segments::new(), parents: Segments::new(), symmetry, stays, spill }
     }
 
     pub(super) fn push(&mut self, word: W, parent: u32) {
@@ -51,7 +53,9 @@ impl<'s, W: Word> Trail<'s, W> {
     /// Moves out of memory what is not needed to expand these states.
     pub(super) fn spill(&mut self, needed: Range<usize>) -> std::io::Result<()> {
         let Some(spill) = self.spill else { return Ok(()) };
-        self.states.spill(needed, spill)?;
+        if !self.stays {
+            self.states.spill(needed, spill)?;
+        }
         self.parents.spill(0..0, spill)
     }
 

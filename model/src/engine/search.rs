@@ -147,15 +147,15 @@ pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -
 
 /// Explores every state of `model`, within the limits. When memory runs short (when half of [`Options::memory`] is taken, or from the
 /// beginning if there is no such limit) the queue and the ways back to the beginning move to `spill`; only the set of known states, which
-/// every step needs, stays. What is found does not depend on it.
+/// every step needs, stays. That set holds small states itself, and of wide ones the places in the queue, which then has to stay as well.
+/// What is found does not depend on it.
 pub fn search_spilling<M: Spec>(
     model: &M,
     options: Options,
     inspect: &impl Inspect<M>,
     spill: Option<&dyn Spill>,
 ) -> Exploration<M::State, M::Action> {
-    // What is spilled cannot be looked at for each step.
-    if size_of::<M::Packed>() > SMALL && spill.is_none() {
+    if size_of::<M::Packed>() > SMALL {
         explore::<M, Index>(model, options, inspect, spill)
     } else {
         explore::<M, Table<M::Packed>>(model, options, inspect, spill)
@@ -172,7 +172,7 @@ fn explore<M: Spec, K: Known<M::Packed>>(
     let threads = options.threads.max(1);
     let chunks = if threads == 1 { 1 } else { CHUNKS * threads };
     let mut shards: Vec<Shard<M::Packed, K>> = (0..threads).map(|_| Shard::new()).collect();
-    let mut trail = Trail::new(options.symmetry, spill);
+    let mut trail = Trail::new(options.symmetry, K::LOOKS_UP, spill);
     let mut found = Found { places: vec![None; 64], bits: 0 };
     for state in model.init_states().into_iter().filter(|state| model.within_boundary(state)) {
         let state = if options.symmetry { model.canonical(&state) } else { state };

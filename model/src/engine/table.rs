@@ -39,6 +39,8 @@ impl<W: Word> Table<W> {
 }
 
 impl<W: Word> Known<W> for Table<W> {
+    const LOOKS_UP: bool = false;
+
     fn new() -> Self {
         Table::with_slots(1 << 10)
     }

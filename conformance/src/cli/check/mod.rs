@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "MIB")]
     memory: Option<usize>,
     /// When half of --memory is taken (from the beginning if it is not given), move what the search seldom needs to a file in this
-    /// folder: the states waiting in the queue and the ways back to the beginning.
+    /// folder: the ways back to the beginning.
     #[arg(long, value_name = "FOLDER")]
     spill: Option<PathBuf>,
     /// Stop after this many seconds.
