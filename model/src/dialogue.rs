@@ -84,7 +84,7 @@ pub enum Question {
     RecoveryConfExists,
     /// `was_restored_from_backup()`: backup_label exists (–; 667) → bool
     WasRestoredFromBackup,
-    /// Has this agent process already started crash recovery? (329; 584) → bool
+    /// Has this agent process already started crash recovery since its Postgres last ran? (329; 584) → bool
     CrashRecoveryExecuted,
     /// `cluster.is_unlocked()` in the last snapshot (330, 350; 584, 693) → bool
     IsUnlocked,

@@ -10,7 +10,7 @@ pub enum LockUpdate {
     /// Up to 2.1.5 (2.1.2 lines 771-783): an ended lease goes unnoticed and the update claims success; a key under another
     /// lease is written over, whoever holds it.
     TrustsKeepalive,
-    /// 2.1.6 to 3.0.2: an ended lease is replaced and the key is written, whoever holds it.
+    /// 2.1.6 to 3.0.2: whoever believes to hold the lock writes the key, whatever it says by now; an ended lease is replaced.
     Overwrites,
     /// From 3.0.3 (4.1.5 lines 1030-1053): the key is written if it names this node, created if absent, left alone otherwise.
     ComparesAndSwaps,

@@ -38,8 +38,8 @@ pub fn recover(rules: &Rules, ha: &mut Dialogue) -> Result<Decision, Stop> {
 
     let control = ha.control_data()?;
 
-    // This process ran it as a primary moments ago and still has the lock: just start it. A timeout of zero is excluded here,
-    // so without a candidate it goes the long way below (#3121).
+    // This process ran it as a primary moments ago and still has the lock: just start it. The releases exclude a
+    // timeout of zero, so without a candidate it goes the long way below (#3121); `ideal` does not.
     if rules.starts_crashed_primary
         && timeout.is_some_and(|seconds| seconds > 0 || rules.starts_primary_without_candidate)
         && (matches!(control, Some(InProduction | ShuttingDown | ShutDown))

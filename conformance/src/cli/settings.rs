@@ -82,7 +82,10 @@ pub fn settings(args: &Args) -> Result<Settings, Failure> {
     };
     let shown = mutant.and_then(Mutant::shown).filter(|_| args.faults.is_none()).map(|(assumption, _)| assumption);
     let mut settings = match &args.assumption {
-        None => shown.map_or_else(|| Settings::new(edition, 2), |assumption| assumption.settings(edition)),
+        None => {
+            let usual = || Settings::new(edition, args.nodes.unwrap_or(2));
+            shown.map_or_else(usual, |assumption| assumption.settings(edition))
+        }
         Some(id) => {
             let all: Vec<_> = Assumption::ALL.iter().map(|assumption| assumption.id()).collect();
             known("assumption", id, Assumption::from_id, &all)?.settings(edition)

@@ -6,7 +6,7 @@ use pghaspec_model::engine::Path;
 use pghaspec_model::mutant::Mutant;
 use pghaspec_model::property::Property;
 use pghaspec_model::timed::{
-    Moment, Timed, TimedAction, Timing, check_failover, check_one_leader, crash, fits, partition,
+    MOST, Moment, Timed, TimedAction, Timing, check_failover, check_one_leader, crash, fits, partition,
 };
 use serde::Serialize;
 
@@ -75,10 +75,10 @@ struct Document {
 
 #[derive(Serialize)]
 struct OneLeader {
-    /// `holds`, `violated`, or `not-violated-so-far` if behaviours were cut short.
+    /// `holds`, `violated`, or `not-violated-so-far` if some were not followed to their ends.
     result: &'static str,
     states: usize,
-    /// Behaviours that were not followed to their ends.
+    /// States from which behaviours were not followed any further.
     cut_short: usize,
     counterexample: Option<Vec<Step>>,
 }
@@ -90,7 +90,7 @@ struct Failover {
     states: usize,
     /// Ticks that a failover may take.
     documented: u8,
-    /// Ticks that it takes at most; `null` if there is no most.
+    /// Ticks that it takes at most; `null` if that is more than 40.
     worst: Option<u8>,
     counterexample: Option<Vec<Step>>,
 }
@@ -192,11 +192,7 @@ fn text(document: &Document) -> String {
         one.result,
         Property::OneWritableLeader.id(),
         one.states,
-        if one.cut_short > 0 {
-            format!(", {} behaviours not followed to their ends", one.cut_short)
-        } else {
-            String::new()
-        }
+        if one.cut_short > 0 { format!(", {} of them not followed any further", one.cut_short) } else { String::new() }
     );
     let failover = &document.failover_bound;
     text += &format!(
@@ -204,7 +200,7 @@ fn text(document: &Document) -> String {
         failover.result,
         Property::FailoverBound.id(),
         failover.documented,
-        failover.worst.map_or("found no end".to_owned(), |worst| format!("found {worst} at most")),
+        failover.worst.map_or(format!("found more than {MOST}"), |worst| format!("found {worst} at most")),
         failover.states
     );
     for (id, steps) in [

@@ -1,9 +1,9 @@
 //! What no longer matters, and is forgotten when states are compared.
 //!
 //! Two states that differ only in what nobody will ever read behave alike, and so do two of which one is waiting to do what changes
-//! nothing. A search that explores one of them explores both: every step of a state is a step of the one that stands for it, with the
-//! same verdicts, to states that the same one stands for; and the one that stands for it can be reached itself. `tests/cluster_forgets.rs`
-//! holds every state of small clusters to that.
+//! nothing. A search that explores one of them explores both: whatever can be found after the one can be found after the other, but for steps
+//! that change nothing. `tests/cluster_packed.rs` holds every state of small clusters to that law (`engine::laws::representatives`).
+//! It is about the rules of editions: of a mutant's states nothing is forgotten.
 
 use crate::dialogue::Task;
 use crate::edition::LockUpdate;
@@ -16,6 +16,9 @@ use super::wal::Record;
 impl Cluster {
     /// Puts the same in the place of everything that no longer matters.
     pub(super) fn forget_what_is_past(&self, state: &mut State) {
+        if self.mutant.is_some() {
+            return;
+        }
         if let Some(leader) = self.undisputed(state) {
             self.forget_rivalry(state, leader);
         }
@@ -50,7 +53,8 @@ impl Cluster {
         }
     }
 
-    /// `/history` and `/status` are only compared with what nodes have, and no node will ever have less than the last of them has now.
+    /// `/history` and `/status` are compared with what nodes have, and no node will ever have less than the one that is furthest behind now;
+    /// and `/status` with the positions of acknowledged commits, which `bounded-async-loss` counts.
     fn forget_old_keys(&self, state: &mut State) {
         let remote = self.settings.standby_cluster.then_some(state.remote);
         let data = || state.nodes[..usize::from(self.settings.nodes)].iter().map(|node| node.data).chain(remote);
@@ -58,7 +62,6 @@ impl Cluster {
         let last = data().map(|point| state.wal.position(point)).min().unwrap_or(0);
         state.history = state.history.max(oldest);
         if state.status <= last {
-            // Commits up to there are counted when another node takes over.
             let status = state.status;
             let acknowledged =
                 (1..).zip(state.wal.records()).filter(|(_, (_, record))| *record == Record::Acknowledged);
@@ -72,8 +75,7 @@ impl Cluster {
         let settings = &self.settings;
         let may_happen =
             |faults: &[Fault], left: u8| left > 0 && faults.iter().any(|fault| self.faults.contains(fault));
-        let calm = self.mutant.is_none()
-            && self.rules.lock_update == LockUpdate::ComparesAndSwaps
+        let calm = self.rules.lock_update == LockUpdate::ComparesAndSwaps
             && !(settings.standby_cluster || settings.synchronous || settings.failsafe)
             && settings.wal.is_exact()
             && state.budget.process == 0
@@ -99,7 +101,7 @@ impl Cluster {
             None => node.server == Server::Primary || matches!(agent.at, At::Lead | At::Granted),
             Some(task) => node.server == Server::Standby && task == Task::Promote,
         };
-        // One that saw it starting may still stop it.
+        // An agent that saw its Postgres starting may still stop it.
         let lets_be = matches!(agent.at, At::Idle | At::Lead | At::Granted | At::LongAction);
         (leads && alone && lets_be && !agent.warned && !agent.frozen && agent.leased && lets_lead).then_some(key.holder)
     }

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use super::Timed;
 use super::steps::{Moment, TimedAction};
 
-/// The leader's postmaster dies, and nothing else goes wrong.
+/// A postmaster dies, the leader's or the other one's, and nothing else goes wrong.
 pub fn crash(edition: Edition) -> Settings {
     let budget = Budget { process: 1, ..Budget::NONE };
     Settings { budget, ..Settings::new(edition, 2) }.with_faults(&[Fault::PostmasterKilled, Fault::LeaseExpires])
@@ -17,7 +17,7 @@ pub fn crash(edition: Edition) -> Settings {
 /// How long a failover takes, and how long it may.
 #[derive(Clone, Debug)]
 pub struct Failover {
-    /// Ticks that it may take, from the death of the leader's Postgres until a node leads.
+    /// Ticks that it may take, from when no node leads, and another could, until one leads.
     pub bound: u8,
     /// Ticks that it takes at most; nothing if it may take more than [`MOST`].
     pub worst: Option<u8>,

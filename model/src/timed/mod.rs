@@ -1,14 +1,16 @@
 //! The cluster with clocks: what the model without them assumes about time, here follows from `loop_wait`, `retry_timeout` and `ttl`.
 //!
-//! [`Timed`] is the same cluster, step by step. Time passes in ticks between its steps, and nothing else takes time:
+//! [`Timed`] is the same cluster, step by step. Its steps take no time; ticks pass between them:
 //!
-//! * An agent begins a cycle at the latest `loop_wait` after it began the one before, or when a change of the leader key or the end of its
-//!   task wakes it. What it asks of the DCS takes effect at some moment before `retry_timeout` is over, and is answered in that moment; if it
-//!   cannot reach the DCS, it fails when `retry_timeout` is over. All else in a cycle takes no time: questions to other nodes, decisions,
-//!   orders to Postgres, shutdowns, promotions. A frozen agent does nothing, and its clocks go on.
-//! * A lease ends exactly `ttl` after the last `update_lock()` of the process that holds it took effect. What is due in the same moment
-//!   comes first. That the same lease is kept alive along with the member key (patroni `dcs/etcd3.py`) is not counted on: other DCSs do not.
-//! * An armed watchdog resets the node `ttl - safety_margin` after the last `update_lock()`.
+//! * An agent begins a cycle at the latest `loop_wait` after it began the one before (as soon as that one is over, if it took longer), or when
+//!   a change of the leader key or the end of its task wakes it. Reading the cluster, updating, taking and giving up the lock may take up to
+//!   `retry_timeout`; they take effect, and are answered, in one moment of that time. An agent that cannot reach the DCS finds out when
+//!   `retry_timeout` is over. The rest of a cycle takes no time: questions to other nodes, decisions, shutdowns, promotions; nor does
+//!   replication. A frozen agent does nothing, and its clocks go on.
+//! * A lease ends exactly `ttl` after the lock was last taken or updated; while the DCS is down it does not, and afterwards it has its full
+//!   time again. Answers and watchdogs that are due in the moment in which it ends come before its end. That the same lease is kept alive
+//!   along with the member key (patroni `dcs/etcd3.py`) is not counted on: with other DCSs it is not.
+//! * A watchdog resets the node `ttl - safety_margin` after it was armed, or the lock last updated.
 //! * A start and a recovery take as long as they like. The agent gives them `primary_start_timeout` each.
 //! * Clocks of agents may lose ticks; the DCS's and the kernels' do not.
 //!
@@ -39,7 +41,7 @@ pub use steps::{Moment, TimedAction};
 pub use text::Line;
 pub use timing::Timing;
 
-use crate::cluster::{Cluster, Settings, StartTimeouts};
+use crate::cluster::{Cluster, Grain, Settings, StartTimeouts};
 
 /// A cluster with clocks.
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ impl Timed {
     ///
     /// # Panics
     /// If a time is above [`Timing::MOST`], if `ttl` is not longer than `safety_margin`, or if the settings have what this model has no
-    /// time for: failsafe mode, maintenance, a standby cluster, answers that get lost.
+    /// clocks for: failsafe and synchronous mode, maintenance, a standby cluster, answers that get lost, steps that an observer could see.
     pub fn new(settings: Settings, timing: Timing) -> Self {
         if let Err(why) = fits(&settings, &timing) {
             panic!("{why}");
@@ -88,12 +90,14 @@ pub fn fits(settings: &Settings, timing: &Timing) -> Result<(), String> {
     }
     for (there, what) in [
         (settings.failsafe, "failsafe mode"),
+        (settings.synchronous, "synchronous mode"),
         (settings.standby_cluster, "a standby cluster"),
+        (settings.grain == Grain::Observable, "observable steps"),
         (settings.budget.operator > 0, "doings of operators"),
         (settings.faults.contains(Fault::RepliesLost), "the fault replies-lost"),
     ] {
         if there {
-            return Err(format!("the model with clocks has no time for {what}"));
+            return Err(format!("the model with clocks does not have {what}"));
         }
     }
     Ok(())

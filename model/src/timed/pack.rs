@@ -49,7 +49,7 @@ impl Spec for Timed {
     fn fairness(&self, action: &TimedAction) -> Fairness {
         match action {
             TimedAction::Step(step) => <Cluster as Spec>::fairness(&self.cluster, step),
-            // Time passes, and cycles begin, when they must.
+            // Time is no promise: what has to happen in time is asked in ticks.
             TimedAction::Tick(_) | TimedAction::Begin(_) => Fairness::None,
         }
     }

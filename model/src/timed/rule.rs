@@ -11,7 +11,7 @@ use crate::property::Property;
 use super::Timed;
 use super::steps::{Moment, TimedAction};
 
-/// A node may be cut off from the DCS, and from the other: each for a while, and both at once. Without a watchdog, so that the times alone
+/// A node may be cut off from the DCS and from the other, or both nodes from the DCS, each for a while. Without a watchdog, so that the times alone
 /// have to do it.
 pub fn partition(edition: Edition) -> Settings {
     let faults = [Fault::RequestsLost, Fault::DcsReached, Fault::NodesCut, Fault::NodesJoined, Fault::LeaseExpires];
@@ -26,7 +26,7 @@ pub struct Verdict {
     pub states: usize,
     /// Steps between them.
     pub transitions: usize,
-    /// Behaviours that were not followed to their ends, for more WAL than can be told apart.
+    /// States from which behaviours were not followed any further, since too many WAL records differ.
     pub cut_short: usize,
     /// A shortest behaviour in which two nodes are writable.
     pub broken: Option<Path<Moment, TimedAction>>,

@@ -1,10 +1,10 @@
-//! What the times are good for, by the rules of which edition: the answers that are committed.
+//! What the times are good for, by the rules of which edition: the answers that are kept with the sources.
 
 use serde::{Deserialize, Serialize};
 
 use crate::edition::Edition;
 
-use super::{Timed, Timing, check_failover, check_one_leader, crash, partition};
+use super::{MOST, Timed, Timing, check_failover, check_one_leader, crash, partition};
 
 /// One question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub enum Row {
         slow_dcs: bool,
         /// Ticks that it may take.
         bound: u8,
-        /// Ticks that it takes at most; nothing if there is no most.
+        /// Ticks that it takes at most; nothing if that is more than [`MOST`].
         worst: Option<u8>,
         /// Distinct states.
         states: usize,
@@ -77,7 +77,7 @@ pub fn questions() -> Vec<Question> {
         };
         let shortest = Timing::default();
         if overwrites {
-            // No ttl helps there: the one that keeps the rule, and longer ones.
+            // Longer ones do not help there: the one that keeps the rule, and longer ones.
             let longer = [shortest.ttl, shortest.ttl + 1, shortest.ttl + 2];
             questions.extend(longer.map(|ttl| Question::OneWritableLeader(edition, Timing { ttl, ..shortest })));
         } else {
@@ -192,7 +192,7 @@ pub fn markdown(rows: &[Row]) -> String {
                 broken,
             } => {
                 let dcs = if *slow_dcs { "slow" } else { "prompt" };
-                let worst = worst.map_or("no end".to_owned(), |worst| worst.to_string());
+                let worst = worst.map_or(format!("over {MOST}"), |worst| worst.to_string());
                 let verdict = broken.map_or("ok".to_owned(), |steps| format!("**{steps}**"));
                 bound += &format!(
                     "| {edition} | {loop_wait} | {retry_timeout} | {start_timeout} | {dcs} | {may} | {worst} | {verdict} | {states} |\n"
@@ -206,8 +206,8 @@ pub fn markdown(rows: &[Row]) -> String {
         Two nodes; made by `pghaspec check --matrix --write`, and compared with by `pghaspec check --matrix`.\n\n\
         ## `loop_wait + 2*retry_timeout <= ttl`\n\n\
         A primary is cut off from the DCS and from the other node, and there is no watchdog. From 3.0.4 on the rule, with what clocks may\n\
-        lose on top of it, is exactly what keeps `one-writable-leader`; before, an agent overwrites the other's lock when it is back, and no\n\
-        `ttl` is long enough. Where the other node still reaches the cut-off primary, a shorter `ttl` would do: it does not race while it\n\
+        lose on top of it, is exactly what keeps `one-writable-leader`; before, an agent overwrites the other's lock when it is back, and a\n\
+        longer `ttl` does not help. Where the other node still reaches the cut-off primary, a shorter `ttl` would do: it does not race while it\n\
         sees a primary.\n\n\
         | edition | loop_wait | retry_timeout | drift | ttl | rule | one-writable-leader | states |\n| --- | --- | --- | --- | --- | --- | --- | ---: |\n{rule}\n\
         ## `failover-bound`\n\n\

@@ -39,7 +39,7 @@ impl Timed {
             if let Some(step) = step {
                 let mut changes = difference(names, &before.state, &after.state);
                 if after.clocks.lease > before.clocks.lease {
-                    changes.push(format!("lease: kept alive until tick {}", tick + u32::from(after.clocks.lease)));
+                    changes.push(format!("lease: lasts until tick {}", tick + u32::from(after.clocks.lease)));
                 }
                 lines.push(Line { tick, step, changes });
             }

@@ -13,7 +13,7 @@ pub struct Timing {
     pub start_timeout: u8,
     /// `safety_margin`: an armed watchdog resets the node `ttl - safety_margin` after it was last kept quiet.
     pub safety_margin: u8,
-    /// Ticks that the agents' clocks lose, all in all.
+    /// Ticks that the agents' clocks may lose, all in all.
     pub drift: u8,
     /// The DCS takes as long as it likes to answer, up to `retry_timeout`; otherwise it answers at once or never.
     pub slow_dcs: bool,
@@ -23,12 +23,12 @@ impl Timing {
     /// Most ticks that any of these times may have.
     pub const MOST: u8 = 14;
 
-    /// `loop_wait + 2*retry_timeout <= ttl`: the documented rule, which Patroni enforces since 3.2.0. What clocks lose comes on top of it.
+    /// `loop_wait + 2*retry_timeout + drift <= ttl`. Without the drift it is the documented rule, which Patroni enforces since 3.2.0.
     pub fn keeps_the_rule(&self) -> bool {
         self.loop_wait + 2 * self.retry_timeout + self.drift <= self.ttl
     }
 
-    /// How long a failover may take by the documented claim (2.1.2 `ha.py` 318-320, the seed; 4.1.5 `ha.py` 609-632).
+    /// How long a failover may take by the documented claim (2.1.2 `ha.py` 318-320, the annotated listing; 4.1.5 `ha.py` 609-632).
     pub fn failover_bound(&self) -> u8 {
         match self.start_timeout {
             0 => self.loop_wait,
