@@ -264,7 +264,7 @@ impl Inspect<Cluster> for Law {
     }
 }
 
-/// The same for the check of three nodes, as far as minutes reach: all of it with two nodes, and parts of it with three.
+/// The same for the check of three nodes, as far as minutes reach: with two nodes all but failing tasks, and parts of it with three.
 #[test]
 #[ignore = "takes minutes: cargo test --release --test cluster_packed -- --ignored"]
 fn every_state_of_the_default_check_behaves_like_the_one_that_stands_for_it() {
