@@ -137,7 +137,7 @@ impl Mutant {
                 "a standby that was not shut down cleanly goes through single-user recovery before pg_rewind (patroni 4.1.5 ha.py 595-600, since 2.1.4)"
             }
             Mutant::KeepsFailedRole => {
-                "a lock holder whose start failed is no longer a primary in its own eyes (patroni 4.1.5 ha.py 2073-2075, since 4.0.4)"
+                "a lock holder whose start failed is no longer a primary in its own eyes (patroni 2.1.2 ha.py 1249-1250, 4.1.5 ha.py 2073-2075)"
             }
             Mutant::NeverStartsPrimary => {
                 "a primary that crashed under this agent, with the lock held and a positive start timeout, is started as a primary (patroni 4.1.5 ha.py 650-661, since 3.0.4)"

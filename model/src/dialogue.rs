@@ -144,6 +144,98 @@ impl Question {
     }
 }
 
+impl Question {
+    /// The stable name, as in what the comparison with released code records.
+    pub fn id(self) -> &'static str {
+        use Question::*;
+        match self {
+            DisableWatchdog => "disable-watchdog",
+            HasLock => "has-lock",
+            UpdateLock => "update-lock",
+            StartTimeout => "start-timeout",
+            IsFailoverPossible => "is-failover-possible",
+            DemoteImmediate => "demote-immediate",
+            ControlData => "control-data",
+            IsCrashed => "is-crashed",
+            WasPrimary => "was-primary",
+            RecoveryConfExists => "recovery-conf-exists",
+            WasRestoredFromBackup => "was-restored-from-backup",
+            CrashRecoveryExecuted => "crash-recovery-executed",
+            IsUnlocked => "is-unlocked",
+            CanRewind => "can-rewind",
+            RememberCrashRecovery => "remember-crash-recovery",
+            LoadCluster => "load-cluster",
+            IsStandbyCluster => "is-standby-cluster",
+            RewindExecuted => "rewind-executed",
+            TriggerDivergenceCheck => "trigger-divergence-check",
+            ResetRewind => "reset-rewind",
+            RewindSource => "rewind-source",
+            RewindNeeded => "rewind-needed",
+            IsRunning => "is-running",
+            RemoveOnDivergence => "remove-on-divergence",
+            NodeToFollow => "node-to-follow",
+            RemoteToFollow => "remote-to-follow",
+            IsSynchronousMode => "is-synchronous-mode",
+            ClearSynchronousStandbyNames => "clear-synchronous-standby-names",
+            RunAsync(Task::CrashRecovery) => "run-crash-recovery",
+            RunAsync(Task::StartPrimary) => "run-start-primary",
+            RunAsync(Task::Follow) => "run-follow",
+            RunAsync(Task::Rewind) => "run-rewind",
+            RunAsync(Task::Reinitialize) => "run-reinitialize",
+            RunAsync(Task::Promote) => "run-promote",
+            RunAsync(Task::FollowAfterDemotion) => "run-follow-after-demotion",
+            RunAsync(Task::Requested) => "run-requested",
+            SetRecovering => "set-recovering",
+        }
+    }
+
+    /// All that `recover()` asks and does.
+    pub const ALL: [Question; 34] = {
+        use Question::*;
+        [
+            DisableWatchdog,
+            HasLock,
+            UpdateLock,
+            StartTimeout,
+            IsFailoverPossible,
+            DemoteImmediate,
+            ControlData,
+            IsCrashed,
+            WasPrimary,
+            RecoveryConfExists,
+            WasRestoredFromBackup,
+            CrashRecoveryExecuted,
+            IsUnlocked,
+            CanRewind,
+            RememberCrashRecovery,
+            LoadCluster,
+            IsStandbyCluster,
+            RewindExecuted,
+            TriggerDivergenceCheck,
+            ResetRewind,
+            RewindSource,
+            RewindNeeded,
+            IsRunning,
+            RemoveOnDivergence,
+            NodeToFollow,
+            RemoteToFollow,
+            IsSynchronousMode,
+            ClearSynchronousStandbyNames,
+            RunAsync(Task::CrashRecovery),
+            RunAsync(Task::StartPrimary),
+            RunAsync(Task::Follow),
+            RunAsync(Task::Rewind),
+            RunAsync(Task::Reinitialize),
+            SetRecovering,
+        ]
+    };
+
+    /// The question of that name.
+    pub fn from_id(id: &str) -> Option<Question> {
+        Question::ALL.into_iter().find(|question| question.id() == id)
+    }
+}
+
 /// Where a question is asked that the model puts to the world: lines of patroni `ha.py`, in 2.1.2 and in 4.1.5.
 impl Question {
     /// The lines; none where the release does not ask, or the agent asks only its own memory.
@@ -204,14 +296,19 @@ pub enum Stop {
 /// One run of `recover()`: the answers so far, and where in them it stands.
 pub struct Dialogue<'a> {
     answers: &'a [Answer],
-    next: usize,
+    asked: Vec<Question>,
     mutant: Option<Mutant>,
 }
 
 impl<'a> Dialogue<'a> {
     /// Replays `answers`, then suspends.
     pub fn replay(answers: &'a [Answer], mutant: Option<Mutant>) -> Self {
-        Dialogue { answers, next: 0, mutant }
+        Dialogue { answers, asked: Vec::new(), mutant }
+    }
+
+    /// What was asked and answered so far, in order.
+    pub fn asked(&self) -> &[Question] {
+        &self.asked
     }
 
     fn answer(&mut self, question: Question) -> Result<Answer, Stop> {
@@ -219,8 +316,8 @@ impl<'a> Dialogue<'a> {
         if let Some(answer) = self.mutant.and_then(|mutant| mutant.instead_of(question)) {
             return Ok(answer);
         }
-        let answer = *self.answers.get(self.next).ok_or(Stop::Ask(question))?;
-        self.next += 1;
+        let answer = *self.answers.get(self.asked.len()).ok_or(Stop::Ask(question))?;
+        self.asked.push(question);
         if answer == Answer::DcsError && matches!(question, Question::UpdateLock | Question::LoadCluster) {
             return Err(Stop::DcsError);
         }

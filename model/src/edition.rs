@@ -31,6 +31,9 @@ pub enum Words {
 pub struct Rules {
     /// See [`LockUpdate`].
     pub lock_update: LockUpdate,
+    /// 2.1.2: a leader is asked whether it is still in recovery before data is compared with it. Before, its member key was believed, which
+    /// says so when the promotion is ordered (no difference where promotion is one step).
+    pub asks_leader_for_recovery: bool,
     /// 2.1.3: the walk through the leader's timeline history stops at the local timeline (#2221). Before (2.1.2 only),
     /// every node that was one timeline behind was taken for diverged.
     pub timeline_walk_stops: bool,
@@ -48,12 +51,10 @@ pub struct Rules {
     pub starts_from_crash_recovery: bool,
     /// 3.1.0: starting read-only with the lock forgets the state of the rewind (#2776).
     pub read_only_resets_rewind: bool,
-    /// 3.1.0: the lock is looked at before the standby cluster (no difference but in the order of the questions).
+    /// 3.0.4: the lock is looked at before the standby cluster (no difference but in the order of the questions).
     pub lock_before_standby_cluster: bool,
     /// 4.1.3: no single-user recovery of a restored base backup (#3577).
     pub skips_backup_label: bool,
-    /// 4.0.4: a lock holder whose start failed is no longer a primary in its own eyes.
-    pub failed_start_demotes: bool,
     /// 2.1.6: a DCS that does not answer the update of the lock is an error that ends the cycle (#2484). Before, the update just failed.
     pub update_lock_raises: bool,
     /// 3.1.0: a running primary without the lock does not race for it if its timeline is older than the last one announced (#2776).
@@ -62,6 +63,11 @@ pub struct Rules {
     pub compares_when_behind: bool,
     /// 2.0.1: single-user recovery is ended at the start timeout if somebody can take over (#1720).
     pub limits_crash_recovery: bool,
+    /// 2.0.2: in maintenance nothing is called off or stopped because the lock was lost while the background slot is busy.
+    pub long_action_heeds_pause: bool,
+    /// 2.1.2: who may lead in synchronous mode is looked at where candidates are asked, not by whoever asks for them (no difference but in
+    /// the order of the questions).
+    pub candidates_know_sync: bool,
     /// Proposed: with a start timeout of zero and nobody to fail over to, a crashed primary is started as a primary.
     pub starts_primary_without_candidate: bool,
     /// Proposed: data is compared by the branch that it is on and not by the number of its timeline, which two promotions may share.
@@ -155,11 +161,13 @@ impl Edition {
                 read_only_resets_rewind: false,
                 lock_before_standby_cluster: false,
                 skips_backup_label: false,
-                failed_start_demotes: false,
                 update_lock_raises: false,
                 old_primary_does_not_race: false,
                 compares_when_behind: false,
                 limits_crash_recovery: true,
+                long_action_heeds_pause: true,
+                candidates_know_sync: true,
+                asks_leader_for_recovery: true,
                 starts_primary_without_candidate: false,
                 compares_branches: false,
                 waits_for_orphans: false,
@@ -182,16 +190,17 @@ impl Edition {
                 lock_update: LockUpdate::ComparesAndSwaps,
                 starts_crashed_primary: true,
                 watchdog_disabled_late: true,
+                lock_before_standby_cluster: true,
                 ..Edition::V3_0_2.rules()
             },
             Edition::V3_1 => Rules {
                 starts_from_crash_recovery: true,
                 read_only_resets_rewind: true,
-                lock_before_standby_cluster: true,
                 old_primary_does_not_race: true,
                 ..Edition::V3_0_4.rules()
             },
-            Edition::V4_0 => Rules { failed_start_demotes: true, ..Edition::V3_1.rules() },
+            // What 4.0 changed is not among the rules of recovery.
+            Edition::V4_0 => Edition::V3_1.rules(),
             Edition::V4_1 => Rules { skips_backup_label: true, compares_when_behind: true, ..Edition::V4_0.rules() },
             Edition::Ideal => Rules {
                 starts_primary_without_candidate: true,

@@ -27,4 +27,5 @@ pub mod matrix;
 pub mod mutant;
 pub mod property;
 pub mod recover;
+pub mod switch;
 pub mod timed;

@@ -103,7 +103,7 @@ pub enum Mutant {
     WalkNeverStops,
     /// A killed standby is taken for one whose data nobody knows (the rule before 2.1.4).
     RewindsUnclean,
-    /// A lock holder whose start failed takes itself for a primary (the rule before 4.0.4).
+    /// A lock holder whose start failed takes itself for a primary.
     KeepsFailedRole,
     /// A crashed primary goes through single-user mode (the rule before 3.0.4).
     NeverStartsPrimary,
@@ -275,8 +275,25 @@ impl Mutant {
         Mutant::ALL.into_iter().find(|mutant| mutant.id() == id)
     }
 
+    /// Those that change what `recover` asks, does or decides, in an edition whose rules are those of a release.
+    pub fn of_recover() -> Vec<Mutant> {
+        let differs = |mutant: &Mutant| {
+            let asks = Question::ALL.into_iter().any(|question| mutant.instead_of(question).is_some());
+            asks || matches!(
+                mutant,
+                Mutant::DisablesWatchdogEarly
+                    | Mutant::IgnoresBackupLabel
+                    | Mutant::RewindsUnclean
+                    | Mutant::NeverStartsPrimary
+                    | Mutant::SkipsCrashedRecovery
+                    | Mutant::NeverEndsCrashRecovery
+            )
+        };
+        Mutant::ALL.into_iter().filter(differs).collect()
+    }
+
     /// Changes the rules, if it is a rule of another release that it brings back.
-    pub(crate) fn change(self, rules: &mut Rules) {
+    pub fn change(self, rules: &mut Rules) {
         match self {
             Mutant::DisablesWatchdogEarly => rules.watchdog_disabled_late = false,
             Mutant::OverwritesLock => rules.lock_update = LockUpdate::Overwrites,
@@ -285,7 +302,6 @@ impl Mutant {
             Mutant::NeverEndsCrashRecovery => rules.limits_crash_recovery = false,
             Mutant::WalkNeverStops => rules.timeline_walk_stops = false,
             Mutant::RewindsUnclean => rules.crash_recovery_before_rewind = false,
-            Mutant::KeepsFailedRole => rules.failed_start_demotes = false,
             Mutant::NeverStartsPrimary => rules.starts_crashed_primary = false,
             Mutant::SkipsCrashedRecovery => rules.starts_from_crash_recovery = false,
             Mutant::OldPrimaryRaces => rules.old_primary_does_not_race = false,

@@ -27,12 +27,17 @@ pub fn recover(rules: &Rules, ha: &mut Dialogue) -> Result<Decision, Stop> {
         let seconds = ha.start_timeout()?;
         timeout = Some(seconds);
         // Zero asks to prefer failing over to restarting, if there is anyone to fail over to.
-        if seconds == 0 && ha.asks(IsFailoverPossible)? {
-            if rules.watchdog_disabled_late {
-                ha.does(DisableWatchdog)?;
+        if seconds == 0 {
+            if !rules.candidates_know_sync {
+                ha.asks(IsSynchronousMode)?; // then only those that may lead are asked
             }
-            ha.does(DemoteImmediate)?;
-            return Ok(Decision::plain(Branch::FailOver));
+            if ha.asks(IsFailoverPossible)? {
+                if rules.watchdog_disabled_late {
+                    ha.does(DisableWatchdog)?;
+                }
+                ha.does(DemoteImmediate)?;
+                return Ok(Decision::plain(Branch::FailOver));
+            }
         }
     }
 

@@ -27,7 +27,7 @@ fn cluster(edition: Edition, mutant: Option<Mutant>) -> Cluster {
 /// A random behaviour, as an observer sees it: `blur` widens the intervals beyond the moments.
 fn behaviour(cluster: &Cluster, choices: &[u16], blur: u64) -> (State, Vec<Observation>) {
     let init = cluster.init_states().remove(0);
-    let mut state = init.clone();
+    let mut state = init;
     let mut seen = Vec::new();
     for (step, &choice) in choices.iter().enumerate() {
         let now = step as u64 * 10;
@@ -41,7 +41,7 @@ fn behaviour(cluster: &Cluster, choices: &[u16], blur: u64) -> (State, Vec<Obser
             }
         }
         let steps = cluster.steps(&state);
-        let (action, after) = steps[usize::from(choice) % steps.len()].clone();
+        let (action, after) = steps[usize::from(choice) % steps.len()];
         for sight in cluster.shows(&state, action, &after) {
             note(Seen::Change(sight));
         }
@@ -130,8 +130,8 @@ fn what_unsafe_mutants_do_is_refused() {
         assert!(!paths.is_empty(), "{}", mutant.id());
         for path in paths {
             let seen = record(&report.cluster, &path.init, &path.steps);
-            assert!(explain(&report.cluster, vec![path.init.clone()], &seen, everything).is_ok(), "{}", mutant.id());
-            assert!(explain(&honest, vec![path.init.clone()], &seen, everything).is_err(), "{}", mutant.id());
+            assert!(explain(&report.cluster, vec![path.init], &seen, everything).is_ok(), "{}", mutant.id());
+            assert!(explain(&honest, vec![path.init], &seen, everything).is_err(), "{}", mutant.id());
         }
     }
 }
@@ -183,7 +183,7 @@ fn what_deviants_do_is_refused() {
         let refused = (0..300).any(|_| {
             let choices: Vec<u16> = (0..60).map(|_| next()).collect();
             let (init, seen) = behaviour(&deviant, &choices, 0);
-            let refused = explain(&honest, vec![init.clone()], &seen, everything).is_err();
+            let refused = explain(&honest, vec![init], &seen, everything).is_err();
             if refused {
                 assert!(explain(&deviant, vec![init], &seen, everything).is_ok(), "{}", mutant.id());
             }

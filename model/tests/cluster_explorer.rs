@@ -145,7 +145,7 @@ fn tell_apart(settings: Settings) {
         match seen.entry(format!("{state:#?}")) {
             Entry::Occupied(known) => assert_eq!(known.get(), state.state(), "{state:#?}"),
             Entry::Vacant(new) => {
-                new.insert(state.state().clone());
+                new.insert(*state.state());
                 for (step, next) in model.next_steps(&state) {
                     let changes = model.format_step(&state, step).unwrap();
                     assert!(changes.lines().count() > 1, "{changes}");

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use pghaspec_model::branch::Branch;
-use pghaspec_model::check::check;
+use pghaspec_model::check::{Report, check};
 use pghaspec_model::cluster::{Action, Agent, At, Budget, Cluster, Settings, StartTimeouts, State, Upstream};
 use pghaspec_model::control::ControlState;
 use pghaspec_model::dialogue::Task;
@@ -39,13 +39,76 @@ fn synchronous_three() -> Settings {
     Settings { synchronous: true, start_timeouts: StartTimeouts::Zero, ..small(Edition::V4_1, 3) }
 }
 
-/// Small clusters that between them use all that is in a state.
+/// One commit, and of each kind of fault that is there at most one.
+fn after(edition: Edition, faults: &[Fault]) -> Settings {
+    let budget = Budget { process: 1, task: 1, network: 1, commits: 1, operator: 0 };
+    Settings { budget, start_timeouts: StartTimeouts::Zero, ..Settings::new(edition, 2) }.with_faults(faults)
+}
+
+/// The DCS, or a node's way to it, fails in one way and in no other: none of them may be taken for harmless for want of the others. With the
+/// older lock, too.
+fn one_network_fault_each() -> Vec<(&'static str, Settings)> {
+    use Fault::*;
+    vec![
+        ("requests lost", after(Edition::V4_1, &[RequestsLost, DcsReached, LeaseExpires])),
+        ("requests lost in 3.0.2", after(Edition::V3_0_2, &[RequestsLost, DcsReached, LeaseExpires])),
+        ("replies lost", after(Edition::V4_1, &[RepliesLost, DcsReached, LeaseExpires])),
+        ("DCS down", after(Edition::V4_1, &[DcsDown, DcsUp, LeaseExpires])),
+        ("lease lost", after(Edition::V4_1, &[LeaseLost])),
+        // The next leader is certain here before it is promoted, and what it has may be less than what was announced.
+        ("lease lost and a crash", after(Edition::V4_1, &[LeaseLost, PostmasterKilled])),
+    ]
+}
+
+/// What is read after the moment in which it seems not to matter any more.
+fn read_late() -> Vec<(&'static str, Settings)> {
+    use Fault::*;
+    let with = |edition, budget, faults: &[Fault]| Settings { budget, ..Settings::new(edition, 2) }.with_faults(faults);
+    let (process, network) = (Budget { process: 1, ..Budget::NONE }, Budget { network: 1, ..Budget::NONE });
+    let two_crashes = Budget { process: 2, ..Budget::NONE };
+    vec![
+        // A primary dies while it races for the lock, and loses the race.
+        (
+            "a race that a dead primary loses",
+            Settings {
+                watchdog: false,
+                start_timeouts: StartTimeouts::Positive,
+                ..with(
+                    Edition::V4_1,
+                    Budget { task: 1, network: 2, ..Budget::NONE },
+                    &[DiskFull, RequestsLost, DcsReached, LeaseExpires],
+                )
+            },
+        ),
+        // It is to be started as a primary, and dies with its agent.
+        (
+            "a start as a primary that ends early",
+            Settings {
+                start_timeouts: StartTimeouts::Positive,
+                budget: two_crashes,
+                ..Settings::of_timelines(Edition::V4_1, 2)
+            }
+            .with_faults(&[PostmasterKilled, AgentKilled, LeaseExpires]),
+        ),
+        // The watchdog is armed for a race in vain, and the DCS does not answer.
+        (
+            "a race in vain without the DCS",
+            with(
+                Edition::Ideal,
+                Budget { process: process.process, ..network },
+                &[AgentKilled, AgentRestarted, RequestsLost, LeaseExpires],
+            ),
+        ),
+    ]
+}
+
+/// Small clusters that between them use all that is in a state, and all that decides what of it is forgotten.
 fn clusters() -> Vec<(&'static str, Settings)> {
     let crashes = small(Edition::V4_1, 2);
     let every_fault =
         Settings { faults: Faults::of(&Fault::ALL), start_timeouts: StartTimeouts::Zero, ..crashes.clone() };
     let process_and_task = Budget { process: 1, task: 1, ..Budget::NONE };
-    vec![
+    let mut clusters = vec![
         ("crashes", crashes.clone()),
         ("crashes in 2.1.2", small(Edition::V2_1_2, 2)),
         (
@@ -62,7 +125,22 @@ fn clusters() -> Vec<(&'static str, Settings)> {
             Settings { standby_cluster: true, budget: Budget { operator: 1, ..crashes.budget }, ..crashes.clone() },
         ),
         ("maintenance", Settings { budget: Budget { operator: 1, ..crashes.budget }, ..crashes.clone() }),
+        // Without an operator, who may look at what is forgotten otherwise.
+        ("standby cluster on its own", Settings { standby_cluster: true, ..crashes.clone() }),
         ("copies instead of rewinds", Settings { remove_on_divergence: true, can_rewind: false, ..crashes.clone() }),
+        // A former primary that was about to follow is replaced by a copy, which begins with that configuration.
+        (
+            "copies after a start that failed",
+            Settings {
+                remove_on_divergence: true,
+                can_rewind: false,
+                ..after(Edition::V4_1, &[Fault::PostmasterKilled, Fault::StartFails])
+            },
+        ),
+        ("rewinds and copies", Settings { remove_on_divergence: true, ..crashes.clone() }),
+        // Two that read what the rules of editions do not: a primary's recovery configuration, and who else would lead.
+        ("starts without signal", Settings { mutant: Some(Mutant::StartsWithoutSignal), ..crashes.clone() }),
+        ("race ignores key", Settings { mutant: Some(Mutant::RaceIgnoresKey), ..crashes.clone() }),
         (
             "failsafe",
             Settings {
@@ -73,7 +151,10 @@ fn clusters() -> Vec<(&'static str, Settings)> {
             },
         ),
         ("seen from outside", Settings { budget: process_and_task, ..Settings::of_timelines(Edition::V4_1, 2) }),
-    ]
+    ];
+    clusters.extend(one_network_fault_each());
+    clusters.extend(read_late());
+    clusters
 }
 
 /// A field's value as a number below the one that is given; nothing if the state has no such field.
@@ -259,7 +340,7 @@ struct Law;
 
 impl Inspect<Cluster> for Law {
     fn state(&self, cluster: &Cluster, state: &State) -> u64 {
-        laws::representatives(cluster, [state.clone()], &Everything).unwrap_or_else(|why| panic!("{why}"));
+        laws::representatives(cluster, [*state], &Everything).unwrap_or_else(|why| panic!("{why}"));
         0
     }
 }
@@ -270,12 +351,29 @@ impl Inspect<Cluster> for Law {
 fn every_state_of_the_default_check_behaves_like_the_one_that_stands_for_it() {
     let budget = |process, network, commits| Budget { process, network, commits, ..Budget::NONE };
     for (nodes, budget, states) in
-        [(2, budget(2, 1, 2), 4_593_757), (3, budget(1, 1, 1), 519_109), (3, budget(2, 0, 0), 4_406_097)]
+        [(2, budget(2, 1, 2), 4_595_269), (3, budget(1, 1, 1), 519_109), (3, budget(2, 0, 0), 4_406_097)]
     {
         let cluster = Cluster::new(Settings { budget, ..Settings::new(Edition::V4_1, nodes) });
         let searched = search(&cluster, Options { threads: 2, ..Options::default() }, &Law);
         assert_eq!(searched.states, states, "{nodes} nodes, {budget:?}");
     }
+}
+
+/// A standby cluster's nodes may all be ahead of the primary that they follow, each by the checkpoint of its own recovery, and be set back
+/// to what that one has. What was announced before then says more than any of them has.
+#[test]
+fn what_a_standby_cluster_may_be_set_back_to_is_not_forgotten() {
+    let budget = Budget { process: 2, commits: 1, operator: 1, ..Budget::NONE };
+    let settings = Settings {
+        standby_cluster: true,
+        start_timeouts: StartTimeouts::Zero,
+        budget,
+        ..Settings::new(Edition::V4_1, 2)
+    }
+    .with_faults(&[Fault::PostmasterKilled]);
+    // So far as it takes until both have recovered, and the primary elsewhere is another one.
+    let searched = search(&Cluster::new(settings), Options { depth: Some(30), ..Options::default() }, &Law);
+    assert!(searched.states > 100_000, "only {} states", searched.states);
 }
 
 #[test]
@@ -292,11 +390,35 @@ fn threads_and_symmetry_change_no_verdict() {
             assert_eq!(more.properties, one.properties, "the very same counterexamples");
             assert_eq!(more.branches, one.branches, "the very same witnesses");
         }
-        let reduced = run(1, true);
-        for ((property, full), (_, reduced)) in one.properties.iter().zip(&reduced.properties) {
-            let length = |path: &Option<Path<_, _>>| path.as_ref().map(|path| path.steps.len());
-            assert_eq!(length(full), length(reduced), "{}", property.id());
-        }
-        assert!(reduced.states < one.states);
+        agrees(&one, &run(1, true));
     }
+}
+
+/// With every record told apart, and coarse steps: the default check, which finds nothing, and one that finds much.
+#[test]
+fn symmetry_changes_no_verdict_where_every_record_is_told_apart() {
+    for (edition, commits, violated) in [(Edition::V4_1, 2, 0), (Edition::V3_0_2, 1, 5)] {
+        let usual = Settings::new(edition, 2);
+        let settings = Settings { budget: Budget { commits, ..usual.budget }, ..usual };
+        let run = |symmetry| {
+            check(settings.clone(), &Property::ALL, Options { symmetry, ..Options::default() }, &|_| (), None)
+        };
+        let full = run(false);
+        let counterexamples = full.properties.iter().filter(|(_, counterexample)| counterexample.is_some());
+        assert_eq!(counterexamples.count(), violated, "{}", edition.id());
+        agrees(&full, &run(true));
+    }
+}
+
+/// What was found under symmetry is what was found without it: the verdicts, the branches, the kinds of step, and whether something gets
+/// stuck. Steps that change nothing are left out, so a counterexample may become shorter; with these clusters none does.
+fn agrees(full: &Report, reduced: &Report) {
+    fn lengths<T: Copy>(paths: &[(T, Option<Path<State, Action>>)]) -> Vec<(T, Option<usize>)> {
+        paths.iter().map(|(of, path)| (*of, path.as_ref().map(|path| path.steps.len()))).collect()
+    }
+    assert_eq!(lengths(&reduced.properties), lengths(&full.properties));
+    assert_eq!(lengths(&reduced.branches), lengths(&full.branches));
+    assert_eq!(reduced.actions, full.actions);
+    assert_eq!(reduced.deadlocks > 0, full.deadlocks > 0);
+    assert!(reduced.states < full.states);
 }

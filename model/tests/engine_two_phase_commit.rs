@@ -365,10 +365,10 @@ fn every_field_of_the_cluster_s_state_counts() {
         node.agent.as_mut().unwrap().slot = Some(Task::Follow.into());
     }
     let hasher = RandomState::new();
-    let mut seen = vec![("nothing", 0, state.clone())];
+    let mut seen = vec![("nothing", 0, state)];
     for node in 0..MAX_NODES {
         for (field, change) in changes() {
-            let mut changed = state.clone();
+            let mut changed = state;
             change(&mut changed, node);
             // The fields of the cluster itself are changed the same way each time.
             if node > 0 && seen.iter().any(|(other, _, same)| *other == field && *same == changed) {
@@ -379,7 +379,7 @@ fn every_field_of_the_cluster_s_state_counts() {
                 let names = format!("{field} of node {node} and {other} of node {other_node}");
                 assert_ne!(&changed, before, "{names}");
                 assert_ne!(cluster.pack(&changed), cluster.pack(before), "{names}");
-                assert_ne!(hasher.hash_one(&changed), hasher.hash_one(before), "{names}");
+                assert_ne!(hasher.hash_one(changed), hasher.hash_one(before), "{names}");
             }
             seen.push((field, node, changed));
         }

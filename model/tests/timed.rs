@@ -54,6 +54,21 @@ fn a_watchdog_makes_up_for_a_short_ttl() {
     }
 }
 
+/// The rule counts on nothing but the clocks. Where the other node still reaches the primary that is cut off from the DCS it does not race while
+/// it sees a primary, and a shorter ttl would do, down to a single tick: the very times with which two nodes lead that are cut off from
+/// each other, too.
+#[test]
+fn where_the_other_node_sees_the_primary_a_shorter_ttl_would_do() {
+    let faults = [Fault::RequestsLost, Fault::DcsReached, Fault::LeaseExpires];
+    for (loop_wait, retry_timeout, ttl) in [(1, 1, 1), (1, 1, 2), (1, 2, 4), (2, 1, 3)] {
+        let timing = Timing { loop_wait, retry_timeout, ttl, ..Timing::default() };
+        assert!(!timing.keeps_the_rule());
+        let seen = check_one_leader(&Timed::new(partition(Edition::V4_1).with_faults(&faults), timing), 2);
+        assert!(seen.broken.is_none() && seen.cut_short == 0, "{timing:?}");
+        assert!(check_one_leader(&cut_off(Edition::V4_1, timing), 2).broken.is_some(), "{timing:?}");
+    }
+}
+
 /// Before 3.0.4 an agent that is back takes the lock from whoever got it in the meantime: no ttl is long enough.
 #[test]
 fn no_ttl_keeps_one_leader_where_the_lock_is_overwritten() {
@@ -195,6 +210,39 @@ fn time_can_always_pass() {
         }
         assert!(known.iter().all(|known| *known));
     }
+}
+
+/// How a lease ends that nobody keeps alive while the DCS comes and goes.
+struct LeaseAndDcs;
+
+impl Inspect<Timed> for LeaseAndDcs {
+    fn state(&self, _: &Timed, moment: &Moment) -> u64 {
+        let was_over = moment.state.leader.is_some() && moment.clocks.lease == 0 && moment.state.dcs_down;
+        u64::from(was_over)
+    }
+
+    fn step(&self, timed: &Timed, before: &Moment, action: TimedAction, after: &Moment) -> u64 {
+        let TimedAction::Step(Action::Fault(fault, _)) = action else { return 0 };
+        let full = after.clocks.lease == timed.timing.ttl;
+        match fault {
+            Fault::LeaseExpires if before.state.dcs_down => 1 << 1,
+            Fault::DcsUp if before.state.leader.is_some() && !full => 1 << 2,
+            Fault::DcsUp if before.state.leader.is_some() && before.clocks.lease == 0 => 1 << 3,
+            _ => 0,
+        }
+    }
+}
+
+/// Also not one whose time was over in the very moment in which the DCS went down: the next leader of etcd grants it its full time again.
+#[test]
+fn no_lease_ends_while_the_dcs_is_down() {
+    let budget = Budget { process: 1, network: 1, ..Budget::NONE };
+    let settings = Settings { watchdog: false, budget, ..Settings::new(Edition::V4_1, 2) };
+    let faults = [Fault::AgentKilled, Fault::DcsDown, Fault::DcsUp, Fault::LeaseExpires];
+    let timed = Timed::new(settings.with_faults(&faults), Timing::default());
+    let found = search(&timed, Options::default(), &LeaseAndDcs).found;
+    let occurs: Vec<_> = (0..4).map(|bit| found.get(bit).is_some_and(Option::is_some)).collect();
+    assert_eq!(occurs, [true, false, false, true], "over when the DCS is down, ends then, is not renewed, is renewed");
 }
 
 /// Threads change nothing, and neither does the second engine.

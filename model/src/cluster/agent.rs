@@ -163,7 +163,7 @@ impl Cluster {
     }
 
     /// `post_recover()`: the last start failed. Not asked while a rewind is pending.
-    fn post_recover(&self, state: &mut State, id: NodeId) {
+    pub(super) fn post_recover(&self, state: &mut State, id: NodeId) {
         let node = &mut state.nodes[usize::from(id)];
         let waits = self.rules.waits_for_orphans && node.orphans;
         let agent = node.agent.as_mut().expect("only a live agent acts");
@@ -173,7 +173,8 @@ impl Cluster {
             return;
         }
         node.watchdog = false;
-        if has_lock && self.rules.failed_start_demotes && matches!(agent.role, Role::Primary | Role::StandbyLeader) {
+        let demotes = self.mutant != Some(Mutant::KeepsFailedRole);
+        if has_lock && demotes && matches!(agent.role, Role::Primary | Role::StandbyLeader) {
             agent.role = Role::Demoted;
         }
         agent.rest();
@@ -237,6 +238,10 @@ impl Cluster {
                 return self.agent_mut(state, id).rest();
             }
             return self.demote_without_lock(state, id);
+        }
+        // A former primary that died since its cycle began: its next cycle begins with `recover()`, which asks for the same comparison.
+        if state.nodes[index].server == Server::Down && !state.nodes[index].signal {
+            return self.agent_mut(state, id).rest();
         }
         let allowed = self.settings.divergence_matters();
         let seen = self.agent(state, id).seen;

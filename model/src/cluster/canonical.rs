@@ -21,9 +21,9 @@ impl Cluster {
 
     /// The same state with other numbers: node `i` becomes node `to[i]`.
     pub fn renumbered(&self, state: &State, to: [NodeId; MAX_NODES]) -> State {
-        let mut renumbered = state.clone();
+        let mut renumbered = *state;
         for (from, node) in state.nodes.iter().enumerate() {
-            let mut node = node.clone();
+            let mut node = *node;
             if let Some(agent) = node.agent.as_mut() {
                 agent.seen = agent.seen.map(|seen| to[usize::from(seen)]);
             }
@@ -47,8 +47,9 @@ impl Cluster {
     fn orders(&self, state: &State) -> impl Iterator<Item = [NodeId; MAX_NODES]> + use<> {
         let renumberings = self.renumberings();
         let alike = renumberings.len() > 1;
-        let descriptions: [_; MAX_NODES] = std::array::from_fn(|id| self.description(state, id as NodeId));
         let nodes = usize::from(self.settings.nodes);
+        let describe = |id| if id < nodes { self.description(state, id as NodeId) } else { (0, 0) };
+        let descriptions: [_; MAX_NODES] = std::array::from_fn(describe);
         renumberings.iter().copied().filter(move |to| {
             let mut sorted = [(0, 0); MAX_NODES];
             for (description, to) in descriptions.iter().zip(to) {
@@ -68,19 +69,39 @@ impl Cluster {
         wal.rename(&mut data);
     }
 
+    /// Puts the nodes into an order and the records into theirs.
+    fn put_in_order(&self, state: &mut State, to: [NodeId; MAX_NODES]) {
+        if to != ALL[0] {
+            *state = self.renumbered(state, to);
+        }
+        self.rename_records(state);
+    }
+
     /// The one state that stands for all that differ in numbers of nodes and names of records.
     pub fn in_order_of_nodes(&self, state: &State) -> State {
-        let alike = self.orders(state).map(|to| {
-            let mut renumbered = self.renumbered(state, to);
-            self.rename_records(&mut renumbered);
-            renumbered
-        });
-        alike.min_by_key(|state| self.packed(state)).expect("the nodes can be put into some order")
+        let mut first = *state;
+        self.order_nodes(&mut first);
+        first
+    }
+
+    fn order_nodes(&self, state: &mut State) {
+        let mut orders = self.orders(state);
+        let first = orders.next().expect("the nodes can be put into some order");
+        let given = *state;
+        self.put_in_order(state, first);
+        for to in orders {
+            let mut other = given;
+            self.put_in_order(&mut other, to);
+            if self.packed(&other) < self.packed(state) {
+                *state = other;
+            }
+        }
     }
 
     pub(super) fn canonical_state(&self, state: &State) -> State {
-        let mut state = state.clone();
+        let mut state = *state;
         self.forget_what_is_past(&mut state);
-        self.in_order_of_nodes(&state)
+        self.order_nodes(&mut state);
+        state
     }
 }

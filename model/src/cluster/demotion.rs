@@ -71,16 +71,20 @@ impl Cluster {
         let node = &state.nodes[usize::from(id)];
         let agent = self.agent(state, id);
         let (slot, role) = (agent.task(), agent.role);
-        if !state.paused {
+        if !state.paused || !self.rules.long_action_heeds_pause {
             if slot == Some(Task::Promote)
                 && node.server == Server::Standby
                 && self.mutant != Some(Mutant::PromotesAfterLoss)
             {
                 self.agent_mut(state, id).slot = None; // 'lost leader before promote'
-            } else if role == Role::Primary
-                && !matches!(node.server, Server::SingleUser | Server::Rewinding | Server::Copying)
-            {
-                return self.demote_without_lock(state, id); // 'lost leader lock during …'
+            } else if role == Role::Primary {
+                // 'lost leader lock during …'. Only a postmaster is stopped: single-user recovery goes on, whatever the role is by then.
+                return if node.has_postmaster() {
+                    self.demote_without_lock(state, id)
+                } else {
+                    let target = self.node_to_follow(id, state.leader.map(|key| key.holder));
+                    self.demoted_to(state, id, target)
+                };
             }
         }
         self.agent_mut(state, id).rest();

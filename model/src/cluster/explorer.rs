@@ -231,7 +231,7 @@ impl Cluster {
             if files(before) != files(after) {
                 lines.push(format!("{} data: {}", names.of(id), files(after)));
             }
-            let agent = |state: &State| state.nodes[usize::from(id)].agent.clone();
+            let agent = |state: &State| state.nodes[usize::from(id)].agent;
             let (Some(was), Some(is)) = (agent(before), agent(after)) else { continue };
             if was.at != is.at {
                 lines.push(format!("{} agent's next move: {}", names.of(id), self.place_text(names, &is)));

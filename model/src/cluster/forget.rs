@@ -6,7 +6,6 @@
 //! It is about the rules of editions: of a mutant's states nothing is forgotten.
 
 use crate::dialogue::Task;
-use crate::edition::LockUpdate;
 use crate::fault::Fault;
 
 use super::Cluster;
@@ -27,7 +26,10 @@ impl Cluster {
         if self.settings.budget.operator == 0 {
             for node in &mut state.nodes[..usize::from(self.settings.nodes)] {
                 self.forget_unread_upstream(node);
-                take_note_of_death(node);
+                // Whoever waits for orphans keeps the lock first.
+                if !(self.rules.waits_for_orphans && node.orphans) {
+                    take_note_of_death(node);
+                }
             }
         }
     }
@@ -35,15 +37,19 @@ impl Cluster {
     /// Recovery configuration that is written anew before a standby is started with it.
     fn forget_unread_upstream(&self, node: &mut Node) {
         // In these places an agent of a standby looks whether it already says what it should.
-        let looks = |agent: &Agent| matches!(agent.at, At::Race | At::Compare | At::Rewinding);
+        let looks =
+            |agent: &Agent| matches!(agent.at, At::Compare | At::Rewinding) || agent.at == At::Race && node.signal;
         let task = node.agent.as_ref().and_then(Agent::task);
         let unread = match node.server {
             Server::Primary => true,
             Server::Starting => !node.signal,
-            Server::Rewinding | Server::SingleUser => !node.agent.as_ref().is_some_and(looks),
-            Server::Down => {
-                matches!(task, None | Some(Task::CrashRecovery | Task::Rewind))
-                    && !node.agent.as_ref().is_some_and(looks)
+            Server::Rewinding | Server::SingleUser | Server::Down => {
+                let begins_anew = match task {
+                    None | Some(Task::CrashRecovery | Task::Rewind) => true,
+                    Some(Task::StartPrimary) => !node.signal,
+                    _ => false,
+                };
+                begins_anew && !node.agent.as_ref().is_some_and(looks)
             }
             _ => false,
         };
@@ -61,10 +67,12 @@ impl Cluster {
         let oldest = data().map(|point| state.wal.timeline_at(point)).min().unwrap_or(0);
         let last = data().map(|point| state.wal.position(point)).min().unwrap_or(0);
         state.history = state.history.max(oldest);
+        // In synchronous mode a commit may still be acknowledged.
         if state.status <= last {
             let status = state.status;
-            let acknowledged =
-                (1..).zip(state.wal.records()).filter(|(_, (_, record))| *record == Record::Acknowledged);
+            let acknowledged = (1..)
+                .zip(state.wal.records())
+                .filter(|(_, (_, record))| matches!(record, Record::Acknowledged | Record::Commit));
             let counted = acknowledged.map(|(point, _)| state.wal.position(point)).filter(|at| *at <= status);
             state.status = counted.max().unwrap_or(0);
         }
@@ -75,8 +83,7 @@ impl Cluster {
         let settings = &self.settings;
         let may_happen =
             |faults: &[Fault], left: u8| left > 0 && faults.iter().any(|fault| self.faults.contains(fault));
-        let calm = self.rules.lock_update == LockUpdate::ComparesAndSwaps
-            && !(settings.standby_cluster || settings.synchronous || settings.failsafe)
+        let calm = !(settings.standby_cluster || settings.synchronous || settings.failsafe)
             && settings.wal.is_exact()
             && state.budget.process == 0
             && settings.budget.operator == 0
@@ -90,7 +97,8 @@ impl Cluster {
         let node = &state.nodes[usize::from(key.holder)];
         let agent = node.agent.as_ref()?;
         let leads = matches!(node.server, Server::Primary | Server::Standby) && !node.hung && node.dcs == Reach::Both;
-        // One that held the lock a moment ago may not know yet that it does not any more.
+        // One that held the lock a moment ago may not know yet that it does not any more, and by the older rules would write the key over.
+        // Nobody else would, by any edition's.
         let may_promote = |id: &NodeId| {
             let other = &state.nodes[usize::from(*id)].agent;
             let believes = |agent: &Agent| agent.task() == Some(Task::Promote) || agent.seen == Some(*id);
@@ -112,6 +120,7 @@ impl Cluster {
         state.start_timeout_is_zero = false;
         state.history = 1;
         let leads = state.nodes[usize::from(leader)].server == Server::Primary;
+        let arms = self.arms_watchdog_first(state);
         if leads {
             state.status = 0;
         }
@@ -121,7 +130,13 @@ impl Cluster {
             let in_vain = match agent.at {
                 At::Lead | At::Granted => id == leader && agent.seen == Some(leader) && leads,
                 At::LongAction => id == leader && agent.seen == Some(leader),
-                At::Race => id != leader && node.server == Server::Standby && !node.watchdog,
+                // Where the watchdog is armed first, it stays armed if the DCS does not answer.
+                At::Race => {
+                    id != leader
+                        && node.server == Server::Standby
+                        && !node.watchdog
+                        && (node.dcs == Reach::Both || !arms)
+                }
                 _ => false,
             };
             if in_vain {

@@ -25,6 +25,7 @@
 //! | `canonical.rs` | the one state that stands for all that behave alike |
 //! | `text.rs` | states and steps in words |
 //! | `explorer.rs` | the same for stateright's Explorer |
+//! | `alone.rs` | single functions, to be compared with released code |
 //!
 //! # What this model leaves out
 //!
@@ -43,6 +44,7 @@
 
 mod action;
 mod agent;
+pub mod alone;
 mod canonical;
 mod dcs;
 mod demotion;
@@ -230,7 +232,7 @@ impl Cluster {
 impl Cluster {
     /// The state right after a step, before anything else happens.
     fn taken(&self, state: &State, action: Action) -> State {
-        let mut next = state.clone();
+        let mut next = *state;
         match action {
             Action::Fault(fault, id) => self.inflict(&mut next, fault, id),
             Action::WatchdogResets(id) => self.node_ends(&mut next, id),

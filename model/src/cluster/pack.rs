@@ -261,7 +261,7 @@ impl Cluster {
 
     /// What can be said of a node without numbers: nodes of which the same is said may still differ in whom they know.
     pub(super) fn description(&self, state: &State, id: NodeId) -> (u64, u64) {
-        let mut node = state.nodes[usize::from(id)].clone();
+        let mut node = state.nodes[usize::from(id)];
         let holder = state.leader.map(|key| key.holder);
         let known = |other: Option<NodeId>| match other {
             None => 0,
@@ -289,13 +289,8 @@ impl Cluster {
 
     pub(super) fn packed(&self, state: &State) -> [u64; 5] {
         let [first, second, third] = &state.nodes;
-        [
-            self.put_node(first),
-            self.put_node(second),
-            self.put_node(third),
-            self.put_cluster(state),
-            Self::put_wal(&state.wal),
-        ]
+        let third = if self.settings.nodes > 2 { self.put_node(third) } else { 0 };
+        [self.put_node(first), self.put_node(second), third, self.put_cluster(state), Self::put_wal(&state.wal)]
     }
 }
 
@@ -323,7 +318,11 @@ impl Spec for Cluster {
             nodes_cut: bits.flag(),
             remote: bits.take(4) as Point,
             wal: Wal::new(bits.take(5) as u8),
-            nodes: [self.take_node(first), self.take_node(second), self.take_node(third)],
+            nodes: [
+                self.take_node(first),
+                self.take_node(second),
+                if self.settings.nodes > 2 { self.take_node(third) } else { Node::absent() },
+            ],
             budget: Budget::NONE,
         };
         state.wal = Self::take_wal(wal, state.wal.timeline);

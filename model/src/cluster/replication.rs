@@ -116,7 +116,11 @@ impl Cluster {
         } else {
             let Some(leader) = agent.seen.filter(|leader| *leader != id) else { return vec![None] };
             let primary = &state.nodes[usize::from(leader)];
-            if primary.server != Server::Primary || state.nodes_cut {
+            // The role in its member key is all that was looked at once.
+            let believed = !self.rules.asks_leader_for_recovery
+                && primary.server == Server::Standby
+                && primary.agent.as_ref().is_some_and(|agent| agent.role == Role::Primary);
+            if (primary.server != Server::Primary && !believed) || state.nodes_cut {
                 return match agent.rewind {
                     Rewind::Need => vec![Some(true)],
                     Rewind::Check => vec![None], // not reachable, or still in recovery

@@ -13,7 +13,7 @@ pub const MAX_NODES: usize = 3;
 pub type NodeId = u8;
 
 /// The whole cluster.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State {
     /// The leader key in etcd.
     pub leader: Option<LeaderKey>,
@@ -103,7 +103,7 @@ impl Budget {
 }
 
 /// One node: its Postgres, its data directory, its watchdog, its agent.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
     /// Which process, if any, uses the data directory.
     pub server: Server,
@@ -179,7 +179,7 @@ pub enum Server {
 }
 
 /// What one agent process knows and does.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Agent {
     /// Where in its cycle it is.
     pub at: At,

@@ -33,7 +33,7 @@ struct Entry {
 const NONE: Entry = Entry { after: 0, record: Record::Commit };
 
 /// The tree.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Wal {
     /// Timeline number of the shared past.
     pub timeline: u8,
@@ -139,6 +139,9 @@ impl Wal {
 
     /// Names the records in the order in which these points lead to them. Points are renamed; a record that none leads to is forgotten.
     pub fn rename(&mut self, data: &mut [&mut Point]) {
+        if self.len == 0 {
+            return;
+        }
         let mut names = [0; MAX_RECORDS + 1];
         let mut renamed = Wal::new(self.timeline);
         for point in data {
