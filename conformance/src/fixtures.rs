@@ -22,3 +22,8 @@ pub fn scenarios() -> PathBuf {
 pub fn agents() -> PathBuf {
     root().join("agents")
 }
+
+/// Folder of the harness that runs released agents' own functions.
+pub fn oracle() -> PathBuf {
+    root().join("oracle")
+}

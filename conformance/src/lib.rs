@@ -3,6 +3,7 @@
 //! Data flows one way: scenario → lab → events → judge → report. The judge knows no Docker; the lab knows no verdicts.
 
 pub mod cli;
+pub mod diff;
 pub mod fixtures;
 pub mod input;
 pub mod judge;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Failure, print};
+use crate::diff::environment;
 use crate::fixtures;
 use crate::lab;
 use crate::manifest::Manifest;
@@ -44,6 +45,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         }
     }
     findings.push(finding("memory", memory()));
+    findings.push(finding("python", python()));
     let ok = findings.iter().all(|finding| finding.ok);
     print(args.json, &findings, || {
         let lines = findings.iter().map(|finding| {
@@ -68,6 +70,14 @@ fn fixtures_found() -> Result<String, (String, String)> {
         format!("{} holds no scenarios and agents", root.display()),
         format!("set {} to the fixtures folder of the source tree", fixtures::FIXTURES_VARIABLE),
     ))
+}
+
+/// `pghaspec diff` runs released functions with it.
+fn python() -> Result<String, (String, String)> {
+    match environment::python() {
+        Ok((python, (major, minor))) => Ok(format!("{} is Python {major}.{minor}", python.display())),
+        Err(error) => Err((error.message, "only `pghaspec diff` needs it".into())),
+    }
 }
 
 /// A lane of three nodes needs about a gigabyte.

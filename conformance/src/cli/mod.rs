@@ -1,10 +1,11 @@
-//! The command line: `pghaspec check | timing | explore | certify | judge | list | doctor`.
+//! The command line: `pghaspec check | timing | diff | explore | certify | judge | list | doctor`.
 //!
 //! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks something;
 //! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
 
 mod certify;
 mod check;
+mod diff;
 mod doctor;
 mod explore;
 mod judge;
@@ -39,6 +40,11 @@ enum Command {
     /// Explore the cluster with clocks: whether one leader at a time follows from loop_wait, retry_timeout and ttl, and how long a failover
     /// takes.
     Timing(timing::Args),
+    /// Compare the specification with released agents' own code, function by function.
+    ///
+    /// Each release of patroni is installed once from the package index into a cache. Its own functions are run through every sequence of
+    /// answers that they can be given, ours through the same, and all that is asked, done and said has to agree.
+    Diff(diff::Args),
     /// Walk through the model in a browser, step by step.
     ///
     /// Serves stateright's Explorer on 127.0.0.1 until Ctrl-C. Each step shows what it changed, each state what every node and agent holds,
@@ -114,6 +120,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Timing(args) => timing::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Certify(args) => certify::run(&args),
         Command::Judge(args) => judge::run(&args),

@@ -1,0 +1,180 @@
+//! Python, a release and what it imports: installed once into a cache, and from then on used without the network.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use sha2::{Digest, Sha256};
+
+use super::{DiffError, ErrorKind};
+use crate::fixtures;
+
+/// The oldest Python that the harness runs on.
+const OLDEST_PYTHON: (u32, u32) = (3, 9);
+
+/// Environment variable that names the Python to use.
+pub const PYTHON_VARIABLE: &str = "PGHASPEC_PYTHON";
+/// Environment variable that names another cache.
+pub const CACHE_VARIABLE: &str = "PGHASPEC_CACHE";
+
+/// Where the releases are, and the Python that runs them.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    python: PathBuf,
+    cache: PathBuf,
+    imports: PathBuf,
+}
+
+impl Environment {
+    /// Finds Python, and installs what all releases import unless it is there.
+    pub fn prepare() -> Result<Environment, DiffError> {
+        let (python, version) = python()?;
+        let requirements = fixtures::oracle().join("requirements.txt");
+        let wanted = fs::read(&requirements).map_err(|error| {
+            let message = format!(
+                "reading {}: {error}; is {} the fixtures folder?",
+                requirements.display(),
+                fixtures::root().display()
+            );
+            DiffError::new(ErrorKind::Environment, message)
+        })?;
+        let digest: String = Sha256::digest(&wanted).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let cache = cache()?;
+        let imports = cache.join(format!("imports-python{}.{}-{digest}", version.0, version.1));
+        let environment = Environment { python, cache, imports };
+        let arguments = [OsStr::new("--requirement"), requirements.as_os_str()];
+        environment.install(&environment.imports, &arguments, "what the releases import")?;
+        Ok(environment)
+    }
+
+    /// Installs a release unless it is there: its folder.
+    pub fn release(&self, release: &str) -> Result<PathBuf, DiffError> {
+        let well_formed = release.split('.').count() > 1
+            && release.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+        if !well_formed {
+            let message = format!("`{release}` is not a release of patroni: give a version such as 4.1.5");
+            return Err(DiffError::new(ErrorKind::Usage, message));
+        }
+        let folder = self.cache.join(format!("patroni-{release}"));
+        let requirement = format!("patroni=={release}");
+        self.install(&folder, &[OsStr::new("--no-deps"), OsStr::new(&requirement)], &format!("patroni {release}"))?;
+        Ok(folder)
+    }
+
+    /// `python harness functions…`, with a release and what it imports to be found.
+    pub fn command(&self, release: &Path) -> Command {
+        let mut command = Command::new(&self.python);
+        let harness = fixtures::oracle();
+        let found = [release.to_path_buf(), self.imports.clone(), harness.clone(), harness.join("stubs")];
+        let path = std::env::join_paths(found).unwrap_or_default();
+        // Nothing of the user's own Python gets in, and nothing is written beside the sources.
+        command.env("PYTHONPATH", path).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONHASHSEED", "0");
+        command.env_remove("PYTHONHOME").arg("-s").arg(harness.join("oracle.py"));
+        command
+    }
+
+    /// Installs into a folder beside the one that is wanted and renames it: what is there is whole.
+    fn install(&self, folder: &Path, what: &[&OsStr], name: &str) -> Result<(), DiffError> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let trouble = |doing: &str, error: std::io::Error| {
+            let message = format!("{doing}: {error}; free some space, or name another folder in {CACHE_VARIABLE}");
+            DiffError::new(ErrorKind::Environment, message)
+        };
+        let beside = self.cache.join(format!(
+            ".{}-{}",
+            folder.file_name().unwrap_or_default().to_string_lossy(),
+            std::process::id()
+        ));
+        fs::create_dir_all(&self.cache)
+            .map_err(|error| trouble(&format!("creating {}", self.cache.display()), error))?;
+        eprintln!("installing {name} into {} …", folder.display());
+        let installed = Command::new(&self.python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-warn-script-location"])
+            .args(["--no-warn-conflicts", "--root-user-action=ignore", "--target"])
+            .arg(&beside)
+            .args(what)
+            // A folder of wheels that is offered there may be without these.
+            .env_remove("PIP_FIND_LINKS")
+            .output()
+            .map_err(|error| trouble(&format!("running {} -m pip", self.python.display()), error))?;
+        if !installed.status.success() {
+            let _ = fs::remove_dir_all(&beside);
+            return Err(refused(name, &installed));
+        }
+        match fs::rename(&beside, folder) {
+            Ok(()) => Ok(()),
+            // Another run was faster.
+            Err(_) if folder.is_dir() => fs::remove_dir_all(&beside).map_err(|error| trouble("tidying up", error)),
+            Err(error) => Err(trouble(&format!("renaming {}", beside.display()), error)),
+        }
+    }
+}
+
+/// Why pip did not install it, as far as its words say.
+fn refused(name: &str, output: &Output) -> DiffError {
+    let words = String::from_utf8_lossy(&output.stderr);
+    let last = words.lines().rev().find(|line| line.contains("ERROR")).or(words.lines().last()).unwrap_or("").trim();
+    if words.contains("No matching distribution")
+        && words.contains("from versions: ")
+        && !words.contains("from versions: none")
+    {
+        let message = format!("there is no {name} in the package index ({last})");
+        return DiffError::new(ErrorKind::Usage, message);
+    }
+    let hint = if words.contains("No module named pip") {
+        "install pip for this Python"
+    } else {
+        "is the package index reachable? pip's own settings apply (PIP_INDEX_URL, PIP_CERT, proxies)"
+    };
+    DiffError::new(ErrorKind::Environment, format!("pip could not install {name}: {last}; {hint}"))
+}
+
+/// The Python that is used, and its version.
+pub fn python() -> Result<(PathBuf, (u32, u32)), DiffError> {
+    let python = PathBuf::from(std::env::var_os(PYTHON_VARIABLE).unwrap_or_else(|| "python3".into()));
+    let version = version(&python)?;
+    Ok((python, version))
+}
+
+fn version(python: &Path) -> Result<(u32, u32), DiffError> {
+    let environment = |message: String| DiffError::new(ErrorKind::Environment, message);
+    let shown =
+        Command::new(python).args(["-c", "import sys; print(*sys.version_info[:2])"]).output().map_err(|error| {
+            environment(format!(
+                "running {}: {error}; install Python 3, or name one in {PYTHON_VARIABLE}",
+                python.display()
+            ))
+        })?;
+    let words = String::from_utf8_lossy(&shown.stdout);
+    let numbers: Vec<u32> = words.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let &[major, minor] = &numbers[..] else {
+        return Err(environment(format!(
+            "{} does not say which Python it is: {}",
+            python.display(),
+            String::from_utf8_lossy(&shown.stderr).trim()
+        )));
+    };
+    if (major, minor) < OLDEST_PYTHON {
+        return Err(environment(format!(
+            "{} is Python {major}.{minor}, and the comparison needs {}.{} or newer; name one in {PYTHON_VARIABLE}",
+            python.display(),
+            OLDEST_PYTHON.0,
+            OLDEST_PYTHON.1
+        )));
+    }
+    Ok((major, minor))
+}
+
+fn cache() -> Result<PathBuf, DiffError> {
+    let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let root = named(CACHE_VARIABLE)
+        .or_else(|| named("XDG_CACHE_HOME").map(|folder| folder.join("pghaspec")))
+        .or_else(|| named("HOME").map(|home| home.join(".cache/pghaspec")));
+    let root = root.ok_or_else(|| {
+        DiffError::new(ErrorKind::Environment, format!("no folder for the cache: set {CACHE_VARIABLE} or HOME"))
+    })?;
+    Ok(root.join("oracle"))
+}

@@ -1,0 +1,152 @@
+//! One release, compared.
+
+use std::collections::BTreeMap;
+
+use pghaspec_model::edition::{Edition, Rules};
+use pghaspec_model::mutant::Mutant;
+use serde::{Deserialize, Serialize};
+
+use super::DiffError;
+use super::compare::{answered, asks, compare, ended, ends, ours, step};
+use super::environment::Environment;
+use super::explain::{Explanation, explain, undecided, unexplained};
+use super::oracle::{Region, Vectors, again, coverage, drive};
+use super::record::Run;
+use super::vector::{Ours, Vector};
+
+/// What is known of a release: in this form it is committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The release.
+    pub release: String,
+    /// The editions whose rules explain it; if none does, the nearest.
+    pub editions: Vec<String>,
+    /// The rules that are not those of the last of these, each with its position.
+    pub rules: Vec<String>,
+    /// Rules that nothing in these runs depends on: the release may have them either way.
+    pub undecided: Vec<String>,
+    /// Runs of each function that are compared.
+    pub vectors: BTreeMap<String, usize>,
+    /// Runs that are not, since the model has no such world, by their reasons.
+    pub outside: BTreeMap<String, usize>,
+    /// Runs that these rules do not explain.
+    pub mismatches: usize,
+}
+
+/// A release, what explains it, and the runs.
+pub struct Compared {
+    /// What is known of it.
+    pub row: Row,
+    /// The rules by which it was compared in the end.
+    pub rules: Rules,
+    /// The simplest run that nothing explains.
+    pub example: Option<Vec<String>>,
+    /// All vectors.
+    pub vectors: Vectors,
+    /// Branches of the released functions; none unless asked for.
+    pub coverage: Vec<Region>,
+}
+
+/// What is wanted besides the rules.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// A rule of ours to break on purpose, once the honest ones are found.
+    pub mutant: Option<Mutant>,
+    /// Branches of the released functions.
+    pub coverage: bool,
+}
+
+/// Drives a release and finds its rules.
+pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted) -> Result<Compared, DiffError> {
+    let folder = environment.release(release)?;
+    let found = drive(environment, release, &folder)?;
+    let mut vectors = BTreeMap::new();
+    for vector in &found.vectors {
+        *vectors.entry(vector.function().id().to_owned()).or_default() += 1;
+    }
+    let explanation = explain(&found.vectors).unwrap_or_else(|| nearest(&found.vectors));
+    let mut broken = explanation.rules;
+    if let Some(mutant) = wanted.mutant {
+        mutant.change(&mut broken);
+    }
+    let (mismatches, example) = unexplained(&found.vectors, &Ours::new(broken, wanted.mutant));
+    let row = Row {
+        release: release.to_owned(),
+        editions: explanation.editions.iter().map(|edition| edition.id().to_owned()).collect(),
+        rules: explanation.flips.iter().map(super::explain::Flip::text).collect(),
+        undecided: undecided(&found.vectors, &explanation.rules).into_iter().map(str::to_owned).collect(),
+        vectors,
+        outside: found.outside.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
+        mismatches,
+    };
+    let example = match example {
+        None => None,
+        Some(Vector::Dialogue(run)) => {
+            Some(side_by_side(&again(environment, release, &folder, run)?, &broken, wanted.mutant))
+        }
+        Some(vector) => Some(in_short(vector, &Ours::new(broken, wanted.mutant))),
+    };
+    let coverage = if wanted.coverage { coverage(environment, release, &folder)? } else { Vec::new() };
+    Ok(Compared { row, rules: explanation.rules, example, vectors: found, coverage })
+}
+
+/// A vector that is not a dialogue: its inputs, and both outcomes.
+fn in_short(vector: &Vector, ours: &Ours) -> Vec<String> {
+    let mut lines = vec![format!("{}:", vector.function().id())];
+    match vector {
+        Vector::World(run) => {
+            lines.extend(run.asked.iter().map(|(question, answer)| format!("  {question}: {answer}")))
+        }
+        Vector::Rewind(run) => lines.push(format!("  {}", run.vector.json())),
+        Vector::Dialogue(_) => {}
+    }
+    if let Some(difference) = vector.compare(ours) {
+        lines.push(format!("  released: {}", difference.released));
+        lines.push(format!("  ours:     {}", difference.ours));
+    }
+    lines
+}
+
+/// The edition that leaves the fewest runs unexplained.
+fn nearest(vectors: &[Vector]) -> Explanation {
+    let editions = Edition::ALL.into_iter().filter(|edition| *edition != Edition::Ideal);
+    let nearest = editions
+        .min_by_key(|edition| unexplained(vectors, &Ours::new(edition.rules(), None)).0)
+        .expect("there are editions");
+    Explanation { editions: vec![nearest], flips: Vec::new(), rules: nearest.rules() }
+}
+
+/// A run of the released code beside ours, question by question, up to the first difference.
+pub fn side_by_side(run: &Run, rules: &Rules, mutant: Option<Mutant>) -> Vec<String> {
+    let Some(difference) = compare(run, rules, mutant) else { return Vec::new() };
+    let ours = ours(run, rules, mutant);
+    let mut lines = vec![format!("{}:", run.function.id())];
+    for (at, asked) in run.asked.iter().enumerate().take(difference.at + 1) {
+        let place = run.places.get(at).map_or("", String::as_str);
+        let same = at < difference.at || ours.asked.get(at).map(|question| asks(*question)) == Some(step(asked));
+        let beside = match ours.asked.get(at) {
+            _ if same => "the same".to_owned(),
+            Some(question) => asks(*question),
+            None => ends(&ours.outcome, rules),
+        };
+        lines.push(format!("  {place:<22} {:<42} → {:<24} | {beside}", step(asked), answered(asked)));
+    }
+    if difference.at >= run.asked.len() {
+        lines.push(format!("  {:<22} {:<69} | {}", "", ended(&run.ended), difference.ours));
+    } else {
+        lines.push(format!("  released: {}", difference.released));
+        lines.push(format!("  ours:     {}", difference.ours));
+    }
+    lines
+}
+
+/// Mutants of `recover()` that the runs do not tell from the honest one.
+pub fn survivors(compared: &Compared, mutants: &[Mutant]) -> Vec<Mutant> {
+    let caught = |mutant: &Mutant| {
+        let mut rules = compared.rules;
+        mutant.change(&mut rules);
+        let ours = Ours::new(rules, Some(*mutant));
+        compared.vectors.vectors.iter().any(|vector| vector.compare(&ours).is_some())
+    };
+    mutants.iter().copied().filter(|mutant| !caught(mutant)).collect()
+}

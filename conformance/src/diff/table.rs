@@ -1,0 +1,76 @@
+//! What changed in which release.
+
+use std::collections::BTreeMap;
+
+use pghaspec_model::edition::Rules;
+use pghaspec_model::switch::Switch;
+
+use super::release::Row;
+
+/// Rules that are not as in the release before, as far as the runs of both decide them.
+fn changes(before: &Rules, after: &Rules, undecided: [&[String]; 2]) -> Vec<String> {
+    let known = |switch: &Switch| !undecided.iter().any(|ids| ids.iter().any(|id| id == switch.id));
+    let changed = Switch::all().filter(|switch| (switch.position)(before) != (switch.position)(after) && known(switch));
+    changed.map(|switch| format!("{}: {} → {}", switch.id, switch.words(before), switch.words(after))).collect()
+}
+
+/// The table for people. `rules` are those of the rows.
+pub fn markdown(rows: &[Row], rules: &[Rules]) -> String {
+    let mut text = String::from(
+        "# What changed in which release of Patroni\n\n\
+         Written by `pghaspec diff --write fixtures/oracle`; `pghaspec diff` compares against it. Each release's own functions were run through \
+         every sequence of answers that they can be given, and the specification through the same: the rules below explain all of them. The \
+         rules are those of [`edition.rs`](../../model/src/edition.rs). Where a release may have a rule either way, since nothing that was compared \
+         depends on it, it is named.\n\n\
+         | release | edition | rules that are not the edition's | changed since the release before | may be either way | runs | not explained |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for (place, row) in rows.iter().enumerate() {
+        let changed = match place.checked_sub(1) {
+            None => String::new(),
+            Some(before) => {
+                let undecided = [&rows[before].undecided[..], &row.undecided[..]];
+                changes(&rules[before], &rules[place], undecided).join("<br>")
+            }
+        };
+        let runs: usize = row.vectors.values().sum();
+        text += &format!(
+            "| {} | {} | {} | {changed} | {} | {runs} | {} |\n",
+            row.release,
+            row.editions.join(", "),
+            row.rules.join("<br>"),
+            row.undecided.join("<br>"),
+            row.mismatches
+        );
+    }
+    text
+}
+
+/// What is committed.
+pub fn committed(text: &str) -> Result<BTreeMap<String, Row>, String> {
+    let rows: Vec<Row> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(rows.into_iter().map(|row| (row.release.clone(), row)).collect())
+}
+
+/// Where a row is not as committed.
+pub fn differences(committed: &BTreeMap<String, Row>, row: &Row) -> Vec<String> {
+    let Some(known) = committed.get(&row.release) else {
+        return vec![format!("{} is not among the committed releases", row.release)];
+    };
+    let words = |row: &Row| format!("{} with {:?}", row.editions.join(", "), row.rules);
+    let mut differences = Vec::new();
+    if (&known.editions, &known.rules) != (&row.editions, &row.rules) {
+        differences.push(format!("{}: {} now, {} committed", row.release, words(row), words(known)));
+    }
+    if known.mismatches != row.mismatches {
+        differences
+            .push(format!("{}: {} runs not explained, {} committed", row.release, row.mismatches, known.mismatches));
+    }
+    for (function, count) in &row.vectors {
+        let known = known.vectors.get(function).copied().unwrap_or(0);
+        if known != *count {
+            differences.push(format!("{}: {count} runs of {function}, {known} committed", row.release));
+        }
+    }
+    differences
+}
