@@ -276,8 +276,42 @@ pub struct Run {
     pub retry_timeout_s: u32,
     /// Seconds that a crashed primary may take to start before the lock is given up.
     pub primary_start_timeout_s: u32,
+    /// How the cluster is configured beyond that; what is absent has the agent's default.
+    #[serde(default)]
+    pub configuration: Configuration,
     /// Whether processes are seen by the kernel's own report (`proc-connector`) or by polling (`polling`).
     pub process_observation: String,
     /// The sources that really observe this run: what they did not record did not happen, but for their gaps.
     pub observed: Vec<Source>,
+}
+
+/// How a cluster is configured, in the words of Patroni. The default is Patroni's, but for pg_rewind, which every agent here may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Configuration {
+    /// `synchronous_mode`
+    pub synchronous_mode: bool,
+    /// `failsafe_mode`
+    pub failsafe_mode: bool,
+    /// The cluster follows a primary elsewhere.
+    pub standby_cluster: bool,
+    /// `watchdog.mode: required`
+    pub watchdog_required: bool,
+    /// `use_pg_rewind`
+    pub use_pg_rewind: bool,
+    /// `remove_data_directory_on_diverged_timelines`
+    pub remove_data_directory_on_diverged_timelines: bool,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Configuration {
+            synchronous_mode: false,
+            failsafe_mode: false,
+            standby_cluster: false,
+            watchdog_required: false,
+            use_pg_rewind: true,
+            remove_data_directory_on_diverged_timelines: false,
+        }
+    }
 }

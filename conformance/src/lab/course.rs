@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use pghaspec_model::event::{Kind, Phase, Process, Run, Session as Through, Source};
+use pghaspec_model::event::{Configuration, Kind, Phase, Process, Run, Session as Through, Source};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -140,6 +140,7 @@ impl Course<'_> {
             ttl_s: settings.ttl_s,
             retry_timeout_s: settings.retry_timeout_s,
             primary_start_timeout_s: settings.primary_start_timeout_s,
+            configuration: Configuration::default(),
             process_observation: mechanism.to_owned(),
             observed,
         };
