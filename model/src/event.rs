@@ -21,6 +21,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::branch::Branch;
+use crate::disturbance::Disturbance;
 use crate::fault::Fault;
 
 /// Version of the event format that this crate reads and writes.
@@ -61,6 +62,8 @@ pub enum Source {
     Writer,
     /// Lines that the agent logged, found by the patterns of its manifest.
     AgentLog,
+    /// The watchdog device of a node.
+    Watchdog,
 }
 
 /// The processes whose starts and exits are told apart.
@@ -117,6 +120,20 @@ pub enum Session {
     Fresh,
 }
 
+/// What happened to a node's watchdog. Keepalives are not told one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watchdog {
+    /// The agent opened it: it is armed, and fires when no keepalive comes within its timeout.
+    Armed,
+    /// The agent closed it with the magic character: it is not armed any more.
+    Disarmed,
+    /// The agent's end closed it without the magic character: it stays armed, and nobody keeps it alive.
+    Abandoned,
+    /// No keepalive came in time: it resets the node. All that runs there ends at once.
+    Fired,
+}
+
 /// Why the leader key changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -171,6 +188,21 @@ pub enum Kind {
         /// What shows that it took effect; `None` when nothing does, and then the run proves nothing.
         effect: Option<String>,
     },
+    /// Something was done to the cluster that must change nothing, which is why the model knows nothing of it.
+    Disturbance {
+        /// What.
+        disturbance: Disturbance,
+        /// What shows that it was done; `None` when nothing does, and then the run proves nothing.
+        effect: Option<String>,
+    },
+    /// Something happened to a node's watchdog.
+    Watchdog {
+        /// What.
+        change: Watchdog,
+        /// The timeout that it is armed with, seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_s: Option<u32>,
+    },
     /// The leader key in etcd changed.
     LeaderKey {
         /// How.
@@ -224,6 +256,15 @@ pub enum Kind {
         /// The server's words, for what is not `ok`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+    },
+    /// A procedure that commits row after row, without waiting for its disk or for a standby, has said how far it is. `at` spans from
+    /// when it last said so, by the server's clock, to when these rows were committed. That they are committed on this node, and no
+    /// more, is what it says.
+    Batch {
+        /// Numbers of the rows that it committed in that time, inclusive. They are attempted in increasing order.
+        rows: [u64; 2],
+        /// `ok` for what it said, `indeterminate` for all that it would have written after its last words.
+        result: WriteResult,
     },
     /// The agent said what it does about its dead Postgres.
     Recover {
@@ -297,10 +338,22 @@ pub struct Configuration {
     pub standby_cluster: bool,
     /// `watchdog.mode: required`
     pub watchdog_required: bool,
+    /// `watchdog.mode: automatic`
+    pub watchdog_automatic: bool,
+    /// Each node has a watchdog device.
+    pub watchdog_present: bool,
     /// `use_pg_rewind`
     pub use_pg_rewind: bool,
     /// `remove_data_directory_on_diverged_timelines`
     pub remove_data_directory_on_diverged_timelines: bool,
+    /// `maximum_lag_on_failover`, bytes
+    pub maximum_lag_on_failover: u64,
+    /// `check_timeline`
+    pub check_timeline: bool,
+    /// `restart_after_crash` of Postgres
+    pub restart_after_crash: bool,
+    /// Members of the etcd cluster.
+    pub etcd_members: u32,
 }
 
 impl Default for Configuration {
@@ -310,8 +363,14 @@ impl Default for Configuration {
             failsafe_mode: false,
             standby_cluster: false,
             watchdog_required: false,
+            watchdog_automatic: false,
+            watchdog_present: false,
             use_pg_rewind: true,
             remove_data_directory_on_diverged_timelines: false,
+            maximum_lag_on_failover: 1_048_576,
+            check_timeline: false,
+            restart_after_crash: true,
+            etcd_members: 1,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod control;
 pub mod decision;
 pub mod dialogue;
+pub mod disturbance;
 pub mod edition;
 pub mod engine;
 pub mod event;

@@ -16,12 +16,12 @@ pub fn checks(history: &History, expect: &Expect) -> Vec<Check> {
     let Some(crashed) = fault.node.as_deref() else {
         return vec![Check::inconclusive("takes-branch", "the fault names no node")];
     };
-    let mut checks = vec![
-        takes_branch(history, expect, crashed, fault),
-        leader(history, expect, crashed),
-        timeline(history, expect),
-        rejoins(history, expect, crashed),
-    ];
+    let mut checks = Vec::new();
+    checks.extend(expect.branches.as_ref().map(|wanted| takes_branch(history, wanted, crashed, fault)));
+    checks.extend(expect.others.as_ref().map(|wanted| others_take(history, wanted, crashed, fault)));
+    checks.extend(expect.leader.map(|wanted| leader(history, wanted, crashed)));
+    checks.extend(expect.timeline.map(|wanted| timeline(history, wanted)));
+    checks.extend(expect.rejoins.map(|wanted| rejoins(history, wanted, crashed)));
     checks.extend(expect.single_user.map(|wanted| single_user(history, wanted, crashed, fault)));
     checks
 }
@@ -30,7 +30,7 @@ fn branch_list(branches: &[Branch]) -> String {
     branches.iter().map(|branch| branch.id()).collect::<Vec<_>>().join(", ")
 }
 
-fn takes_branch(history: &History, expect: &Expect, crashed: &str, fault: &Event) -> Check {
+fn takes_branch(history: &History, wanted: &[Branch], crashed: &str, fault: &Event) -> Check {
     const ID: &str = "takes-branch";
     let taken: Vec<(Branch, &Event)> = history
         .events
@@ -45,7 +45,10 @@ fn takes_branch(history: &History, expect: &Expect, crashed: &str, fault: &Event
         return Check::inconclusive(ID, why);
     }
     let branches: Vec<Branch> = taken.iter().map(|(branch, _)| *branch).collect();
-    let wanted = &expect.branches;
+    if let (true, Some((branch, event))) = (wanted.is_empty(), taken.first()) {
+        let what = format!("{crashed} took {} at {} (event {})", branch.id(), seconds(event.at[1]), event.seq);
+        return Check::fail(ID, format!("{what} where nothing was to be recovered"));
+    }
     for (index, want) in wanted.iter().enumerate() {
         match taken.get(index) {
             None => {
@@ -70,6 +73,34 @@ fn takes_branch(history: &History, expect: &Expect, crashed: &str, fault: &Event
         }
     }
     Check::pass(ID, format!("{crashed} took {}", said(&branches)))
+}
+
+/// Which branches the nodes take that were not hit first.
+fn others_take(history: &History, wanted: &[Branch], crashed: &str, fault: &Event) -> Check {
+    const ID: &str = "others-take-branch";
+    if let Some(why) = history.blind(&[Source::AgentLog]) {
+        return Check::inconclusive(ID, why);
+    }
+    let taken: Vec<(Branch, &Event)> = history
+        .events
+        .iter()
+        .filter(|event| event.node.as_deref().is_some_and(|node| node != crashed) && event.at[1] >= fault.at[0])
+        .filter_map(|event| match &event.kind {
+            Kind::Recover { branch, .. } => Some((*branch, event)),
+            _ => None,
+        })
+        .collect();
+    let branches: Vec<Branch> = taken.iter().map(|(branch, _)| *branch).collect();
+    if let (true, Some((branch, event))) = (wanted.is_empty(), taken.first()) {
+        let node = event.node.as_deref().unwrap_or("a node");
+        return Check::fail(ID, format!("{node} took {} at {}, unhurt as it was", branch.id(), seconds(event.at[1])));
+    }
+    match wanted.iter().find(|branch| !branches.contains(branch)) {
+        Some(missing) => {
+            Check::inconclusive(ID, format!("nobody else was heard to take {}, but {}", missing.id(), said(&branches)))
+        }
+        None => Check::pass(ID, format!("the other nodes took {}", said(&branches))),
+    }
 }
 
 fn said(branches: &[Branch]) -> String {
@@ -104,19 +135,23 @@ fn leaders(history: &History) -> Result<(&str, Option<&str>), String> {
     Ok((before, leader_at(history, at(Phase::ReadBack)?).ok_or(straddled)?))
 }
 
-fn leader(history: &History, expect: &Expect, crashed: &str) -> Check {
+fn leader(history: &History, wanted: LeaderAfter, crashed: &str) -> Check {
     const ID: &str = "leader";
     let (before, after) = match leaders(history) {
         Ok(leaders) => leaders,
         Err(why) => return Check::inconclusive(ID, why),
     };
     let Some(after) = after else {
+        if wanted == LeaderAfter::None {
+            return Check::pass(ID, format!("{before} led before, and nobody does in the end"));
+        }
         return Check::fail(ID, format!("nobody holds the leader lock at the end, after the crash of {crashed}"));
     };
     let words = format!("{before} led before, {after} leads in the end");
-    match (expect.leader, before == after) {
+    match (wanted, before == after) {
         (LeaderAfter::Same, true) | (LeaderAfter::Other, false) => Check::pass(ID, words),
         (LeaderAfter::Same, false) => Check::fail(ID, format!("{words}; no failover was called for")),
+        (LeaderAfter::None, _) => Check::fail(ID, format!("{words}; nobody may")),
         (LeaderAfter::Other, true) => Check::fail(ID, format!("{words}; the lock should have gone to another node")),
     }
 }
@@ -137,13 +172,13 @@ fn timelines(history: &History) -> Option<(u32, u32)> {
     Some((highest_timeline(history, 0, fault)?, highest_timeline(history, history.phase(Phase::Settled)?, u64::MAX)?))
 }
 
-fn timeline(history: &History, expect: &Expect) -> Check {
+fn timeline(history: &History, wanted: TimelineAfter) -> Check {
     const ID: &str = "timeline";
     let Some((before, after)) = timelines(history) else {
         return Check::inconclusive(ID, "the timeline of a primary was not seen both before and after");
     };
     let words = format!("timeline {before} before, {after} in the end");
-    match (expect.timeline, before == after) {
+    match (wanted, before == after) {
         (TimelineAfter::Unchanged, true) | (TimelineAfter::Bumped, false) => Check::pass(ID, words),
         (TimelineAfter::Unchanged, false) => Check::fail(ID, format!("{words}; no promotion was called for")),
         (TimelineAfter::Bumped, true) => Check::fail(ID, format!("{words}; a promotion would have raised it")),
@@ -175,7 +210,7 @@ fn single_user(history: &History, wanted: bool, crashed: &str, fault: &Event) ->
     }
 }
 
-fn rejoins(history: &History, expect: &Expect, crashed: &str) -> Check {
+fn rejoins(history: &History, wanted: Rejoins, crashed: &str) -> Check {
     const ID: &str = "rejoins";
     let Some(settled) = history.phase(Phase::Settled) else {
         return Check::inconclusive(ID, "the run did not get that far");
@@ -196,7 +231,7 @@ fn rejoins(history: &History, expect: &Expect, crashed: &str) -> Check {
         _ => None,
     });
     let primary = last_primary(history).unwrap_or("nobody");
-    match (expect.rejoins, found) {
+    match (wanted, found) {
         (_, None) => Check::inconclusive(ID, format!("{crashed} was not probed in the end")),
         (Rejoins::Primary, Some((ServerState::Primary, ..))) => {
             Check::pass(ID, format!("{crashed} is the primary again"))

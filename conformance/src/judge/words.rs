@@ -1,7 +1,7 @@
 //! Events in words.
 
 use pghaspec_model::cluster::show::process_text;
-use pghaspec_model::event::{Event, Kind, ServerState, Session, WriteResult};
+use pghaspec_model::event::{Event, Kind, ServerState, Session, Watchdog, WriteResult};
 
 use super::history::seconds;
 
@@ -18,6 +18,16 @@ pub fn what(event: &Event) -> String {
         Kind::Fault { fault, effect } => {
             format!("fault {} ({})", fault.id(), effect.as_deref().unwrap_or("no effect was seen"))
         }
+        Kind::Disturbance { disturbance, effect } => {
+            format!("disturbance {} ({})", disturbance.id(), effect.as_deref().unwrap_or("no effect was seen"))
+        }
+        Kind::Watchdog { change, timeout_s } => match (change, timeout_s) {
+            (Watchdog::Armed, Some(timeout)) => format!("the watchdog is armed for {timeout} s"),
+            (Watchdog::Armed, None) => "the watchdog is armed".to_owned(),
+            (Watchdog::Disarmed, _) => "the watchdog is disarmed".to_owned(),
+            (Watchdog::Abandoned, _) => "the watchdog is left armed, and nobody keeps it alive".to_owned(),
+            (Watchdog::Fired, _) => "the watchdog fires and resets the node".to_owned(),
+        },
         Kind::LeaderKey { holder: Some(holder), revision, .. } => {
             format!("the leader key names {holder} (revision {revision})")
         }
@@ -53,6 +63,14 @@ pub fn what(event: &Event) -> String {
             };
             let error = error.as_ref().map_or(String::new(), |error| format!(": {error}"));
             format!("write {id} through {session} was {result}{error}")
+        }
+        Kind::Batch { rows: [first, last], result } => {
+            let result = match result {
+                WriteResult::Ok => "committed here",
+                WriteResult::Failed => "refused",
+                WriteResult::Indeterminate => "lost without an answer",
+            };
+            format!("rows {first} to {last} of a procedure were {result}")
         }
         Kind::Recover { branch, message } => format!("the agent says \"{message}\" (recover decides {})", branch.id()),
         Kind::Said { message, .. } => format!("the agent says \"{message}\""),

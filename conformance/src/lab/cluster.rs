@@ -29,6 +29,9 @@ const ETCD: &str = "etcd";
 /// Name of the cluster, the same in every lane: each has an etcd of its own.
 const SCOPE: &str = "pghaspec";
 
+/// The watchdog's device in a node, if it has one.
+const WATCHDOG: &str = "/run/pghaspec/watchdog";
+
 const ETCD_PORT: u16 = 2379;
 const ETCD_LIMIT: Duration = Duration::from_secs(30);
 
@@ -220,6 +223,18 @@ impl Builder<'_> {
                 "ttl" => settings.ttl_s.to_string(),
                 "retry_timeout" => settings.retry_timeout_s.to_string(),
                 "primary_start_timeout" => settings.primary_start_timeout_s.to_string(),
+                "maximum_lag_on_failover" => settings.maximum_lag_on_failover.to_string(),
+                "synchronous_mode" => settings.synchronous_mode.to_string(),
+                "failsafe_mode" => settings.failsafe_mode.to_string(),
+                "check_timeline" => settings.check_timeline.to_string(),
+                "use_pg_rewind" => settings.use_pg_rewind.to_string(),
+                "remove_data_directory_on_diverged_timelines" => {
+                    settings.remove_data_directory_on_diverged_timelines.to_string()
+                }
+                "restart_after_crash" => if settings.restart_after_crash { "on" } else { "off" }.to_owned(),
+                "watchdog_mode" => settings.watchdog.id().to_owned(),
+                "watchdog_device" => WATCHDOG.to_owned(),
+                "standby_cluster" => "null".to_owned(),
                 _ => return None,
             })
         };

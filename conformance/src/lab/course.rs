@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use pghaspec_model::event::{Configuration, Kind, Phase, Process, Run, Session as Through, Source};
+use pghaspec_model::event::{Kind, Phase, Process, Run, Session as Through, Source};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -104,8 +104,8 @@ impl Course<'_> {
         self.until("the cluster to be steady", UP, |view| view.healthy_for(self.hold()).into()).await?;
 
         self.recorder.phase(Phase::Fault);
-        for step in &self.scenario.faults {
-            inject(self.lane, &observer, self.recorder, self.report, *step).await?;
+        for step in &self.scenario.steps {
+            inject(self.lane, &observer, self.recorder, self.report, step).await?;
         }
         // Nothing of what was broken has to be repaired by the lab: a killed process is the agent's business.
         self.recorder.phase(Phase::Heal);
@@ -140,7 +140,7 @@ impl Course<'_> {
             ttl_s: settings.ttl_s,
             retry_timeout_s: settings.retry_timeout_s,
             primary_start_timeout_s: settings.primary_start_timeout_s,
-            configuration: Configuration::default(),
+            configuration: settings.configuration(self.scenario.etcd),
             process_observation: mechanism.to_owned(),
             observed,
         };

@@ -13,7 +13,7 @@ use super::observer::Observer;
 use super::wait::{Seen, until};
 use crate::observe::recorder::Recorder;
 use crate::progress;
-use crate::scenario::{FaultStep, Scenario, Target};
+use crate::scenario::{Action, Scenario, Step, Target};
 
 /// How long a killed process may take to be seen ending.
 const EFFECT: Duration = Duration::from_secs(10);
@@ -32,9 +32,9 @@ struct Sent {
 /// # Errors
 /// It cannot inject one of the faults.
 pub fn can_inject(scenario: &Scenario) -> Result<(), LabError> {
-    match scenario.faults.iter().find(|step| step.fault != Fault::PostmasterKilled) {
+    match scenario.steps.iter().find(|step| step.action != Action::Fault(Fault::PostmasterKilled)) {
         None => Ok(()),
-        Some(step) => Err(LabError::harness(format!("{}: the lab cannot inject {}", scenario.id, step.fault.id()))),
+        Some(step) => Err(LabError::harness(format!("{}: the lab cannot inject {}", scenario.id, step.name()))),
     }
 }
 
@@ -47,20 +47,19 @@ pub async fn inject(
     observer: &Observer,
     recorder: &Recorder,
     report: &progress::Lane,
-    step: FaultStep,
+    step: &Step,
 ) -> Result<String, LabError> {
-    report.doing(&format!("injecting {}", step.fault.id()));
+    report.doing(&format!("injecting {}", step.name()));
     let node = match step.target {
         Target::Leader => recorder.view().borrow().leader.clone(),
+        _ => None,
     };
     let node = node.ok_or_else(|| LabError::harness("there is no leader to hit any more"))?;
-    let (at, effect) = match step.fault {
-        Fault::PostmasterKilled => {
-            kill(lane, observer, recorder, report, &node, Process::Postmaster, "postgres").await?
-        }
-        other => return Err(LabError::harness(format!("the lab cannot inject {}", other.id()))),
+    let Action::Fault(fault @ Fault::PostmasterKilled) = step.action else {
+        return Err(LabError::harness(format!("the lab cannot inject {}", step.name())));
     };
-    recorder.record(Some(&node), Source::Harness, at, Kind::Fault { fault: step.fault, effect });
+    let (at, effect) = kill(lane, observer, recorder, report, &node, Process::Postmaster, "postgres").await?;
+    recorder.record(Some(&node), Source::Harness, at, Kind::Fault { fault, effect });
     Ok(node)
 }
 

@@ -1,9 +1,29 @@
 //! Files with `{{variables}}`, filled in for each node.
 
 /// The variables that a template may use: the cluster's name; the node's name, and the one under which others reach it; `host:port` of
-/// etcd; settings in seconds.
-pub const VARIABLES: [&str; 8] =
-    ["scope", "name", "address", "etcd", "loop_wait", "ttl", "retry_timeout", "primary_start_timeout"];
+/// etcd, several with commas between; settings in seconds and bytes; switches as `true` or `false`, that of Postgres as `on` or `off`; the
+/// watchdog's mode (`off`, `automatic`, `required`) and device; the primary elsewhere that a standby cluster follows, as a JSON object, or
+/// `null`.
+pub const VARIABLES: [&str; 18] = [
+    "scope",
+    "name",
+    "address",
+    "etcd",
+    "loop_wait",
+    "ttl",
+    "retry_timeout",
+    "primary_start_timeout",
+    "maximum_lag_on_failover",
+    "synchronous_mode",
+    "failsafe_mode",
+    "check_timeline",
+    "use_pg_rewind",
+    "remove_data_directory_on_diverged_timelines",
+    "restart_after_crash",
+    "watchdog_mode",
+    "watchdog_device",
+    "standby_cluster",
+];
 
 /// Fills in each `{{name}}` (blanks inside the braces are allowed) with what `value` says.
 ///

@@ -1,0 +1,302 @@
+//! Scenarios: which cluster, what is done to it and when, and what the specification says must come of it.
+//!
+//! A scenario is a file `fixtures/scenarios/<id>.toml`. Its head, in prose, says what happens and why that is worth a run:
+//!
+//! | key | meaning |
+//! | --- | --- |
+//! | `title`, `why`, `profiles` | one line for lists; why it is run; the profiles that it belongs to |
+//! | `nodes` | how many, `n1`, `n2`, … |
+//! | `etcd` | members of the DCS, 1 (the default) or 3 |
+//! | `needs` | features that an agent must claim, else the scenario is `unsupported` |
+//! | `[settings]` | [`Settings`] |
+//! | `[[step]]` | [`Step`]: `fault`, `disturbance` or `lift`, its `target`, the event `when` it is time, and particulars ([`How`]) |
+//! | `[expect]` | [`Expect`] |
+//!
+//! ```toml
+//! [[step]]
+//! fault = "single-user-fails"
+//! target = "leader"
+//!
+//! [[step]]
+//! when = { takes = { at = "crashed", branch = "start-primary" } }
+//! fault = "postmaster-killed"
+//! target = "crashed"
+//! ```
+
+mod expect;
+mod settings;
+mod step;
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::fixtures;
+use crate::input::{self, InputError};
+
+pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter};
+pub use settings::{Settings, WatchdogMode};
+pub use step::{Action, Child, Direction, During, How, Outage, ProcessAt, Step, Target, When, is_trap};
+
+/// One scenario, `fixtures/scenarios/<id>.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Its name: that of its file.
+    pub id: String,
+    /// One line for lists and reports.
+    pub title: String,
+    /// Why it is worth running.
+    pub why: String,
+    /// Profiles that it belongs to, for instance `smoke`.
+    pub profiles: Vec<String>,
+    /// Number of nodes; they are named `n1`, `n2`, …
+    pub nodes: u32,
+    /// Number of members of etcd.
+    pub etcd: u32,
+    /// Features that an agent must claim.
+    pub needs: Vec<String>,
+    /// Settings of the agent.
+    pub settings: Settings,
+    /// What is done to the cluster, in its order.
+    pub steps: Vec<Step>,
+    /// What must come of it. The lab never reads this.
+    pub expect: Expect,
+}
+
+/// The file as it is written; the id is the file's name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    title: String,
+    why: String,
+    profiles: Vec<String>,
+    nodes: toml::Spanned<u32>,
+    etcd: Option<toml::Spanned<u32>>,
+    #[serde(default)]
+    needs: Vec<String>,
+    settings: toml::Spanned<Settings>,
+    step: Vec<toml::Spanned<step::Written>>,
+    expect: Expect,
+}
+
+impl Scenario {
+    /// The scenario of that name in the fixtures.
+    ///
+    /// # Errors
+    /// No such scenario, or its file is wrong.
+    pub fn load(id: &str) -> Result<Scenario, InputError> {
+        let file = fixtures::scenarios().join(format!("{id}.toml"));
+        if !file.is_file() {
+            let known: Vec<String> = ids()?;
+            return Err(InputError::of_file(
+                &file,
+                format!("there is no scenario `{id}`"),
+                format!("use one of: {}", known.join(", ")),
+            ));
+        }
+        Scenario::read(&file)
+    }
+
+    /// Whether the fixtures have a scenario of that name.
+    pub fn exists(id: &str) -> bool {
+        fixtures::scenarios().join(format!("{id}.toml")).is_file()
+    }
+
+    /// All scenarios of the fixtures, by name.
+    ///
+    /// # Errors
+    /// The folder is missing, or a file of it is wrong.
+    pub fn all() -> Result<Vec<Scenario>, InputError> {
+        ids()?.iter().map(|id| Scenario::load(id)).collect()
+    }
+
+    /// The scenario in a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a key of it is unknown, missing or out of its range.
+    pub fn read(file: &Path) -> Result<Scenario, InputError> {
+        Scenario::parse(file, &input::read(file)?)
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
+        let written: Written = input::parse(file, text)?;
+        let wrong = |key: &str, span, problem: String, mend: &str| {
+            Err(InputError::of_file(file, problem, mend).at_key(key).at_span(text, span))
+        };
+        let nodes = *written.nodes.get_ref();
+        if !(1..=9).contains(&nodes) {
+            let problem = format!("{nodes} nodes are not possible");
+            return wrong("nodes", written.nodes.span(), problem, "say a number from 1 to 9");
+        }
+        if let Some(members) = written.etcd.as_ref().filter(|members| ![1, 3].contains(members.get_ref())) {
+            let problem = format!("etcd with {} members is not made here", members.get_ref());
+            return wrong("etcd", members.span(), problem, "say 1 or 3");
+        }
+        let settings = written.settings.get_ref();
+        if settings.loop_wait_s < 1 || settings.loop_wait_s + 2 * settings.retry_timeout_s > settings.ttl_s {
+            let problem = format!(
+                "loop_wait_s {} + 2 * retry_timeout_s {} is more than ttl_s {}, or a loop takes no time",
+                settings.loop_wait_s, settings.retry_timeout_s, settings.ttl_s
+            );
+            return wrong("settings", written.settings.span(), problem, "keep loop_wait + 2 * retry_timeout <= ttl");
+        }
+        let mut steps = Vec::new();
+        for (index, step) in written.step.into_iter().enumerate() {
+            let span = step.span();
+            match step.into_inner().checked(&steps) {
+                Ok(step) => steps.push(step),
+                Err((problem, mend)) => return wrong(&format!("step[{index}]"), span, problem, mend),
+            }
+        }
+        if steps.is_empty() {
+            return Err(InputError::of_file(file, "nothing is done to the cluster", "write a [[step]]").at_key("step"));
+        }
+        let id = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Scenario {
+            id,
+            title: written.title,
+            why: written.why,
+            profiles: written.profiles,
+            nodes,
+            etcd: written.etcd.map_or(1, toml::Spanned::into_inner),
+            needs: written.needs,
+            settings: written.settings.into_inner(),
+            steps,
+            expect: written.expect,
+        })
+    }
+
+    /// Names of the nodes.
+    pub fn node_names(&self) -> Vec<String> {
+        (1..=self.nodes).map(|number| format!("n{number}")).collect()
+    }
+}
+
+/// Names of all scenarios in the fixtures, sorted.
+fn ids() -> Result<Vec<String>, InputError> {
+    let folder = fixtures::scenarios();
+    let unreadable = |error: std::io::Error| {
+        InputError::of_file(
+            &folder,
+            format!("cannot be listed: {error}"),
+            format!("set {} to the fixtures folder", fixtures::FIXTURES_VARIABLE),
+        )
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            found.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use pghaspec_model::event::{Process, ServerState};
+    use pghaspec_model::fault::Fault;
+
+    use super::*;
+
+    #[test]
+    fn every_scenario_of_the_fixtures_loads() {
+        let all = Scenario::all().unwrap();
+        assert!(all.iter().any(|scenario| scenario.id == "leader-postmaster-killed"));
+        for scenario in all {
+            assert!(!scenario.profiles.is_empty(), "{} is in no profile", scenario.id);
+        }
+    }
+
+    #[test]
+    fn the_rule_of_the_lease_is_kept() {
+        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
+        let text = input::read(&file).unwrap().replace("retry_timeout_s = 3", "retry_timeout_s = 10");
+        let error = Scenario::parse(&file, &text).unwrap_err();
+        assert_eq!(error.key.as_deref(), Some("settings"));
+        assert!(error.line.is_some());
+    }
+
+    #[test]
+    fn an_unknown_fault_names_the_known_ones() {
+        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
+        let text = input::read(&file).unwrap().replace("\"postmaster-killed\"", "\"meteor\"");
+        let error = Scenario::parse(&file, &text).unwrap_err();
+        assert!(error.problem.contains("postmaster-killed"), "{error}");
+    }
+
+    /// What a scenario with these steps says is wrong: key, problem, remedy.
+    fn trouble(steps: &str) -> (String, String, String) {
+        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
+        let text = input::read(&file).unwrap();
+        let (head, rest) = text.split_once("[[step]]").unwrap();
+        let expect = &rest[rest.find("[expect]").unwrap()..];
+        let error = Scenario::parse(&file, &format!("{head}{steps}\n{expect}")).unwrap_err();
+        (error.key.unwrap_or_default(), error.problem, error.mend)
+    }
+
+    #[test]
+    fn steps_that_make_no_sense_are_refused() {
+        let first = "[[step]]\nfault = \"postmaster-killed\"\ntarget = \"leader\"\n";
+        let second = |lines: &str| trouble(&format!("{first}[[step]]\n{lines}"));
+        let cases = [
+            (trouble("[[step]]\nfault = \"postmaster-killed\"\ntarget = \"crashed\""), "step[0]", "nobody was hit"),
+            (second("target = \"leader\""), "step[1]", "a step does one thing"),
+            (second("fault = \"lease-expires\"\ntarget = \"leader\""), "step[1]", "expires by itself"),
+            (second("fault = \"dcs-down\"\ntarget = \"leader\""), "step[1]", "cannot be done to that target"),
+            (second("fault = \"agent-killed\"\ntarget = \"etcd\""), "step[1]", "cannot be done to that target"),
+            (second("lift = \"start-fails\"\ntarget = \"crashed\""), "step[1]", "no trap for start-fails"),
+            (second("fault = \"agent-killed\"\nevery = true\ntarget = \"leader\""), "step[1]", "`every` says nothing"),
+            (second("disturbance = \"link-slowed\"\ntarget = \"leader\""), "step[1]", "wants `delay_ms`"),
+            (second("when = \"soon\"\nfault = \"agent-killed\"\ntarget = \"leader\""), "", "leader-key-gone"),
+        ];
+        for ((key, problem, mend), wanted, part) in cases {
+            assert_eq!(key, wanted, "{problem}");
+            assert!(problem.contains(part), "{problem}");
+            assert!(!mend.is_empty());
+        }
+    }
+
+    #[test]
+    fn steps_say_what_is_awaited_and_how() {
+        let text = r#"
+            title = "t"
+            why = "w"
+            profiles = ["core"]
+            nodes = 2
+            etcd = 3
+            settings = { loop_wait_s = 1, ttl_s = 20, retry_timeout_s = 3, primary_start_timeout_s = 0, watchdog = "required" }
+            step = [
+                { fault = "single-user-fails", every = true, target = "leader" },
+                { fault = "postmaster-killed", target = "crashed" },
+                { when = { struck = "single-user-fails" }, lift = "single-user-fails", target = "crashed" },
+                { when = { server = { at = "other", is = "primary" } }, fault = "dcs-down", outage = "freeze", target = "etcd" },
+                { when = "ttl-over", fault = "dcs-up", target = "etcd" },
+                { when = { starts = { process = "single-user", at = "crashed" } }, fault = "node-killed", target = "crashed" },
+            ]
+            expect = { others = [], leader = "none" }
+        "#;
+        let scenario = Scenario::parse(Path::new("x.toml"), text).unwrap();
+        let steps = scenario.steps;
+        assert_eq!(steps[0].how, How { every: true, ..How::default() });
+        assert_eq!(steps[2].when, Some(When::Struck(Fault::SingleUserFails)));
+        assert_eq!(steps[2].action, Action::Lift(Fault::SingleUserFails));
+        let primary = When::Server { at: Target::Other, is: ServerState::Primary };
+        assert_eq!(steps[3].when, Some(primary));
+        assert_eq!(steps[3].how.outage, Some(Outage::Freeze));
+        let starts = ProcessAt { process: Process::SingleUser, at: Target::Crashed };
+        assert_eq!(steps[5].when, Some(When::Starts(starts)));
+        assert_eq!(scenario.expect.others, Some(Vec::new()));
+        assert_eq!(scenario.expect.branches, None);
+        let configuration = scenario.settings.configuration(scenario.etcd);
+        assert!(configuration.watchdog_required && configuration.watchdog_present && configuration.use_pg_rewind);
+        assert_eq!(configuration.etcd_members, 3);
+    }
+
+    #[test]
+    fn an_unknown_scenario_names_the_known_ones() {
+        let error = Scenario::load("no-such-thing").unwrap_err();
+        assert!(error.mend.contains("leader-postmaster-killed"), "{error}");
+    }
+}
