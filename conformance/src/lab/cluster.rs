@@ -13,11 +13,11 @@ use super::lane::{Lane, Place, Plan};
 use super::observer::Observer;
 use super::tasks::{Ends, Tasks};
 use crate::manifest::{Manifest, VARIABLES, render};
-use crate::observe::container_log::Ended;
+use crate::observe::agent_log;
+use crate::observe::container_log::{self, ContainerLog, Speaker};
 use crate::observe::etcd::LeaderWatch;
 use crate::observe::processes::Input;
 use crate::observe::recorder::Recorder;
-use crate::observe::{agent_log, container_log};
 use crate::scenario::Scenario;
 
 /// Image of etcd.
@@ -107,7 +107,7 @@ impl Builder<'_> {
             files: Vec::new(),
         };
         let container = self.lane.start(plan).await?;
-        self.follow(ETCD, |_, _| {});
+        self.follow(ETCD, Source::Etcd, |_, _| {});
         let address = self.lane.connect(&container, &networks.control).await?;
         let endpoint = format!("http://{}:{ETCD_PORT}", in_url(address));
         let leader_key = self.filled(&self.manifest.leader_key, "")?;
@@ -125,7 +125,9 @@ impl Builder<'_> {
         try_join_all(names.iter().map(|name| self.start_node(name, networks))).await?;
         for name in &names {
             let (manifest, node) = (self.manifest.clone(), name.clone());
-            self.follow(name, move |recorder, line| agent_log::take(recorder, &manifest, &node, &line));
+            self.follow(name, Source::AgentLog, move |recorder, line| {
+                agent_log::take(recorder, &manifest, &node, &line)
+            });
         }
         let nodes = try_join_all(names.iter().map(|name| self.reach_node(name, networks, observer))).await?;
         // The task ends only with the run.
@@ -177,35 +179,33 @@ impl Builder<'_> {
         Ok(Node { name: name.to_owned(), config })
     }
 
-    /// Copies a container's log to the run's folder, and each line to `take`, until the run ends. That of a node may end before, with its
-    /// container: what the agent says is not seen from then on. What the lab itself brought up must last.
-    pub fn follow(&self, part: &str, mut take: impl FnMut(&Recorder, container_log::Line) + Send + 'static) {
+    /// Copies a container's log to the run's folder, and each line to `take`, until the run ends. That of a node goes on after its container
+    /// was started again; what the lab itself brought up must last.
+    pub fn follow(
+        &self,
+        part: &str,
+        of: Source,
+        mut take: impl FnMut(&Recorder, container_log::Line) + Send + 'static,
+    ) {
         let (docker, recorder) = (self.lane.docker.clone(), self.recorder.clone());
-        let (part, container, file) = (part.to_owned(), self.lane.name(part), self.lane.log_file(part));
-        let is_node = self.scenario.node_names().contains(&part);
-        let ends = if is_node { Ends::Anytime } else { Ends::WhenStopped };
-        self.tasks.spawn(format!("following the log of {part}"), ends, async move {
-            let clock = recorder.clock();
-            let followed = container_log::follow(&docker, &container, &file, clock, |line| take(&recorder, line)).await;
-            match followed {
-                Ok(Ended { last, error }) if is_node => {
-                    if error.is_none() {
-                        recorder.update(|view| {
-                            if let Some(node) = view.nodes.get_mut(&part) {
-                                node.container_ended = true;
-                            }
-                        });
-                    }
-                    let why = "the log of the node's container broke off: what the agent says is not seen any more";
-                    let why = error.map_or_else(|| why.to_owned(), |error| format!("{why}: {error}"));
-                    recorder.gap(Some(&part), last, Source::AgentLog, why);
+        let (container, file) = (self.lane.name(part), self.lane.log_file(part));
+        let node = self.scenario.node_names().into_iter().find(|name| name == part);
+        let speaker = Speaker { container, node: node.clone(), of };
+        self.tasks.spawn(format!("following the log of {part}"), Ends::WhenStopped, async move {
+            let followed = async {
+                let mut log = ContainerLog::new(docker, recorder.clone(), speaker, &file)?;
+                loop {
+                    log.follow(|line| take(&recorder, line)).await?;
+                    let Some(node) = &node else { return Ok(()) };
+                    recorder.update(|view| view.container_ended(node, true));
+                    log.until_it_runs().await;
+                    recorder.update(|view| view.container_ended(node, false));
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    recorder.fail(error);
-                    // That ends the run, and says more than the end of this task would.
-                    std::future::pending().await
-                }
+            };
+            if let Err(error) = followed.await {
+                recorder.fail(error);
+                // That ends the run, and says more than the end of this task would.
+                std::future::pending().await
             }
         });
     }

@@ -55,7 +55,7 @@ impl Builder<'_> {
         let (ready, is_ready) = oneshot::channel();
         let mut ready = Some(ready);
         let reports = inputs.clone();
-        self.follow(OBSERVER, move |recorder, line| {
+        self.follow(OBSERVER, Source::Process, move |recorder, line| {
             match serde_json::from_str(&line.text) {
                 // Nobody listens any more if the run has been ended meanwhile.
                 Ok(Report::Ready { mechanism }) => {

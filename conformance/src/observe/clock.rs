@@ -4,6 +4,7 @@
 //! be put on this axis.
 
 use rustix::time::{ClockId, clock_gettime};
+use time::{Date, Month, Time};
 
 /// Reads the time of a run and translates other clocks to it. Units are nanoseconds everywhere.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,19 @@ impl RunClock {
     }
 }
 
+/// A time in UTC as nanoseconds since 1970: `YYYY-MM-DD hh:mm:ss`, or with `T`, then `.` or `,` and a fraction of up to nine digits.
+pub fn realtime_of(text: &str) -> Option<u64> {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    let year = numbers.next()?.parse().ok()?;
+    let mut small = || numbers.next()?.parse::<u8>().ok();
+    let date = Date::from_calendar_date(year, Month::try_from(small()?).ok()?, small()?).ok()?;
+    let (hour, minute, second) = (small()?, small()?, small()?);
+    let fraction = numbers.next().filter(|digits| digits.len() <= 9)?;
+    let nanosecond = format!("{fraction:0<9}").parse().ok()?;
+    let time = Time::from_hms_nano(hour, minute, second, nanosecond).ok()?;
+    u64::try_from(date.with_time(time).assume_utc().unix_timestamp_nanos()).ok()
+}
+
 /// Where `realtime` lies on a clock that read a value within `bracket` when CLOCK_REALTIME read `real`.
 fn translate(realtime: u64, real: u64, bracket: [u64; 2]) -> [u64; 2] {
     bracket.map(|edge| if realtime >= real { edge + (realtime - real) } else { edge.saturating_sub(real - realtime) })
@@ -59,6 +73,16 @@ mod tests {
         assert_eq!(translate(900, 1000, [500, 520]), [400, 420]);
         assert_eq!(translate(1100, 1000, [500, 520]), [600, 620]);
         assert_eq!(translate(0, 1000, [500, 520]), [0, 0]);
+    }
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(realtime_of("2025-11-22 11:30:07,042"), Some(1_763_811_007_042_000_000));
+        assert_eq!(realtime_of("2025-11-22T11:30:07.042000001Z"), Some(1_763_811_007_042_000_001));
+        assert_eq!(realtime_of("1970-01-01 00:00:00,000"), Some(0));
+        for wrong in ["", "INFO: no time at all", "2025-13-22 11:30:07,042", "2025-11-22 11:30:07"] {
+            assert_eq!(realtime_of(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

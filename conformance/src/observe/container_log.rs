@@ -1,16 +1,26 @@
-//! Following what a container writes to its standard output and error.
+//! Following what a container writes to its standard output and error, over restarts of the container and breaks of the stream.
+//!
+//! Docker keeps all that a container has written, so a stream that broke is opened anew where it stopped, and nothing is missed. Docker
+//! tells a log from a whole second on: what was read of that second is recognized. Only where Docker's store does not go on where reading
+//! stopped, or the stream could not be opened again, something is missing, and that time is a gap.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt;
+use pghaspec_model::event::Source;
 
-use super::clock::RunClock;
+use super::clock;
+use super::recorder::Recorder;
 use crate::rundir::RunDirError;
+
+/// Pause before a stream is opened anew, and between two looks at a container that does not run.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// One line of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,49 +31,159 @@ pub struct Line {
     pub received: [u64; 2],
 }
 
-/// How a log ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// When the last line came in, or following began; nanoseconds of the run.
-    pub last: u64,
-    /// Why it broke off, if Docker did not say that it is at its end.
-    pub error: Option<String>,
+/// Whose log it is, and what is not seen while it is not heard.
+#[derive(Clone, Debug)]
+pub struct Speaker {
+    /// Name of the container.
+    pub container: String,
+    /// The node that it is, if it is one.
+    pub node: Option<String>,
+    /// What it tells.
+    pub of: Source,
 }
 
-/// Follows all that a container writes, from its start to its end: each line goes to `file` with Docker's time before it, and to `take`.
-///
-/// # Errors
-/// The file cannot be written.
-pub async fn follow(
-    docker: &Docker,
-    container: &str,
-    file: &Path,
-    clock: RunClock,
-    mut take: impl FnMut(Line),
-) -> Result<Ended, RunDirError> {
-    let mut raw = RawLog::create(file)?;
-    let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).build();
-    let mut stream = docker.logs(container, Some(options));
-    let (mut out, mut err) = (Lines::default(), Lines::default());
-    let mut before = clock.now();
-    while let Some(frame) = stream.next().await {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) => return Ok(Ended { last: before, error: Some(error.to_string()) }),
-        };
-        let now = clock.now();
-        let lines = match &frame {
-            LogOutput::StdErr { message } => err.push(message),
-            other => out.push(other.as_ref()),
-        };
-        for line in lines {
-            raw.write(&line)?;
-            let text = line.split_once(' ').map_or(line.as_str(), |(_docker_time, text)| text);
-            take(Line { text: text.to_owned(), received: [before, now] });
-            before = now;
+/// A container's log, which is copied to a file.
+pub struct ContainerLog {
+    docker: Docker,
+    recorder: Recorder,
+    speaker: Speaker,
+    raw: RawLog,
+    place: Place,
+    /// When the last line came in, or following began; nanoseconds of the run.
+    last: u64,
+    /// Why the stream broke, until it is heard again.
+    deaf: Option<String>,
+}
+
+impl ContainerLog {
+    /// The log of a container, to be copied to `file`.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn new(docker: Docker, recorder: Recorder, speaker: Speaker, file: &Path) -> Result<ContainerLog, RunDirError> {
+        let (raw, last) = (RawLog::create(file)?, recorder.clock().now());
+        Ok(ContainerLog { docker, recorder, speaker, raw, place: Place::default(), last, deaf: None })
+    }
+
+    /// Follows what the container writes until it ends: each line goes to the file with Docker's time before it, and to `take`. Called
+    /// again, it goes on where it stopped.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn follow(&mut self, mut take: impl FnMut(Line)) -> Result<(), RunDirError> {
+        while let Some(broken) = self.read(&mut take).await? {
+            self.deaf = Some(broken);
+            tokio::time::sleep(AGAIN).await;
+        }
+        self.deaf = None;
+        Ok(())
+    }
+
+    /// Reads the log to its end, or until the stream breaks; returns why it broke.
+    async fn read(&mut self, take: &mut impl FnMut(Line)) -> Result<Option<String>, RunDirError> {
+        let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true);
+        let options = options.since(self.place.second).build();
+        let mut stream = self.docker.logs(&self.speaker.container, Some(options));
+        let (mut out, mut err) = (Lines::default(), Lines::default());
+        let mut repeated = self.place.lines;
+        while let Some(frame) = stream.next().await {
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) => return Ok(Some(error.to_string())),
+            };
+            let now = self.recorder.clock().now();
+            let lines = match &frame {
+                LogOutput::StdErr { message } => err.push(message),
+                other => out.push(other.as_ref()),
+            };
+            for line in lines {
+                let new = self.place.is_new(&line, &mut repeated);
+                match (new, self.deaf.take()) {
+                    (New::No, _) => continue,
+                    (New::Yes, _) => {}
+                    (New::AfterLost, broken) => {
+                        let why = broken.unwrap_or_else(|| "it was opened anew".to_owned());
+                        self.gap(now, &format!("Docker does not tell the log from where it stopped ({why})"));
+                    }
+                }
+                self.raw.write(&line)?;
+                let text = line.split_once(' ').map_or(line.as_str(), |(_docker_time, text)| text);
+                take(Line { text: text.to_owned(), received: [self.last, now] });
+                self.last = now;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until the container runs, at once if it does.
+    pub async fn until_it_runs(&self) {
+        while !self.runs().await {
+            tokio::time::sleep(AGAIN).await;
         }
     }
-    Ok(Ended { last: before, error: None })
+
+    async fn runs(&self) -> bool {
+        let found = self.docker.inspect_container(&self.speaker.container, None).await;
+        found.ok().and_then(|found| found.state).and_then(|state| state.running).unwrap_or(false)
+    }
+
+    fn gap(&self, until: u64, why: &str) {
+        let Speaker { container, node, of } = &self.speaker;
+        self.recorder.gap_within(node.as_deref(), [self.last, until], *of, format!("log of {container}: {why}"));
+    }
+}
+
+impl Drop for ContainerLog {
+    fn drop(&mut self) {
+        if let Some(why) = self.deaf.take() {
+            self.gap(self.recorder.clock().now(), &format!("its stream broke and was not heard again: {why}"));
+        }
+    }
+}
+
+/// How far a log was read.
+#[derive(Default)]
+struct Place {
+    /// The newest whole second of Docker's times, since 1970.
+    second: i32,
+    /// How many lines were read that Docker tells from that second on.
+    lines: usize,
+    /// The last of them.
+    last: String,
+}
+
+/// Whether a line was read before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum New {
+    No,
+    Yes,
+    /// It is new, and lines before it are lost.
+    AfterLost,
+}
+
+impl Place {
+    /// Takes a line in. `repeated` lines are still to come that were read before.
+    fn is_new(&mut self, line: &str, repeated: &mut usize) -> New {
+        let mut new = New::Yes;
+        if *repeated > 0 {
+            *repeated -= 1;
+            if *repeated > 0 || line == self.last {
+                return New::No;
+            }
+            new = New::AfterLost;
+            self.lines = 0;
+        }
+        let stamp = line.split_once(' ').map_or(line, |(stamp, _)| stamp);
+        let second = clock::realtime_of(stamp).and_then(|at| i32::try_from(at / 1_000_000_000).ok());
+        if let Some(second) = second.filter(|second| *second > self.second) {
+            (self.second, self.lines) = (second, 0);
+        }
+        if second.is_none_or(|second| second == self.second) {
+            self.lines += 1;
+            self.last = line.to_owned();
+        }
+        new
+    }
 }
 
 /// The file that a log is copied to.
@@ -113,5 +233,38 @@ mod tests {
         assert_eq!(lines.push(b"a\nb"), ["a"]);
         assert!(lines.push(b"c").is_empty());
         assert_eq!(lines.push(b"\n\nd\n"), ["bc", "", "d"]);
+    }
+
+    fn line(second: u32, text: &str) -> String {
+        format!("2026-01-31T12:00:{second:02}.123456789Z {text}")
+    }
+
+    /// Which lines of a stream that was opened anew are new, after these were read.
+    fn again(read: &[String], told: &[String]) -> Vec<New> {
+        let mut place = Place::default();
+        for line in read {
+            assert_eq!(place.is_new(line, &mut 0), New::Yes);
+        }
+        let mut repeated = place.lines;
+        told.iter().map(|line| place.is_new(line, &mut repeated)).collect()
+    }
+
+    #[test]
+    fn what_was_read_before_is_recognized() {
+        let read = [line(1, "a"), line(2, "b"), line(2, "b"), line(2, "c")];
+        // Docker tells the second again in which reading stopped.
+        let told = [line(2, "b"), line(2, "b"), line(2, "c"), line(2, "c"), line(3, "d")];
+        assert_eq!(again(&read, &told), [New::No, New::No, New::No, New::Yes, New::Yes]);
+        assert_eq!(again(&[], &told[..1]), [New::Yes]);
+        // What the clock set back is told again only from that second on.
+        let read = [line(2, "a"), line(1, "b"), line(2, "c")];
+        assert_eq!(again(&read, &[line(2, "a"), line(2, "c"), line(2, "d")]), [New::No, New::No, New::Yes]);
+    }
+
+    #[test]
+    fn what_the_store_lost_is_noticed() {
+        let read = [line(2, "a"), line(2, "b")];
+        assert_eq!(again(&read, &[line(4, "x"), line(4, "y")]), [New::No, New::AfterLost]);
+        assert_eq!(again(&read[..1], &[line(4, "x"), line(4, "y")]), [New::AfterLost, New::Yes]);
     }
 }

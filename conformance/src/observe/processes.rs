@@ -106,6 +106,8 @@ pub enum Input {
     },
     /// All nodes are known: whatever is in another namespace is no business of ours.
     AllKnown,
+    /// A node is about to be started again, in a namespace that nobody knows yet.
+    Expected,
 }
 
 /// Turns reports into events.
@@ -158,6 +160,8 @@ impl Processes {
         match input {
             Input::Report(report) => self.report(report),
             Input::Namespace { pidns, node } => {
+                // A node that was started again is in a new namespace, and the number of the old one may become anybody's.
+                self.nodes.retain(|_, known| *known != node);
                 self.nodes.insert(pidns, node);
                 for report in std::mem::take(&mut self.kept) {
                     self.report(report);
@@ -167,6 +171,7 @@ impl Processes {
                 self.all_known = true;
                 self.kept.clear();
             }
+            Input::Expected => self.all_known = false,
         }
     }
 
@@ -280,6 +285,21 @@ mod tests {
         processes.take(Input::AllKnown);
         processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
         assert!(processes.recorder.view().borrow().nodes["n1"].processes.is_empty());
+    }
+
+    #[test]
+    fn a_node_that_is_started_again_is_known_by_its_new_namespace() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut processes = processes(folder.path());
+        processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
+        processes.take(Input::AllKnown);
+        processes.take(Input::Expected);
+        processes.take(report(&EXEC.replace("111", "222").replace("70", "80")));
+        processes.take(Input::Namespace { pidns: 222, node: "n1".to_owned() });
+        processes.take(Input::AllKnown);
+        processes.take(report(EXEC));
+        let found = processes.recorder.view().borrow().nodes["n1"].processes.clone();
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), [80]);
     }
 
     /// What is recorded of unread processes of namespace 111, which is node n1's: (node, why) of each gap.

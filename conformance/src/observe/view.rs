@@ -33,7 +33,7 @@ pub struct NodeView {
     pub exits: Vec<(Process, u32, Option<i32>)>,
     /// Sessions through which a write was acknowledged.
     pub wrote: BTreeSet<Session>,
-    /// Whether its container has ended.
+    /// Whether its container has ended, and was not started again.
     pub container_ended: bool,
 }
 
@@ -75,6 +75,13 @@ impl View {
     /// A view of nodes of which nothing is known.
     pub fn of(nodes: &[String]) -> View {
         View { nodes: nodes.iter().map(|node| (node.clone(), NodeView::default())).collect(), ..View::default() }
+    }
+
+    /// Notes whether a node's container has ended.
+    pub fn container_ended(&mut self, node: &str, ended: bool) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.container_ended = ended;
+        }
     }
 
     /// Takes an event in.
