@@ -89,6 +89,11 @@ impl Automaton {
         self.nodes.len()
     }
 
+    /// What it can decide.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+
     /// Always false: there is at least the start.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()

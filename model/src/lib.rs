@@ -16,6 +16,7 @@ pub mod check;
 pub mod cluster;
 pub mod control;
 pub mod decision;
+pub mod derive;
 pub mod dialogue;
 pub mod disturbance;
 pub mod edition;

@@ -1,4 +1,4 @@
-//! The command line: `pghaspec check | timing | diff | explore | certify | judge | list | doctor`.
+//! The command line: `pghaspec check | timing | diff | explore | certify | judge | scenarios | list | doctor`.
 //!
 //! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks something;
 //! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
@@ -10,6 +10,7 @@ mod doctor;
 mod explore;
 mod judge;
 mod list;
+mod scenarios;
 mod settings;
 mod timing;
 
@@ -58,6 +59,8 @@ enum Command {
     Certify(certify::Args),
     /// Judge recorded histories, without containers.
     Judge(judge::Args),
+    /// Which schedules of faults a suite needs.
+    Scenarios(scenarios::Args),
     /// List what there is.
     List(list::Args),
     /// Say what this machine has and lacks, and how to mend it.
@@ -124,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Explore(args) => explore::run(&args),
         Command::Certify(args) => certify::run(&args),
         Command::Judge(args) => judge::run(&args),
+        Command::Scenarios(args) => scenarios::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -1,0 +1,125 @@
+//! What a suite has to lead a cluster to.
+
+use crate::branch::Branch;
+use crate::cluster::{Action, Cluster, NodeId, Server, State};
+use crate::edition::Edition;
+use crate::fault::{Class, Fault};
+use crate::mutant::Mutant;
+use crate::property::Property;
+
+/// Something that a schedule of faults can lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Goal {
+    /// A branch of `recover()` by the rules of an edition.
+    Branch(Edition, Branch),
+    /// A fault hits somebody in a state. The end of a fault is told apart only by whom it concerns.
+    Fault(Fault, Hit, Option<StateClass>),
+    /// A property is broken by the rules of an edition: a known violation.
+    Violation(Property, Edition),
+    /// A property is broken by the rules of the edition `ideal`, one of them broken on purpose.
+    Kill(Property, Mutant),
+}
+
+/// Whom a fault hits, at the moment in which it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hit {
+    /// The node that holds the leader key.
+    Leader,
+    /// A node that does not.
+    Member,
+    /// Everybody.
+    Cluster,
+}
+
+/// The state of what is hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StateClass {
+    /// Which process uses the data directory of the node; of the leader, if the fault hits everybody.
+    Server(Server),
+    /// The fault hits everybody, and nobody holds the leader key.
+    NoLeader,
+}
+
+/// The fault hits everybody, not a node.
+pub fn hits_cluster(fault: Fault) -> bool {
+    matches!(fault, Fault::NodesCut | Fault::NodesJoined | Fault::DcsDown | Fault::DcsUp)
+}
+
+impl Hit {
+    /// Whom a fault hits.
+    pub fn of(state: &State, fault: Fault, id: NodeId) -> Hit {
+        match state.leader {
+            _ if hits_cluster(fault) => Hit::Cluster,
+            Some(key) if key.holder == id => Hit::Leader,
+            _ => Hit::Member,
+        }
+    }
+
+    /// The stable name, as in scenarios.
+    pub fn id(self) -> &'static str {
+        match self {
+            Hit::Leader => "leader",
+            Hit::Member => "member",
+            Hit::Cluster => "cluster",
+        }
+    }
+}
+
+impl StateClass {
+    /// The state of what a fault hits.
+    pub fn of(state: &State, fault: Fault, id: NodeId) -> StateClass {
+        let hit = if hits_cluster(fault) { state.leader.map(|key| key.holder) } else { Some(id) };
+        hit.map_or(StateClass::NoLeader, |id| StateClass::Server(state.nodes[usize::from(id)].server))
+    }
+
+    /// The stable name.
+    pub fn id(self) -> &'static str {
+        match self {
+            StateClass::Server(Server::Down) => "down",
+            StateClass::Server(Server::Starting) => "starting",
+            StateClass::Server(Server::Standby) => "standby",
+            StateClass::Server(Server::Primary) => "primary",
+            StateClass::Server(Server::SingleUser) => "single-user",
+            StateClass::Server(Server::Rewinding) => "rewinding",
+            StateClass::Server(Server::Copying) => "copying",
+            StateClass::NoLeader => "no-leader",
+        }
+    }
+}
+
+impl Goal {
+    /// What a step of the cluster leads to; a lease that ends is no fault that anybody makes.
+    pub fn of_step(cluster: &Cluster, before: &State, action: Action) -> Option<Goal> {
+        match action {
+            Action::Fault(Fault::LeaseExpires, _) => None,
+            Action::Fault(fault, id) => {
+                let class = (fault.class() != Class::Free).then(|| StateClass::of(before, fault, id));
+                Some(Goal::Fault(fault, Hit::of(before, fault, id), class))
+            }
+            _ => {
+                let branch = cluster.branch_of(before, action)?;
+                Some(Goal::Branch(cluster.settings.edition, branch))
+            }
+        }
+    }
+
+    /// The stable name, for instance `branch/4.1/fail-over` or `fault/agent-killed/leader/single-user`.
+    pub fn id(&self) -> String {
+        match self {
+            Goal::Branch(edition, branch) => format!("branch/{}/{}", edition.id(), branch.id()),
+            Goal::Fault(fault, hit, None) => format!("fault/{}/{}", fault.id(), hit.id()),
+            Goal::Fault(fault, hit, Some(class)) => format!("fault/{}/{}/{}", fault.id(), hit.id(), class.id()),
+            Goal::Violation(property, edition) => format!("property/{}/{}", property.id(), edition.id()),
+            Goal::Kill(property, mutant) => format!("property/{}/{}", property.id(), mutant.id()),
+        }
+    }
+
+    /// `branch`, `fault` or `property`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Goal::Branch(..) => "branch",
+            Goal::Fault(..) => "fault",
+            Goal::Violation(..) | Goal::Kill(..) => "property",
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Which schedules of faults a suite needs: for each branch of `recover()`, each fault and state of what it hits, and each property the
+//! shortest one that leads there.
+//!
+//! A schedule is a behaviour of the model of which only is left what somebody outside can do, the faults, and see, the moments between
+//! them. Fewest faults come first, then fewest steps. Branches and faults are led to by moments that can be chosen from outside: an agent is
+//! hit between two cycles of its. Only for some broken properties an agent has to be hit in the middle of one.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `goal.rs` | what there is to lead to |
+//! | `few_faults.rs` | the cluster with at most so many faults |
+//! | `properties.rs` | how properties are broken |
+//! | `schedule.rs` | the faults of a behaviour |
+
+mod few_faults;
+mod goal;
+mod properties;
+mod schedule;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
+use stateright::Model;
+
+use crate::branch::Branch;
+use crate::cluster::{Action, Budget, Cluster, Settings, State, WalDetail};
+use crate::edition::Edition;
+use crate::engine::Spec;
+use crate::fault::{Fault, Faults};
+
+use few_faults::FewFaults;
+
+pub use goal::{Goal, Hit, StateClass};
+pub use schedule::{Schedule, Step};
+
+/// The editions whose decision tables a suite has to go through: the newest, and the annotated listing.
+pub const EDITIONS: [Edition; 2] = [Edition::V4_1, Edition::V2_1_2];
+
+/// Most faults of a schedule for a branch or a fault. With two every process that uses a data directory can be met; a third meets no further
+/// one.
+pub const MOST_FAULTS: u8 = 2;
+
+type Packed = <Cluster as Spec>::Packed;
+
+/// Something to lead to, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// To what.
+    pub goal: Goal,
+    /// How.
+    pub schedule: Schedule,
+}
+
+/// All that can be led to, in the order of the goals. `progress` is told what is being searched.
+pub fn derive(progress: &dyn Fn(&str)) -> Vec<Derived> {
+    let mut found: BTreeMap<Goal, Schedule> = BTreeMap::new();
+    for most in 1..=MOST_FAULTS {
+        for edition in EDITIONS {
+            if !has_more(edition, &found) {
+                continue;
+            }
+            progress(&format!("branches and faults: edition {}, up to {most} faults", edition.id()));
+            for settings in configurations(edition) {
+                explore(&FewFaults::new(settings, most), &mut found);
+            }
+        }
+    }
+    progress("properties: broken rules");
+    found.extend(properties::kills());
+    for edition in EDITIONS {
+        progress(&format!("properties: edition {}", edition.id()));
+        found.extend(properties::violations(edition));
+    }
+    found.into_iter().map(|(goal, schedule)| Derived { goal, schedule }).collect()
+}
+
+/// Faults are met by the rules of the newest edition; of another there may be branches that are not known yet.
+fn has_more(edition: Edition, found: &BTreeMap<Goal, Schedule>) -> bool {
+    let unknown = |branch: Branch| !found.contains_key(&Goal::Branch(edition, branch));
+    let clusters = configurations(edition).map(Cluster::new);
+    edition == EDITIONS[0] || clusters.iter().any(|it| it.automaton().decisions().iter().any(|it| unknown(it.branch)))
+}
+
+/// The configurations that matter to `recover()`, the plainest first. As of a cluster that clients write to all the time.
+fn configurations(edition: Edition) -> [Settings; 3] {
+    let plain = Settings {
+        faults: Faults::of(&Fault::ALL),
+        budget: Budget::NONE,
+        wal: WalDetail::Timelines,
+        watchdog: false,
+        ..Settings::of_timelines(edition, 2)
+    };
+    let standby_cluster = Settings { standby_cluster: true, ..plain.clone() };
+    let replaced = Settings { can_rewind: false, remove_on_divergence: true, ..plain.clone() };
+    [plain, standby_cluster, replaced]
+}
+
+/// Adds what can be led to and is not yet known, each by a shortest behaviour: the first one in a breadth-first search. The engine's search
+/// tells 64 findings apart, and here are more.
+fn explore(model: &FewFaults, found: &mut BTreeMap<Goal, Schedule>) {
+    let inits = model.init_states();
+    let mut states: IndexSet<Packed, FxBuildHasher> = inits.iter().map(|state| model.pack(state)).collect();
+    let mut parents: Vec<usize> = (0..states.len()).collect();
+    let mut firsts: BTreeMap<Goal, (usize, Action)> = BTreeMap::new();
+    let mut actions = Vec::new();
+    let mut index = 0;
+    while let Some(&word) = states.get_index(index) {
+        let state = model.unpack(word);
+        actions.clear();
+        model.actions(&state, &mut actions);
+        for &action in &actions {
+            if let Some(goal) = Goal::of_step(&model.cluster, &state, action).filter(|goal| !found.contains_key(goal)) {
+                firsts.entry(goal).or_insert((index, action));
+            }
+            let after = model.next_state(&state, action);
+            if after.is_some_and(|after| states.insert(model.pack(&after))) {
+                parents.push(index);
+            }
+        }
+        index += 1;
+    }
+    for (goal, (index, action)) in firsts {
+        found.insert(goal, schedule(model, &states, &parents, index, action));
+    }
+}
+
+/// The schedule of the way to a state and one more step.
+fn schedule(
+    model: &FewFaults,
+    states: &IndexSet<Packed, FxBuildHasher>,
+    parents: &[usize],
+    mut index: usize,
+    last: Action,
+) -> Schedule {
+    let mut way = vec![index];
+    while parents[index] != index {
+        index = parents[index];
+        way.push(index);
+    }
+    let init = model.unpack(states[index]);
+    let mut behaviour: Vec<(Action, State)> = Vec::new();
+    for &next in way.iter().rev().skip(1) {
+        let before = behaviour.last().map_or(init, |(_, state)| *state);
+        let mut actions = Vec::new();
+        model.actions(&before, &mut actions);
+        let leads = |action: &Action| Some((*action, model.next_state(&before, *action)?));
+        let step = actions.iter().filter_map(leads).find(|(_, after)| model.pack(after) == states[next]);
+        behaviour.push(step.expect("a state was found by one of its parent's actions"));
+    }
+    let before = behaviour.last().map_or(init, |(_, state)| *state);
+    behaviour.push((last, model.next_state(&before, last).expect("this step was taken before")));
+    Schedule::of(&model.cluster, &init, &behaviour)
+}
