@@ -40,8 +40,17 @@ fn three_releases_are_explained_and_no_mutant_is() {
     for (place, edition) in ["2.1.2", "3.0.4", "4.1"].into_iter().enumerate() {
         let release = &document["releases"][place];
         assert_eq!((&release["result"], &release["edition"]), (&"explained".into(), &edition.into()));
-        assert_eq!((&release["mismatches"], &release["found"]["rules"]), (&0.into(), &serde_json::json!([])));
-        assert!(release["vectors"].as_u64().unwrap() > 45_000, "{release}");
+        // One rule no edition has: 3.0.3 and 3.0.4 do not see that a primary lives.
+        let rules = if place == 1 { serde_json::json!(["primary_stops_race: no"]) } else { serde_json::json!([]) };
+        assert_eq!((&release["mismatches"], &release["found"]["rules"]), (&0.into(), &rules));
+        assert!(release["vectors"].as_u64().unwrap() > 50_000, "{release}");
+        for function in release["functions"].as_array().unwrap() {
+            assert!(function["inputs"].as_str().unwrap().starts_with("the full product"), "{function}");
+            assert!(function["vectors"].as_u64().unwrap() > 0, "{function}");
+        }
+        let undecided = &release["found"]["undecided"];
+        let blind = if place == 0 { serde_json::json!(["starts_from_crash_recovery"]) } else { serde_json::json!([]) };
+        assert_eq!(*undecided, blind);
         let regions = release["coverage"].as_array().unwrap();
         let recover = regions.iter().find(|region| region["function"] == "Ha.recover").unwrap();
         assert_eq!(recover["branches"], recover["taken"], "{recover}");
@@ -124,6 +133,32 @@ fn a_package_index_that_does_not_answer_is_said() {
     assert!(!folder.path().join("oracle/patroni-4.1.5").exists());
     let output = diff(&["--release", "2.1.2"], &variables[1..]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_said() {
+    let output = diff(&["--release", "4.1.5"], &[("PGHASPEC_CACHE", Path::new("/proc/nowhere"))]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("creating /proc/nowhere/oracle") && said.contains("PGHASPEC_CACHE"), "{said}");
+}
+
+/// What was released does not change: a harness that asks it something else than before is noticed even where ours does not care.
+#[test]
+fn a_harness_that_asks_otherwise_is_noticed() {
+    prepare();
+    let folder = tempfile::tempdir().unwrap();
+    let oracle = folder.path().join("oracle");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/oracle"), &oracle);
+    let file = oracle.join("following.py");
+    let source = fs::read_to_string(&file).unwrap();
+    let line = "Here it finds nothing to do.\"\"\"\n";
+    assert_eq!(source.matches(line).count(), 1);
+    fs::write(&file, source.replace(line, &format!("{line}        self.ask('is-tuesday', EITHER)\n"))).unwrap();
+    let output = diff(&["--release", "2.1.2"], &[("PGHASPEC_FIXTURES", folder.path())]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("2.1.2    explained") && text.contains("2.1.2: follow was asked otherwise"), "{text}");
 }
 
 #[test]

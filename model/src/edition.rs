@@ -59,7 +59,10 @@ pub struct Rules {
     pub update_lock_raises: bool,
     /// 3.1.0: a running primary without the lock does not race for it if its timeline is older than the last one announced (#2776).
     pub old_primary_does_not_race: bool,
-    /// 4.1.1, 4.0.8: a standby whose timeline is behind the leader's compares them, also if its configuration does not change.
+    /// In all releases but 3.0.3 and 3.0.4: nobody races for the lock while a primary answers. Those two take it for a standby that is not ahead;
+    /// no edition does.
+    pub primary_stops_race: bool,
+    /// 4.1.1, 4.0.8, 3.3.9: a standby whose timeline is behind the leader's compares them, also if its configuration does not change.
     pub compares_when_behind: bool,
     /// 2.0.1: single-user recovery is ended at the start timeout if somebody can take over (#1720).
     pub limits_crash_recovery: bool,
@@ -163,6 +166,7 @@ impl Edition {
                 skips_backup_label: false,
                 update_lock_raises: false,
                 old_primary_does_not_race: false,
+                primary_stops_race: true,
                 compares_when_behind: false,
                 limits_crash_recovery: true,
                 long_action_heeds_pause: true,

@@ -32,7 +32,7 @@ macro_rules! yes_or_no {
 }
 
 /// Those that releases changed and that are on or off.
-const FLAGS: [Switch; 17] = yes_or_no![
+const FLAGS: [Switch; 18] = yes_or_no![
     limits_crash_recovery "2.0.1",
     long_action_heeds_pause "2.0.2",
     candidates_know_sync "2.1.2",
@@ -48,7 +48,8 @@ const FLAGS: [Switch; 17] = yes_or_no![
     starts_from_crash_recovery "3.1.0",
     read_only_resets_rewind "3.1.0",
     old_primary_does_not_race "3.1.0",
-    compares_when_behind "4.1.1",
+    primary_stops_race "3.0.3, 3.1.0",
+    compares_when_behind "3.3.9, 4.0.8, 4.1.1",
     skips_backup_label "4.1.3",
 ];
 

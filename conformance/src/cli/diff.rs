@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Failure, print};
 use crate::diff::environment::Environment;
 use crate::diff::oracle::Region;
+use crate::diff::record::Function;
 use crate::diff::release::{Compared, Row, Wanted, compare_release, survivors};
 use crate::diff::{DiffError, ErrorKind, table};
 use crate::fixtures;
@@ -65,6 +66,10 @@ struct Entry {
     edition: Option<String>,
     /// Runs that were compared.
     vectors: usize,
+    /// Runs that were not, since the model has no such world.
+    outside: usize,
+    /// The functions that it has, and how each was compared.
+    functions: Vec<Covered>,
     /// Of them, those that are not explained.
     mismatches: usize,
     /// All that is known of it.
@@ -76,6 +81,17 @@ struct Entry {
     coverage: Vec<Region>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Covered {
+    function: &'static str,
+    /// File below `patroni/`, and line.
+    begins: String,
+    /// Runs that were compared.
+    vectors: usize,
+    inputs: &'static str,
+    compared: &'static str,
 }
 
 #[derive(Serialize)]
@@ -209,6 +225,8 @@ fn entry((release, found): &Found) -> Entry {
             result: "error",
             edition: None,
             vectors: 0,
+            outside: 0,
+            functions: Vec::new(),
             mismatches: 0,
             found: None,
             examples: Vec::new(),
@@ -220,6 +238,8 @@ fn entry((release, found): &Found) -> Entry {
             result: if compared.row.mismatches == 0 { "explained" } else { "unexplained" },
             edition: compared.row.editions.last().cloned(),
             vectors: compared.row.vectors.values().sum(),
+            outside: compared.row.outside.values().sum(),
+            functions: functions(compared),
             mismatches: compared.row.mismatches,
             found: Some(compared.row.clone()),
             examples: compared.example.clone().into_iter().collect(),
@@ -227,6 +247,18 @@ fn entry((release, found): &Found) -> Entry {
             error: None,
         },
     }
+}
+
+fn functions(compared: &Compared) -> Vec<Covered> {
+    let places = compared.vectors.places.iter();
+    let covered = |(function, place): (&Function, &String)| Covered {
+        function: function.id(),
+        begins: place.clone(),
+        vectors: compared.row.vectors.get(function.id()).copied().unwrap_or(0),
+        inputs: function.inputs(),
+        compared: function.compared(),
+    };
+    places.map(covered).collect()
 }
 
 fn text(document: &Document) -> String {
@@ -238,8 +270,13 @@ fn text(document: &Document) -> String {
         };
         let runs = entry.vectors;
         let rules = if row.rules.is_empty() { String::new() } else { format!("; {}", row.rules.join(", ")) };
-        text +=
-            &format!("{:<8} {:<12} edition {}{rules}; {runs} runs", row.release, entry.result, row.editions.join(", "));
+        text += &format!(
+            "{:<8} {:<12} edition {}{rules}; {runs} runs (the full product), {} left out",
+            row.release,
+            entry.result,
+            row.editions.join(", "),
+            entry.outside
+        );
         text += &match row.mismatches {
             0 => "\n".to_owned(),
             many => format!(", {many} not explained; the simplest:\n"),

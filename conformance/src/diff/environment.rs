@@ -80,7 +80,9 @@ impl Environment {
             return Ok(());
         }
         let trouble = |doing: &str, error: std::io::Error| {
-            let message = format!("{doing}: {error}; free some space, or name another folder in {CACHE_VARIABLE}");
+            let message = format!(
+                "{doing}: {error}; free some space, make it writable, or name another folder in {CACHE_VARIABLE}"
+            );
             DiffError::new(ErrorKind::Environment, message)
         };
         let beside = self.cache.join(format!(

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
 use super::record::{Function, Run};
@@ -24,6 +25,10 @@ pub struct Vectors {
     pub outside: BTreeMap<&'static str, usize>,
     /// Functions that the release does not have.
     pub absent: Vec<Function>,
+    /// Of each that it has, file and line where it begins.
+    pub places: BTreeMap<Function, String>,
+    /// Of those that are compared by their effects, a digest of all that they asked, did and said, in order: 12 hexadecimal digits.
+    pub digests: BTreeMap<Function, String>,
 }
 
 /// Drives all functions of a release through all that they can be answered.
@@ -33,19 +38,31 @@ pub fn drive(environment: &Environment, release: &str, folder: &Path) -> Result<
     let mut rewinds = rewinds::vectors().into_iter();
     let input: String = rewinds.as_slice().iter().map(|vector| format!("{}\n", vector.json())).collect();
     let names = Function::ALL.map(Function::id);
-    let (mut finished, mut counted) = (0, 0_u64);
+    let (mut finished, mut counted, mut record) = (0, 0_u64, Sha256::new());
     lines(environment, release, folder, &names, input, |line| {
-        if let Ok((name, end)) = serde_json::from_str::<(String, Value)>(line) {
+        if let Ok((name, end, place)) = serde_json::from_str::<(String, Value, String)>(line) {
             let function = Function::from_id(&name).ok_or_else(|| harness(format!("a function `{name}`")))?;
+            if names.get(finished) != Some(&function.id()) {
+                return Err(harness(format!("{name} ended, and it was not its turn")));
+            }
             if end == "absent" {
                 found.absent.push(function);
             } else if end.as_u64() != Some(counted) {
                 return Err(harness(format!("{counted} runs of {name} arrived, {end} were sent")));
+            } else {
+                found.places.insert(function, place);
+                let digest = record.finalize_reset();
+                let digits = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+                if function.is_of_world() {
+                    found.digests.insert(function, digits);
+                }
             }
             (finished, counted) = (finished + 1, 0);
             return Ok(());
         }
         counted += 1;
+        record.update(line);
+        record.update("\n");
         let function = names.get(finished).and_then(|id| Function::from_id(id));
         let function = function.ok_or_else(|| harness("a run after the last function".into()))?;
         let parsed = match function {
@@ -110,14 +127,19 @@ pub fn coverage(environment: &Environment, release: &str, folder: &Path) -> Resu
     Ok(regions)
 }
 
-/// One run again, with the place of each question in the released code.
-pub fn again(environment: &Environment, release: &str, folder: &Path, run: &Run) -> Result<Run, DiffError> {
-    let choices: Vec<String> = run.choices.iter().map(u8::to_string).collect();
-    let arguments = ["--again", run.function.id(), &choices.join(",")];
+/// One run again, as a line, with the place of each question in the released code.
+pub fn again(
+    environment: &Environment,
+    release: &str,
+    folder: &Path,
+    function: Function,
+    choices: &[u8],
+) -> Result<String, DiffError> {
+    let choices: Vec<String> = choices.iter().map(u8::to_string).collect();
+    let arguments = ["--again", function.id(), &choices.join(",")];
     let mut found = None;
     lines(environment, release, folder, &arguments, String::new(), |line| {
-        let parsed = Run::parse(run.function, line);
-        found = Some(parsed.map_err(|why| DiffError::new(ErrorKind::Harness, format!("patroni {release}: {why}")))?);
+        found = Some(line.to_owned());
         Ok(())
     })?;
     found.ok_or_else(|| DiffError::new(ErrorKind::Harness, format!("patroni {release}: a run could not be repeated")))

@@ -21,25 +21,31 @@ pub enum Function {
     HandleLongActionInProgress,
     /// `Ha.handle_starting_instance`
     HandleStartingInstance,
-    /// `Etcd3.update_leader`, which `Ha.update_lock` calls.
-    UpdateLeader,
+    /// `Ha.update_lock`, with `Etcd3.update_leader`, which it calls.
+    UpdateLock,
     /// `Ha.is_failover_possible`
     IsFailoverPossible,
+    /// `Ha.is_healthiest_node`
+    IsHealthiestNode,
+    /// `Ha.follow`
+    Follow,
     /// `Rewind.rewind_or_reinitialize_needed_and_possible`
     RewindDecision,
 }
 
 impl Function {
     /// All of them.
-    pub const ALL: [Function; 9] = [
+    pub const ALL: [Function; 11] = [
         Function::Recover,
         Function::HandleCrashRecovery,
         Function::HandleRewindOrReinitialize,
         Function::PostRecover,
         Function::HandleLongActionInProgress,
         Function::HandleStartingInstance,
-        Function::UpdateLeader,
+        Function::UpdateLock,
         Function::IsFailoverPossible,
+        Function::IsHealthiestNode,
+        Function::Follow,
         Function::RewindDecision,
     ];
 
@@ -52,8 +58,10 @@ impl Function {
             Function::PostRecover => "post-recover",
             Function::HandleLongActionInProgress => "handle-long-action-in-progress",
             Function::HandleStartingInstance => "handle-starting-instance",
-            Function::UpdateLeader => "update-leader",
+            Function::UpdateLock => "update-lock",
             Function::IsFailoverPossible => "is-failover-possible",
+            Function::IsHealthiestNode => "is-healthiest-node",
+            Function::Follow => "follow",
             Function::RewindDecision => "rewind-decision",
         }
     }
@@ -61,6 +69,30 @@ impl Function {
     /// The whole dialogue is compared, not only what becomes of the world.
     pub fn is_dialogue(self) -> bool {
         matches!(self, Function::Recover | Function::HandleCrashRecovery | Function::HandleRewindOrReinitialize)
+    }
+
+    /// Its effects and its end are compared, but not the order of its questions.
+    pub fn is_of_world(self) -> bool {
+        !self.is_dialogue() && self != Function::RewindDecision
+    }
+
+    /// What is held against ours.
+    pub fn compared(self) -> &'static str {
+        match self {
+            _ if self.is_dialogue() => "each question, each effect with its arguments, and the end, in order",
+            Function::RewindDecision => "what is known afterwards, and whether a rewind is needed",
+            _ => "each effect, in order, and the end",
+        }
+    }
+
+    /// Which inputs it is given. Nothing is a sample.
+    pub fn inputs(self) -> &'static str {
+        match self {
+            Function::RewindDecision => {
+                "the full product: trees of up to 3 WAL records, two places in them, what pg_control, the leader, the rewind are"
+            }
+            _ => "the full product: every sequence of answers that it can be given",
+        }
     }
 
     /// The function of that name.

@@ -6,13 +6,14 @@ use pghaspec_model::edition::{Edition, Rules};
 use pghaspec_model::mutant::Mutant;
 use serde::{Deserialize, Serialize};
 
-use super::DiffError;
 use super::compare::{answered, asks, compare, ended, ends, ours, step};
 use super::environment::Environment;
 use super::explain::{Explanation, explain, undecided, unexplained};
 use super::oracle::{Region, Vectors, again, coverage, drive};
-use super::record::Run;
+use super::record::{Function, Run};
 use super::vector::{Ours, Vector};
+use super::world::WorldRun;
+use super::{DiffError, ErrorKind};
 
 /// What is known of a release: in this form it is committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct Row {
     pub vectors: BTreeMap<String, usize>,
     /// Runs that are not, since the model has no such world, by their reasons.
     pub outside: BTreeMap<String, usize>,
+    /// For each function that is compared by its effects, a digest of all that it asked, did and said. What was released does not change any
+    /// more: if this differs, the harness does.
+    pub records: BTreeMap<String, String>,
     /// Runs that these rules do not explain.
     pub mismatches: usize,
 }
@@ -77,27 +81,42 @@ pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted)
         undecided: undecided(&found.vectors, &explanation.rules).into_iter().map(str::to_owned).collect(),
         vectors,
         outside: found.outside.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
+        records: found.digests.iter().map(|(function, digest)| (function.id().to_owned(), digest.clone())).collect(),
         mismatches,
     };
     let example = match example {
         None => None,
-        Some(Vector::Dialogue(run)) => {
-            Some(side_by_side(&again(environment, release, &folder, run)?, &broken, wanted.mutant))
+        Some(vector) => {
+            let repeat = |function: Function| again(environment, release, &folder, function, vector.choices());
+            let harness = |why| DiffError::new(ErrorKind::Harness, format!("patroni {release}: {why}"));
+            let place = found.places.get(&vector.function()).map_or("", String::as_str);
+            let ours = Ours::new(broken, wanted.mutant);
+            Some(match vector {
+                Vector::Dialogue(run) => {
+                    let run = Run::parse(run.function, &repeat(run.function)?).map_err(harness)?;
+                    side_by_side(&run, place, &broken, wanted.mutant)
+                }
+                Vector::World(run) => {
+                    let run = WorldRun::parse(run.function, &repeat(run.function)?).map_err(harness)?;
+                    in_short(&Vector::World(run), place, &ours)
+                }
+                Vector::Rewind(_) => in_short(vector, place, &ours),
+            })
         }
-        Some(vector) => Some(in_short(vector, &Ours::new(broken, wanted.mutant))),
     };
     let coverage = if wanted.coverage { coverage(environment, release, &folder)? } else { Vec::new() };
     Ok(Compared { row, rules: explanation.rules, example, vectors: found, coverage })
 }
 
 /// A vector that is not a dialogue: its inputs, and both outcomes.
-fn in_short(vector: &Vector, ours: &Ours) -> Vec<String> {
-    let mut lines = vec![format!("{}:", vector.function().id())];
+fn in_short(vector: &Vector, place: &str, ours: &Ours) -> Vec<String> {
+    let mut lines = vec![headline(vector.function(), place)];
     match vector {
-        Vector::World(run) => {
-            lines.extend(run.asked.iter().map(|(question, answer)| format!("  {question}: {answer}")))
-        }
-        Vector::Rewind(run) => lines.push(format!("  {}", run.vector.json())),
+        Vector::World(run) => lines.extend(run.asked.iter().map(|told| {
+            let place = if told.place.is_empty() { "(given)" } else { &told.place };
+            format!("  {place:<22} {:<42} → {}", told.question, told.answer)
+        })),
+        Vector::Rewind(run) => lines.extend(run.words().into_iter().map(|line| format!("  {line}"))),
         Vector::Dialogue(_) => {}
     }
     if let Some(difference) = vector.compare(ours) {
@@ -116,11 +135,15 @@ fn nearest(vectors: &[Vector]) -> Explanation {
     Explanation { editions: vec![nearest], flips: Vec::new(), rules: nearest.rules() }
 }
 
+fn headline(function: Function, place: &str) -> String {
+    format!("{}, {place}:", function.id())
+}
+
 /// A run of the released code beside ours, question by question, up to the first difference.
-pub fn side_by_side(run: &Run, rules: &Rules, mutant: Option<Mutant>) -> Vec<String> {
+pub fn side_by_side(run: &Run, place: &str, rules: &Rules, mutant: Option<Mutant>) -> Vec<String> {
     let Some(difference) = compare(run, rules, mutant) else { return Vec::new() };
     let ours = ours(run, rules, mutant);
-    let mut lines = vec![format!("{}:", run.function.id())];
+    let mut lines = vec![headline(run.function, place)];
     for (at, asked) in run.asked.iter().enumerate().take(difference.at + 1) {
         let place = run.places.get(at).map_or("", String::as_str);
         let same = at < difference.at || ours.asked.get(at).map(|question| asks(*question)) == Some(step(asked));

@@ -135,6 +135,25 @@ fn knows(rewind: Rewind) -> &'static str {
 }
 
 impl RewindRun {
+    /// The vector, each of its inputs in a line.
+    pub fn words(&self) -> Vec<String> {
+        let Comparison { wal, local, leader, running, control, locked, leader_is, rewind } = &self.vector.0;
+        let end = |point: Point| format!("{:#x} on timeline {}", lsn(wal.position(point)), wal.timeline_at(point));
+        let newest = wal.timeline_at(*leader);
+        let switches = (1..newest).filter_map(|timeline| {
+            Some(format!("timeline {timeline} until {:#x}", lsn(wal.switch(*leader, timeline)?)))
+        });
+        let history: Vec<_> = switches.collect();
+        let control = control.map_or("absent", ControlState::text);
+        let runs = if *running { "running" } else { "not running" };
+        let leader_is = if *locked { format!("{leader_is:?}") } else { "nobody".into() };
+        vec![
+            format!("local data: {}; Postgres {runs}, pg_control '{control}'", end(*local)),
+            format!("leader: {leader_is}, {}; history: {}", end(*leader), history.join(", ")),
+            format!("the agent knew: {}", knows(*rewind)),
+        ]
+    }
+
     /// The first difference, if there is one.
     pub fn compare(&self, alone: &Alone) -> Option<Difference> {
         let (needed, after) = alone.rewind_needed(&self.vector.0);

@@ -1,6 +1,6 @@
 //! What changed in which release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::edition::Rules;
 use pghaspec_model::switch::Switch;
@@ -19,9 +19,9 @@ pub fn markdown(rows: &[Row], rules: &[Rules]) -> String {
     let mut text = String::from(
         "# What changed in which release of Patroni\n\n\
          Written by `pghaspec diff --write fixtures/oracle`; `pghaspec diff` compares against it. Each release's own functions were run through \
-         every sequence of answers that they can be given, and the specification through the same: the rules below explain all of them. The \
-         rules are those of [`edition.rs`](../../model/src/edition.rs). Where a release may have a rule either way, since nothing that was compared \
-         depends on it, it is named.\n\n\
+         every sequence of answers that they can be given (the full product, no sample), and the specification through the same: the rules below \
+         explain all of them. The rules are those of [`edition.rs`](../../model/src/edition.rs). Where a release may have a rule either way, since \
+         nothing that was compared depends on it, it is named.\n\n\
          | release | edition | rules that are not the edition's | changed since the release before | may be either way | runs | not explained |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
@@ -42,6 +42,21 @@ pub fn markdown(rows: &[Row], rules: &[Rules]) -> String {
             row.undecided.join("<br>"),
             row.mismatches
         );
+    }
+    text + &left_out(rows)
+}
+
+/// Why runs were left out, and how many.
+fn left_out(rows: &[Row]) -> String {
+    let reasons: BTreeSet<&String> = rows.iter().flat_map(|row| row.outside.keys()).collect();
+    let mut text = String::from(
+        "\nIn a world that the model does not have a run is left out, and counted. Such worlds are, with the number of runs in a release:\n\n",
+    );
+    for reason in reasons {
+        let counts = rows.iter().filter_map(|row| row.outside.get(reason));
+        let (least, most) = (counts.clone().min().unwrap_or(&0), counts.max().unwrap_or(&0));
+        let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        text += &format!("* {reason}: {range}\n");
     }
     text
 }
@@ -66,10 +81,25 @@ pub fn differences(committed: &BTreeMap<String, Row>, row: &Row) -> Vec<String> 
         differences
             .push(format!("{}: {} runs not explained, {} committed", row.release, row.mismatches, known.mismatches));
     }
-    for (function, count) in &row.vectors {
-        let known = known.vectors.get(function).copied().unwrap_or(0);
-        if known != *count {
-            differences.push(format!("{}: {count} runs of {function}, {known} committed", row.release));
+    let counts = |what: &str, now: &BTreeMap<String, usize>, before: &BTreeMap<String, usize>| {
+        let both: BTreeSet<&String> = now.keys().chain(before.keys()).collect();
+        let count = |of: &BTreeMap<String, usize>, key: &String| of.get(key).copied().unwrap_or(0);
+        let other = both.into_iter().filter(|key| count(now, key) != count(before, key));
+        other
+            .map(|key| {
+                format!("{}: {} runs {what} {key}, {} committed", row.release, count(now, key), count(before, key))
+            })
+            .collect::<Vec<_>>()
+    };
+    differences.extend(counts("of", &row.vectors, &known.vectors));
+    differences.extend(counts("left out for", &row.outside, &known.outside));
+    for (function, digest) in &row.records {
+        if known.records.get(function).is_some_and(|known| known != digest) {
+            differences.push(format!(
+                "{}: {function} was asked otherwise than when this was committed, or did and said other things (its record's digest is {digest}); \
+                 a release does not change, so the harness did: write it again, and look at what changed",
+                row.release
+            ));
         }
     }
     differences

@@ -1,5 +1,7 @@
 //! One vector of any function, and what the released code made of it.
 
+use std::cell::OnceCell;
+
 use pghaspec_model::cluster::alone::Alone;
 use pghaspec_model::edition::Rules;
 use pghaspec_model::mutant::Mutant;
@@ -15,14 +17,19 @@ pub struct Ours {
     pub rules: Rules,
     /// The rule that is broken on purpose.
     pub mutant: Option<Mutant>,
-    /// The functions that need a world.
-    pub alone: Alone,
+    /// The functions that need a world, made when one is compared: rules that a dialogue refutes do without.
+    alone: OnceCell<Alone>,
 }
 
 impl Ours {
     /// By these rules.
     pub fn new(rules: Rules, mutant: Option<Mutant>) -> Ours {
-        Ours { rules, mutant, alone: Alone::new(rules, mutant) }
+        Ours { rules, mutant, alone: OnceCell::new() }
+    }
+
+    /// The functions that need a world.
+    pub fn alone(&self) -> &Alone {
+        self.alone.get_or_init(|| Alone::new(self.rules, self.mutant))
     }
 }
 
@@ -51,8 +58,8 @@ impl Vector {
     pub fn compare(&self, ours: &Ours) -> Option<Difference> {
         match self {
             Vector::Dialogue(run) => compare(run, &ours.rules, ours.mutant),
-            Vector::World(run) => run.compare(&ours.alone),
-            Vector::Rewind(run) => run.compare(&ours.alone),
+            Vector::World(run) => run.compare(ours),
+            Vector::Rewind(run) => run.compare(ours.alone()),
         }
     }
 

@@ -93,6 +93,55 @@ pub struct Candidate {
     pub synchronous: bool,
 }
 
+/// Another member, as far as `is_healthiest_node()` cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// It does not answer, or may not lead because of its tags or its watchdog.
+    Excluded,
+    /// A primary that answers.
+    Primary,
+    /// A standby that has more than this node.
+    Ahead,
+    /// A standby that has as much.
+    Same,
+    /// A standby that has less.
+    Behind,
+}
+
+/// A race for the leader lock, which nobody holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Race {
+    /// This node's Postgres is a primary.
+    pub primary: bool,
+    /// It is no primary and does not accept connections yet.
+    pub starting: bool,
+    /// Its timeline is older than the newest that a leader announced.
+    pub outdated: bool,
+    /// It has fallen behind by more than `maximum_lag_on_failover`.
+    pub lags: bool,
+    /// It may not lead because of its tags or its watchdog.
+    pub excluded: bool,
+    /// The cluster is in maintenance.
+    pub paused: bool,
+    /// The other members, of the numbers 1 and 2.
+    pub peers: [Peer; 2],
+    /// The cluster is in synchronous mode.
+    pub mode: bool,
+    /// Then the leader that `/sync` names, and its standby, by number. This node has the number 0.
+    pub sync: Option<(NodeId, NodeId)>,
+}
+
+/// What becomes of a node that runs without the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// It was a primary and is one no more.
+    pub demoted: bool,
+    /// It follows the leader now and did not before.
+    pub followed: bool,
+    /// Its timeline and the leader's are to be compared.
+    pub compares: bool,
+}
+
 /// The node that the leader key names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaderIs {
@@ -261,6 +310,65 @@ impl Alone {
             }
         }
         cluster.is_failover_possible(&state, ME)
+    }
+
+    /// `Ha.is_healthiest_node()` with two other members.
+    pub fn is_healthiest(&self, race: &Race) -> bool {
+        let cluster = if race.mode { &self.synchronous } else { &self.three_nodes };
+        let mut state = cluster.healthy(ME, 1, false);
+        let less = state.wal.append(0, super::wal::Record::Acknowledged);
+        let mine = state.wal.append(less, super::wal::Record::Acknowledged);
+        let more = state.wal.append(mine, super::wal::Record::Acknowledged);
+        state.leader = None;
+        state.paused = race.paused;
+        state.history = if race.outdated { 2 } else { 1 };
+        state.status = state.wal.position(if race.lags { more } else { mine });
+        state.sync = race.sync.map(|(leader, standby)| SyncKey { leader, standby: Some(standby) });
+        state.nodes[0].data = mine;
+        state.nodes[0].server = match race {
+            Race { primary: true, .. } => Server::Primary,
+            Race { starting: true, .. } => Server::Starting,
+            _ => Server::Standby,
+        };
+        for (peer, node) in race.peers.iter().zip(&mut state.nodes[1..]) {
+            node.server = if *peer == Peer::Primary { Server::Primary } else { Server::Standby };
+            node.data = match peer {
+                Peer::Ahead => more,
+                Peer::Behind => less,
+                _ => mine,
+            };
+            if *peer == Peer::Excluded {
+                node.agent = None;
+            }
+        }
+        // In the model all nodes may lead as far as their tags and watchdogs are concerned.
+        (!race.excluded || race.primary) && cluster.is_healthiest(&state, ME)
+    }
+
+    /// `Ha.follow()`, with a rewind that nothing is known of: `change` if it does not follow the leader yet, `older` if its timeline is older.
+    pub fn follow(&self, primary: bool, paused: bool, change: bool, older: bool) -> Followed {
+        let (cluster, mut state) = self.two_nodes();
+        state.leader = Some(LeaderKey { holder: OTHER, lease: Lease::Kept });
+        state.paused = paused;
+        // What an older timeline has that the newer one has not keeps it from receiving that.
+        let mine = state.wal.append(0, super::wal::Record::Acknowledged);
+        let theirs = state.wal.append(0, super::wal::Record::Promotion);
+        state.nodes[1].server = Server::Primary;
+        state.nodes[1].data = theirs;
+        let node = &mut state.nodes[0];
+        node.data = if older { mine } else { theirs };
+        node.server = if primary { Server::Primary } else { Server::Standby };
+        node.upstream = if change { Upstream::Nobody } else { Upstream::Member(OTHER) };
+        let agent = cluster.agent_mut(&mut state, ME);
+        (agent.seen, agent.role) = (Some(OTHER), if primary { Role::Primary } else { Role::Replica });
+        cluster.keep_following(&mut state, ME);
+        let demoted = primary && cluster.agent(&state, ME).role == Role::Demoted;
+        Followed {
+            demoted,
+            // A demotion does both on its own.
+            followed: !demoted && change && state.nodes[0].upstream == Upstream::Member(OTHER),
+            compares: !demoted && cluster.agent(&state, ME).rewind == Rewind::Check,
+        }
     }
 
     /// `Rewind.rewind_or_reinitialize_needed_and_possible()`: its answer, and what the agent knows afterwards.

@@ -231,7 +231,7 @@ impl Cluster {
                 return true; // it does not answer
             }
             match peer.server {
-                Server::Primary => false,
+                Server::Primary => !self.rules.primary_stops_race,
                 Server::Standby if self.settings.synchronous && !self.may_lead(state, other) => true,
                 // Where positions are unknown, either of two standbys may be ahead.
                 Server::Standby if !self.settings.wal.is_exact() => true,
