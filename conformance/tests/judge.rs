@@ -428,6 +428,27 @@ fn a_killed_run_is_readable_and_inconclusive() {
 }
 
 #[test]
+fn a_release_is_held_to_its_own_rules() {
+    let with_rule = |rule: &str| {
+        changed(&trace("patroni-4.1.5", RESTART), |event| {
+            if event["kind"] == "run" {
+                event["rules"] = json!([rule]);
+            }
+            true
+        })
+    };
+    // The decision is the newest edition's, and that of a release which differs elsewhere.
+    assert_eq!(judged(&with_rule("skips_backup_label: no"), RESTART).verdict, Verdict::Pass);
+    let judgement = judged(&with_rule("starts_crashed_primary: no"), RESTART);
+    assert_only_fails(&judgement, &["allowed-by-the-model"]);
+    let why = &check(&judgement, "allowed-by-the-model").why;
+    assert!(why.contains("in edition 4.1 with starts_crashed_primary: no"), "{why}");
+    let (line, words) = History::parse(&with_rule("lock_update: maybe")).unwrap_err();
+    assert_eq!(line, Some(1));
+    assert!(words.contains("only: trusts-keepalive, overwrites, compares-and-swaps"), "{words}");
+}
+
+#[test]
 fn damaged_histories_are_refused() {
     let text = trace("patroni-4.1.5", RESTART);
     let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();

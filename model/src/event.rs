@@ -307,6 +307,9 @@ pub struct Run {
     pub version: String,
     /// Edition of the specification that the agent claims.
     pub edition: String,
+    /// Rules in which its release differs from that edition, `rule: position` each.
+    #[serde(default)]
+    pub rules: Vec<String>,
     /// Names of the nodes; the order is that of the model's nodes.
     pub nodes: Vec<String>,
     /// Seconds between two cycles of the agent.

@@ -80,6 +80,23 @@ impl Switch {
         FLAGS.into_iter().chain(OTHERS)
     }
 
+    /// Puts the switch that `text` names into its position, as in `lock_update: compares-and-swaps`.
+    ///
+    /// # Errors
+    /// There is no such switch or position: those that there are.
+    pub fn apply(rules: &mut Rules, text: &str) -> Result<(), String> {
+        let (id, wanted) = text.split_once(": ").unwrap_or((text, ""));
+        let Some(switch) = Switch::all().find(|switch| switch.id == id) else {
+            let known: Vec<_> = Switch::all().map(|switch| switch.id).collect();
+            return Err(format!("`{id}` is no rule; the rules are: {}", known.join(", ")));
+        };
+        let Some(position) = switch.positions.iter().position(|position| *position == wanted) else {
+            return Err(format!("`{id}` cannot be `{wanted}`, only: {}", switch.positions.join(", ")));
+        };
+        (switch.set)(rules, position);
+        Ok(())
+    }
+
     /// Its position in words.
     pub fn words(&self, rules: &Rules) -> &'static str {
         self.positions[(self.position)(rules)]

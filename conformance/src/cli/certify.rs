@@ -78,12 +78,17 @@ async fn certify(args: &Args, manifest: &Manifest, edition: Edition, scenarios: 
     if swept > 0 {
         progress.say(&format!("removed {swept} containers and networks of runs that were killed"));
     }
+    lab::provide(manifest, &progress).await?;
     let dir = RunDir::create(&args.out, &manifest.name)?;
     progress.say(&format!("evidence: {}", dir.path().display()));
     let mut results = Results {
         agent: Agent { name: manifest.name.clone(), version: manifest.version.clone(), image_digest: None },
         profile: args.scenario.is_empty().then(|| args.profile.clone()),
-        spec: Spec { edition: edition.id().to_owned(), sha256: report::SPEC_SHA256.to_owned() },
+        spec: Spec {
+            edition: edition.id().to_owned(),
+            rules: manifest.rules.clone(),
+            sha256: report::SPEC_SHA256.to_owned(),
+        },
         verdict: Verdict::Inconclusive,
         scenarios: Vec::new(),
         evidence: Evidence::default(),

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use pghaspec_model::belief::{Divergence, Explanation, Observation, Seen, explain};
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Names, Rewind, Settings, StartTimeouts, State};
-use pghaspec_model::edition::Edition;
+use pghaspec_model::edition::{Edition, Rules};
 use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::fault::Fault;
 use pghaspec_model::mutant::Mutant;
+use pghaspec_model::switch::Switch;
 
 use super::history::{History, seconds};
 use super::verdict::Check;
@@ -30,7 +31,7 @@ pub fn allowed(history: &History, edition: Edition) -> Check {
             ID,
             format!(
                 "edition {} explains all {} observations from ready to settled; at most {} model states were possible at once",
-                edition.id(),
+                question.name(edition),
                 explanation.observations,
                 explanation.widest
             ),
@@ -52,6 +53,8 @@ struct Question {
     leader: u8,
     timeline: u8,
     start_timeout_is_zero: bool,
+    /// The edition that the agent claims, and the rules in which its release differs from that.
+    claimed: Option<(Edition, Vec<String>)>,
     hears_the_agent: bool,
     sees_processes: bool,
     observations: Vec<Observation>,
@@ -98,6 +101,7 @@ impl Question {
             leader,
             timeline,
             start_timeout_is_zero: run.primary_start_timeout_s == 0,
+            claimed: Edition::from_id(&run.edition).map(|edition| (edition, run.rules.clone())),
             hears_the_agent: history.observed(Source::AgentLog),
             sees_processes: history.observed(Source::Process) && !history.polls_processes(),
             observations: Vec::new(),
@@ -172,8 +176,33 @@ impl Question {
         Ok(question)
     }
 
+    /// Rules in which the agent's release differs from this edition, if that is the one that it claims.
+    fn differs(&self, edition: Edition) -> &[String] {
+        match &self.claimed {
+            Some((claimed, differs)) if *claimed == edition => differs,
+            _ => &[],
+        }
+    }
+
+    fn rules(&self, edition: Edition) -> Rules {
+        let mut rules = edition.rules();
+        for rule in self.differs(edition) {
+            Switch::apply(&mut rules, rule).expect("a history with other rules is refused when it is read");
+        }
+        rules
+    }
+
+    /// The edition's name, and how the agent's release differs from it.
+    fn name(&self, edition: Edition) -> String {
+        match self.differs(edition) {
+            [] => edition.id().to_owned(),
+            differs => format!("{} with {}", edition.id(), differs.join(", ")),
+        }
+    }
+
     fn cluster(&self, edition: Edition, mutant: Option<Mutant>) -> Cluster {
         Cluster::new(Settings {
+            rules: self.rules(edition),
             mutant,
             start_timeouts: if self.start_timeout_is_zero { StartTimeouts::Zero } else { StartTimeouts::Positive },
             watchdog: false,
@@ -208,7 +237,7 @@ impl Question {
             "event {} at {} has no explanation in edition {}: {what}\n",
             observation.seq,
             seconds(observation.at[1]),
-            edition.id()
+            self.name(edition)
         );
         match observation.what {
             Seen::Looks(id, ..) if !divergence.looks.is_empty() => {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use pghaspec_model::edition::Edition;
 use pghaspec_model::event::{Event, FORMAT, Kind, Phase, Run, Source};
+use pghaspec_model::switch::Switch;
 
 /// A history that can be judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +94,11 @@ impl History {
             return Err((Some(1), "does not say what was run: the first event of a history is `run`".into()));
         };
         let run = run.clone();
+        let mut rules = Edition::V4_1.rules();
+        for rule in &run.rules {
+            Switch::apply(&mut rules, rule)
+                .map_err(|error| (Some(1), format!("names a rule that is none: {error}")))?;
+        }
         for (index, event) in events.iter().enumerate() {
             if let Some(node) = event.node.as_ref().filter(|node| !run.nodes.contains(node)) {
                 return Err((Some(index + 1), format!("is about `{node}`, which is no node of this run")));

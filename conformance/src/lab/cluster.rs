@@ -235,7 +235,7 @@ impl Builder<'_> {
                 "watchdog_mode" => settings.watchdog.id().to_owned(),
                 "watchdog_device" => WATCHDOG.to_owned(),
                 "standby_cluster" => "null".to_owned(),
-                _ => return None,
+                _ => return self.manifest.variables.get(name).cloned(),
             })
         };
         render(template, value).map_err(|name| {

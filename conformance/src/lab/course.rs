@@ -135,6 +135,7 @@ impl Course<'_> {
             agent: self.manifest.name.clone(),
             version: self.manifest.version.clone(),
             edition: self.manifest.edition.clone(),
+            rules: self.manifest.rules.clone(),
             nodes: self.scenario.node_names(),
             loop_wait_s: settings.loop_wait_s,
             ttl_s: settings.ttl_s,

@@ -4,6 +4,7 @@ mod cluster;
 mod course;
 mod docker;
 mod error;
+mod image;
 mod inject;
 mod lane;
 mod machine;
@@ -26,6 +27,7 @@ use crate::rundir::{RunDir, ScenarioDir};
 use crate::scenario::Scenario;
 
 pub use error::{LabError, Trouble};
+pub use image::provide;
 pub use machine::{docker_version, has_image, needed_images};
 pub use sweep::sweep;
 

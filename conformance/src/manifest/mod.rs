@@ -3,6 +3,7 @@
 //! A manifest is `fixtures/agents/<name>/agent.toml`. One that `extends` another changes some of its keys: seeded defects are the healthy
 //! agent and one more file. On the command line an agent is `patroni`, `patroni@4.1.5`, `patroni-defects/keeps-lock` or a path.
 
+mod release;
 mod says;
 mod template;
 mod written;
@@ -29,8 +30,14 @@ pub struct Manifest {
     pub version: String,
     /// Edition of the specification that it claims.
     pub edition: String,
+    /// Rules in which its release differs from that edition, `rule: position` each.
+    pub rules: Vec<String>,
+    /// Variables for the templates of its files, besides [`VARIABLES`].
+    pub variables: BTreeMap<String, String>,
     /// Its container image.
     pub image: String,
+    /// The command that builds this image where it is not there: a program and its arguments; empty when nobody knows one.
+    pub build: Vec<String>,
     /// Files that are copied into each node before it starts.
     pub files: Vec<File>,
     /// Environment of the agent.

@@ -61,6 +61,33 @@ fn a_release_selects_image_and_edition() {
 }
 
 #[test]
+fn what_was_found_of_a_release_counts() {
+    let manifest = Manifest::load("patroni@3.0.3").unwrap();
+    assert_eq!(manifest.edition, "3.0.2");
+    assert_eq!(manifest.rules, ["lock_before_standby_cluster: yes", "lock_update: compares-and-swaps"]);
+    let manifest = Manifest::load("patroni").unwrap();
+    assert_eq!((manifest.edition.as_str(), manifest.rules.len()), ("4.1", 0));
+    let error = Manifest::load("patroni@1.6.5").unwrap_err();
+    assert!(error.mend.contains("2.1.2, 2.1.3") && error.mend.contains("pghaspec diff --release 1.6.5"), "{error}");
+}
+
+#[test]
+fn older_releases_have_variables_of_their_own() {
+    let name =
+        |release: &str| Manifest::load(&format!("patroni@{release}")).unwrap().variables["start_timeout"].clone();
+    assert_eq!(name("2.1.7"), "master_start_timeout");
+    assert_eq!(name("3.0.0"), "primary_start_timeout");
+    assert_eq!(name("3.3.10"), "primary_start_timeout");
+    let older = "[variables]\nv = \"new\"\n[[older]]\nthan = \"0.8\"\nvariables = { v = \"first\" }\n\
+                 [[older]]\nthan = \"0.10\"\nvariables = { v = \"second\" }\n[releases]\n\"0.7\" = \"2.1.2\"";
+    let text = SOUND.replace("[releases]", older);
+    let of = |release| load(&text, release).unwrap().variables["v"].clone();
+    assert_eq!(["@0.7", "@0.9", "@1.0"].map(of), ["first", "second", "new"]);
+    let error = load(&text.replace("\"0.8\"", "\"eight\""), "").unwrap_err();
+    assert_eq!(error.key.as_deref(), Some("older[0].than"));
+}
+
+#[test]
 fn an_unknown_key_is_named_with_its_line() {
     let error = load(&SOUND.replace("[ports]", "colour = \"red\"\n[ports]"), "").unwrap_err();
     assert_eq!(error.line, Some(9));

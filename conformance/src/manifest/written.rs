@@ -8,6 +8,7 @@ use regex::Regex;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::release::{self, Release, Table};
 use super::{Credentials, File, Manifest, Meaning, Ports, Says, VARIABLES, find, render};
 use crate::input::{self, InputError};
 
@@ -23,6 +24,8 @@ struct Toml {
     version: Option<String>,
     edition: Option<String>,
     image: Option<String>,
+    /// How the image is built: a program, by its path from the manifest, and arguments, which may hold `{{version}}`.
+    build: Option<Vec<String>>,
     leader_key: Option<String>,
     #[serde(default)]
     files: Vec<TomlFile>,
@@ -38,6 +41,21 @@ struct Toml {
     /// Edition of each further release.
     #[serde(default)]
     releases: BTreeMap<String, String>,
+    /// File with what was found of all releases, as `pghaspec diff --write` leaves it.
+    found: Option<String>,
+    /// Variables for the templates, besides those of the lab.
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+    /// What was otherwise in older releases.
+    #[serde(default)]
+    older: Vec<TomlOlder>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TomlOlder {
+    than: Spanned<String>,
+    variables: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +101,7 @@ pub struct Written {
     version: Option<String>,
     edition: Option<String>,
     image: Option<String>,
+    build: Vec<String>,
     leader_key: Option<String>,
     files: Vec<File>,
     env: BTreeMap<String, String>,
@@ -93,6 +112,10 @@ pub struct Written {
     log_time: Option<Regex>,
     says: Vec<Says>,
     releases: BTreeMap<String, String>,
+    found: Option<Table>,
+    variables: BTreeMap<String, String>,
+    /// Variables of releases older than one.
+    older: Vec<(Release, BTreeMap<String, String>)>,
 }
 
 /// Reads a manifest and all that it extends.
@@ -125,12 +148,30 @@ impl Written {
         self.name = toml.name.or(self.name.take());
         self.version = toml.version.or(self.version.take());
         self.edition = toml.edition.or(self.edition.take());
+        if toml.image.is_some() {
+            // Who brings another image does not build this one.
+            self.build = Vec::new();
+        }
         self.image = toml.image.or(self.image.take());
+        if let Some(build) = toml.build {
+            self.build = build;
+            if let Some(program) = self.build.first_mut() {
+                *program = folder.join(&*program).display().to_string();
+            }
+        }
         self.leader_key = toml.leader_key.or(self.leader_key.take());
         self.ports = toml.ports.or(self.ports.take());
         self.credentials = toml.credentials.or(self.credentials.take());
         self.env.extend(toml.env);
         self.releases.extend(toml.releases);
+        if let Some(found) = toml.found {
+            self.found = Some(Table::read(&folder.join(found))?);
+        }
+        self.variables.extend(toml.variables);
+        for (index, older) in toml.older.into_iter().enumerate() {
+            self.older.push((release::of(file, text, &format!("older[{index}].than"), &older.than)?, older.variables));
+        }
+        let variables: Vec<&str> = VARIABLES.into_iter().chain(self.variables.keys().map(String::as_str)).collect();
         if let Some(claims) = toml.claims {
             self.features = claims.features;
         }
@@ -141,7 +182,7 @@ impl Written {
             self.log_time = Some(regex(file, text, "log.time", &log.time)?);
         }
         for (index, one) in toml.files.into_iter().enumerate() {
-            let one = checked_file(file, text, folder, index, one)?;
+            let one = checked_file(file, text, folder, index, one, &variables)?;
             self.files.retain(|other| other.to != one.to);
             self.files.push(one);
         }
@@ -155,31 +196,21 @@ impl Written {
     }
 
     /// The manifest, for a release other than its own when one is asked for.
-    pub fn finish(self, release: Option<&str>) -> Result<Manifest, InputError> {
-        let file = self.file;
+    pub fn finish(mut self, release: Option<&str>) -> Result<Manifest, InputError> {
+        let file = std::mem::take(&mut self.file);
         let missing = |key: &str| InputError::of_file(&file, "is missing", format!("write `{key} = …`")).at_key(key);
-        let own = self.version.ok_or_else(|| missing("version"))?;
-        let own_edition = self.edition.ok_or_else(|| missing("edition"))?;
-        let (version, edition) = match release {
-            None => (own, own_edition),
-            Some(release) if release == own => (own, own_edition),
-            Some(release) => match self.releases.get(release) {
-                Some(edition) => (release.to_owned(), edition.clone()),
-                None => {
-                    let known: Vec<&str> =
-                        std::iter::once(own.as_str()).chain(self.releases.keys().map(String::as_str)).collect();
-                    return Err(InputError::of_file(
-                        &file,
-                        format!("release `{release}` is not known"),
-                        format!("use one of: {}; or add it with its edition", known.join(", ")),
-                    )
-                    .at_key("releases"));
-                }
-            },
+        let version = match (release, &self.version) {
+            (Some(release), _) => release.to_owned(),
+            (None, own) => own.clone().ok_or_else(|| missing("version"))?,
         };
+        let (edition, rules) = self.edition_of(&file, &version)?;
+        let variables = self.variables_of(&version);
         let image = self.image.ok_or_else(|| missing("image"))?;
         let image = render(&image, |name| (name == "version").then(|| version.clone()))
             .map_err(|name| unknown_variable(&file, &name, &["version"]).at_key("image"))?;
+        let with_version = |word: &String| render(word, |name| (name == "version").then(|| version.clone()));
+        let build = self.build.iter().map(with_version).collect::<Result<_, _>>();
+        let build = build.map_err(|name| unknown_variable(&file, &name, &["version"]).at_key("build"))?;
         let leader_key = self.leader_key.ok_or_else(|| missing("leader_key"))?;
         render(&leader_key, |name| (name == "scope").then(String::new))
             .map_err(|name| unknown_variable(&file, &name, &["scope"]).at_key("leader_key"))?;
@@ -187,7 +218,10 @@ impl Written {
             name: self.name.ok_or_else(|| missing("name"))?,
             version,
             edition,
+            rules,
+            variables,
             image,
+            build,
             files: self.files,
             env: self.env,
             leader_key,
@@ -199,9 +233,60 @@ impl Written {
             says: self.says,
         })
     }
+
+    /// The edition that a release is held to, and the rules in which it differs.
+    fn edition_of(&self, file: &Path, version: &str) -> Result<(String, Vec<String>), InputError> {
+        if let Some(found) = self.found.as_ref().and_then(|found| found.of(version)) {
+            return Ok(found);
+        }
+        if let Some(edition) = self.releases.get(version) {
+            return Ok((edition.clone(), Vec::new()));
+        }
+        match &self.edition {
+            Some(edition) if self.version.as_deref() == Some(version) => return Ok((edition.clone(), Vec::new())),
+            None if self.releases.is_empty() && self.found.is_none() => {
+                return Err(InputError::of_file(file, "is missing", "write `edition = …`").at_key("edition"));
+            }
+            _ => {}
+        }
+        let own = self.edition.as_ref().and(self.version.as_deref());
+        let known: Vec<&str> = own
+            .into_iter()
+            .chain(self.releases.keys().map(String::as_str))
+            .chain(self.found.iter().flat_map(Table::releases))
+            .collect();
+        let add = match &self.found {
+            Some(found) => format!(
+                "or find out which rules it has (pghaspec diff --release {version}) and add it to {}",
+                found.file.display()
+            ),
+            None => "or add it with its edition".to_owned(),
+        };
+        let problem = format!("of release `{version}` nobody knows which edition of the specification it follows");
+        Err(InputError::of_file(file, problem, format!("use one of: {}; {add}", known.join(", "))).at_key("releases"))
+    }
+
+    /// The variables of a release: of the entries for older ones, the one that is nearest to it counts.
+    fn variables_of(&self, version: &str) -> BTreeMap<String, String> {
+        let mut variables = self.variables.clone();
+        let Some(version) = Release::parse(version) else { return variables };
+        let mut older: Vec<_> = self.older.iter().filter(|(than, _)| version < *than).collect();
+        older.sort_by(|one, other| other.0.cmp(&one.0));
+        for (_, own) in older {
+            variables.extend(own.clone());
+        }
+        variables
+    }
 }
 
-fn checked_file(file: &Path, text: &str, folder: &Path, index: usize, one: TomlFile) -> Result<File, InputError> {
+fn checked_file(
+    file: &Path,
+    text: &str,
+    folder: &Path,
+    index: usize,
+    one: TomlFile,
+    variables: &[&str],
+) -> Result<File, InputError> {
     let from = folder.join(one.from.get_ref());
     if !from.is_file() {
         return Err(InputError::of_file(
@@ -214,8 +299,8 @@ fn checked_file(file: &Path, text: &str, folder: &Path, index: usize, one: TomlF
     }
     if one.template {
         let content = input::read(&from)?;
-        render(&content, |name| VARIABLES.contains(&name).then(String::new))
-            .map_err(|name| unknown_variable(&from, &name, &VARIABLES))?;
+        render(&content, |name| variables.contains(&name).then(String::new))
+            .map_err(|name| unknown_variable(&from, &name, variables))?;
     }
     Ok(File { from, to: one.to, template: one.template })
 }

@@ -48,6 +48,8 @@ pub struct Agent {
 pub struct Spec {
     /// The edition.
     pub edition: String,
+    /// Rules in which the agent's release differs from the edition, `rule: position` each.
+    pub rules: Vec<String>,
     /// See [`SPEC_SHA256`].
     pub sha256: String,
 }

@@ -8,8 +8,11 @@ use crate::judge::{Judgement, Verdict};
 /// A whole run.
 pub fn results(results: &Results, folder: &Path) -> String {
     let mut text = format!(
-        "\n{} {} against edition {} of the specification\n\n",
-        results.agent.name, results.agent.version, results.spec.edition
+        "\n{} {} against edition {} of the specification{}\n\n",
+        results.agent.name,
+        results.agent.version,
+        results.spec.edition,
+        if results.spec.rules.is_empty() { String::new() } else { format!(", with {}", results.spec.rules.join(", ")) }
     );
     for scenario in &results.scenarios {
         let judgement = Judgement {

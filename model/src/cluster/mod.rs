@@ -101,7 +101,7 @@ impl Cluster {
     pub fn new(settings: Settings) -> Self {
         let settings = settings.in_bounds();
         let mutant = settings.mutant;
-        let mut rules = settings.edition.rules();
+        let mut rules = settings.rules;
         if let Some(mutant) = mutant {
             mutant.change(&mut rules);
         }

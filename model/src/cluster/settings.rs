@@ -1,6 +1,6 @@
 //! What is modelled: size, rules, configuration and the faults that may happen.
 
-use crate::edition::Edition;
+use crate::edition::{Edition, Rules};
 use crate::fault::{Class, Fault, Faults};
 use crate::mutant::Mutant;
 
@@ -11,8 +11,10 @@ use super::state::Budget;
 pub struct Settings {
     /// Number of nodes, 2 or 3.
     pub nodes: u8,
-    /// The rules.
+    /// The edition.
     pub edition: Edition,
+    /// The rules: those of the edition, or of a release that differs from it.
+    pub rules: Rules,
     /// One rule broken on purpose.
     pub mutant: Option<Mutant>,
     /// `primary_start_timeout` zero, positive, or both.
@@ -97,6 +99,7 @@ impl Settings {
         Settings {
             nodes,
             edition,
+            rules: edition.rules(),
             mutant: None,
             start_timeouts: StartTimeouts::Both,
             watchdog: true,
@@ -156,7 +159,7 @@ impl Settings {
 
     /// Data directories may be replaced by a copy, which brings a backup_label.
     pub(super) fn copies(&self) -> bool {
-        self.remove_on_divergence || !self.edition.rules().reinitialize_needs_setting
+        self.remove_on_divergence || !self.rules.reinitialize_needs_setting
     }
 
     /// `can_rewind_or_reinitialize_allowed`: data that diverged can be mended, so it is looked for.
