@@ -242,12 +242,14 @@ impl Written {
         if let Some(edition) = self.releases.get(version) {
             return Ok((edition.clone(), Vec::new()));
         }
-        match &self.edition {
-            Some(edition) if self.version.as_deref() == Some(version) => return Ok((edition.clone(), Vec::new())),
-            None if self.releases.is_empty() && self.found.is_none() => {
-                return Err(InputError::of_file(file, "is missing", "write `edition = …`").at_key("edition"));
+        if self.version.as_deref() == Some(version) {
+            match &self.edition {
+                Some(edition) => return Ok((edition.clone(), Vec::new())),
+                None if self.found.is_none() => {
+                    return Err(InputError::of_file(file, "is missing", "write `edition = …`").at_key("edition"));
+                }
+                None => {}
             }
-            _ => {}
         }
         let own = self.edition.as_ref().and(self.version.as_deref());
         let known: Vec<&str> = own
