@@ -175,7 +175,7 @@ pub enum Phase {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Kind {
     /// First event of a history: what was run, with which agent and settings.
-    Run(Run),
+    Run(Box<Run>),
     /// A phase of the run began.
     Phase {
         /// Which one.

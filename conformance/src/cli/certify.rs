@@ -20,6 +20,9 @@ use crate::scenario::Scenario;
 pub struct Args {
     /// The agent: a name (`pghaspec list agents`), with a release if wanted (`patroni@4.1.5`), or the path of a manifest.
     agent: String,
+    /// Hold it to this edition of the specification instead of the one that its release follows.
+    #[arg(long)]
+    edition: Option<String>,
     /// Run all scenarios of this profile.
     #[arg(long, default_value = "core", conflicts_with = "scenario")]
     profile: String,
@@ -41,7 +44,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
-    let manifest = Manifest::load(&args.agent)?;
+    let mut manifest = Manifest::load(&args.agent)?;
+    if let Some(edition) = &args.edition {
+        manifest.edition = edition.clone();
+        manifest.rules.clear();
+    }
     let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
     let edition = known("edition", &manifest.edition, Edition::from_id, &all)?;
     let scenarios = chosen(args)?;

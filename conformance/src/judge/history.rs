@@ -93,7 +93,7 @@ impl History {
         let Kind::Run(run) = &first.kind else {
             return Err((Some(1), "does not say what was run: the first event of a history is `run`".into()));
         };
-        let run = run.clone();
+        let run = Run::clone(run);
         let mut rules = Edition::V4_1.rules();
         for rule in &run.rules {
             Switch::apply(&mut rules, rule)

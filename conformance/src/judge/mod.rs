@@ -51,7 +51,7 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
         safety::crash_recovery_once(history),
     ];
     match expect {
-        Some(expect) => checks.extend(expected::checks(history, expect)),
+        Some(expect) => checks.extend(expected::checks(history, &expect.of(edition))),
         None => checks.push(Check::new(
             "scenario-demands",
             Verdict::Skipped,

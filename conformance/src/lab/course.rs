@@ -145,7 +145,7 @@ impl Course<'_> {
             process_observation: mechanism.to_owned(),
             observed,
         };
-        self.recorder.record_now(None, Source::Harness, Kind::Run(run));
+        self.recorder.record_now(None, Source::Harness, Kind::Run(Box::new(run)));
     }
 
     /// Makes the table, opens the held sessions at every node, and waits until writes are acknowledged.

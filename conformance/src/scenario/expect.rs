@@ -1,6 +1,9 @@
 //! What must come of a scenario. The judge reads it, the lab never does.
 
+use std::collections::BTreeMap;
+
 use pghaspec_model::branch::Branch;
+use pghaspec_model::edition::Edition;
 use serde::Deserialize;
 
 /// What must come of a scenario; a key that is absent says nothing.
@@ -19,6 +22,43 @@ pub struct Expect {
     pub single_user: Option<bool>,
     /// What the node hit first is in the end.
     pub rejoins: Option<Rejoins>,
+    /// What is demanded otherwise of agents that follow this edition of the specification, by its name, or an older one.
+    pub up_to: BTreeMap<String, Expect>,
+}
+
+impl Expect {
+    /// What is demanded of an agent that follows an edition: of all demands up to some edition, those of the nearest one count.
+    pub fn of(&self, edition: Edition) -> Expect {
+        let mut demanded = Expect { up_to: BTreeMap::new(), ..self.clone() };
+        for last in Edition::ALL.into_iter().rev().filter(|last| *last >= edition) {
+            let Some(other) = self.up_to.get(last.id()).cloned() else { continue };
+            demanded = Expect {
+                branches: other.branches.or(demanded.branches),
+                others: other.others.or(demanded.others),
+                leader: other.leader.or(demanded.leader),
+                timeline: other.timeline.or(demanded.timeline),
+                single_user: other.single_user.or(demanded.single_user),
+                rejoins: other.rejoins.or(demanded.rejoins),
+                up_to: BTreeMap::new(),
+            };
+        }
+        demanded
+    }
+
+    /// What is wrong with it, and what would be right.
+    pub(super) fn trouble(&self) -> Option<(String, String)> {
+        let known: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
+        let (edition, _) = self
+            .up_to
+            .iter()
+            .find(|(edition, other)| Edition::from_id(edition).is_none() || !other.up_to.is_empty())?;
+        Some(match Edition::from_id(edition) {
+            None => (format!("`{edition}` is no edition"), format!("use one of: {}", known.join(", "))),
+            Some(_) => {
+                (format!("the demands up to {edition} have some of their own"), "write each below `expect`".into())
+            }
+        })
+    }
 }
 
 /// Who leads in the end.

@@ -10,7 +10,7 @@
 //! | `needs` | features that an agent must claim, else the scenario is `unsupported` |
 //! | `[settings]` | [`Settings`] |
 //! | `[[step]]` | [`Step`]: `fault`, `disturbance` or `lift`, its `target`, the event `when` it is time, and particulars ([`How`]) |
-//! | `[expect]` | [`Expect`] |
+//! | `[expect]` | [`Expect`]; `[expect.up_to."3.0.2"]` says what is demanded otherwise of that edition and of older ones |
 //!
 //! ```toml
 //! [[step]]
@@ -76,7 +76,7 @@ struct Written {
     needs: Vec<String>,
     settings: toml::Spanned<Settings>,
     step: Vec<toml::Spanned<step::Written>>,
-    expect: Expect,
+    expect: toml::Spanned<Expect>,
 }
 
 impl Scenario {
@@ -151,6 +151,9 @@ impl Scenario {
         if steps.is_empty() {
             return Err(InputError::of_file(file, "nothing is done to the cluster", "write a [[step]]").at_key("step"));
         }
+        if let Some((problem, mend)) = written.expect.get_ref().trouble() {
+            return wrong("expect.up_to", written.expect.span(), problem, &mend);
+        }
         let id = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Scenario {
             id,
@@ -162,7 +165,7 @@ impl Scenario {
             needs: written.needs,
             settings: written.settings.into_inner(),
             steps,
-            expect: written.expect,
+            expect: written.expect.into_inner(),
         })
     }
 
@@ -195,6 +198,8 @@ fn ids() -> Result<Vec<String>, InputError> {
 
 #[cfg(test)]
 mod tests {
+    use pghaspec_model::branch::Branch;
+    use pghaspec_model::edition::Edition;
     use pghaspec_model::event::{Process, ServerState};
     use pghaspec_model::fault::Fault;
 
@@ -292,6 +297,26 @@ mod tests {
         let configuration = scenario.settings.configuration(scenario.etcd);
         assert!(configuration.watchdog_required && configuration.watchdog_present && configuration.use_pg_rewind);
         assert_eq!(configuration.etcd_members, 3);
+    }
+
+    #[test]
+    fn older_editions_have_demands_of_their_own() {
+        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
+        let text = input::read(&file).unwrap();
+        let expect = Scenario::parse(&file, &text).unwrap().expect;
+        assert_eq!(expect.of(Edition::V3_0_4), Expect { up_to: Default::default(), ..expect.clone() });
+        for edition in [Edition::V2_1_2, Edition::V3_0_2] {
+            let older = expect.of(edition);
+            assert_eq!(older.branches, Some(vec![Branch::CrashRecovery, Branch::StartReadOnly]));
+            assert_eq!((older.leader, older.timeline), (Some(LeaderAfter::Same), Some(TimelineAfter::Bumped)));
+        }
+        let nearer = format!("{text}\n[expect.up_to.\"2.1.2\"]\nleader = \"other\"");
+        let expect = Scenario::parse(&file, &nearer).unwrap().expect;
+        let leaders = [Edition::V2_1_2, Edition::V3_0_2].map(|edition| expect.of(edition).leader);
+        assert_eq!(leaders, [Some(LeaderAfter::Other), Some(LeaderAfter::Same)]);
+        let error = Scenario::parse(&file, &text.replace("up_to.\"3.0.2\"", "up_to.\"3.0\"")).unwrap_err();
+        assert_eq!(error.key.as_deref(), Some("expect.up_to"));
+        assert!(error.mend.contains("3.0.2"), "{error}");
     }
 
     #[test]
