@@ -118,7 +118,10 @@ impl Environment {
 /// Why pip did not install it, as far as its words say.
 fn refused(name: &str, output: &Output) -> DiffError {
     let words = String::from_utf8_lossy(&output.stderr);
-    let last = words.lines().rev().find(|line| line.contains("ERROR")).or(words.lines().last()).unwrap_or("").trim();
+    let lines = || words.lines().rev().filter(|line| !line.trim().is_empty());
+    // What pip did not foresee is at the end of a traceback.
+    let foreseen = lines().find(|line| line.contains("ERROR") && !line.contains("ERROR: Exception"));
+    let last = foreseen.or(lines().next()).unwrap_or("it says nothing").trim();
     if words.contains("No matching distribution")
         && words.contains("from versions: ")
         && !words.contains("from versions: none")
@@ -126,12 +129,19 @@ fn refused(name: &str, output: &Output) -> DiffError {
         let message = format!("there is no {name} in the package index ({last})");
         return DiffError::new(ErrorKind::Usage, message);
     }
+    let full = ["No space left", "Disk quota exceeded", "Read-only file system", "Permission denied"];
     let hint = if words.contains("No module named pip") {
-        "install pip for this Python"
+        "install pip for this Python".to_owned()
+    } else if full.iter().any(|words| last.contains(words)) {
+        format!(
+            "free some space, make it writable, or name another folder in {CACHE_VARIABLE}; pip also needs its TMPDIR"
+        )
     } else {
-        "is the package index reachable? pip's own settings apply (PIP_INDEX_URL, PIP_CERT, proxies)"
+        "is the package index reachable? pip's own settings apply (PIP_INDEX_URL, PIP_CERT, proxies)".to_owned()
     };
-    DiffError::new(ErrorKind::Environment, format!("pip could not install {name}: {last}; {hint}"))
+    // An error of the disk is told once for each file.
+    let told: String = last.chars().take(300).collect();
+    DiffError::new(ErrorKind::Environment, format!("pip could not install {name}: {told}; {hint}"))
 }
 
 /// The Python that is used, and its version.
