@@ -14,3 +14,4 @@ pub mod progress;
 pub mod report;
 pub mod rundir;
 pub mod scenario;
+pub mod simulate;

@@ -262,7 +262,7 @@ fn observers_that_stop_are_inconclusive() {
 #[test]
 fn an_unwatched_leader_key_is_inconclusive_and_not_the_agents_fault() {
     let judgement = judged(&with_gap(&trace("patroni-4.1.5", FAILOVER), "etcd", "no tick came back"), FAILOVER);
-    for id in ["writable-needs-lock", "leader", "allowed-by-the-model"] {
+    for id in ["writable-needs-lock", "leader"] {
         assert_eq!(check(&judgement, id).verdict, Verdict::Inconclusive, "{id}");
     }
     assert_eq!(judgement.verdict, Verdict::Inconclusive);

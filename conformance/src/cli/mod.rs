@@ -1,4 +1,4 @@
-//! The command line: `pghaspec check | timing | diff | explore | certify | judge | scenarios | list | doctor`.
+//! The command line: `pghaspec check | timing | diff | explore | certify | judge | simulate | scenarios | list | doctor`.
 //!
 //! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks something;
 //! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
@@ -12,6 +12,7 @@ mod judge;
 mod list;
 mod scenarios;
 mod settings;
+mod simulate;
 mod timing;
 
 use std::fmt::Display;
@@ -61,6 +62,8 @@ enum Command {
     Judge(judge::Args),
     /// Which schedules of faults a suite needs.
     Scenarios(scenarios::Args),
+    /// Write random behaviours of the model, recorded as if a lab had watched them. The judge accepts them, but not those of most mutants.
+    Simulate(simulate::Args),
     /// List what there is.
     List(list::Args),
     /// Say what this machine has and lacks, and how to mend it.
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Certify(args) => certify::run(&args),
         Command::Judge(args) => judge::run(&args),
         Command::Scenarios(args) => scenarios::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -6,13 +6,16 @@
 //! | `safety.rs` | safety properties, on the events alone |
 //! | `durability.rs` | acknowledged, lost and ghost writes; the same rows everywhere |
 //! | `expected.rs` | what the scenario demands |
-//! | `allowed.rs` | some behaviour of the model explains the history |
+//! | `allowed.rs` | some behaviour of the model explains the history: `question.rs` asks, `blame.rs` names the broken rule, `beliefs.rs` remembers |
 
 mod allowed;
+mod beliefs;
+mod blame;
 mod durability;
 mod evidence;
 mod expected;
 mod history;
+mod question;
 mod safety;
 mod verdict;
 mod words;
@@ -22,7 +25,7 @@ use pghaspec_model::edition::Edition;
 use pghaspec_model::event::Kind;
 use serde::{Deserialize, Serialize};
 
-pub use allowed::explaining_editions;
+pub use allowed::{allowed, explaining_editions};
 pub use history::{History, HistoryError, seconds};
 pub use verdict::{Check, Verdict};
 pub use words::line;

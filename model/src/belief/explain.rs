@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rustc_hash::FxHashSet;
-
 use crate::cluster::show::Sight;
-use crate::cluster::{Action, Cluster, State};
-use crate::fault::Fault;
+use crate::cluster::{Cluster, State};
 
-use super::{Observation, Seen};
+use super::graph::{Config, Graph, TOO_MUCH_WAL};
+use super::sets::{EMPTY, Known, Sets};
+use super::window::{Cut, Window};
+use super::{Channels, Observation, Seen};
 
 /// The history is a behaviour of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// Observations that were explained: all of them.
-    pub observations: usize,
+    pub observations: u64,
     /// Most model states that were possible at once.
     pub widest: usize,
     /// Model states that are possible at the end.
@@ -25,214 +25,272 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
     /// Observations that could be explained, in the longest attempt.
-    pub explained: usize,
-    /// Index of the first observation that could not.
-    pub event: usize,
+    pub explained: u64,
+    /// The first observation that could not; nothing if all could, and something else should have been seen as well.
+    pub observation: Option<Observation>,
     /// Changes that the model allowed instead.
     pub allowed: Vec<Sight>,
-    /// Changes that must have happened at the end of the history and were not seen; then every observation was explained.
+    /// Changes that must have happened at the end of the history and were not seen.
     pub unseen: Vec<Sight>,
     /// What probes of the node could have found instead, if the observation was a probe's.
     pub looks: Vec<String>,
 }
 
-/// A possible truth: a state, and what the last step showed that was not seen yet.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Config {
-    state: State,
-    pending: Vec<Sight>,
+/// No explanation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is none.
+    Diverged(Box<Divergence>),
+    /// It was not found out: the search came to a limit, after so many observations.
+    Limit {
+        /// Observations that were explained until then.
+        explained: u64,
+        /// What there was too much of.
+        why: &'static str,
+    },
 }
 
-/// A set of observations that are in the past: all below `low`, and those above whose bit is set.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Cut {
-    low: usize,
-    above: u128,
+/// What may have been at the beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// States whose lowest timeline is 1.
+    pub states: Vec<State>,
+    /// The timeline that it stands for.
+    pub timeline: u32,
+    /// Channels that miss changes from the beginning.
+    pub blind: Channels,
 }
 
-impl Cut {
-    fn contains(self, index: usize) -> bool {
-        index < self.low || (index - self.low < 128 && self.above >> (index - self.low) & 1 == 1)
+/// How much is looked at before a search gives up, and how much is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most model states at once.
+    pub states: usize,
+    /// Most orders of overlapping observations at once.
+    pub orders: usize,
+    /// Bytes of memory, roughly, beyond which everything that can be computed again is forgotten.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { states: 2_000_000, orders: 20_000, bytes: 1 << 30 }
+    }
+}
+
+/// Which states of a model can be the true ones. It remembers what it found out, also from one history to the next.
+pub struct Belief {
+    sets: Sets,
+    limits: Limits,
+}
+
+impl Belief {
+    /// About this model.
+    pub fn new(cluster: Cluster, limits: Limits) -> Self {
+        Belief { sets: Sets::new(Graph::new(cluster), limits.states), limits }
     }
 
-    /// The cut with one more observation; `None` if the cut would become too wide to write down.
-    fn with(mut self, index: usize) -> Option<Cut> {
-        if index - self.low >= 128 {
-            return None;
-        }
-        self.above |= 1 << (index - self.low);
-        while self.above & 1 == 1 {
-            self.above >>= 1;
-            self.low += 1;
-        }
-        Some(self)
+    /// The model.
+    pub fn cluster(&self) -> &Cluster {
+        &self.sets.graph.cluster
     }
-}
 
-/// Tries to explain `observations`, which need not be sorted, by behaviours of `cluster` from one of `init`.
-///
-/// `sees` says which changes the observer would have recorded; others are hidden. Faults happen only where they were
-/// recorded, except that a lease ends by itself.
-///
-/// # Errors
-/// The first observation that no behaviour explains.
-pub fn explain(
-    cluster: &Cluster,
-    init: Vec<State>,
-    observations: &[Observation],
-    sees: impl Fn(&Sight) -> bool,
-) -> Result<Explanation, Box<Divergence>> {
-    let mut order: Vec<usize> = (0..observations.len()).collect();
-    order.sort_by_key(|&index| (observations[index].at[1], observations[index].at[0], index));
-    let sorted: Vec<&Observation> = order.iter().map(|&index| &observations[index]).collect();
+    /// What it holds, roughly, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.sets.bytes()
+    }
 
-    let init: FxHashSet<_> = init.into_iter().map(|state| Config { state, pending: Vec::new() }).collect();
-    let mut layer = BTreeMap::from([(Cut { low: 0, above: 0 }, init)]);
-    let (mut widest, mut last) = (0, 0);
-    for explained in 0..=sorted.len() {
-        let closed: Vec<_> = layer.into_iter().map(|(cut, configs)| (cut, close(cluster, configs, &sees))).collect();
-        widest = widest.max(closed.iter().map(|(_, configs)| configs.len()).sum());
-        if explained == sorted.len() {
-            // What a step showed must have been seen; where it was not, that behaviour is refuted.
-            let ends: Vec<_> = closed.iter().flat_map(|(_, configs)| configs).collect();
-            last = ends.iter().filter(|config| config.pending.is_empty()).count();
-            if last == 0 {
-                let unseen: BTreeSet<_> = ends.iter().flat_map(|config| config.pending.iter().copied()).collect();
-                return Err(Box::new(Divergence {
-                    explained,
-                    event: order.last().copied().unwrap_or(0),
-                    allowed: Vec::new(),
-                    unseen: unseen.into_iter().collect(),
-                    looks: Vec::new(),
-                }));
+    /// Tries to explain `observations`, in the order in which they begin, by behaviours from `start`.
+    ///
+    /// Faults happen only where they were recorded; what follows from them happens by itself.
+    ///
+    /// # Errors
+    /// The first observation that no behaviour explains, or the limit that was reached.
+    pub fn explain(
+        &mut self,
+        start: &Start,
+        observations: impl IntoIterator<Item = Observation>,
+    ) -> Result<Explanation, Refusal> {
+        let mut window = Window::new(observations.into_iter());
+        let mut explained = 0;
+        let found = self.search(start, &mut window, &mut explained);
+        if window.disordered {
+            return Err(Refusal::Limit {
+                explained,
+                why: "observations that are not in the order of their beginnings",
+            });
+        }
+        found
+            .map_err(|why| Refusal::Limit { explained, why })?
+            .map_err(|divergence| Refusal::Diverged(Box::new(divergence)))
+    }
+
+    fn search(
+        &mut self,
+        start: &Start,
+        window: &mut Window<impl Iterator<Item = Observation>>,
+        explained: &mut u64,
+    ) -> Result<Result<Explanation, Divergence>, &'static str> {
+        let mut layer = vec![(Cut { high: 0, missing: Vec::new() }, self.beginning(start)?)];
+        let mut widest = self.sets.truths(layer[0].1.set).len();
+        let mut candidates = Vec::new();
+        loop {
+            if self.sets.bytes() > self.limits.bytes {
+                self.forget_all_but(&mut layer)?;
             }
-            break;
-        }
-        let mut next: BTreeMap<Cut, FxHashSet<Config>> = BTreeMap::new();
-        let mut tried = BTreeSet::new();
-        for (cut, configs) in &closed {
-            for index in candidates(&sorted, *cut) {
-                tried.insert(index);
-                let (Some(after), found) = (cut.with(index), advance(cluster, configs, sorted[index].what, &sees))
-                else {
+            *explained = layer[0].0.explained();
+            // Nearly always there is one order, and one observation that is next.
+            if layer.len() == 1 && layer[0].0.missing.is_empty() {
+                let (cut, known) = &mut layer[0];
+                window.forget_before(cut.high);
+                window.candidates(cut, &mut candidates);
+                if candidates.is_empty() {
+                    return Ok(self.end(&layer, *explained, widest));
+                }
+                if let [next] = candidates[..] {
+                    let observation = *window.get(next).expect("a candidate was read");
+                    let after = self.sets.after(*known, observation.what)?;
+                    if after.set == EMPTY {
+                        return Ok(Err(self.diverged(&layer, *explained, observation)));
+                    }
+                    (cut.high, *known) = (next + 1, after);
+                    widest = widest.max(self.sets.truths(after.set).len());
                     continue;
-                };
-                if !found.is_empty() {
-                    next.entry(after).or_default().extend(found);
+                }
+            }
+            match self.widened(&layer, window, &mut candidates)? {
+                Ok(wider) => layer = wider,
+                Err(divergence) => return Ok(Err(divergence)),
+            }
+            widest = widest.max(self.width(&layer));
+        }
+    }
+
+    /// All orders with one more observation, or the first observation that fits nowhere.
+    #[allow(clippy::type_complexity)]
+    fn widened(
+        &mut self,
+        layer: &[(Cut, Known)],
+        window: &mut Window<impl Iterator<Item = Observation>>,
+        candidates: &mut Vec<u64>,
+    ) -> Result<Result<Vec<(Cut, Known)>, Divergence>, &'static str> {
+        let earliest = layer.iter().map(|(cut, _)| cut.missing.first().copied().unwrap_or(cut.high)).min().unwrap_or(0);
+        window.forget_before(earliest);
+        let mut next: BTreeMap<Cut, Known> = BTreeMap::new();
+        let mut tried: Option<Observation> = None;
+        for (cut, known) in layer {
+            window.candidates(cut, candidates);
+            for &index in candidates.iter() {
+                let observation = *window.get(index).expect("a candidate was read");
+                let order = |observation: &Observation| (observation.at[1], observation.at[0], observation.seq);
+                if tried.as_ref().is_none_or(|tried| order(&observation) < order(tried)) {
+                    tried = Some(observation);
+                }
+                let after = self.sets.after(*known, observation.what)?;
+                if after.set == EMPTY {
+                    continue;
+                }
+                let cut = cut.with(index);
+                if cut.missing.len() > self.limits.orders {
+                    return Err("more observations overlap than can be ordered");
+                }
+                match next.get_mut(&cut) {
+                    Some(known) => *known = self.sets.union(*known, after)?,
+                    None => {
+                        next.insert(cut, after);
+                    }
+                }
+                if next.len() > self.limits.orders {
+                    return Err("more orders of overlapping observations are possible than can be held");
                 }
             }
         }
         if next.is_empty() {
-            let event = tried.into_iter().next().unwrap_or(explained);
-            return Err(Box::new(diverged(cluster, &closed, explained, order[event], sorted[event].what, &sees)));
+            let explained = layer[0].0.explained();
+            let observation = tried.expect("a set of orders that is not at the end has a next observation");
+            return Ok(Err(self.diverged(layer, explained, observation)));
         }
-        layer = next;
+        Ok(Ok(next.into_iter().collect()))
     }
-    Ok(Explanation { observations: sorted.len(), widest, last })
-}
 
-/// Observations that can come next: none that is still open ended before they began.
-fn candidates(sorted: &[&Observation], cut: Cut) -> Vec<usize> {
-    let Some(first_end) = sorted.get(cut.low).map(|observation| observation.at[1]) else { return Vec::new() };
-    (cut.low..sorted.len())
-        .take(128)
-        .filter(|&index| !cut.contains(index) && sorted[index].at[0] <= first_end)
-        .collect()
-}
-
-/// Adds everything that can be reached by steps that nobody sees.
-fn close(cluster: &Cluster, configs: FxHashSet<Config>, sees: &impl Fn(&Sight) -> bool) -> FxHashSet<Config> {
-    let mut stack: Vec<Config> = configs.iter().cloned().collect();
-    let mut closed = configs;
-    while let Some(config) = stack.pop() {
-        if !config.pending.is_empty() {
-            continue;
+    fn beginning(&mut self, start: &Start) -> Result<Known, &'static str> {
+        let mut truths = Vec::new();
+        for state in &start.states {
+            let state = self.sets.graph.pack(state).ok_or(TOO_MUCH_WAL)?;
+            truths.push(self.sets.graph.number(Config { state, pending: 0 }));
         }
-        for (action, after) in cluster.steps(&config.state) {
-            if is_recorded_fault(action) || cluster.shows(&config.state, action, &after).iter().any(sees) {
-                continue;
-            }
-            let config = Config { state: after, pending: Vec::new() };
-            if !closed.contains(&config) {
-                closed.insert(config.clone());
-                stack.push(config);
-            }
-        }
+        let (set, by) = self.sets.closed(start.blind, truths)?;
+        Ok(Known { set, timelines: start.timeline.saturating_sub(1) + by })
     }
-    closed
-}
 
-/// The configurations in which `what` is seen next.
-fn advance(
-    cluster: &Cluster,
-    configs: &FxHashSet<Config>,
-    what: Seen,
-    sees: &impl Fn(&Sight) -> bool,
-) -> FxHashSet<Config> {
-    let mut next = FxHashSet::default();
-    for config in configs {
-        match what {
-            Seen::Looks(id, found, timeline) => {
-                if cluster.can_look_like(&config.state, id, found, timeline) {
-                    next.insert(config.clone());
-                }
-            }
-            Seen::Change(sight) if config.pending.is_empty() => {
-                for (action, after) in cluster.steps(&config.state) {
-                    let mut shown: Vec<_> =
-                        cluster.shows(&config.state, action, &after).into_iter().filter(sees).collect();
-                    if let Some(position) = shown.iter().position(|shown| *shown == sight) {
-                        shown.remove(position);
-                        next.insert(Config { state: after, pending: shown });
-                    }
-                }
-            }
-            Seen::Change(sight) => {
-                if let Some(position) = config.pending.iter().position(|pending| *pending == sight) {
-                    let mut config = config.clone();
-                    config.pending.remove(position);
-                    next.insert(config);
-                }
-            }
+    fn forget_all_but(&mut self, layer: &mut [(Cut, Known)]) -> Result<(), &'static str> {
+        let mut known: Vec<Known> = layer.iter().map(|(_, known)| *known).collect();
+        self.sets.forget_all_but(&mut known);
+        for ((_, place), known) in layer.iter_mut().zip(known) {
+            *place = known;
         }
+        if self.sets.bytes() > self.limits.bytes / 2 {
+            return Err("more model states are possible at once than can be held");
+        }
+        Ok(())
     }
-    next
-}
 
-fn is_recorded_fault(action: Action) -> bool {
-    matches!(action, Action::Fault(fault, _) if fault != Fault::LeaseExpires)
-}
+    fn width(&self, layer: &[(Cut, Known)]) -> usize {
+        layer.iter().map(|(_, known)| self.sets.truths(known.set).len()).sum()
+    }
 
-fn diverged(
-    cluster: &Cluster,
-    closed: &[(Cut, FxHashSet<Config>)],
-    explained: usize,
-    event: usize,
-    what: Seen,
-    sees: &impl Fn(&Sight) -> bool,
-) -> Divergence {
-    let mut allowed = BTreeSet::new();
-    let mut looks = BTreeSet::new();
-    for config in closed.iter().flat_map(|(_, configs)| configs) {
-        allowed.extend(config.pending.iter().copied());
-        if config.pending.is_empty() {
-            for (action, after) in cluster.steps(&config.state) {
-                if !is_recorded_fault(action) {
-                    allowed.extend(cluster.shows(&config.state, action, &after).into_iter().filter(sees));
+    /// What a step showed must have been seen; where it was not, that behaviour is refuted.
+    fn end(&self, layer: &[(Cut, Known)], explained: u64, widest: usize) -> Result<Explanation, Divergence> {
+        let truths = || layer.iter().flat_map(|(_, known)| self.sets.truths(known.set));
+        let pending = |truth: &u32| self.sets.graph.config(*truth).pending;
+        let last = truths().filter(|truth| pending(truth) == 0).count();
+        if last > 0 {
+            return Ok(Explanation { observations: explained, widest, last });
+        }
+        let unseen: BTreeSet<_> =
+            truths().flat_map(|truth| self.sets.graph.sights(pending(truth)).iter().copied()).collect();
+        Err(Divergence {
+            explained,
+            observation: None,
+            allowed: Vec::new(),
+            unseen: unseen.into_iter().collect(),
+            looks: Vec::new(),
+        })
+    }
+
+    fn diverged(&mut self, layer: &[(Cut, Known)], explained: u64, observation: Observation) -> Divergence {
+        let mut allowed = BTreeSet::new();
+        let mut looks = BTreeSet::new();
+        for (_, known) in layer {
+            for truth in self.sets.truths(known.set).to_vec() {
+                let config = self.sets.graph.config(truth);
+                let mut show = |sights: &[Sight]| {
+                    allowed.extend(sights.iter().copied().filter(|sight| !matches!(sight, Sight::Fault(..))));
+                };
+                if config.pending == 0 {
+                    let lists: Vec<u32> = self
+                        .sets
+                        .graph
+                        .edges(truth)
+                        .map_or(Vec::new(), |edges| edges.iter().map(|edge| edge.0).collect());
+                    lists.into_iter().for_each(|list| show(self.sets.graph.sights(list)));
+                } else {
+                    show(self.sets.graph.sights(config.pending));
+                }
+                if let Seen::Looks(id, ..) = observation.what {
+                    let state = self.sets.graph.state(truth);
+                    let node = &state.nodes[usize::from(id)];
+                    let timeline = u32::from(state.wal.timeline_at(node.data)) + known.timelines;
+                    looks.insert(format!("{:?} on timeline {timeline}", node.server).to_lowercase());
                 }
             }
         }
-        if let Seen::Looks(id, ..) = what {
-            let node = &config.state.nodes[usize::from(id)];
-            let timeline = config.state.wal.timeline_at(node.data);
-            looks.insert(format!("{:?} on timeline {timeline}", node.server).to_lowercase());
+        Divergence {
+            explained,
+            observation: Some(observation),
+            allowed: allowed.into_iter().collect(),
+            unseen: Vec::new(),
+            looks: looks.into_iter().collect(),
         }
-    }
-    Divergence {
-        explained,
-        event,
-        allowed: allowed.into_iter().collect(),
-        unseen: Vec::new(),
-        looks: looks.into_iter().collect(),
     }
 }

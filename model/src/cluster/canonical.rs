@@ -60,7 +60,7 @@ impl Cluster {
     }
 
     /// Names the records in the order in which the nodes' data directories lead to them.
-    fn rename_records(&self, state: &mut State) {
+    pub(super) fn rename_records(&self, state: &mut State) {
         let State { wal, remote, nodes, .. } = state;
         let mut data: [&mut Point; MAX_NODES + 1] = {
             let [first, second, third] = nodes;

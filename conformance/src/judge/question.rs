@@ -1,0 +1,396 @@
+//! What the model is asked to explain: a history as the model's observations.
+
+use pghaspec_model::belief::{Belief, Channels, Explanation, Observation, Refusal, Seen, Start};
+use pghaspec_model::cluster::show::Sight;
+use pghaspec_model::cluster::{Budget, Cluster, Names, NodeId, Rewind, Settings, StartTimeouts, State};
+use pghaspec_model::edition::{Edition, Rules};
+use pghaspec_model::event::{KeyChange, Kind, Phase, Process, ServerState, Source, WriteResult};
+use pghaspec_model::fault::Fault;
+use pghaspec_model::mutant::Mutant;
+use pghaspec_model::switch::Switch;
+
+use super::beliefs::with_belief;
+use super::history::{History, seconds};
+
+/// What the model is asked to explain.
+pub struct Question {
+    /// The nodes' names.
+    pub names: Names,
+    /// What was seen, in the order in which it begins.
+    pub observations: Vec<Observation>,
+    /// Intervals in which not all was seen, in words.
+    pub gaps: Vec<String>,
+    settings: Settings,
+    /// The edition that the agent claims, and the rules in which its release differs from that.
+    claimed: Option<(Edition, Vec<String>)>,
+    leader: NodeId,
+    timeline: u32,
+    blind: Channels,
+}
+
+/// The chain of what etcd has put in order.
+const REVISIONS: u8 = 1;
+
+impl Question {
+    /// From the phase `ready`, when the cluster was healthy, to the end of `settled`; the error says why it cannot be asked.
+    pub fn of(history: &History) -> Result<Question, String> {
+        let run = &history.run;
+        let nodes = match run.nodes.len() {
+            2 | 3 => run.nodes.len() as u8,
+            other => return Err(format!("the model has two or three nodes, and this cluster {other}")),
+        };
+        for source in [Source::Etcd, Source::Postgres] {
+            if !history.observed(source) {
+                return Err(format!("needs the observer {source:?}, and this run had none"));
+            }
+        }
+        let to = history.phase(Phase::ReadBack).ok_or("the run was not finished")?;
+        let from = history.phase(Phase::Ready).ok_or("the cluster never got ready")?;
+        let names = Names::new(run.nodes.clone());
+        let (leader, timeline) = healthy_leader(history, &names, from)?;
+        let mut blind = Channels::NONE;
+        if !history.observed(Source::Process) || history.polls_processes() {
+            blind = blind.and(Channels::of(Source::Process, None));
+        }
+        if !history.observed(Source::AgentLog) {
+            blind = blind.and(Channels::of(Source::AgentLog, None));
+        }
+        let mut question = Question {
+            settings: settings(history, nodes),
+            claimed: Edition::from_id(&run.edition).map(|edition| (edition, run.rules.clone())),
+            leader,
+            timeline,
+            blind,
+            observations: Vec::new(),
+            gaps: Vec::new(),
+            names,
+        };
+        question.observe(history, from, to)?;
+        question.leave_gaps(history, from, to);
+        if !question.observations.iter().any(|seen| matches!(seen.what, Seen::Change(_))) {
+            return Err("nothing happened between ready and the end".into());
+        }
+        question.observations.sort_by_key(|seen| seen.at[0]);
+        Ok(question)
+    }
+
+    fn observe(&mut self, history: &History, from: u64, to: u64) -> Result<(), String> {
+        let servers: Vec<Server> = history.run.nodes.iter().map(|node| Server::of(history, node)).collect();
+        let mut key = Some(self.leader);
+        let mut revision_from = 0;
+        // A node that was found to be writable, and of which nothing else was seen since.
+        let mut writable = vec![false; servers.len()];
+        for event in history.events.iter().filter(|event| event.at[0] >= from && event.at[1] <= to) {
+            let id = event.node.as_deref().and_then(|name| self.names.id(name));
+            let (mut at, mut chain) = (event.at, 0);
+            let what = match &event.kind {
+                // It ends by itself: the key tells.
+                Kind::Fault { fault: Fault::LeaseExpires, .. } => continue,
+                Kind::Fault { fault, .. } if of_the_cluster(*fault) => Seen::Change(Sight::Fault(*fault, 0)),
+                Kind::Fault { fault, .. } => Seen::Change(Sight::Fault(*fault, known(id)?)),
+                Kind::LeaderKey { change, holder, .. } => {
+                    let holder = holder.as_deref().map(|name| known(self.names.id(name))).transpose()?;
+                    let before = std::mem::replace(&mut key, holder);
+                    revision_from = revision_from.max(at[0]).min(at[1]);
+                    (at[0], chain) = (revision_from, REVISIONS);
+                    match change {
+                        KeyChange::Present => Seen::Holder(holder),
+                        // A new lease under the same name changes nothing that the model knows.
+                        KeyChange::Overwritten if before == holder => continue,
+                        _ => Seen::Change(Sight::LeaderKey(holder)),
+                    }
+                }
+                Kind::ProcessStarted { what, .. } => Seen::Change(Sight::Started(*what, known(id)?)),
+                Kind::ProcessExited { what, .. } => {
+                    let id = known(id)?;
+                    if *what == Process::Postmaster {
+                        at[0] = servers[usize::from(id)].began_to_end(at[0]);
+                    }
+                    Seen::Change(Sight::Exited(*what, id))
+                }
+                Kind::Recover { branch, .. } => Seen::Change(Sight::Said(*branch, known(id)?)),
+                Kind::Server { state: ServerState::Unknown, .. } => {
+                    writable[usize::from(known(id)?)] = false;
+                    continue;
+                }
+                Kind::Server { state, timeline, .. } => {
+                    let id = known(id)?;
+                    writable[usize::from(id)] = *state == ServerState::Primary;
+                    Seen::Looks(id, *state, *timeline)
+                }
+                // A write that was acknowledged proves that its node was writable. The first after each change says it. Backends outlive
+                // a killed postmaster by moments: what they write is left to `writable-needs-lock`.
+                Kind::Write { result: WriteResult::Ok, .. } => {
+                    let id = known(id)?;
+                    let said = std::mem::replace(&mut writable[usize::from(id)], true);
+                    if servers[usize::from(id)].is_outlived_by(event.at) {
+                        writable[usize::from(id)] = said;
+                        continue;
+                    }
+                    if said {
+                        continue;
+                    }
+                    Seen::Looks(id, ServerState::Primary, None)
+                }
+                _ => continue,
+            };
+            if let (Seen::Change(_), Some(id)) = (what, id) {
+                writable[usize::from(id)] = false;
+            }
+            self.observations.push(Observation { at, what, seq: event.seq, chain });
+        }
+        Ok(())
+    }
+
+    /// In a stated gap changes may hide.
+    fn leave_gaps(&mut self, history: &History, from: u64, to: u64) {
+        let mut gaps: Vec<(Channels, [u64; 2], u64)> = Vec::new();
+        for event in history.events.iter().filter(|event| event.at[1] >= from && event.at[0] <= to) {
+            let Kind::Gap { of, why } = &event.kind else { continue };
+            let id = event.node.as_deref().and_then(|name| self.names.id(name));
+            let channels = Channels::of(*of, id).without(self.blind);
+            if channels.is_empty() {
+                continue;
+            }
+            self.gaps.push(format!("{of:?} from {} to {}: {why}", seconds(event.at[0]), seconds(event.at[1])));
+            gaps.extend(channels.each().map(|channel| (channel, event.at, event.seq)));
+        }
+        gaps.sort_unstable();
+        let mut merged: Vec<(Channels, [u64; 2], u64)> = Vec::new();
+        for (channel, at, seq) in gaps {
+            match merged.last_mut() {
+                Some((last, open, _)) if *last == channel && at[0] <= open[1] + 1 => open[1] = open[1].max(at[1]),
+                _ => merged.push((channel, at, seq)),
+            }
+        }
+        for (channel, [begin, end], seq) in merged {
+            let begin = begin.max(from);
+            let end = end.max(begin + 1);
+            self.observations.push(Observation { at: [begin; 2], what: Seen::Blind(channel), seq, chain: 0 });
+            self.observations.push(Observation { at: [end; 2], what: Seen::Sighted(channel), seq, chain: 0 });
+        }
+    }
+
+    /// Rules in which the agent's release differs from this edition, if that is the one that it claims.
+    fn differs(&self, edition: Edition) -> &[String] {
+        match &self.claimed {
+            Some((claimed, differs)) if *claimed == edition => differs,
+            _ => &[],
+        }
+    }
+
+    /// The rules of an edition, or of a release that claims it.
+    pub fn rules(&self, edition: Edition) -> Rules {
+        let mut rules = edition.rules();
+        for rule in self.differs(edition) {
+            Switch::apply(&mut rules, rule).expect("a history with other rules is refused when it is read");
+        }
+        rules
+    }
+
+    /// The edition's name, and how the agent's release differs from it.
+    pub fn name(&self, edition: Edition) -> String {
+        match self.differs(edition) {
+            [] => edition.id().to_owned(),
+            differs => format!("{} with {}", edition.id(), differs.join(", ")),
+        }
+    }
+
+    /// What is modelled, by the rules of an edition.
+    pub fn settings(&self, edition: Edition, mutant: Option<Mutant>) -> Settings {
+        Settings { edition, rules: self.rules(edition), mutant, ..self.settings.clone() }
+    }
+
+    /// Whether these rules explain it.
+    pub fn ask(&self, settings: Settings) -> Result<Explanation, Refusal> {
+        with_belief(settings, |belief| self.ask_belief(belief))
+    }
+
+    fn ask_belief(&self, belief: &mut Belief) -> Result<Explanation, Refusal> {
+        let cluster = belief.cluster();
+        let zero = cluster.settings.start_timeouts == StartTimeouts::Zero;
+        let states = with_unknown_memory(cluster, cluster.healthy(self.leader, 1, zero));
+        let start = Start { states, timeline: self.timeline, blind: self.blind };
+        belief.explain(&start, self.observations.iter().copied())
+    }
+
+    /// Whether an edition explains it.
+    pub fn ask_edition(&self, edition: Edition) -> Result<Explanation, Refusal> {
+        self.ask(self.settings(edition, None))
+    }
+}
+
+/// Everything that the run says about its cluster. Any fault may have been recorded; only those that make agents' cycles longer are left out
+/// where they were not.
+fn settings(history: &History, nodes: u8) -> Settings {
+    let configuration = &history.run.configuration;
+    let recorded = |fault: Fault| {
+        history.events.iter().any(|event| matches!(&event.kind, Kind::Fault { fault: found, .. } if *found == fault))
+    };
+    let freezes = recorded(Fault::AgentFrozen);
+    let cuts = [Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown].into_iter().any(recorded);
+    let faults = Fault::ALL.into_iter().filter(|fault| match fault {
+        Fault::AgentFrozen => freezes,
+        Fault::RequestsLost | Fault::RepliesLost | Fault::DcsDown => cuts,
+        _ => true,
+    });
+    let faults: Vec<Fault> = faults.collect();
+    let zero = history.run.primary_start_timeout_s == 0;
+    let settings = Settings {
+        start_timeouts: if zero { StartTimeouts::Zero } else { StartTimeouts::Positive },
+        watchdog: configuration.watchdog_present
+            && (configuration.watchdog_required || configuration.watchdog_automatic),
+        can_rewind: configuration.use_pg_rewind,
+        remove_on_divergence: configuration.remove_data_directory_on_diverged_timelines,
+        standby_cluster: configuration.standby_cluster,
+        synchronous: configuration.synchronous_mode,
+        failsafe: configuration.failsafe_mode,
+        budget: Budget {
+            process: Budget::UNLIMITED,
+            task: Budget::UNLIMITED,
+            network: Budget::UNLIMITED,
+            ..Budget::NONE
+        },
+        ..Settings::of_timelines(Edition::V4_1, nodes)
+    };
+    settings.with_faults(&faults)
+}
+
+/// What hits the cluster as a whole, and not one node.
+fn of_the_cluster(fault: Fault) -> bool {
+    matches!(fault, Fault::NodesCut | Fault::NodesJoined | Fault::DcsDown | Fault::DcsUp)
+}
+
+/// Who held the lock when the cluster was ready, and on which timeline.
+fn healthy_leader(history: &History, names: &Names, from: u64) -> Result<(NodeId, u32), String> {
+    let before = || history.events.iter().filter(move |event| event.at[1] <= from);
+    let holder = before().rev().find_map(|event| match &event.kind {
+        Kind::LeaderKey { holder, .. } => Some(holder.clone()),
+        _ => None,
+    });
+    let holder = holder.flatten().ok_or("nobody held the leader lock when the cluster was ready")?;
+    let leader = known(names.id(&holder))?;
+    // In a standby cluster the leader is no primary.
+    let timeline = before().rev().find_map(|event| match &event.kind {
+        Kind::Server { timeline: Some(timeline), .. } if event.node.as_ref() == Some(&holder) => Some(*timeline),
+        _ => None,
+    });
+    Ok((leader, timeline.ok_or("the leader's timeline was not seen before the cluster was ready")?))
+}
+
+/// What was seen of one node's server, by time.
+struct Server {
+    /// When each probe began and ended, whether nothing listened, and until when something did, by all probes up to this one.
+    looks: Vec<(u64, bool, u64)>,
+    /// When a postmaster may have ended.
+    ends: Vec<u64>,
+    /// When one started.
+    starts: Vec<u64>,
+}
+
+/// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find that nothing listens
+/// in between.
+const CLOSING: u64 = 1_000_000_000;
+
+impl Server {
+    fn of(history: &History, node: &str) -> Server {
+        let mut server = Server { looks: Vec::new(), ends: Vec::new(), starts: Vec::new() };
+        for event in history.events.iter().filter(|event| event.node.as_deref() == Some(node)) {
+            match &event.kind {
+                Kind::Server { state, .. } => {
+                    server.looks.push((event.at[0], *state == ServerState::Refused, event.at[1]));
+                }
+                Kind::Fault { fault: Fault::PostmasterKilled | Fault::OrphansLeft | Fault::NodeKilled, .. }
+                | Kind::ProcessExited { what: Process::Postmaster, .. } => server.ends.push(event.at[0]),
+                Kind::ProcessStarted { what: Process::Postmaster, .. } => server.starts.push(event.at[0]),
+                _ => {}
+            }
+        }
+        server.looks.sort_unstable();
+        server.ends.sort_unstable();
+        server.starts.sort_unstable();
+        let mut listened = 0;
+        for (_, refused, end) in &mut server.looks {
+            if !*refused {
+                listened = listened.max(*end);
+            }
+            *end = listened;
+        }
+        server
+    }
+
+    /// When a postmaster that exited then may have begun to do so: at the first probe, shortly before, from which on nothing listened.
+    fn began_to_end(&self, exit: u64) -> u64 {
+        let before = &self.looks[..self.looks.partition_point(|(begin, ..)| *begin < exit)];
+        let listened = before.last().map_or(0, |(_, _, listened)| *listened);
+        let shortly = before.iter().rev().take_while(|(begin, ..)| *begin >= listened && begin + CLOSING >= exit);
+        shortly.filter(|(_, refused, _)| *refused).map(|(begin, ..)| *begin).min().unwrap_or(exit)
+    }
+
+    /// Whether a write in this interval may have been carried out by a backend whose postmaster was killed or gone already.
+    fn is_outlived_by(&self, [begin, end]: [u64; 2]) -> bool {
+        let Some(gone) = self.ends[..self.ends.partition_point(|gone| *gone <= end)].last() else { return false };
+        let next = self.starts.partition_point(|start| start < gone);
+        self.starts.get(next).is_none_or(|start| begin < *start)
+    }
+}
+
+fn known(node: Option<NodeId>) -> Result<NodeId, String> {
+    node.ok_or_else(|| "an event names a node that is not of this run".into())
+}
+
+/// What a healthy standby's agent remembers of earlier comparisons cannot be seen: it may be about to compare timelines.
+fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
+    let mut states = vec![healthy];
+    for id in cluster.node_ids() {
+        for mut state in states.clone() {
+            if let Some(agent) = state.nodes[usize::from(id)].agent.as_mut() {
+                agent.rewind = Rewind::Check;
+                states.push(state);
+            }
+        }
+    }
+    states
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When a postmaster began to end that exited at 10 s, if these were the findings so long before.
+    fn begins(findings: &[(bool, u64)]) -> u64 {
+        let exit = 10_000_000_000;
+        let mut server = Server { looks: Vec::new(), ends: Vec::new(), starts: Vec::new() };
+        let mut listened = 0;
+        let mut sorted: Vec<_> = findings.iter().map(|(refused, before)| (exit - before, *refused)).collect();
+        sorted.sort_unstable();
+        for (at, refused) in sorted {
+            if !refused {
+                listened = at + 100;
+            }
+            server.looks.push((at, refused, listened));
+        }
+        exit - server.began_to_end(exit)
+    }
+
+    #[test]
+    fn a_server_that_ends_stops_listening_before_it_is_gone() {
+        assert_eq!(begins(&[]), 0);
+        assert_eq!(begins(&[(true, 3_000_000)]), 3_000_000);
+        assert_eq!(begins(&[(true, 3_000_000), (true, 9_000_000)]), 9_000_000);
+        // It listened again, or it was long ago.
+        assert_eq!(begins(&[(false, 2_000_000), (true, 3_000_000)]), 0);
+        assert_eq!(begins(&[(false, 3_000_000), (true, 2_000_000)]), 2_000_000);
+        assert_eq!(begins(&[(true, 2 * CLOSING)]), 0);
+    }
+
+    #[test]
+    fn a_write_may_outlive_its_postmaster_until_the_next_one_starts() {
+        let server = Server { looks: Vec::new(), ends: vec![10, 11, 30], starts: vec![20] };
+        for (write, outlives) in
+            [([5, 9], false), ([5, 10], true), ([12, 13], true), ([19, 25], true), ([20, 25], false), ([31, 32], true)]
+        {
+            assert_eq!(server.is_outlived_by(write), outlives, "{write:?}");
+        }
+    }
+}

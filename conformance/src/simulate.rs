@@ -1,0 +1,206 @@
+//! Histories of the model itself: random behaviours, recorded as if a lab had watched them.
+//!
+//! The judge must accept those of an edition, and refuse those of a mutant that show something else.
+
+use std::collections::BTreeMap;
+
+use pghaspec_model::belief::{Behaviour, Choices, Observation, Seen};
+use pghaspec_model::cluster::show::Sight;
+use pghaspec_model::cluster::{Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, WalDetail};
+use pghaspec_model::event::{Configuration, Event, FORMAT, KeyChange, Kind, Phase, Process, Run, ServerState, Source};
+use pghaspec_model::fault::Fault;
+
+/// Nanoseconds before and after a behaviour in which nothing happens.
+const MARGIN: u64 = 1_000_000_000;
+
+/// How wide intervals are, at most, on either side: an eighth of the longest pause between two steps.
+const BLUR: u64 = 40_000_000;
+
+/// What of these settings an outsider can tell: clients write all the time, and nobody counts records or faults.
+pub fn outside(settings: Settings) -> Settings {
+    let unlimited = |budget: u8| if budget > 0 { Budget::UNLIMITED } else { 0 };
+    let budget = Budget {
+        process: unlimited(settings.budget.process),
+        task: unlimited(settings.budget.task),
+        network: unlimited(settings.budget.network),
+        ..Budget::NONE
+    };
+    Settings { wal: WalDetail::Timelines, grain: Grain::Observable, budget, ..settings }
+}
+
+/// The random behaviours of one model.
+pub struct Simulation {
+    zero: Option<Cluster>,
+    positive: Option<Cluster>,
+    settings: Settings,
+}
+
+impl Simulation {
+    /// Of a model with these settings, as far as an outsider can tell them.
+    pub fn new(settings: Settings) -> Self {
+        let settings = outside(settings);
+        let with = |start_timeouts| Cluster::new(Settings { start_timeouts, ..settings.clone() });
+        Simulation {
+            zero: (settings.start_timeouts != StartTimeouts::Positive).then(|| with(StartTimeouts::Zero)),
+            positive: (settings.start_timeouts != StartTimeouts::Zero).then(|| with(StartTimeouts::Positive)),
+            settings,
+        }
+    }
+
+    /// The history of this seed. With equal settings and steps it is always the same.
+    pub fn history(&self, seed: u64, steps: usize) -> Vec<Event> {
+        let mut choices = Choices::new(seed);
+        let zero = match (&self.zero, &self.positive) {
+            (Some(_), Some(_)) => choices.once_in(2),
+            (zero, _) => zero.is_some(),
+        };
+        let cluster = if zero { &self.zero } else { &self.positive };
+        let cluster = cluster.as_ref().expect("a simulation has a start timeout");
+        let leader = choices.below(u64::from(self.settings.nodes)) as NodeId;
+        let timeline = 1 + choices.below(3) as u8;
+        let init = cluster.healthy(leader, timeline, zero);
+        let behaviour = Behaviour::random(cluster, init, &mut choices, steps, 2 * MARGIN, BLUR);
+        let mut scribe = Scribe::new(self.settings.nodes, leader);
+        scribe.write(0, None, Source::Harness, Kind::Run(Box::new(self.run(seed, steps, zero))));
+        scribe.phase(0, Phase::Bootstrap);
+        let key = Kind::LeaderKey { change: KeyChange::Created, holder: Some(name(leader)), revision: 1, lease: 1 };
+        scribe.write(1, None, Source::Etcd, key);
+        for id in cluster.node_ids() {
+            let primary = id == leader && !self.settings.standby_cluster;
+            let state = if primary { ServerState::Primary } else { ServerState::Standby };
+            scribe.write(2, Some(id), Source::Postgres, server(state, Some(u32::from(timeline))));
+        }
+        scribe.phase(MARGIN, Phase::Ready);
+        scribe.phase(MARGIN + 1, Phase::Fault);
+        let mut observations = behaviour.observations;
+        observations.sort_by_key(|seen| (seen.at[1], seen.seq));
+        for observation in &observations {
+            scribe.observe(observation);
+        }
+        for (index, phase) in [Phase::Heal, Phase::Settled, Phase::ReadBack, Phase::End].into_iter().enumerate() {
+            scribe.phase(behaviour.end + MARGIN + index as u64, phase);
+        }
+        scribe.events
+    }
+
+    fn run(&self, seed: u64, steps: usize, zero: bool) -> Run {
+        let settings = &self.settings;
+        let agent = match settings.mutant {
+            Some(mutant) => format!("model with {}", mutant.id()),
+            None => "model".to_owned(),
+        };
+        Run {
+            run: format!("simulated-{seed}"),
+            scenario: format!("simulated, {steps} steps"),
+            agent,
+            version: settings.edition.id().to_owned(),
+            edition: settings.edition.id().to_owned(),
+            rules: Vec::new(),
+            nodes: (0..settings.nodes).map(name).collect(),
+            loop_wait_s: 10,
+            ttl_s: 30,
+            retry_timeout_s: 10,
+            primary_start_timeout_s: if zero { 0 } else { 300 },
+            configuration: Configuration {
+                synchronous_mode: settings.synchronous,
+                failsafe_mode: settings.failsafe,
+                standby_cluster: settings.standby_cluster,
+                watchdog_required: settings.watchdog,
+                watchdog_present: settings.watchdog,
+                use_pg_rewind: settings.can_rewind,
+                remove_data_directory_on_diverged_timelines: settings.remove_on_divergence,
+                ..Configuration::default()
+            },
+            process_observation: "proc-connector".to_owned(),
+            observed: vec![Source::Harness, Source::Etcd, Source::Process, Source::Postgres, Source::AgentLog],
+        }
+    }
+}
+
+fn name(id: NodeId) -> String {
+    format!("n{}", id + 1)
+}
+
+fn server(state: ServerState, timeline: Option<u32>) -> Kind {
+    Kind::Server { state, timeline, lsn: None, streaming: (state == ServerState::Standby).then_some(true) }
+}
+
+/// Writes events down, and remembers what they refer to.
+struct Scribe {
+    events: Vec<Event>,
+    holder: Option<NodeId>,
+    revision: i64,
+    pids: BTreeMap<(NodeId, Process), u32>,
+    last_pid: u32,
+}
+
+impl Scribe {
+    fn new(nodes: u8, leader: NodeId) -> Self {
+        let mut scribe =
+            Scribe { events: Vec::new(), holder: Some(leader), revision: 1, pids: BTreeMap::new(), last_pid: 100 };
+        for id in 0..nodes {
+            scribe.new_pid(id, Process::Agent);
+            scribe.new_pid(id, Process::Postmaster);
+        }
+        scribe
+    }
+
+    fn new_pid(&mut self, id: NodeId, what: Process) -> u32 {
+        self.last_pid += 1;
+        self.pids.insert((id, what), self.last_pid);
+        self.last_pid
+    }
+
+    fn put(&mut self, at: [u64; 2], node: Option<NodeId>, source: Source, kind: Kind) {
+        let seq = self.events.len() as u64;
+        self.events.push(Event { v: FORMAT, seq, at, node: node.map(name), source, kind });
+    }
+
+    fn write(&mut self, at: u64, node: Option<NodeId>, source: Source, kind: Kind) {
+        self.put([at; 2], node, source, kind);
+    }
+
+    fn phase(&mut self, at: u64, phase: Phase) {
+        self.write(at, None, Source::Harness, Kind::Phase { phase });
+    }
+
+    fn observe(&mut self, observation: &Observation) {
+        let at = observation.at;
+        match observation.what {
+            Seen::Looks(id, state, timeline) => self.put(at, Some(id), Source::Postgres, server(state, timeline)),
+            Seen::Change(Sight::Fault(fault, id)) => {
+                let whole = matches!(fault, Fault::NodesCut | Fault::NodesJoined | Fault::DcsDown | Fault::DcsUp);
+                let effect = Some("simulated".to_owned());
+                self.put(at, (!whole).then_some(id), Source::Harness, Kind::Fault { fault, effect });
+            }
+            Seen::Change(Sight::LeaderKey(holder)) => {
+                let change = match (self.holder, holder) {
+                    (_, None) => KeyChange::Deleted,
+                    (None, Some(_)) => KeyChange::Created,
+                    (Some(_), Some(_)) => KeyChange::Overwritten,
+                };
+                self.holder = holder;
+                self.revision += 1;
+                let revision = self.revision;
+                let kind = Kind::LeaderKey { change, holder: holder.map(name), revision, lease: 1 };
+                self.put(at, None, Source::Etcd, kind);
+            }
+            Seen::Change(Sight::Started(what, id)) => {
+                let pid = self.new_pid(id, what);
+                self.put(at, Some(id), Source::Process, Kind::ProcessStarted { what, pid, argv: Vec::new() });
+            }
+            Seen::Change(Sight::Exited(what, id)) => {
+                let pid = self.pids.get(&(id, what)).copied().unwrap_or(0);
+                let kind = Kind::ProcessExited { what, pid, code: Some(0), signal: None };
+                self.put(at, Some(id), Source::Process, kind);
+            }
+            Seen::Change(Sight::Said(branch, id)) => {
+                let kind = Kind::Recover { branch, message: branch.id().to_owned() };
+                self.put(at, Some(id), Source::AgentLog, kind);
+            }
+            Seen::Holder(_) | Seen::Blind(_) | Seen::Sighted(_) => {
+                unreachable!("a behaviour is watched from its beginning to its end")
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Random behaviours of a model, as an observer records them.
+
+use crate::cluster::show::Sight;
+use crate::cluster::{Action, Cluster, NodeId, State};
+use crate::event::ServerState;
+
+use super::{Observation, Seen};
+
+/// A stream of choices that is the same for the same seed: SplitMix64, written out so that a seed means the same in every release.
+#[derive(Clone, Debug)]
+pub struct Choices(u64);
+
+impl Choices {
+    /// The stream of a seed.
+    pub fn new(seed: u64) -> Self {
+        Choices(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// True once in so many times.
+    pub fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+/// A behaviour, and what was recorded of it.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    /// Where it began.
+    pub init: State,
+    /// Its steps, each with the state that it leads to.
+    pub steps: Vec<(Action, State)>,
+    /// What was recorded, in the order in which it begins.
+    pub observations: Vec<Observation>,
+    /// Nanoseconds at which it was over.
+    pub end: u64,
+}
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// One step in so many is a fault, where others are possible.
+const FAULTS: u64 = 10;
+
+/// One step in so many is preceded by a probe of each node.
+const PROBES: u64 = 7;
+
+impl Behaviour {
+    /// A random behaviour of so many steps, from `begin` nanoseconds on.
+    ///
+    /// Steps are between nothing and 300 ms apart. What they show is recorded with intervals up to `blur` wide on either side, so that with 50 ms now
+    /// and then the order of two events is open. The first probe of each node comes before the first step, the last one after the last.
+    pub fn random(cluster: &Cluster, init: State, choices: &mut Choices, steps: usize, begin: u64, blur: u64) -> Self {
+        let mut behaviour = Behaviour { init, steps: Vec::with_capacity(steps), observations: Vec::new(), end: begin };
+        behaviour.probe(cluster, choices, blur);
+        for _ in 0..steps {
+            let state = behaviour.last();
+            let (faults, others): (Vec<_>, Vec<_>) =
+                cluster.steps(&state).into_iter().partition(|(action, _)| matches!(action, Action::Fault(..)));
+            // What was begun goes on, more often than not: a cycle in which nothing is to be done is no news.
+            let (begun, idle): (Vec<_>, Vec<_>) =
+                others.iter().copied().partition(|(action, _)| !matches!(action, Action::Cycle(_)));
+            let others = if begun.is_empty() || idle.is_empty() || choices.once_in(2) { others } else { begun };
+            let among = match (faults.is_empty(), others.is_empty()) {
+                (true, true) => break,
+                (false, false) if choices.once_in(FAULTS) => faults,
+                (false, true) => faults,
+                _ => others,
+            };
+            if choices.once_in(PROBES) {
+                behaviour.probe(cluster, choices, blur);
+            }
+            let (action, after) = among[choices.below(among.len() as u64) as usize];
+            behaviour.end += choices.below(300 * MILLISECOND);
+            for sight in cluster.shows(&state, action, &after) {
+                behaviour.record(Seen::Change(sight), choices, blur);
+            }
+            behaviour.steps.push((action, after));
+        }
+        behaviour.end += 2 * blur + MILLISECOND;
+        behaviour.probe(cluster, choices, blur);
+        behaviour.end += 2 * blur + MILLISECOND;
+        behaviour.observations.sort_by_key(|seen| (seen.at[0], seen.seq));
+        behaviour
+    }
+
+    /// The state in which it is.
+    pub fn last(&self) -> State {
+        self.steps.last().map_or(self.init, |(_, state)| *state)
+    }
+
+    fn record(&mut self, what: Seen, choices: &mut Choices, blur: u64) {
+        let mut some = || if choices.once_in(2) { choices.below(blur + 1) } else { 0 };
+        let mut at = [self.end.saturating_sub(some()), self.end + some()];
+        let seq = self.observations.len() as u64;
+        let mut chain = 0;
+        // The DCS puts its own changes in order.
+        if let Seen::Change(Sight::LeaderKey(_)) = what {
+            chain = 1;
+            if let Some(before) = self.observations.iter().rfind(|before| before.chain == chain) {
+                at = [at[0].max(before.at[0]), at[1].max(before.at[1])];
+            }
+        }
+        self.observations.push(Observation { at, what, seq, chain });
+    }
+
+    fn probe(&mut self, cluster: &Cluster, choices: &mut Choices, blur: u64) {
+        let state = self.last();
+        for id in cluster.node_ids() {
+            self.record(looks(cluster, &state, id), choices, blur);
+        }
+    }
+}
+
+/// What a probe of a node finds.
+fn looks(cluster: &Cluster, state: &State, id: NodeId) -> Seen {
+    let at = state.wal.timeline_at(state.nodes[usize::from(id)].data);
+    let found = [ServerState::Primary, ServerState::Standby, ServerState::Starting, ServerState::Refused]
+        .into_iter()
+        .find(|&found| cluster.can_look_like(state, id, found, Some(at)))
+        .unwrap_or(ServerState::Unknown);
+    let answers = matches!(found, ServerState::Primary | ServerState::Standby);
+    Seen::Looks(id, found, answers.then_some(u32::from(at)))
+}

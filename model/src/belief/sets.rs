@@ -1,0 +1,285 @@
+//! Sets of possible truths, and what an observation makes of each.
+//!
+//! A set is closed: whatever can be reached by steps that nobody sees belongs to it. So is what an observation makes of it, and that depends on
+//! nothing else: both get a number, and the answer is looked up the next time. Where it matters to nobody how many promotions ago the cluster
+//! began, the lowest timeline in a set is always 1, and how much that is too little is kept beside its number.
+
+use indexmap::IndexSet;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use crate::cluster::show::Sight;
+
+use super::graph::{Config, Graph, TOO_MUCH_WAL};
+use super::{Channels, Seen};
+
+/// A set of truths, and how many timelines are missing below its lowest one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub set: u32,
+    pub timelines: u32,
+}
+
+/// Truths by number, sorted, and the channels that may miss something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Set {
+    blind: Channels,
+    truths: Box<[u32]>,
+}
+
+/// Number of the set without truths.
+pub(super) const EMPTY: u32 = 0;
+
+pub(super) struct Sets {
+    pub graph: Graph,
+    sets: IndexSet<Set, FxBuildHasher>,
+    truths: usize,
+    next: FxHashMap<(u32, Seen), (u32, u32)>,
+    unions: FxHashMap<(u32, u32, u32), (u32, u32)>,
+    /// When each truth was last looked at, so that a set of them needs no clearing.
+    marks: Vec<u32>,
+    mark: u32,
+    /// Most truths in a set.
+    pub widest: usize,
+}
+
+impl Sets {
+    pub fn new(graph: Graph, widest: usize) -> Self {
+        let mut sets = Sets {
+            graph,
+            sets: IndexSet::default(),
+            truths: 0,
+            next: FxHashMap::default(),
+            unions: FxHashMap::default(),
+            marks: Vec::new(),
+            mark: 0,
+            widest,
+        };
+        sets.clear();
+        sets
+    }
+
+    /// What it holds, roughly, in bytes.
+    pub fn bytes(&self) -> usize {
+        let per_answer = size_of::<(u32, Seen)>() + 16;
+        self.graph.bytes()
+            + self.truths * size_of::<u32>()
+            + self.sets.len() * 40
+            + (self.next.len() + self.unions.len()) * per_answer
+            + self.marks.len() * size_of::<u32>()
+    }
+
+    fn clear(&mut self) {
+        self.sets = IndexSet::default();
+        self.truths = 0;
+        self.next = FxHashMap::default();
+        self.unions = FxHashMap::default();
+        self.marks = Vec::new();
+        self.number(Set { blind: Channels::NONE, truths: Box::new([]) });
+    }
+
+    /// Forgets everything but these sets, which get other numbers.
+    pub fn forget_all_but(&mut self, kept: &mut [Known]) {
+        let old: Vec<(Channels, Vec<Config>)> = kept
+            .iter()
+            .map(|known| {
+                (self.blind(known.set), self.truths(known.set).iter().map(|t| self.graph.config(*t)).collect())
+            })
+            .collect();
+        self.graph.clear();
+        self.clear();
+        for (known, (blind, configs)) in kept.iter_mut().zip(old) {
+            let mut truths: Vec<u32> = configs.into_iter().map(|config| self.graph.number(config)).collect();
+            truths.sort_unstable();
+            known.set = self.number(Set { blind, truths: truths.into_boxed_slice() });
+        }
+    }
+
+    fn number(&mut self, set: Set) -> u32 {
+        let len = set.truths.len();
+        let (index, new) = self.sets.insert_full(set);
+        if new {
+            self.truths += len;
+        }
+        index as u32
+    }
+
+    pub fn truths(&self, set: u32) -> &[u32] {
+        &self.sets[set as usize].truths
+    }
+
+    pub fn blind(&self, set: u32) -> Channels {
+        self.sets[set as usize].blind
+    }
+
+    /// The closed set around these truths.
+    pub fn closed(&mut self, blind: Channels, mut truths: Vec<u32>) -> Result<(u32, u32), &'static str> {
+        if truths.is_empty() {
+            return Ok((EMPTY, 0));
+        }
+        self.mark += 1;
+        self.marks.resize(self.graph.len(), 0);
+        truths.retain(|truth| std::mem::replace(&mut self.marks[*truth as usize], self.mark) != self.mark);
+        let mut done = 0;
+        while done < truths.len() {
+            let truth = truths[done];
+            done += 1;
+            let config = self.graph.config(truth);
+            let mut found = Vec::new();
+            if config.pending == 0 {
+                self.graph.edges(truth)?;
+                found.extend(self.hidden(truth, blind)?);
+            } else {
+                // What a blind observer was shown need not have been seen.
+                for position in 0..self.graph.sights(config.pending).len() {
+                    if Channels::showing(self.graph.sights(config.pending)[position]).within(blind) {
+                        let pending = self.graph.without(config.pending, position);
+                        found.push(self.graph.number(Config { pending, ..config }));
+                    }
+                }
+            }
+            self.marks.resize(self.graph.len(), 0);
+            for next in found {
+                if std::mem::replace(&mut self.marks[next as usize], self.mark) != self.mark {
+                    truths.push(next);
+                }
+            }
+            if truths.len() > self.widest {
+                return Err("more model states are possible at once than can be held");
+            }
+        }
+        self.rebased(blind, truths)
+    }
+
+    fn hidden(&mut self, truth: u32, blind: Channels) -> Result<Vec<u32>, &'static str> {
+        let edges = self.graph.edges(truth)?.to_vec();
+        Ok(edges
+            .into_iter()
+            .filter(|(list, _)| self.graph.channels(*list).within(blind))
+            .map(|(_, next)| next)
+            .collect())
+    }
+
+    /// Gives the lowest timeline the number 1. Returns the set, and by how much timelines were lowered.
+    fn rebased(&mut self, blind: Channels, mut truths: Vec<u32>) -> Result<(u32, u32), &'static str> {
+        let lowest = |graph: &Graph, truth: u32| graph.cluster.timeline_of(&graph.config(truth).state);
+        let low = truths.iter().map(|truth| lowest(&self.graph, *truth)).min().unwrap_or(1);
+        let by = u32::from(low.saturating_sub(1));
+        if by > 0 {
+            self.shift(&mut truths, -(by as i32))?;
+        }
+        truths.sort_unstable();
+        Ok((self.number(Set { blind, truths: truths.into_boxed_slice() }), by))
+    }
+
+    fn shift(&mut self, truths: &mut [u32], by: i32) -> Result<(), &'static str> {
+        for truth in truths {
+            let config = self.graph.config(*truth);
+            let state = self.graph.cluster.with_timelines_shifted(config.state, by).ok_or(TOO_MUCH_WAL)?;
+            *truth = self.graph.number(Config { state, ..config });
+        }
+        Ok(())
+    }
+
+    /// What an observation makes of a set.
+    pub fn after(&mut self, known: Known, seen: Seen) -> Result<Known, &'static str> {
+        let seen = match seen {
+            Seen::Looks(id, found, Some(timeline)) => {
+                Seen::Looks(id, found, Some(timeline.saturating_sub(known.timelines).min(u32::from(u8::MAX))))
+            }
+            seen => seen,
+        };
+        let (set, by) = match self.next.get(&(known.set, seen)) {
+            Some(next) => *next,
+            None => {
+                let next = self.advance(known.set, seen)?;
+                self.next.insert((known.set, seen), next);
+                next
+            }
+        };
+        Ok(Known { set, timelines: known.timelines + by })
+    }
+
+    fn advance(&mut self, set: u32, seen: Seen) -> Result<(u32, u32), &'static str> {
+        let Set { blind, truths } = self.sets[set as usize].clone();
+        match seen {
+            Seen::Blind(channels) => self.closed(blind.and(channels), truths.into_vec()),
+            // All that happened unseen is in the set already.
+            Seen::Sighted(channels) => self.rebased(blind.without(channels), truths.into_vec()),
+            Seen::Looks(id, found, timeline) => {
+                let timeline = timeline.map(|timeline| timeline as u8);
+                let fits =
+                    |truth: &u32| self.graph.cluster.can_look_like(&self.graph.state(*truth), id, found, timeline);
+                let left: Vec<u32> = truths.iter().copied().filter(fits).collect();
+                // A moment later it may look different.
+                self.closed(blind, left)
+            }
+            Seen::Holder(holder) => {
+                let names = |truth: &u32| self.graph.state(*truth).leader.map(|key| key.holder) == holder;
+                let left: Vec<u32> = truths.iter().copied().filter(names).collect();
+                self.closed(blind, left)
+            }
+            Seen::Change(sight) => {
+                let mut next = Vec::new();
+                for &truth in &truths {
+                    self.see(truth, sight, &mut next)?;
+                }
+                self.closed(blind, next)
+            }
+        }
+    }
+
+    /// The truths in which this is seen next.
+    fn see(&mut self, truth: u32, sight: Sight, next: &mut Vec<u32>) -> Result<(), &'static str> {
+        let config = self.graph.config(truth);
+        if config.pending != 0 {
+            if let Some(position) = self.graph.sights(config.pending).iter().position(|pending| *pending == sight) {
+                let pending = self.graph.without(config.pending, position);
+                next.push(self.graph.number(Config { pending, ..config }));
+            }
+            return Ok(());
+        }
+        // What a fault does may be recorded before the fault itself, where their intervals overlap.
+        let mut steps = match sight {
+            Sight::Said(..) => Vec::new(),
+            _ => self.graph.faults(truth)?.to_vec(),
+        };
+        if !matches!(sight, Sight::Fault(..)) {
+            steps.extend(self.graph.edges(truth)?);
+        }
+        for (list, after) in steps {
+            if let Some(position) = self.graph.sights(list).iter().position(|shown| *shown == sight) {
+                let pending = self.graph.without(list, position);
+                let after = self.graph.config(after);
+                next.push(self.graph.number(Config { pending, ..after }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Both sets.
+    pub fn union(&mut self, one: Known, other: Known) -> Result<Known, &'static str> {
+        let (low, high) = if one.timelines <= other.timelines { (one, other) } else { (other, one) };
+        if high.set == EMPTY || low == high {
+            return Ok(low);
+        }
+        if low.set == EMPTY {
+            return Ok(high);
+        }
+        let key = (low.set, high.set, high.timelines - low.timelines);
+        let (set, by) = match self.unions.get(&key) {
+            Some(union) => *union,
+            None => {
+                let blind = self.blind(low.set);
+                let mut truths = self.truths(high.set).to_vec();
+                self.shift(&mut truths, key.2 as i32)?;
+                truths.extend(self.truths(low.set));
+                truths.sort_unstable();
+                truths.dedup();
+                let union = self.rebased(blind, truths)?;
+                self.unions.insert(key, union);
+                union
+            }
+        };
+        Ok(Known { set, timelines: low.timelines + by })
+    }
+}
