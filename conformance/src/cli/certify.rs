@@ -156,6 +156,10 @@ async fn one(
     dir: &RunDir,
     progress: &Progress,
 ) -> Ended {
+    if let Some(why) = lab::unsupported(&scenario, manifest) {
+        let judgement = failed(Check::new("supported", Verdict::Unsupported, why));
+        return Ended { result: result_of(&scenario, 0.0, judgement), image_digest: None, stops: None };
+    }
     let outcome = lab::run(&scenario, manifest, dir, Options { keep: args.keep }, progress).await;
     let (seconds, image_digest) =
         outcome.as_ref().map_or((0.0, None), |done| (done.seconds, Some(done.image_digest.clone())));
@@ -173,16 +177,20 @@ async fn one(
         _ => failed(Check::new("harness", Verdict::Error, error.as_ref().map_or(String::new(), LabError::to_string))),
     };
     Ended {
-        result: ScenarioResult {
-            id: scenario.id.clone(),
-            title: scenario.title.clone(),
-            verdict: judgement.verdict,
-            seconds: Duration::from_secs_f64(seconds).as_secs_f64(),
-            branches: judgement.branches,
-            checks: judgement.checks,
-        },
+        result: result_of(&scenario, Duration::from_secs_f64(seconds).as_secs_f64(), judgement),
         image_digest,
         stops: error.filter(|error| matches!(error.trouble, Trouble::Environment | Trouble::Interrupted)),
+    }
+}
+
+fn result_of(scenario: &Scenario, seconds: f64, judgement: Judgement) -> ScenarioResult {
+    ScenarioResult {
+        id: scenario.id.clone(),
+        title: scenario.title.clone(),
+        verdict: judgement.verdict,
+        seconds,
+        branches: judgement.branches,
+        checks: judgement.checks,
     }
 }
 

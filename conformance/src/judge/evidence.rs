@@ -1,6 +1,6 @@
 //! Whether the run proves anything: it is whole, and its faults took effect.
 
-use pghaspec_model::event::{Kind, Phase, Process, ServerState, Source, WriteResult};
+use pghaspec_model::event::{Kind, Phase, Process, ServerState, Source, Watchdog, WriteResult};
 use pghaspec_model::fault::Fault;
 
 use super::durability::last_primary;
@@ -37,8 +37,15 @@ pub fn observers(history: &History) -> Check {
     };
     let after = |at: u64| history.events.iter().filter(move |event| event.at[0] >= at);
     let injected = |node: &Option<String>| {
-        let agent = |fault: &Fault| matches!(fault, Fault::AgentKilled);
-        history.events.iter().any(|e| e.node == *node && matches!(&e.kind, Kind::Fault { fault, .. } if agent(fault)))
+        let agent = |fault: &Fault| matches!(fault, Fault::AgentKilled | Fault::NodeKilled);
+        history.events.iter().any(|e| {
+            let kills = match &e.kind {
+                Kind::Fault { fault, .. } => agent(fault),
+                Kind::Watchdog { change, .. } => *change == Watchdog::Fired,
+                _ => false,
+            };
+            e.node == *node && kills
+        })
     };
     for event in &history.events {
         if matches!(event.kind, Kind::ProcessExited { what: Process::Agent, signal: Some(9), .. })
@@ -87,16 +94,16 @@ pub fn faults(history: &History) -> Check {
     const ID: &str = "fault-took-effect";
     let mut words = Vec::new();
     for event in &history.events {
-        if let Kind::Fault { fault, effect } = &event.kind {
-            let node = event.node.as_deref().unwrap_or("the cluster");
-            match effect {
-                Some(effect) => words.push(format!("{} at {node}: {effect}", fault.id())),
-                None => {
-                    return Check::inconclusive(
-                        ID,
-                        format!("{} was injected at {node}, and nothing came of it", fault.id()),
-                    );
-                }
+        let (what, effect) = match &event.kind {
+            Kind::Fault { fault, effect } => (fault.id(), effect),
+            Kind::Disturbance { disturbance, effect } => (disturbance.id(), effect),
+            _ => continue,
+        };
+        let node = event.node.as_deref().unwrap_or("the cluster");
+        match effect {
+            Some(effect) => words.push(format!("{what} at {node}: {effect}")),
+            None => {
+                return Check::inconclusive(ID, format!("{what} was injected at {node}, and nothing came of it"));
             }
         }
     }

@@ -10,12 +10,12 @@ use crate::scenario::{Expect, LeaderAfter, Rejoins, TimelineAfter};
 
 /// All checks that the scenario's expectations make.
 pub fn checks(history: &History, expect: &Expect) -> Vec<Check> {
-    let Some(fault) = history.events.iter().find(|event| matches!(event.kind, Kind::Fault { .. })) else {
+    let breaks = |event: &&Event| matches!(event.kind, Kind::Fault { .. } | Kind::Disturbance { .. });
+    let Some(fault) = history.events.iter().filter(breaks).min_by_key(|event| event.at[0]) else {
         return vec![Check::inconclusive("takes-branch", "no fault was injected")];
     };
-    let Some(crashed) = fault.node.as_deref() else {
-        return vec![Check::inconclusive("takes-branch", "the fault names no node")];
-    };
+    // What is done to the DCS hits no node.
+    let crashed = fault.node.as_deref().unwrap_or("the DCS");
     let mut checks = Vec::new();
     checks.extend(expect.branches.as_ref().map(|wanted| takes_branch(history, wanted, crashed, fault)));
     checks.extend(expect.others.as_ref().map(|wanted| others_take(history, wanted, crashed, fault)));

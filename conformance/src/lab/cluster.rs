@@ -4,11 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use pghaspec_model::disturbance::Disturbance;
 use pghaspec_model::event::Source;
+use pghaspec_model::fault::Fault;
 use tokio_postgres::Config;
 
-use super::docker::exec;
+use super::dcs::{DOWN, Dcs, Member};
 use super::error::LabError;
+use super::faults::Faketime;
 use super::lane::{Lane, Place, Plan};
 use super::observer::Observer;
 use super::tasks::{Ends, Tasks};
@@ -30,9 +33,10 @@ const ETCD: &str = "etcd";
 const SCOPE: &str = "pghaspec";
 
 /// The watchdog's device in a node, if it has one.
-const WATCHDOG: &str = "/run/pghaspec/watchdog";
+pub const WATCHDOG: &str = "/run/pghaspec/watchdog";
 
 const ETCD_PORT: u16 = 2379;
+const ETCD_PEER_PORT: u16 = 2380;
 const ETCD_LIMIT: Duration = Duration::from_secs(30);
 
 /// What is brought up for a scenario, and whom it reports to.
@@ -63,6 +67,10 @@ pub struct Node {
     pub name: String,
     /// How its Postgres is reached.
     pub config: Config,
+    /// Its address in the cluster network.
+    pub address: IpAddr,
+    /// Its address in the control network.
+    pub control: IpAddr,
 }
 
 impl Builder<'_> {
@@ -77,43 +85,64 @@ impl Builder<'_> {
         Ok(Networks { cluster, control })
     }
 
-    /// Starts etcd and watches it from its first revision on.
+    /// Starts etcd and watches it from its first revision on, at its first member.
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn etcd(&self, networks: &Networks) -> Result<LeaderWatch, LabError> {
-        let client = format!("http://{}:{ETCD_PORT}", self.lane.name(ETCD));
-        let peer = "http://127.0.0.1:2380";
+    pub async fn etcd(&self, networks: &Networks) -> Result<(Dcs, LeaderWatch), LabError> {
+        let parts = self.etcd_parts();
+        let members = try_join_all(parts.iter().map(|part| self.start_member(part, networks))).await?;
+        let leader_key = self.filled(&self.manifest.leader_key, "")?;
+        let endpoint = members.first().map(|member| member.endpoint.clone()).unwrap_or_default();
+        let watch = LeaderWatch::prepare(self.recorder.clone(), &endpoint, leader_key, ETCD_LIMIT).await;
+        let watch = watch.map_err(|last| {
+            LabError::harness(format!("waited {} s for etcd; last seen: {last}", ETCD_LIMIT.as_secs()))
+        })?;
+        Ok((Dcs { members }, watch))
+    }
+
+    /// Parts of etcd's members in the lane.
+    fn etcd_parts(&self) -> Vec<String> {
+        match self.scenario.etcd {
+            1 => vec![ETCD.to_owned()],
+            members => (1..=members).map(|number| format!("{ETCD}{number}")).collect(),
+        }
+    }
+
+    async fn start_member(&self, part: &str, networks: &Networks) -> Result<Member, LabError> {
+        let url = |part: &str, port: u16| format!("http://{}:{port}", self.lane.name(part));
+        let (client, peer) = (url(part, ETCD_PORT), url(part, ETCD_PEER_PORT));
+        let all: Vec<String> =
+            self.etcd_parts().iter().map(|part| format!("{part}={}", url(part, ETCD_PEER_PORT))).collect();
         let flags = [
-            ("name", "etcd"),
+            ("name", part),
             ("data-dir", "/var/lib/etcd/pghaspec"),
             ("listen-client-urls", "http://0.0.0.0:2379"),
             ("advertise-client-urls", &client),
-            ("listen-peer-urls", peer),
-            ("initial-advertise-peer-urls", peer),
-            ("initial-cluster", &format!("etcd={peer}")),
+            ("listen-peer-urls", "http://0.0.0.0:2380"),
+            ("initial-advertise-peer-urls", &peer),
+            ("initial-cluster", &all.join(",")),
             // This etcd never outlives its machine, so nothing hangs on its disk.
             ("unsafe-no-fsync", "true"),
         ];
-        let command = std::iter::once("/usr/bin/etcd".to_owned())
-            .chain(flags.iter().map(|(flag, value)| format!("--{flag}={value}")))
-            .collect();
+        // It is killed and started again inside of its container, which keeps its addresses.
+        let again = format!("while :; do [ -e {DOWN} ] || /usr/bin/etcd \"$@\"; sleep 0.1; done");
+        let command = ["sh", "-c", &again, "etcd"].map(str::to_owned).into_iter();
         let plan = Plan {
-            part: ETCD,
+            part,
             image: ETCD_IMAGE,
             place: Place::Network(&networks.cluster),
-            command,
+            command: command.chain(flags.iter().map(|(flag, value)| format!("--{flag}={value}"))).collect(),
             env: Default::default(),
             files: Vec::new(),
+            in_memory: None,
         };
         let container = self.lane.start(plan).await?;
-        self.follow(ETCD, Source::Etcd, |_, _| {});
-        let address = self.lane.connect(&container, &networks.control).await?;
-        let endpoint = format!("http://{}:{ETCD_PORT}", in_url(address));
-        let leader_key = self.filled(&self.manifest.leader_key, "")?;
-        LeaderWatch::prepare(self.recorder.clone(), &endpoint, leader_key, ETCD_LIMIT)
-            .await
-            .map_err(|last| LabError::harness(format!("waited {} s for etcd; last seen: {last}", ETCD_LIMIT.as_secs())))
+        self.follow(part, Source::Etcd, |_, _| {});
+        let address = self.lane.address(&container, &networks.cluster).await?;
+        let endpoint =
+            format!("http://{}:{ETCD_PORT}", in_url(self.lane.connect(&container, &networks.control).await?));
+        Ok(Member { part: part.to_owned(), container, endpoint, address })
     }
 
     /// Starts all nodes at once.
@@ -122,7 +151,11 @@ impl Builder<'_> {
     /// One does not start.
     pub async fn nodes(&self, networks: &Networks, observer: &Observer) -> Result<Vec<Node>, LabError> {
         let names = self.scenario.node_names();
-        try_join_all(names.iter().map(|name| self.start_node(name, networks))).await?;
+        let faketime = match self.scenario.disturbs(Disturbance::ClockSkewed) {
+            true => Some(Faketime::from(self.lane, observer).await?),
+            false => None,
+        };
+        try_join_all(names.iter().map(|name| self.start_node(name, networks, faketime.as_ref()))).await?;
         for name in &names {
             let (manifest, node) = (self.manifest.clone(), name.clone());
             self.follow(name, Source::AgentLog, move |recorder, line| {
@@ -135,8 +168,16 @@ impl Builder<'_> {
         Ok(nodes)
     }
 
-    async fn start_node(&self, name: &str, networks: &Networks) -> Result<(), LabError> {
+    async fn start_node(&self, name: &str, networks: &Networks, faketime: Option<&Faketime>) -> Result<(), LabError> {
         let mut files = Vec::new();
+        let mut env = self.manifest.env.clone();
+        if self.scenario.settings.has_watchdog() {
+            env.insert("PGHASPEC_WATCHDOG".to_owned(), WATCHDOG.to_owned());
+        }
+        if let Some(faketime) = faketime {
+            files.clone_from(&faketime.files);
+            env.extend(faketime.env.clone());
+        }
         for file in &self.manifest.files {
             let read = std::fs::read(&file.from)
                 .map_err(|error| LabError::harness(format!("reading {}: {error}", file.from.display())))?;
@@ -149,8 +190,9 @@ impl Builder<'_> {
             image: &self.manifest.image,
             place: Place::Network(&networks.cluster),
             command: Vec::new(),
-            env: self.manifest.env.clone(),
+            env,
             files,
+            in_memory: self.volume(),
         };
         self.lane.start(plan).await.map(drop)
     }
@@ -158,25 +200,20 @@ impl Builder<'_> {
     /// Finds out how a started node is reached and which processes are its.
     async fn reach_node(&self, name: &str, networks: &Networks, observer: &Observer) -> Result<Node, LabError> {
         let container = self.lane.name(name);
-        let namespace = async {
-            let pid = self.lane.process_id(&container).await?.to_string();
-            let answer = exec(&self.lane.docker, &observer.container, &["pidns", &pid]).await?;
-            let pidns = answer.stdout.parse().map_err(|_| {
-                LabError::harness(format!("the PID namespace of {container} is not known: {}", answer.stderr))
-            })?;
-            let _ = observer.inputs.send(Input::Namespace { pidns, node: name.to_owned() });
-            Ok(())
-        };
-        let (address, ()) = tokio::try_join!(self.lane.connect(&container, &networks.control), namespace)?;
+        let (control, address, ()) = tokio::try_join!(
+            self.lane.connect(&container, &networks.control),
+            self.lane.address(&container, &networks.cluster),
+            observer.meet(self.lane, name)
+        )?;
         let mut config = Config::new();
         config
-            .host(address.to_string())
+            .host(control.to_string())
             .port(self.manifest.ports.postgres)
             .user(&self.manifest.credentials.user)
             .password(&self.manifest.credentials.password)
             .dbname("postgres")
             .application_name("pghaspec");
-        Ok(Node { name: name.to_owned(), config })
+        Ok(Node { name: name.to_owned(), config, address, control })
     }
 
     /// Copies a container's log to the run's folder, and each line to `take`, until the run ends. That of a node goes on after its container
@@ -210,6 +247,11 @@ impl Builder<'_> {
         });
     }
 
+    /// The folder of each node that is a small file system, when the scenario fills one.
+    pub fn volume(&self) -> Option<&str> {
+        self.manifest.data_volume.as_deref().filter(|_| self.scenario.breaks(Fault::DiskFull))
+    }
+
     /// Fills the variables of a template in for a node.
     fn filled(&self, template: &str, node: &str) -> Result<String, LabError> {
         let settings = &self.scenario.settings;
@@ -218,7 +260,11 @@ impl Builder<'_> {
                 "scope" => SCOPE.to_owned(),
                 "name" => node.to_owned(),
                 "address" => self.lane.name(node),
-                "etcd" => format!("{}:{ETCD_PORT}", self.lane.name(ETCD)),
+                "etcd" => {
+                    let members = self.etcd_parts();
+                    let members = members.iter().map(|part| format!("{}:{ETCD_PORT}", self.lane.name(part)));
+                    members.collect::<Vec<_>>().join(",")
+                }
                 "loop_wait" => settings.loop_wait_s.to_string(),
                 "ttl" => settings.ttl_s.to_string(),
                 "retry_timeout" => settings.retry_timeout_s.to_string(),

@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 
 use super::cluster::{Builder, Node};
 use super::error::LabError;
-use super::inject::inject;
+use super::faults::Faults;
 use super::lane::Lane;
+use super::power::Power;
 use super::read_back::{caught_up, only_primary, read_back};
 use super::tasks::{Ends, Tasks};
 use super::wait::{Seen, until};
@@ -80,16 +81,18 @@ impl Course<'_> {
             tasks,
         };
         self.report.doing("starting the observer and etcd");
-        let (mut observer, (networks, leader_watch)) = tokio::try_join!(builder.observer(), async {
+        let (mut observer, (networks, (dcs, leader_watch))) = tokio::try_join!(builder.observer(), async {
             let networks = builder.networks().await?;
-            let leader_watch = builder.etcd(&networks).await?;
-            Ok((networks, leader_watch))
+            let etcd = builder.etcd(&networks).await?;
+            Ok((networks, etcd))
         })?;
         self.record_run(&observer.mechanism);
         self.recorder.phase(Phase::Bootstrap);
         builder.record_processes(&mut observer);
         self.report.doing("starting the nodes");
         let nodes = builder.nodes(&networks, &observer).await?;
+        let (power, reset) = Power::new((self.lane, &observer, self.recorder), tasks, self.scenario, &nodes);
+        try_join_all(nodes.iter().map(|node| power.watch(&node.name))).await?;
         tasks.spawn("putting ticks into etcd", Ends::WhenStopped, leader_watch.ticks());
         tasks.spawn("watching the leader key", Ends::WhenStopped, leader_watch.run());
         for node in &nodes {
@@ -97,18 +100,29 @@ impl Course<'_> {
             tasks.spawn(format!("probing {}", node.name), Ends::WhenStopped, probes);
         }
 
+        let volume = builder.volume();
+        let faults =
+            Faults::new((self.lane, &observer, self.recorder), self.report, self.scenario, &power, &dcs, volume);
+        tokio::select! {
+            biased;
+            error = power.revive_reset(reset) => Err(error),
+            outcome = self.with_nodes(tasks, &nodes, faults) => outcome,
+        }
+    }
+
+    /// The phases from the moment on when all nodes run.
+    async fn with_nodes(&self, tasks: &Tasks, nodes: &[Node], mut faults: Faults<'_>) -> Result<(), LabError> {
         let healthy = self.until("the cluster to come up", UP, up).await?;
-        let writers = self.start_writers(tasks, &nodes, &healthy.leader).await?;
+        let writers = self.start_writers(tasks, nodes, &healthy.leader).await?;
         self.recorder.phase(Phase::Ready);
         // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes.
         self.until("the cluster to be steady", UP, |view| view.healthy_for(self.hold()).into()).await?;
 
         self.recorder.phase(Phase::Fault);
-        for step in &self.scenario.steps {
-            inject(self.lane, &observer, self.recorder, self.report, step).await?;
-        }
-        // Nothing of what was broken has to be repaired by the lab: a killed process is the agent's business.
+        faults.run().await?;
+        // What an agent has to repair, such as a killed postmaster, is not repaired for it.
         self.recorder.phase(Phase::Heal);
+        faults.heal().await?;
         let primary = self.settle().await;
         self.recorder.phase(Phase::Settled);
         self.until_probed_anew().await?;
@@ -116,7 +130,7 @@ impl Course<'_> {
         writers.stop().await;
         self.recorder.phase(Phase::ReadBack);
         self.report.doing("reading back");
-        read_back(self.recorder, &nodes, primary.as_deref()).await;
+        read_back(self.recorder, nodes, primary.as_deref()).await;
         // Nothing may be recorded behind the end.
         tasks.stop().await;
         self.recorder.phase(Phase::End);
@@ -128,6 +142,9 @@ impl Course<'_> {
         let mut observed = vec![Source::Harness, Source::Etcd, Source::Process, Source::Postgres, Source::Writer];
         if !self.manifest.says.is_empty() {
             observed.push(Source::AgentLog);
+        }
+        if settings.has_watchdog() {
+            observed.push(Source::Watchdog);
         }
         let run = Run {
             run: self.run.to_owned(),
@@ -258,4 +275,10 @@ impl Writers {
         // A write has a limit of its own; what passes even this is aborted when dropped.
         let _ = tokio::time::timeout(WRITERS, async { while self.tasks.join_next().await.is_some() {} }).await;
     }
+}
+
+/// The first number of a batch's rows: behind those of all writers.
+pub fn batch_numbers(nodes: usize, batches: usize) -> u64 {
+    let writers = u64::try_from(2 * nodes + 2).unwrap_or(u64::MAX);
+    (writers + u64::try_from(batches).unwrap_or(0)) * NUMBERS
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{NetworkConnectRequest, NetworkCreateRequest};
+use bollard::query_parameters::KillContainerOptionsBuilder;
 use futures_util::future::join_all;
 use testcontainers::CopyTargetOptions;
 use testcontainers::runners::AsyncRunner;
@@ -27,6 +28,9 @@ pub const LANE_LABEL: &str = "org.pghaspec.lane";
 
 /// CPU shares of what observes; 1024 is what everybody else has.
 const OBSERVER_SHARES: i64 = 16_384;
+
+/// Options of a small file system: room for a cluster and the WAL of a scenario.
+const SMALL: &str = "rw,size=768m,mode=0755";
 
 /// How long Docker may take to start a container.
 const START: Duration = Duration::from_secs(60);
@@ -55,6 +59,8 @@ pub struct Plan<'plan> {
     pub env: BTreeMap<String, String>,
     /// Files: path in the container and content.
     pub files: Vec<(String, Vec<u8>)>,
+    /// A folder that is a small file system in memory, so that it can be filled.
+    pub in_memory: Option<&'plan str>,
 }
 
 /// Where a container lives.
@@ -63,6 +69,8 @@ pub enum Place<'plan> {
     Network(&'plan str),
     /// Among the processes and networks of the host, with these capabilities.
     Host(&'plan [&'plan str]),
+    /// In the network of that container, whose rules it may change.
+    NetworkOf(&'plan str),
 }
 
 impl Lane {
@@ -129,12 +137,23 @@ impl Lane {
         for (path, content) in plan.files {
             request = request.with_copy_to(CopyTargetOptions::new(path).with_mode(0o644), content);
         }
+        let in_memory = plan.in_memory.map(str::to_owned);
         request = match plan.place {
             Place::Network(network) => {
-                request.with_hostname(plan.part).with_network(network).with_host_config_modifier(|host| {
+                request.with_hostname(plan.part).with_network(network).with_host_config_modifier(move |host| {
                     // Without an init that reaps, an agent takes a killed postmaster for a living one.
                     host.init = Some(true);
                     host.publish_all_ports = Some(false);
+                    host.tmpfs = in_memory.clone().map(|folder| HashMap::from([(folder, SMALL.to_owned())]));
+                })
+            }
+            Place::NetworkOf(container) => {
+                let container = format!("container:{container}");
+                request.with_host_config_modifier(move |host| {
+                    host.init = Some(true);
+                    host.publish_all_ports = Some(false);
+                    host.network_mode = Some(container.clone());
+                    host.cap_add = Some(vec!["NET_ADMIN".to_owned()]);
                 })
             }
             Place::Host(capabilities) => {
@@ -172,6 +191,76 @@ impl Lane {
             .and_then(|endpoint| endpoint.ip_address)
             .and_then(|address| address.parse().ok());
         address.ok_or_else(|| LabError::harness(format!("{doing}: it has no address there; did it end?")))
+    }
+
+    /// Addresses of a container in all of its networks.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn addresses(&self, container: &str) -> Result<Vec<IpAddr>, LabError> {
+        let doing = format!("looking for the addresses of {container}");
+        let found = self.docker.inspect_container(container, None).await.map_err(failed(doing))?;
+        let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let addresses = networks.into_values().filter_map(|endpoint| endpoint.ip_address?.parse().ok());
+        Ok(addresses.collect())
+    }
+
+    /// Address of a container in one of its networks.
+    ///
+    /// # Errors
+    /// It has none there.
+    pub async fn address(&self, container: &str, network: &str) -> Result<IpAddr, LabError> {
+        let doing = format!("looking for the address of {container} in {network}");
+        let found = self.docker.inspect_container(container, None).await.map_err(failed(&doing))?;
+        let mut networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let address = networks.remove(network).and_then(|endpoint| endpoint.ip_address?.parse().ok());
+        address.ok_or_else(|| LabError::harness(format!("{doing}: it has none; did it end?")))
+    }
+
+    /// Whether a container runs.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn runs(&self, container: &str) -> Result<bool, LabError> {
+        let doing = format!("looking whether {container} runs");
+        let found = self.docker.inspect_container(container, None).await.map_err(failed(doing))?;
+        Ok(found.state.and_then(|state| state.running).unwrap_or(false))
+    }
+
+    /// Starts a container again that has ended.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn start_again(&self, container: &str) -> Result<(), LabError> {
+        let doing = format!("starting {container} again");
+        self.docker.start_container(container, None).await.map_err(failed(doing))
+    }
+
+    /// Sends a signal to the first process of the container with that part; an init passes it on to its child.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn signal(&self, part: &str, signal: &str) -> Result<(), LabError> {
+        let container = self.name(part);
+        let options = KillContainerOptionsBuilder::new().signal(signal).build();
+        let sent = self.docker.kill_container(&container, Some(options)).await;
+        sent.map_err(failed(format!("sending {signal} to {container}")))
+    }
+
+    /// Freezes all processes of a container.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn pause(&self, container: &str) -> Result<(), LabError> {
+        self.docker.pause_container(container).await.map_err(failed(format!("freezing {container}")))
+    }
+
+    /// Lets the processes of a container go on.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn unpause(&self, container: &str) -> Result<(), LabError> {
+        self.docker.unpause_container(container).await.map_err(failed(format!("thawing {container}")))
     }
 
     /// Process id on the host of a container's first process.

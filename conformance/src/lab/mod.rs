@@ -2,13 +2,15 @@
 
 mod cluster;
 mod course;
+mod dcs;
 mod docker;
 mod error;
+mod faults;
 mod image;
-mod inject;
 mod lane;
 mod machine;
 mod observer;
+mod power;
 mod read_back;
 mod sweep;
 mod tasks;
@@ -17,6 +19,7 @@ mod wait;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use pghaspec_model::fault::Fault;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::manifest::Manifest;
@@ -54,6 +57,18 @@ pub struct Completed {
     pub image_digest: String,
 }
 
+/// Why a scenario says nothing about an agent: it wants a feature that the manifest does not claim, or the lab is not told what it needs.
+pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
+    let missing = scenario.needs.iter().find(|feature| !manifest.features.contains(*feature));
+    if let Some(feature) = missing {
+        return Some(format!("{} does not claim the feature `{feature}`", manifest.name));
+    }
+    if scenario.breaks(Fault::DiskFull) && manifest.data_volume.is_none() {
+        return Some(format!("the manifest of {} does not say where data lies (`data_volume`)", manifest.name));
+    }
+    scenario.settings.standby_cluster.then(|| "the lab makes no primary elsewhere to follow".to_owned())
+}
+
 /// Runs a scenario against an agent and records it below `dir`.
 ///
 /// Containers and networks of the run are removed at its end, be it success, an error, Ctrl-C or SIGTERM (from the first call on, this
@@ -70,7 +85,6 @@ pub async fn run(
     options: Options,
     progress: &Progress,
 ) -> Result<Completed, LabError> {
-    inject::can_inject(scenario)?;
     let docker = docker::connect().await?;
     let image_digest = docker::image_digest(&docker, &manifest.image).await?;
     for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE] {

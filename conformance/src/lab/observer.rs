@@ -1,15 +1,18 @@
 //! The helper container that sees the processes of all nodes, and signals them.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pghaspec_model::event::Source;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cluster::Builder;
+use super::docker::exec;
 use super::error::LabError;
-use super::lane::{Place, Plan};
+use super::lane::{Lane, Place, Plan};
 use super::tasks::Ends;
-use crate::observe::processes::{Input, Processes, Report};
+use crate::observe::processes::{Input, Processes, Report, TrapReport};
 
 /// Image of the helper.
 pub const OBSERVER_IMAGE: &str = "pghaspec/observer:1";
@@ -31,6 +34,10 @@ pub struct Observer {
     pub mechanism: String,
     /// Takes what is to be recorded of processes.
     pub inputs: mpsc::UnboundedSender<Input>,
+    /// All that became of traps, in its order.
+    pub traps: watch::Sender<Vec<TrapReport>>,
+    /// Inode of the PID namespace of each node.
+    namespaces: Mutex<BTreeMap<String, u64>>,
     /// What was reported before anybody recorded it.
     received: Option<mpsc::UnboundedReceiver<Input>>,
 }
@@ -48,6 +55,7 @@ impl Builder<'_> {
             command: Vec::new(),
             env: Default::default(),
             files: Vec::new(),
+            in_memory: None,
         };
         let container = self.lane.start(plan).await?;
         let (inputs, received) = mpsc::unbounded_channel();
@@ -55,12 +63,15 @@ impl Builder<'_> {
         let (ready, is_ready) = oneshot::channel();
         let mut ready = Some(ready);
         let reports = inputs.clone();
+        let traps = watch::Sender::new(Vec::new());
+        let sprung = traps.clone();
         self.follow(OBSERVER, Source::Process, move |recorder, line| {
             match serde_json::from_str(&line.text) {
                 // Nobody listens any more if the run has been ended meanwhile.
                 Ok(Report::Ready { mechanism }) => {
                     drop(ready.take().map(|ready| ready.send(mechanism)));
                 }
+                Ok(Report::Trap(report)) => sprung.send_modify(|all| all.push(report)),
                 Ok(report) => drop(reports.send(Input::Report(report))),
                 Err(error) => {
                     let why = format!("the helper said `{}`, no report: {error}", line.text);
@@ -69,7 +80,10 @@ impl Builder<'_> {
             }
         });
         match tokio::time::timeout(LIMIT, is_ready).await {
-            Ok(Ok(mechanism)) => Ok(Observer { container, mechanism, inputs, received: Some(received) }),
+            Ok(Ok(mechanism)) => {
+                let (namespaces, received) = (Mutex::default(), Some(received));
+                Ok(Observer { container, mechanism, inputs, traps, namespaces, received })
+            }
             _ => Err(LabError::harness("the helper that observes processes did not come up")),
         }
     }
@@ -80,5 +94,33 @@ impl Builder<'_> {
         if let Some(received) = observer.received.take() {
             self.tasks.spawn("recording processes", Ends::WhenStopped, processes.run(received));
         }
+    }
+}
+
+impl Observer {
+    /// Learns which processes are those of a node that runs.
+    ///
+    /// # Errors
+    /// It does not run, or may not be looked at.
+    pub async fn meet(&self, lane: &Lane, node: &str) -> Result<(), LabError> {
+        let container = lane.name(node);
+        let pid = lane.process_id(&container).await?.to_string();
+        let answer = exec(&lane.docker, &self.container, &["pidns", &pid]).await?;
+        let pidns = answer.stdout.parse().map_err(|_| {
+            LabError::harness(format!("the PID namespace of {container} is not known: {}", answer.stderr))
+        })?;
+        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner).insert(node.to_owned(), pidns);
+        // The task that takes it ends only with the run.
+        let _ = self.inputs.send(Input::Namespace { pidns, node: node.to_owned() });
+        Ok(())
+    }
+
+    /// Inode of the PID namespace of a node.
+    ///
+    /// # Errors
+    /// It was never met.
+    pub fn namespace_of(&self, node: &str) -> Result<u64, LabError> {
+        let namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        namespaces.get(node).copied().ok_or_else(|| LabError::harness(format!("{node} was never started")))
     }
 }

@@ -44,6 +44,8 @@ pub struct Manifest {
     pub env: BTreeMap<String, String>,
     /// Key in etcd whose value is the leader's name; may hold `{{scope}}`.
     pub leader_key: String,
+    /// The folder of a node in which the data directory lies: where a scenario that fills the disk puts a small file system.
+    pub data_volume: Option<String>,
     /// Where it listens.
     pub ports: Ports,
     /// Who may log in.

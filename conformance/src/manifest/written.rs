@@ -27,6 +27,7 @@ struct Toml {
     /// How the image is built: a program, by its path from the manifest, and arguments, which may hold `{{version}}`.
     build: Option<Vec<String>>,
     leader_key: Option<String>,
+    data_volume: Option<String>,
     #[serde(default)]
     files: Vec<TomlFile>,
     #[serde(default)]
@@ -103,6 +104,7 @@ pub struct Written {
     image: Option<String>,
     build: Vec<String>,
     leader_key: Option<String>,
+    data_volume: Option<String>,
     files: Vec<File>,
     env: BTreeMap<String, String>,
     ports: Option<Ports>,
@@ -160,6 +162,7 @@ impl Written {
             }
         }
         self.leader_key = toml.leader_key.or(self.leader_key.take());
+        self.data_volume = toml.data_volume.or(self.data_volume.take());
         self.ports = toml.ports.or(self.ports.take());
         self.credentials = toml.credentials.or(self.credentials.take());
         self.env.extend(toml.env);
@@ -225,6 +228,7 @@ impl Written {
             files: self.files,
             env: self.env,
             leader_key,
+            data_volume: self.data_volume,
             ports: self.ports.ok_or_else(|| missing("ports"))?,
             credentials: self.credentials.ok_or_else(|| missing("credentials"))?,
             features: self.features,

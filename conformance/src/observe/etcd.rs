@@ -34,6 +34,8 @@ pub struct LeaderWatch {
     next: i64,
     /// When the newest tick that was seen was sent: a lower bound for all that follows.
     not_before: u64,
+    /// [`View::dcs_outages`](super::view::View::dcs_outages) when the tick before this one came back.
+    outages: u64,
 }
 
 impl LeaderWatch {
@@ -62,7 +64,7 @@ impl LeaderWatch {
                 Ok(Ok(answer)) => match answer.header() {
                     Some(header) => {
                         let next = header.revision() + 1;
-                        return Ok(LeaderWatch { recorder, client, leader_key, next, not_before });
+                        return Ok(LeaderWatch { recorder, client, leader_key, next, not_before, outages: 0 });
                     }
                     None => "an answer without a header".to_owned(),
                 },
@@ -124,7 +126,12 @@ impl LeaderWatch {
         if kv.key() == TICK_KEY.as_bytes() {
             let sent = std::str::from_utf8(kv.value()).ok().and_then(|text| text.parse::<u64>().ok());
             self.not_before = self.not_before.max(sent.unwrap_or(0));
-            silence.heard(received);
+            // While the lab keeps the DCS down nothing can change, and the watch goes on where it stopped: that is no blindness.
+            let outages = self.recorder.view().borrow().dcs_outages;
+            match std::mem::replace(&mut self.outages, outages) == outages && outages.is_multiple_of(2) {
+                true => silence.heard(received),
+                false => silence.resume(received),
+            }
             return;
         }
         if kv.key() != self.leader_key.as_bytes() {

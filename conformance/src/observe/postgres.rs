@@ -106,7 +106,8 @@ pub async fn query_once(config: &Config, sql: &str, limit: Duration) -> Result<V
     answer
 }
 
-async fn within<T>(
+/// Waits for an answer, but not for ever.
+pub(super) async fn within<T>(
     limit: Duration,
     doing: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, Failure> {

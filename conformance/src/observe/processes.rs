@@ -88,8 +88,39 @@ pub enum Report {
         /// Why.
         why: String,
     },
+    /// A trap was set, or struck.
+    Trap(TrapReport),
     /// It is still there; said each second.
     Alive {},
+}
+
+/// What became of a trap: a signal that the helper sends to a process when it starts.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TrapReport {
+    /// Its name.
+    pub id: String,
+    /// What became of it.
+    pub change: Change,
+    /// Just before and after the signal was sent, CLOCK_MONOTONIC.
+    pub at: Option<[u64; 2]>,
+    /// The process that was hit, its id on the host.
+    pub pid: Option<u32>,
+    /// State of the process after that, `T` for stopped.
+    pub state: Option<String>,
+}
+
+/// What may become of a trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It is laid.
+    Set,
+    /// It is taken away.
+    Unset,
+    /// It sent its signal.
+    Struck,
+    /// The process was gone before.
+    Missed,
 }
 
 /// What goes into [`Processes::run`].
@@ -195,7 +226,7 @@ impl Processes {
             Report::Gap { at, why } => {
                 self.recorder.record(None, Source::Harness, run_time(at), Kind::Gap { of: Source::Process, why });
             }
-            Report::Ready { .. } | Report::Alive {} => {}
+            Report::Ready { .. } | Report::Trap(_) | Report::Alive {} => {}
         }
     }
 

@@ -25,6 +25,11 @@ impl Silence {
         Silence { recorder, node: node.map(str::to_owned), of, why, limit, last }
     }
 
+    /// Observation goes on at that time of the run; that nothing came before it is no gap.
+    pub fn resume(&mut self, at: u64) {
+        self.last = self.last.max(at);
+    }
+
     /// Something was observed at that time of the run.
     pub fn heard(&mut self, at: u64) {
         if at.saturating_sub(self.last) > self.limit {

@@ -16,6 +16,10 @@ pub struct View {
     pub changed_at: u64,
     /// How many phases have begun.
     pub phases: u64,
+    /// How often the lab has taken the DCS down or let it up again: while the number is odd, its silence says nothing about who watches it.
+    pub dcs_outages: u64,
+    /// All events so far, in the order in which they were recorded.
+    pub events: Vec<Event>,
 }
 
 /// One node as last observed.
@@ -84,8 +88,14 @@ impl View {
         }
     }
 
+    /// The events that ended at or after that moment of the run, in the order in which they were recorded.
+    pub fn events_since(&self, since: u64) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(move |event| event.at[1] >= since)
+    }
+
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
+        self.events.push(event.clone());
         let at = event.at[1];
         match &event.kind {
             Kind::LeaderKey { holder, .. } => {

@@ -29,6 +29,8 @@ mod step;
 
 use std::path::Path;
 
+use pghaspec_model::disturbance::Disturbance;
+use pghaspec_model::fault::Fault;
 use serde::Deserialize;
 
 use crate::fixtures;
@@ -148,6 +150,15 @@ impl Scenario {
                 Err((problem, mend)) => return wrong(&format!("step[{index}]"), span, problem, mend),
             }
         }
+        let members = written.etcd.as_ref().map_or(1, |members| *members.get_ref());
+        let needs_three = |step: &Step| {
+            step.how.outage == Some(Outage::QuorumLoss)
+                || step.action == Action::Disturbance(Disturbance::EtcdLeaderMoved)
+        };
+        if let Some(step) = steps.iter().find(|step| members < 3 && needs_three(step)) {
+            let problem = format!("{} is nothing for etcd with one member", step.name());
+            return Err(InputError::of_file(file, problem, "say etcd = 3").at_key("etcd"));
+        }
         if steps.is_empty() {
             return Err(InputError::of_file(file, "nothing is done to the cluster", "write a [[step]]").at_key("step"));
         }
@@ -167,6 +178,16 @@ impl Scenario {
             steps,
             expect: written.expect.into_inner(),
         })
+    }
+
+    /// Whether one of its steps inflicts that fault.
+    pub fn breaks(&self, fault: Fault) -> bool {
+        self.steps.iter().any(|step| step.action == Action::Fault(fault))
+    }
+
+    /// Whether one of its steps does that.
+    pub fn disturbs(&self, disturbance: Disturbance) -> bool {
+        self.steps.iter().any(|step| step.action == Action::Disturbance(disturbance))
     }
 
     /// Names of the nodes.
@@ -201,7 +222,6 @@ mod tests {
     use pghaspec_model::branch::Branch;
     use pghaspec_model::edition::Edition;
     use pghaspec_model::event::{Process, ServerState};
-    use pghaspec_model::fault::Fault;
 
     use super::*;
 
