@@ -27,15 +27,15 @@ impl Cluster {
             At::Lead | At::LongAction | At::StartingUp => actions.push(Action::Update(id)),
             At::Granted => actions.push(Action::Enforce(id)),
             At::Compare => {
-                actions.extend(self.divergence(state, id).into_iter().map(|diverged| Action::Compare(id, diverged)));
+                actions.extend(self.divergence(state, id).iter().map(|diverged| Action::Compare(id, *diverged)));
             }
             At::Rewinding => actions.push(Action::Decide(id)),
             At::Race => actions.push(Action::Acquire(id)),
             At::Released(_) => actions.push(Action::Demoted(id)),
             At::Recover(position) => match self.recover.at(position) {
                 Err(Stop::Ask(question)) => {
-                    actions
-                        .extend(self.answers(state, id, question).into_iter().map(|answer| Action::Answer(id, answer)));
+                    let answers = self.answers(state, id, question).into_iter().flatten();
+                    actions.extend(answers.map(|answer| Action::Answer(id, answer)));
                 }
                 _ => actions.push(Action::Decide(id)),
             },

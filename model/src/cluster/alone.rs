@@ -388,8 +388,7 @@ impl Alone {
             LeaderIs::Standby => (Server::Standby, Role::Replica),
             LeaderIs::Unreachable => (Server::Down, Role::Primary),
         };
-        let answers = cluster.divergence(&state, ME);
-        let &[diverged] = &answers[..] else { unreachable!("with exact WAL there is one answer") };
+        let &[diverged] = cluster.divergence(&state, ME) else { unreachable!("with exact WAL there is one answer") };
         cluster.note_divergence(&mut state, ME, diverged);
         (diverged == Some(true), cluster.agent(&state, ME).rewind)
     }

@@ -10,7 +10,9 @@ use super::{Cluster, Grain};
 
 impl Cluster {
     pub(super) fn fault_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
-        for &fault in &self.faults {
+        let Budget { process, task, network, .. } = state.budget;
+        let left = usize::from(process > 0) | usize::from(task > 0) << 1 | usize::from(network > 0) << 2;
+        for &fault in &self.faults[left] {
             if self.may_happen(state, id, fault) {
                 actions.push(Action::Fault(fault, id));
             }
@@ -29,16 +31,8 @@ impl Cluster {
         }
     }
 
+    /// It may, if there is a budget for it.
     fn may_happen(&self, state: &State, id: NodeId, fault: Fault) -> bool {
-        let left = match fault.class() {
-            Class::Process => state.budget.process,
-            Class::Task => state.budget.task,
-            Class::Network => state.budget.network,
-            Class::Free => Budget::UNLIMITED,
-        };
-        if left == 0 {
-            return false;
-        }
         let node = &state.nodes[usize::from(id)];
         let agent = node.agent.as_ref();
         // What hits the cluster as a whole happens to the first node.

@@ -82,7 +82,7 @@ impl Cluster {
     fn undisputed(&self, state: &State) -> Option<NodeId> {
         let settings = &self.settings;
         let may_happen =
-            |faults: &[Fault], left: u8| left > 0 && faults.iter().any(|fault| self.faults.contains(fault));
+            |faults: &[Fault], left: u8| left > 0 && faults.iter().any(|fault| settings.faults.contains(*fault));
         let calm = !(settings.standby_cluster || settings.synchronous || settings.failsafe)
             && settings.wal.is_exact()
             && state.budget.process == 0

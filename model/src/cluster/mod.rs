@@ -80,7 +80,7 @@ use crate::automaton::Automaton;
 use crate::branch::Branch;
 use crate::decision::Decision;
 use crate::edition::Rules;
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 use crate::mutant::Mutant;
 use crate::property::Property;
 
@@ -91,8 +91,9 @@ pub struct Cluster {
     pub settings: Settings,
     rules: Rules,
     recover: Arc<Automaton>,
-    /// Those of the settings, for a quick look at each state.
-    faults: Vec<Fault>,
+    /// Those of the settings that can happen while there is a budget for [`Class::Process`] (1), [`Class::Task`] (2), [`Class::Network`]
+    /// (4), for a quick look at each state.
+    faults: [Vec<Fault>; 8],
     mutant: Option<Mutant>,
 }
 
@@ -106,7 +107,15 @@ impl Cluster {
             mutant.change(&mut rules);
         }
         let recover = Arc::new(Automaton::unfold(&rules, mutant, recovery::domain(&settings)));
-        let faults = settings.faults.iter().collect();
+        let charged = |fault: &Fault| match fault.class() {
+            Class::Process => 1,
+            Class::Task => 2,
+            Class::Network => 4,
+            Class::Free => 0,
+        };
+        let faults = std::array::from_fn(|left| {
+            settings.faults.iter().filter(|fault| charged(fault) & left == charged(fault)).collect()
+        });
         Cluster { settings, rules, recover, faults, mutant }
     }
 
@@ -180,7 +189,9 @@ impl Cluster {
             (Action::Cycle(_), Grain::Coarse) if !self.finds_dead(state, id) => None,
             // With coarse steps the decision is said in the step that leads to it.
             (Action::Answer(..) | Action::Demoted(_) | Action::Cycle(_), Grain::Coarse) => {
-                decided(&self.taken(state, action))
+                let mut next = *state;
+                self.take(&mut next, action);
+                decided(&next)
             }
             _ => None,
         }
@@ -230,28 +241,43 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// The state right after a step, before anything else happens.
-    fn taken(&self, state: &State, action: Action) -> State {
-        let mut next = *state;
+    /// Takes a step, before anything else happens.
+    fn take(&self, state: &mut State, action: Action) {
         match action {
-            Action::Fault(fault, id) => self.inflict(&mut next, fault, id),
-            Action::WatchdogResets(id) => self.node_ends(&mut next, id),
-            Action::OrphansEnd(id) => next.nodes[usize::from(id)].orphans = false,
-            Action::Forget(id) => self.forget(&mut next, id),
-            Action::Cycle(id) => self.cycle(&mut next, id),
-            Action::Update(id) => self.update(&mut next, id),
-            Action::Enforce(id) => self.enforce(&mut next, id),
-            Action::Compare(id, diverged) => self.compare(&mut next, id, diverged),
-            Action::Acquire(id) => self.acquire(&mut next, id),
-            Action::Answer(id, answer) => self.answer(&mut next, id, answer),
-            Action::Decide(id) => self.decide(&mut next, id),
-            Action::Demoted(id) => self.demoted(&mut next, id),
+            Action::Fault(fault, id) => self.inflict(state, fault, id),
+            Action::WatchdogResets(id) => self.node_ends(state, id),
+            Action::OrphansEnd(id) => state.nodes[usize::from(id)].orphans = false,
+            Action::Forget(id) => self.forget(state, id),
+            Action::Cycle(id) => self.cycle(state, id),
+            Action::Update(id) => self.update(state, id),
+            Action::Enforce(id) => self.enforce(state, id),
+            Action::Compare(id, diverged) => self.compare(state, id, diverged),
+            Action::Acquire(id) => self.acquire(state, id),
+            Action::Answer(id, answer) => self.answer(state, id, answer),
+            Action::Decide(id) => self.decide(state, id),
+            Action::Demoted(id) => self.demoted(state, id),
             Action::Pause | Action::Resume | Action::Request(_) | Action::RemoteCommit | Action::RemoteFailover => {
-                self.operate(&mut next, action);
+                self.operate(state, action);
             }
-            _ => self.server_step(&mut next, action),
+            _ => self.server_step(state, action),
         }
-        next
+    }
+
+    /// What a step leads to, written over what is in `next`.
+    #[inline]
+    fn step_to(&self, state: &State, action: Action, next: &mut State) {
+        *next = *state;
+        self.take(next, action);
+        if self.settings.grain == Grain::Coarse {
+            self.settle(next);
+        }
+        // A state that was reached is trimmed: there is something to trim only when a record was written or a data directory changed.
+        let changed = next.wal.len() != state.wal.len()
+            || next.remote != state.remote
+            || next.nodes.iter().zip(&state.nodes).any(|(is, was)| is.data != was.data);
+        if changed {
+            self.trim(next);
+        }
     }
 }
 
@@ -278,13 +304,8 @@ impl Model for Cluster {
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
-        let mut next = self.taken(state, action);
-        if self.settings.grain == Grain::Coarse {
-            self.settle(&mut next);
-        }
-        if next.wal != state.wal || next.nodes.iter().zip(&state.nodes).any(|(is, was)| is.data != was.data) {
-            self.trim(&mut next);
-        }
+        let mut next = *state;
+        self.step_to(state, action, &mut next);
         Some(next)
     }
 

@@ -18,6 +18,7 @@ use super::action::Action;
 use super::state::*;
 use super::wal::{Point, Record, Wal};
 
+// All of these are in the order of their declaration: what is written is the number of the variant.
 const SERVERS: [Server; 7] = [
     Server::Down,
     Server::Starting,
@@ -95,8 +96,7 @@ fn whose(value: usize) -> Option<NodeId> {
 }
 
 fn put_slot(out: &mut Writer, slot: Option<Slot>) {
-    let place = |task| TASKS.iter().position(|known| *known == task).expect("agents of this model run no other task");
-    out.put(slot.map_or(0, |slot| 1 + 2 * place(slot.task) + usize::from(slot.begun)), 5);
+    out.put(slot.map_or(0, |slot| 1 + 2 * slot.task as usize + usize::from(slot.begun)), 5);
 }
 
 fn take_slot(bits: &mut Reader) -> Option<Slot> {
@@ -147,9 +147,16 @@ impl Cluster {
         // All positions of the automaton come twice: asked there, and on the way back from a demotion.
         let positions = self.automaton().len();
         let place = match agent.at {
+            At::Idle => 0,
+            At::Lead => 1,
+            At::Granted => 2,
+            At::LongAction => 3,
+            At::StartingUp => 4,
+            At::Compare => 5,
+            At::Rewinding => 6,
+            At::Race => 7,
             At::Recover(position) => PLACES.len() + usize::from(position),
             At::Released(position) => PLACES.len() + positions + usize::from(position),
-            other => PLACES.iter().position(|place| *place == other).expect("all other places are listed"),
         };
         out.put(place, 10);
         out.put(usize::from(agent.frozen), 1);
@@ -242,9 +249,8 @@ impl Cluster {
         );
         for (after, record) in wal.records() {
             // Never zero: what a record follows is before it.
-            let place = RECORDS.iter().position(|known| *known == record).expect("all records are listed");
             out.put(usize::from(after) + 1, 4);
-            out.put(place, 2);
+            out.put(record as usize, 2);
         }
         out.bits
     }
@@ -365,6 +371,11 @@ impl Spec for Cluster {
             *left = bits.take(3) as u8;
         }
         state
+    }
+
+    fn step(&self, state: &State, action: Action, next: &mut State) -> bool {
+        self.step_to(state, action, next);
+        true
     }
 
     fn fairness(&self, action: &Action) -> Fairness {

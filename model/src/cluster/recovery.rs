@@ -78,31 +78,29 @@ impl Cluster {
         self.proceed(state, id, start);
     }
 
-    /// The answers that the world can give to what `recover()` asks.
-    pub(super) fn answers(&self, state: &State, id: NodeId, question: Question) -> Vec<Answer> {
-        match question {
+    /// The answers, one or two, that the world can give to what `recover()` asks.
+    pub(super) fn answers(&self, state: &State, id: NodeId, question: Question) -> [Option<Answer>; 2] {
+        let answer = match question {
             // Whether the data diverged may not be in the state: a node behind its leader may have.
             Question::RewindNeeded => {
-                let mut answers: Vec<_> = self
-                    .divergence(state, id)
-                    .into_iter()
-                    .map(|diverged| Answer::Bool(diverged == Some(true) && self.can_rewind_or_reinitialize()))
-                    .collect();
-                answers.dedup();
-                answers
+                let needed = |diverged: &Option<bool>| *diverged == Some(true) && self.can_rewind_or_reinitialize();
+                let mut answers = self.divergence(state, id).iter().map(|diverged| Answer::Bool(needed(diverged)));
+                let first = answers.next();
+                return [first, answers.next().filter(|second| Some(*second) != first)];
             }
-            Question::IsFailoverPossible => vec![Answer::Bool(self.is_failover_possible(state, id))],
-            Question::UpdateLock => vec![match self.update_lock(&mut state.clone(), id) {
+            Question::IsFailoverPossible => Answer::Bool(self.is_failover_possible(state, id)),
+            Question::UpdateLock => match self.update_lock(&mut state.clone(), id) {
                 Ok(refreshed) => Answer::Bool(refreshed),
                 Err(DcsError) => Answer::DcsError,
-            }],
-            Question::LoadCluster if self.reach(state, id) != Reach::Both => vec![Answer::DcsError],
-            Question::RunAsync(_) => vec![match self.agent(state, id).slot {
+            },
+            Question::LoadCluster if self.reach(state, id) != Reach::Both => Answer::DcsError,
+            Question::RunAsync(_) => match self.agent(state, id).slot {
                 None => Answer::Scheduled,
                 Some(slot) => Answer::Busy(slot.task),
-            }],
-            _ => vec![Answer::Done],
-        }
+            },
+            _ => Answer::Done,
+        };
+        [Some(answer), None]
     }
 
     /// `can_rewind_or_reinitialize_allowed`, in the words of the release.

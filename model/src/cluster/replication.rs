@@ -92,12 +92,10 @@ impl Cluster {
     /// Forgets WAL that no longer tells anything apart.
     pub(super) fn trim(&self, state: &mut State) {
         let State { wal, remote, nodes, status, history, .. } = state;
-        let mut data: Vec<&mut Point> =
-            nodes[..usize::from(self.settings.nodes)].iter_mut().map(|node| &mut node.data).collect();
-        if self.settings.standby_cluster {
-            data.push(remote);
-        }
-        let (records, timelines) = wal.trim(&mut data);
+        let [first, second, third] = nodes;
+        let mut data = [remote, &mut first.data, &mut second.data, &mut third.data];
+        let from = usize::from(!self.settings.standby_cluster);
+        let (records, timelines) = wal.trim(&mut data[from..=usize::from(self.settings.nodes)]);
         *status = status.saturating_sub(records);
         if self.settings.wal.is_exact() {
             // Only differences matter there.
@@ -108,13 +106,15 @@ impl Cluster {
 
     /// Possible outcomes of comparing this data directory with the leader of the snapshot: it diverged, it did not, nobody knows
     /// (patroni `postgresql/rewind.py` `rewind_or_reinitialize_needed_and_possible` and `_check_timeline_and_lsn`).
-    pub(super) fn divergence(&self, state: &State, id: NodeId) -> Vec<Option<bool>> {
+    pub(super) fn divergence(&self, state: &State, id: NodeId) -> &'static [Option<bool>] {
+        const NOBODY_KNOWS: &[Option<bool>] = &[None];
+        let known = |diverged: bool| if diverged { &[Some(true)] } else { &[Some(false)] };
         let node = &state.nodes[usize::from(id)];
         let agent = self.agent(state, id);
         let leader = if self.settings.standby_cluster {
             state.remote
         } else {
-            let Some(leader) = agent.seen.filter(|leader| *leader != id) else { return vec![None] };
+            let Some(leader) = agent.seen.filter(|leader| *leader != id) else { return NOBODY_KNOWS };
             let primary = &state.nodes[usize::from(leader)];
             // The role in its member key is all that was looked at once.
             let believed = !self.rules.asks_leader_for_recovery
@@ -122,47 +122,44 @@ impl Cluster {
                 && primary.agent.as_ref().is_some_and(|agent| agent.role == Role::Primary);
             if (primary.server != Server::Primary && !believed) || state.nodes_cut {
                 return match agent.rewind {
-                    Rewind::Need => vec![Some(true)],
-                    Rewind::Check => vec![None], // not reachable, or still in recovery
-                    _ => vec![Some(false)],
+                    Rewind::Check => NOBODY_KNOWS, // not reachable, or still in recovery
+                    decided => known(decided == Rewind::Need),
                 };
             }
             primary.data
         };
-        match agent.rewind {
-            Rewind::Need => return vec![Some(true)],
-            Rewind::Check => {}
-            _ => return vec![Some(false)],
+        if agent.rewind != Rewind::Check {
+            return known(agent.rewind == Rewind::Need);
         }
         let running = node.has_postmaster();
         // While Postgres is down only a clean shutdown, or a standby's minimum recovery point, says where the data ends.
-        let known = running
+        let says = running
             || matches!(node.control, Some(ControlState::ShutDown | ControlState::ShutDownInRecovery))
             || self.rules.crash_recovery_before_rewind && node.control == Some(ControlState::InArchiveRecovery);
-        if !known {
-            return vec![None];
+        if !says {
+            return NOBODY_KNOWS;
         }
         if self.rules.compares_branches {
-            return vec![Some(!state.wal.includes(leader, node.data))];
+            return known(!state.wal.includes(leader, node.data));
         }
         let timeline = state.wal.timeline_at(node.data);
         match timeline.cmp(&state.wal.timeline_at(leader)) {
-            Ordering::Greater => vec![Some(true)],
+            Ordering::Greater => known(true),
             // Two promotions may have led to the same number: nobody looks.
-            Ordering::Equal => vec![Some(false)],
+            Ordering::Equal => known(false),
             // 2.1.2 never stops walking the history, and takes everybody who is behind for diverged (#2221).
-            Ordering::Less if !self.rules.timeline_walk_stops => vec![Some(true)],
+            Ordering::Less if !self.rules.timeline_walk_stops => known(true),
             // Where positions are unknown, a node behind its leader may have diverged or not.
-            Ordering::Less if !self.settings.wal.is_exact() => vec![Some(false), Some(true)],
+            Ordering::Less if !self.settings.wal.is_exact() => &[Some(false), Some(true)],
             Ordering::Less => {
                 let position = state.wal.position(node.data);
                 let was_primary = !running && node.control == Some(ControlState::ShutDown);
-                vec![Some(match state.wal.switch(leader, timeline) {
+                known(match state.wal.switch(leader, timeline) {
                     None => true,
                     // A former primary's last record is its shutdown checkpoint, and the switch is right behind it if a standby got it.
                     Some(switch) if was_primary => position != switch,
                     Some(switch) => position > switch,
-                })]
+                })
             }
         }
     }

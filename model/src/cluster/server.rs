@@ -25,21 +25,19 @@ impl Cluster {
             Server::Standby if self.receivable(state, id).is_some() => actions.push(Action::Replicate(id)),
             _ => {}
         }
-        self.task_actions(state, id, actions);
+        actions.extend(self.task_actions(state, id).into_iter().flatten());
     }
 
-    /// What the background task can do next.
-    fn task_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
+    /// What the background task can do next: nothing, one thing, or one of two.
+    fn task_actions(&self, state: &State, id: NodeId) -> [Option<Action>; 2] {
         let node = &state.nodes[usize::from(id)];
-        let Some(agent) = node.agent.as_ref().filter(|agent| !agent.frozen) else { return };
-        let Some(slot) = agent.slot else { return };
+        let Some(agent) = node.agent.as_ref().filter(|agent| !agent.frozen) else { return [None; 2] };
+        let Some(slot) = agent.slot else { return [None; 2] };
         let clean = matches!(node.control, Some(ControlState::ShutDown | ControlState::ShutDownInRecovery));
         let blocked = node.disk_full || node.orphans && self.mutant != Some(Mutant::RemovesLockFile);
-        if (slot.task, slot.begun, node.server) == (Task::Rewind, false, Server::Down) {
-            // Not before the leader has made its checkpoint: until then the task ends with nothing done, and is tried again.
-            actions.push(Action::TaskEnds(id));
-        }
-        actions.extend(match (slot.task, slot.begun, node.server) {
+        // Not before the leader has made its checkpoint: until then the task ends with nothing done, and is tried again.
+        let waits = (slot.task, slot.begun, node.server) == (Task::Rewind, false, Server::Down);
+        let next = match (slot.task, slot.begun, node.server) {
             // Postgres does not start while a backend of a dead postmaster holds its shared memory.
             (
                 Task::CrashRecovery | Task::StartPrimary | Task::Follow | Task::FollowAfterDemotion,
@@ -76,10 +74,11 @@ impl Cluster {
                 // It waits for the start, but not for ever.
                 (node.hung || node.late).then_some(Action::TaskEnds(id))
             }
-            (Task::Rewind, false, Server::Down) => None, // it ends, above
+            (Task::Rewind, false, Server::Down) => None, // it ends
             // Done, or its process died, or another process is in the way.
             _ => Some(Action::TaskEnds(id)),
-        });
+        };
+        [waits.then_some(Action::TaskEnds(id)), next]
     }
 
     /// With coarse steps: decisions are said, tasks start their processes, and ended tasks leave the slot, all at once.
@@ -103,10 +102,8 @@ impl Cluster {
                 if matches!(slot.task, Task::Promote | Task::Requested) {
                     break;
                 }
-                let mut actions = Vec::new();
-                self.task_actions(state, id, &mut actions);
                 // What has a choice waits for it: pg_rewind for the leader's checkpoint, a hanging start for its timeout.
-                let [action] = actions[..] else { break };
+                let ([Some(action), None] | [None, Some(action)]) = self.task_actions(state, id) else { break };
                 if node.hung || matches!(action, Action::RewindStarts(_)) {
                     break;
                 }

@@ -59,6 +59,11 @@ impl Wal {
         self.entries[..usize::from(self.len)].iter().map(|entry| (entry.after, entry.record))
     }
 
+    /// Number of these records.
+    pub(super) fn len(&self) -> u8 {
+        self.len
+    }
+
     fn entry(&self, point: Point) -> Entry {
         self.entries[usize::from(point) - 1]
     }

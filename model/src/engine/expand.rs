@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::found::Seen;
 use super::known::{index32, shard};
 use super::path::Trail;
 use super::search::{Inspect, Options};
@@ -38,8 +39,8 @@ pub(super) struct Expanded<W> {
     pub(super) transitions: usize,
     pub(super) deadlocks: usize,
     pub(super) deadlock: Option<u32>,
-    /// Bits found in steps: each with the first step that showed it.
-    pub(super) found: Vec<(u32, u16, u32)>,
+    /// Bits found, in order: in a state, or in the step at a place among those of a state.
+    pub(super) found: Vec<(u32, Option<u16>, u64)>,
 }
 
 impl<W: Word> Expanded<W> {
@@ -62,39 +63,49 @@ impl<W: Word> Expanded<W> {
     }
 }
 
+/// A state that begins with a line of the cache: copying one to another is quicker.
+#[repr(align(64))]
+struct Aligned<S>(S);
+
 pub(super) fn expand<M: Spec>(
     model: &M,
     options: &Options,
     inspect: &impl Inspect<M>,
     trail: &Trail<'_, M::Packed>,
     range: Range<usize>,
-    known: u64,
+    mut seen: Seen,
     out: &mut Expanded<M::Packed>,
 ) {
     let shards = out.shards.len();
-    let mut seen = known;
     let mut actions = Vec::new();
+    let mut after = None;
     for index in range {
         let parent = index32(index);
         let from = trail.states.get(index);
-        let state = model.unpack(from);
+        let state = Aligned(model.unpack(from));
+        let state = &state.0;
+        let after = &mut after.get_or_insert_with(|| Aligned(state.clone())).0;
+        let new = seen.in_state(inspect.state(model, state));
+        if new != 0 {
+            out.found.push((parent, None, new));
+        }
         actions.clear();
-        model.actions(&state, &mut actions);
+        model.actions(state, &mut actions);
         let before = out.transitions;
         assert!(actions.len() <= usize::from(u16::MAX), "a state has at most 65,535 actions");
         for (place, &action) in actions.iter().enumerate() {
-            let Some(after) = model.next_state(&state, action) else { continue };
-            if !model.within_boundary(&after) {
+            if !model.step(state, action, after) {
+                continue;
+            }
+            if !model.within_boundary(after) {
                 continue;
             }
             let place = place as u16;
-            let mut new = inspect.step(model, &state, action, &after) & !seen;
-            seen |= new;
-            while new != 0 {
-                out.found.push((parent, place, new.trailing_zeros()));
-                new &= new - 1;
+            let new = seen.in_step(inspect.step(model, state, action, after));
+            if new != 0 {
+                out.found.push((parent, Some(place), new));
             }
-            let word = if options.symmetry { model.pack(&model.canonical(&after)) } else { model.pack(&after) };
+            let word = if options.symmetry { model.pack(&model.canonical(after)) } else { model.pack(after) };
             out.transitions += 1;
             // A step to the same state finds nothing.
             if word.same(from) {
@@ -103,7 +114,7 @@ pub(super) fn expand<M: Spec>(
             let hash = word.spread();
             let recent = &mut out.recent[hash as usize % RECENT];
             if recent.same(word) {
-                assert!(word != M::Packed::EMPTY, "{NO_STATE}");
+                assert!(!word.same(M::Packed::EMPTY), "{NO_STATE}");
                 continue;
             }
             *recent = word;

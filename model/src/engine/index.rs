@@ -138,22 +138,21 @@ impl<W: Word> Known<W> for Index {
     }
 
     #[inline]
-    fn touch(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>) {
+    fn look_up(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>) -> u64 {
         let mut touched = 0;
         for (_, hash) in batch.clone() {
             let part = &self.parts[part(hash)];
             touched ^= part.slots[part.first(tag(hash))].0;
         }
         std::hint::black_box(touched);
-        let mut touched = 0;
-        for (word, hash) in batch {
+        let mut known = 0;
+        for (place, (word, hash)) in batch.enumerate() {
             let part = &self.parts[part(hash)];
+            // The first with this tag is almost always the only one.
             let slot = part.slots[part.find(tag(hash), |_| true)];
-            if slot != FREE {
-                touched += usize::from(words.get(slot.number()).same(word));
-            }
+            known |= u64::from(slot != FREE && words.get(slot.number()).same(word)) << place;
         }
-        std::hint::black_box(touched);
+        known
     }
 
     #[inline]
@@ -163,7 +162,7 @@ impl<W: Word> Known<W> for Index {
         if part.slots[place] != FREE {
             return false;
         }
-        assert!(word != W::EMPTY, "{NO_STATE}");
+        assert!(!word.same(W::EMPTY), "{NO_STATE}");
         part.slots[place] = Slot::new(tag, words.next());
         part.len += 1;
         if part.len * FULL.1 > part.slots.len() * FULL.0 {

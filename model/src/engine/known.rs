@@ -1,9 +1,8 @@
 //! The second stage of the search: the set of known states takes up what is new to it.
 
 use super::expand::{Expanded, Successor};
-use super::search::Inspect;
 use super::segments::Segments;
-use super::spec::{Spec, Word};
+use super::spec::Word;
 
 /// A set of packed states.
 pub(super) trait Known<W: Word>: Send {
@@ -18,9 +17,9 @@ pub(super) trait Known<W: Word>: Send {
     /// Bytes of memory, at most, while up to so many states are added: a set that grows is there twice for a moment.
     fn bytes_with(&self, more: usize) -> usize;
 
-    /// Reads, for states with their hashes, what looking them up will read. Doing this for a whole batch before the first is needed lets
-    /// the memory fetch many at once.
-    fn touch(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>);
+    /// Looks up to 64 states up by their hashes, each without waiting for the one before, which lets the memory fetch many at once. For
+    /// each one that is known a bit is set; one that is not may be, and what adding it will read has been read.
+    fn look_up(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>) -> u64;
 
     /// Adds a state, which then has the next number; false if it was there.
     fn insert(&mut self, word: W, hash: u64, words: Words<'_, W>) -> bool;
@@ -33,7 +32,7 @@ pub(super) trait Known<W: Word>: Send {
 #[derive(Clone, Copy)]
 pub(super) struct Words<'a, W> {
     trail: &'a Segments<W>,
-    fresh: &'a [(Successor<W>, u64)],
+    fresh: &'a [Successor<W>],
 }
 
 impl<'a, W: Word> Words<'a, W> {
@@ -44,7 +43,7 @@ impl<'a, W: Word> Words<'a, W> {
     #[inline]
     pub(super) fn get(&self, number: u32) -> W {
         let number = number as usize;
-        if number < self.trail.len() { self.trail.get(number) } else { self.fresh[number - self.trail.len()].0.word }
+        if number < self.trail.len() { self.trail.get(number) } else { self.fresh[number - self.trail.len()].word }
     }
 
     /// The number that the next state will have.
@@ -57,8 +56,8 @@ impl<'a, W: Word> Words<'a, W> {
 /// A part of the known states.
 pub(super) struct Shard<W, K> {
     pub(super) known: K,
-    /// What was new to it in the last block, in order, with the bits found in each.
-    pub(super) fresh: Vec<(Successor<W>, u64)>,
+    /// What was new to it in the last block, in order.
+    pub(super) fresh: Vec<Successor<W>>,
     /// Where the trail ended before.
     end: u32,
     /// The numbers that these have in the trail, if there are other shards whose states stand between them. Within a block they are not
@@ -72,30 +71,25 @@ impl<W: Word, K: Known<W>> Shard<W, K> {
     }
 
     /// Takes up the successors of a block that belong to this shard.
-    pub(super) fn take_up<M: Spec<Packed = W>>(
-        &mut self,
-        model: &M,
-        inspect: &impl Inspect<M>,
-        parts: &[Expanded<W>],
-        number: usize,
-        seen: u64,
-        trail: &Segments<W>,
-    ) {
+    pub(super) fn take_up(&mut self, parts: &[Expanded<W>], number: usize, trail: &Segments<W>) {
         self.renumber();
         self.end = index32(trail.len());
         let Shard { known, fresh, .. } = self;
-        let mut hashes = [0; 64];
+        let mut hashes = [0; u64::BITS as usize];
         for part in parts {
             for batch in part.shards[number].chunks(hashes.len()) {
                 for (successor, hash) in batch.iter().zip(&mut hashes) {
                     *hash = successor.word.spread();
                 }
-                let batch = batch.iter().zip(hashes);
-                known.touch(batch.clone().map(|(successor, hash)| (successor.word, hash)), Words { trail, fresh });
-                for (successor, hash) in batch {
+                let pairs = batch.iter().zip(&hashes).map(|(successor, hash)| (successor.word, *hash));
+                let mut left =
+                    !known.look_up(pairs, Words { trail, fresh }) & (u64::MAX >> (hashes.len() - batch.len()));
+                while left != 0 {
+                    let place = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let (successor, hash) = (&batch[place], hashes[place]);
                     if known.insert(successor.word, hash, Words { trail, fresh }) {
-                        let bits = inspect.state(model, &model.unpack(successor.word)) & !seen;
-                        fresh.push((*successor, bits));
+                        fresh.push(*successor);
                     }
                 }
             }
@@ -105,7 +99,7 @@ impl<W: Word, K: Known<W>> Shard<W, K> {
     /// What was new in the last block gets the numbers that it has in the trail. These are not lower than those it had, so the last state
     /// makes room for those before it: no two have the same number at any time.
     fn renumber(&mut self) {
-        for (place, ((successor, _), to)) in self.fresh.iter().zip(&self.numbers).enumerate().rev() {
+        for (place, (successor, to)) in self.fresh.iter().zip(&self.numbers).enumerate().rev() {
             let from = self.end + place as u32;
             if from != *to {
                 self.known.renumber(successor.word, from, *to);

@@ -13,6 +13,7 @@
 pub mod diagram;
 mod expand;
 mod fair;
+mod found;
 mod graph;
 mod index;
 mod known;

@@ -102,6 +102,20 @@ impl<'s, W: Word> Trail<'s, W> {
         path
     }
 
+    /// The step by which a state was found: the state before, and the place among its actions. Nothing if it is an initial state.
+    pub(super) fn came_by<M: Spec<Packed = W>>(&self, model: &M, index: u32) -> Option<(u32, u16)> {
+        let parent = self.parents.fetch(index as usize, self.spill);
+        let word = self.states.fetch(index as usize, self.spill);
+        let before = model.unpack(self.states.fetch(parent as usize, self.spill));
+        let mut actions = Vec::new();
+        model.actions(&before, &mut actions);
+        let leads = |action: &M::Action| {
+            model.next_state(&before, *action).is_some_and(|after| self.stand_in(model, &after) == word)
+        };
+        let place = || actions.iter().position(leads).expect("a state was found by one of its parent's actions");
+        (parent != index).then(|| (parent, place() as u16))
+    }
+
     /// What stands for a state in the search.
     fn stand_in<M: Spec<Packed = W>>(&self, model: &M, state: &M::State) -> W {
         if self.symmetry { model.pack(&model.canonical(state)) } else { model.pack(state) }
@@ -153,7 +167,8 @@ impl<'s, W: Word> Trail<'s, W> {
             actions.clear();
             model.actions(&state, &mut actions);
             for &action in &actions {
-                let Some(after) = model.next_state(&state, action) else { continue };
+                let after = model.next_state(&state, action).filter(|after| model.within_boundary(after));
+                let Some(after) = after else { continue };
                 let mut way = way.clone();
                 if wanted(&state, action, &after) {
                     way.push((action, after));

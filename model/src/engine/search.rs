@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::expand::{Expanded, Successor, expand};
+use super::found::Found;
 use super::index::Index;
 use super::known::{Known, Shard, Words, index32, shard};
 use super::path::{Path, Trail};
@@ -173,7 +174,7 @@ fn explore<M: Spec, K: Known<M::Packed>>(
     let chunks = if threads == 1 { 1 } else { CHUNKS * threads };
     let mut shards: Vec<Shard<M::Packed, K>> = (0..threads).map(|_| Shard::new()).collect();
     let mut trail = Trail::new(options.symmetry, K::LOOKS_UP, spill);
-    let mut found = Found { places: vec![None; 64], bits: 0 };
+    let mut found = Found::new();
     for state in model.init_states().into_iter().filter(|state| model.within_boundary(state)) {
         let state = if options.symmetry { model.canonical(&state) } else { state };
         let word = model.pack(&state);
@@ -181,7 +182,6 @@ fn explore<M: Spec, K: Known<M::Packed>>(
         if shards[shard(hash, threads)].known.insert(word, hash, Words::of(&trail.states)) {
             let index = index32(trail.states.len());
             trail.push(word, index);
-            found.note(inspect.state(model, &state), index, None);
         }
     }
 
@@ -239,7 +239,7 @@ fn explore<M: Spec, K: Known<M::Packed>>(
         let end = if incomplete.is_some() { next } else { level_end.min(next + chunks * CHUNK) };
         let block = next..end;
 
-        let known = found.bits;
+        let seen = found.seen;
         let ranges = block.clone().step_by(CHUNK).map(|start| start..end.min(start + CHUNK));
         let expand_jobs = ranges.zip(&mut expanded).map(|(range, out)| Job::Expand(range, out));
         let take_jobs = shards.iter_mut().enumerate().map(|(number, shard)| Job::TakeUp(number, shard));
@@ -247,23 +247,33 @@ fn explore<M: Spec, K: Known<M::Packed>>(
         // A thread is started as fast as some hundred states are expanded.
         let small = block.len() + in_flight < CHUNK;
         share(if small { 1 } else { threads }, jobs, |job| match job {
-            Job::Expand(range, out) => expand(model, &options, inspect, &trail, range, known, out),
-            Job::TakeUp(number, shard) => shard.take_up(model, inspect, &taken, number, known, &trail.states),
+            Job::Expand(range, out) => expand(model, &options, inspect, &trail, range, seen, out),
+            Job::TakeUp(number, shard) => shard.take_up(&taken, number, &trail.states),
         });
 
         for part in &mut taken {
             transitions += part.transitions;
             deadlocks += part.deadlocks;
             deadlock = deadlock.or(part.deadlock);
+            part.found.iter().for_each(|(index, action, bits)| found.note(*index, *action, *bits));
         }
-        queue(&mut trail, &mut found, &taken, &mut shards);
+        queue(&mut trail, &mut shards);
         taken.iter_mut().for_each(Expanded::clear);
         std::mem::swap(&mut taken, &mut expanded);
         (next, in_flight) = (end, block.len());
     }
 
+    // States that are not expanded are looked at, too.
+    let mut index = next;
+    while index < trail.states.len() {
+        for word in trail.states.fetch_on(index, spill) {
+            found.note(index32(index), None, inspect.state(model, &model.unpack(word)));
+            index += 1;
+        }
+    }
     let bytes = trail.bytes() + shards.iter().map(|shard| shard.known.bytes()).sum::<usize>();
-    let path = |bit: usize, (index, action): (u32, Option<u16>)| {
+    let path = |bit: usize| {
+        let (index, action) = found.first(model, &trail, bit)?;
         let shows =
             |before: &M::State, action, after: &M::State| inspect.step(model, before, action, after) >> bit & 1 == 1;
         Some(trail.path(model, index, action, shows))
@@ -280,7 +290,7 @@ fn explore<M: Spec, K: Known<M::Packed>>(
         bytes,
         spilled: trail.bytes_away(),
         spill_error,
-        found: found.places.iter().enumerate().map(|(bit, place)| path(bit, (*place)?)).collect(),
+        found: (0..64).map(path).collect(),
     }
 }
 
@@ -292,23 +302,6 @@ fn limit(options: &Options, depth: usize, started: Instant, bytes: usize) -> Opt
         return Some(Limit::Memory);
     }
     options.time.filter(|most| started.elapsed() >= *most).map(|_| Limit::Time)
-}
-
-/// The first place of each bit that was found: a state, or an action of a state.
-struct Found {
-    places: Vec<Option<(u32, Option<u16>)>>,
-    bits: u64,
-}
-
-impl Found {
-    fn note(&mut self, bits: u64, index: u32, action: Option<u16>) {
-        let mut new = bits & !self.bits;
-        self.bits |= new;
-        while new != 0 {
-            self.places[new.trailing_zeros() as usize] = Some((index, action));
-            new &= new - 1;
-        }
-    }
 }
 
 /// Does all jobs, each on whichever thread is free; this thread is one of them.
@@ -332,16 +325,10 @@ fn share<J: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) + Sync) {
 }
 
 /// Queues what the shards found new in a block, in the order in which one thread would have found it.
-fn queue<W: Word, K>(trail: &mut Trail<'_, W>, found: &mut Found, parts: &[Expanded<W>], shards: &mut [Shard<W, K>]) {
-    let mut steps = parts.iter().flat_map(|part| &part.found).peekable();
-    let mut visit = |(successor, bits): (Successor<W>, u64)| {
-        // A step is found before the state that it leads to.
-        while let Some((parent, place, bit)) = steps.next_if(|step| (step.0, step.1) <= successor.when()) {
-            found.note(1 << bit, *parent, Some(*place));
-        }
+fn queue<W: Word, K>(trail: &mut Trail<'_, W>, shards: &mut [Shard<W, K>]) {
+    let mut visit = |successor: Successor<W>| {
         let index = index32(trail.states.len());
         trail.push(successor.word, successor.parent);
-        found.note(bits, index, None);
         index
     };
     if let [only] = shards {
@@ -351,14 +338,11 @@ fn queue<W: Word, K>(trail: &mut Trail<'_, W>, found: &mut Found, parts: &[Expan
         loop {
             let heads = shards.iter().zip(&places).enumerate();
             let first =
-                heads.filter_map(|(number, (shard, place))| Some((shard.fresh.get(*place)?.0.when(), number))).min();
+                heads.filter_map(|(number, (shard, place))| Some((shard.fresh.get(*place)?.when(), number))).min();
             let Some((_, number)) = first else { break };
             let index = visit(shards[number].fresh[places[number]]);
             shards[number].numbers.push(index);
             places[number] += 1;
         }
-    }
-    for (parent, place, bit) in steps {
-        found.note(1 << bit, *parent, Some(*place));
     }
 }

@@ -81,6 +81,18 @@ impl<T: Word> Segments<T> {
         }
     }
 
+    /// The items from this one to the end of its segment, wherever they are.
+    pub(super) fn fetch_on(&self, index: usize, spill: Option<&dyn Spill>) -> Vec<T> {
+        let segment = &self.segments[index >> SEGMENT_BITS];
+        let place = index & (SEGMENT - 1);
+        match (segment.away, spill) {
+            (Some(offset), Some(spill)) if segment.here.is_empty() => {
+                read(spill, offset + (place * T::BYTES) as u64, SEGMENT - place)
+            }
+            _ => segment.here[place..].to_vec(),
+        }
+    }
+
     /// Writes every full segment out, and keeps in memory only those that hold `needed`.
     pub(super) fn spill(&mut self, needed: Range<usize>, spill: &dyn Spill) -> std::io::Result<()> {
         let full = self.len >> SEGMENT_BITS;

@@ -17,6 +17,19 @@ pub trait Spec: Model<State: Clone + Eq, Action: Copy + Eq> + Sync {
     /// Reads a state.
     fn unpack(&self, packed: Self::Packed) -> Self::State;
 
+    /// Takes a step. If it exists the answer is true, and `next` is what [`Model::next_state`] says; what was in it before does not matter.
+    /// A model with large states can spare some copies of them here.
+    #[inline]
+    fn step(&self, state: &Self::State, action: Self::Action, next: &mut Self::State) -> bool {
+        match self.next_state(state, action) {
+            Some(after) => {
+                *next = after;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The one state that stands for all that behave like `state`: that differ from it by a permutation of like parts, such as nodes, or in
     /// what nobody will read again. Exploring only canonical states finds all that there is to find if they keep the laws
     /// [`symmetry`](crate::engine::laws::symmetry) or [`representatives`](crate::engine::laws::representatives).
@@ -104,10 +117,16 @@ word!(u128, value => fold(fold(value as u64, 0x2545_F491_4F6C_DD1D), (value >> 6
 impl<const N: usize> Word for [u64; N] {
     const EMPTY: Self = [u64::MAX; N];
 
+    /// Two words at a time, each pair by itself, so that the processor need not wait for one product to begin with the next.
     #[inline]
     fn spread(self) -> u64 {
-        self.into_iter().fold(0x2545_F491_4F6C_DD1D, fold)
+        let pair = |place: usize| {
+            let other = if place + 1 < N { self[place + 1] } else { 0 };
+            fold(self[place].wrapping_add(0x2545_F491_4F6C_DD1D << place), other)
+        };
+        fold((0..N).step_by(2).fold(0, |mixed: u64, place| mixed.rotate_left(23) ^ pair(place)), 0x2545_F491_4F6C_DD1D)
     }
+
     #[inline]
     fn same(self, other: Self) -> bool {
         self.into_iter().zip(other).fold(0, |difference, (one, other)| difference | one ^ other) == 0
