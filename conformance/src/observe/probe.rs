@@ -54,7 +54,13 @@ pub async fn watch(recorder: Recorder, node: String, config: Config) {
         ticks.tick().await;
         let phases = recorder.view().borrow().phases;
         let start = recorder.clock().now();
-        let finding = probe(&config).await;
+        // Where no process runs, nothing listens, though nobody says so: a machine without power answers nothing.
+        let off = || recorder.view().borrow().nodes.get(&node).is_some_and(|seen| seen.container_ended);
+        let was_off = off();
+        let mut finding = probe(&config).await;
+        if finding.state == ServerState::Unknown && was_off && off() {
+            finding.state = ServerState::Refused;
+        }
         let at = [start, recorder.clock().now()];
         if finding.state != ServerState::Unknown {
             silence.heard(at[1]);
