@@ -81,7 +81,10 @@ fn chosen(args: &Args) -> Result<Vec<Scenario>, Failure> {
 
 async fn certify(args: &Args, manifest: &Manifest, edition: Edition, scenarios: Vec<Scenario>) -> Result<u8, Failure> {
     let progress = Progress::stderr();
-    let swept = lab::sweep().await?;
+    let (swept, stuck) = lab::sweep().await?;
+    for error in stuck {
+        progress.say(&format!("left behind by a run that was killed: {error}"));
+    }
     if swept > 0 {
         progress.say(&format!("removed {swept} containers and networks of runs that were killed"));
     }

@@ -17,22 +17,26 @@ use crate::rundir::has_living_owner;
 
 /// Rounds of removing until nothing is left. Docker finishes what was asked of it before a run was cut short, and a network goes only
 /// after the last container has left it.
-const ROUNDS: usize = 50;
+const ROUNDS: usize = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Removes the containers and networks of runs whose owner is dead: nobody holds the lock of their folder. Returns how many there were.
+/// Removes the containers and networks of runs whose owner is dead: nobody holds the lock of their folder. Returns how many were removed,
+/// and what could not be: Docker may keep a network for ever whose last container it has lost count of, which harms no other run.
 ///
 /// # Errors
 /// Docker does not answer.
-pub async fn sweep() -> Result<usize, LabError> {
+pub async fn sweep() -> Result<(usize, Vec<LabError>), LabError> {
     let docker = connect().await?;
     let found = Found::with(&docker, &[RUN_LABEL.to_owned()]).await?;
     let dead = dead_runs(&found.runs, |folder| has_living_owner(Path::new(folder)));
-    let mut removed = 0;
+    let (mut removed, mut stuck) = (0, Vec::new());
     for run in dead {
-        removed += remove(&docker, &[format!("{RUN_LABEL}={run}")]).await?;
+        match remove(&docker, &[format!("{RUN_LABEL}={run}")]).await {
+            Ok(count) => removed += count,
+            Err(error) => stuck.push(error),
+        }
     }
-    Ok(removed)
+    Ok((removed, stuck))
 }
 
 /// The runs whose owner is dead.
