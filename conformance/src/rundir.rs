@@ -155,7 +155,19 @@ impl RunDir {
     /// # Errors
     /// It cannot be made, for instance because the disk is full.
     pub fn scenario(&self, id: &str) -> Result<ScenarioDir, RunDirError> {
-        let dir = self.scenario_paths(id);
+        RunDir::made(self.scenario_paths(id))
+    }
+
+    /// Makes the folder of a template's making. It is no history to be judged, so it lies deeper than those.
+    ///
+    /// # Errors
+    /// It cannot be made, for instance because the disk is full.
+    pub fn template(&self, digest: &str) -> Result<ScenarioDir, RunDirError> {
+        let path = self.path.join("templates").join(digest);
+        RunDir::made(ScenarioDir { events: path.join("events.jsonl"), logs: path.join("logs"), path })
+    }
+
+    fn made(dir: ScenarioDir) -> Result<ScenarioDir, RunDirError> {
         fs::create_dir_all(&dir.logs)
             .map_err(|error| RunDirError::new(format!("making {}", dir.logs.display()), error))?;
         Ok(dir)

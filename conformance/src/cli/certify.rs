@@ -38,6 +38,9 @@ pub struct Args {
     /// Leave containers and networks behind, for a look inside; the next run removes them.
     #[arg(long)]
     keep: bool,
+    /// Let the agents bootstrap each cluster, instead of beginning with one that was prepared once.
+    #[arg(long)]
+    fresh: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -163,7 +166,7 @@ async fn one(
         let judgement = failed(Check::new("supported", Verdict::Unsupported, why));
         return Ended { result: result_of(&scenario, 0.0, judgement), image_digest: None, stops: None };
     }
-    let outcome = lab::run(&scenario, manifest, dir, Options { keep: args.keep }, progress).await;
+    let outcome = lab::run(&scenario, manifest, dir, Options { keep: args.keep, fresh: args.fresh }, progress).await;
     let (seconds, image_digest) =
         outcome.as_ref().map_or((0.0, None), |done| (done.seconds, Some(done.image_digest.clone())));
     let error = outcome.err();

@@ -15,6 +15,7 @@ use super::faults::Faketime;
 use super::lane::{Lane, Place, Plan};
 use super::observer::Observer;
 use super::tasks::{Ends, Tasks};
+use super::template::Template;
 use crate::manifest::{Manifest, VARIABLES, render};
 use crate::observe::agent_log;
 use crate::observe::container_log::{self, ContainerLog, Speaker};
@@ -51,6 +52,8 @@ pub struct Builder<'run> {
     pub recorder: &'run Recorder,
     /// Tasks that end with the run.
     pub tasks: &'run Tasks,
+    /// The prepared cluster that the nodes are made of; without one they bootstrap.
+    pub template: Option<&'run Template>,
 }
 
 /// The two networks of a lane. Nodes and etcd know one another in the cluster network; the harness reaches each of them in the control
@@ -145,6 +148,16 @@ impl Builder<'_> {
         Ok(Member { part: part.to_owned(), container, endpoint, address })
     }
 
+    /// Puts into the empty etcd what the prepared cluster's held, if there is one.
+    ///
+    /// # Errors
+    /// etcd does not answer.
+    pub async fn restore(&self, watch: &LeaderWatch) -> Result<(), LabError> {
+        let Some(template) = self.template else { return Ok(()) };
+        let leader_key = self.filled(&self.manifest.leader_key, "")?;
+        template.restore(watch.client(), &leader_key, self.scenario.settings.ttl_s).await
+    }
+
     /// Starts all nodes at once.
     ///
     /// # Errors
@@ -187,7 +200,7 @@ impl Builder<'_> {
         }
         let plan = Plan {
             part: name,
-            image: &self.manifest.image,
+            image: self.template.and_then(|template| template.image(name)).unwrap_or(&self.manifest.image),
             place: Place::Network(&networks.cluster),
             command: Vec::new(),
             env,

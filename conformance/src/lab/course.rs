@@ -14,6 +14,7 @@ use super::lane::Lane;
 use super::power::Power;
 use super::read_back::{caught_up, only_primary, read_back};
 use super::tasks::{Ends, Tasks};
+use super::template::Template;
 use super::wait::{Seen, until};
 use crate::manifest::Manifest;
 use crate::observe::postgres::Session;
@@ -48,6 +49,8 @@ pub struct Course<'run> {
     pub recorder: &'run Recorder,
     /// Where progress is told.
     pub report: &'run progress::Lane,
+    /// The prepared cluster that it begins with; without one the agents bootstrap one.
+    pub template: Option<&'run Template>,
 }
 
 /// The clients that write.
@@ -79,6 +82,7 @@ impl Course<'_> {
             manifest: self.manifest,
             recorder: self.recorder,
             tasks,
+            template: self.template,
         };
         self.report.doing("starting the observer and etcd");
         let (mut observer, (networks, (dcs, leader_watch))) = tokio::try_join!(builder.observer(), async {
@@ -89,6 +93,7 @@ impl Course<'_> {
         self.record_run(&observer.mechanism);
         self.recorder.phase(Phase::Bootstrap);
         builder.record_processes(&mut observer);
+        builder.restore(&leader_watch).await?;
         self.report.doing("starting the nodes");
         let nodes = builder.nodes(&networks, &observer).await?;
         let (power, reset) = Power::new((self.lane, &observer, self.recorder), tasks, self.scenario, &nodes);
@@ -256,7 +261,7 @@ impl Course<'_> {
 }
 
 /// Whether a cluster is up that just was started. An agent that ends now, or a container, will not come back.
-fn up(view: &View) -> Seen<Healthy> {
+pub fn up(view: &View) -> Seen<Healthy> {
     for (name, node) in &view.nodes {
         if node.container_ended {
             return Seen::Never(format!("the container of {name} has ended"));

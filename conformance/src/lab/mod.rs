@@ -14,6 +14,7 @@ mod power;
 mod read_back;
 mod sweep;
 mod tasks;
+mod template;
 mod wait;
 
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ use lane::Lane;
 pub struct Options {
     /// Leave containers and networks behind, for a look inside. The next [`sweep`] removes them.
     pub keep: bool,
+    /// Let the agents bootstrap the cluster, instead of beginning with one that was prepared.
+    pub fresh: bool,
 }
 
 /// A scenario that ran to its end. Whether the agent did well is the judge's business.
@@ -90,12 +93,18 @@ pub async fn run(
     for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE] {
         docker::image_digest(&docker, image).await?;
     }
+    let template = match options.fresh {
+        true => None,
+        false => template::provide(&docker, scenario, manifest, dir, progress).await?,
+    };
+    let template = template.as_ref();
     let ScenarioDir { path, events, logs } = dir.scenario(&scenario.id)?;
     let started = Instant::now();
     let recorder = Recorder::create(&events, RunClock::start(), &scenario.node_names())?;
     let lane = Lane::new(docker, dir, &scenario.id, &logs);
     let report = progress.lane(&scenario.id);
-    let course = Course { run: dir.id(), lane: &lane, scenario, manifest, recorder: &recorder, report: &report };
+    let course =
+        Course { run: dir.id(), lane: &lane, scenario, manifest, recorder: &recorder, report: &report, template };
     let outcome = tokio::select! {
         outcome = course.run() => outcome,
         message = recorder.failed() => {

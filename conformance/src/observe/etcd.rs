@@ -14,7 +14,7 @@ use super::recorder::Recorder;
 use super::silence::Silence;
 
 /// Key of the ticks, out of every agent's way.
-const TICK_KEY: &str = "/pghaspec/tick";
+pub const TICK_KEY: &str = "/pghaspec/tick";
 const TICK: Duration = Duration::from_millis(100);
 /// How long an ordinary request may take.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -76,6 +76,11 @@ impl LeaderWatch {
             }
             tokio::time::sleep(AGAIN / 2).await;
         }
+    }
+
+    /// A client of the etcd that is watched.
+    pub fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// The task that puts the ticks, for ever.
