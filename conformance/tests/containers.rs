@@ -66,23 +66,37 @@ fn patroni_is_certified() {
 }
 
 #[test]
+fn an_old_release_follows_its_own_edition_and_no_other() {
+    let out = tempfile::tempdir().unwrap();
+    let own = certify("patroni@2.1.2", out.path(), &["--scenario", RESTART]);
+    assert_eq!(own.code, 0, "{:#}\n{}", own.document, own.said);
+    assert_eq!(own.document["spec"]["edition"], "2.1.2");
+    assert_eq!(own.document["scenarios"][0]["branches"], serde_json::json!(["crash-recovery", "start-read-only"]));
+    // A prepared cluster was led before, so the leader has been promoted once; a fresh one begins on the first timeline.
+    assert_eq!(own.check("timeline")["why"], "timeline 2 before, 3 in the end");
+    let newest = certify("patroni@2.1.2", out.path(), &["--fresh", "--edition", "4.1", "--scenario", RESTART]);
+    newest.assert_fails(&["takes-branch", "timeline", "single-user", "allowed-by-the-model"], "always-single-user");
+    assert_eq!(newest.check("timeline")["why"], "timeline 1 before, 2 in the end; no promotion was called for");
+}
+
+#[test]
 fn an_agent_that_keeps_the_lock_fails() {
     let out = tempfile::tempdir().unwrap();
-    certify("patroni-defects/keeps-lock", out.path(), &["--scenario", FAILOVER])
+    certify("patroni-defects/keeps-lock", out.path(), &["--fresh", "--scenario", FAILOVER])
         .assert_fails(&["takes-branch", "allowed-by-the-model"], "keeps-lock");
 }
 
 #[test]
 fn an_agent_that_bumps_the_timeline_fails() {
     let out = tempfile::tempdir().unwrap();
-    certify("patroni-defects/always-single-user", out.path(), &["--scenario", RESTART])
+    certify("patroni-defects/always-single-user", out.path(), &["--fresh", "--scenario", RESTART])
         .assert_fails(&["takes-branch", "timeline", "single-user", "allowed-by-the-model"], "always-single-user");
 }
 
 #[test]
 fn an_agent_that_starts_without_the_lock_fails() {
     let out = tempfile::tempdir().unwrap();
-    certify("patroni-defects/starts-without-lock", out.path(), &["--scenario", FAILOVER])
+    certify("patroni-defects/starts-without-lock", out.path(), &["--fresh", "--scenario", FAILOVER])
         .assert_fails(&["one-writable-leader", "writable-needs-lock", "allowed-by-the-model"], "starts-without-signal");
 }
 

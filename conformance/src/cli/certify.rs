@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use pghaspec_model::edition::Edition;
@@ -164,11 +163,12 @@ async fn one(
 ) -> Ended {
     if let Some(why) = lab::unsupported(&scenario, manifest) {
         let judgement = failed(Check::new("supported", Verdict::Unsupported, why));
-        return Ended { result: result_of(&scenario, 0.0, judgement), image_digest: None, stops: None };
+        return Ended { result: result_of(&scenario, judgement), image_digest: None, stops: None };
     }
     let outcome = lab::run(&scenario, manifest, dir, Options { keep: args.keep, fresh: args.fresh }, progress).await;
-    let (seconds, image_digest) =
-        outcome.as_ref().map_or((0.0, None), |done| (done.seconds, Some(done.image_digest.clone())));
+    let (seconds, time, image_digest) = outcome
+        .as_ref()
+        .map_or((0.0, Vec::new(), None), |done| (done.seconds, done.laps.clone(), Some(done.image_digest.clone())));
     let error = outcome.err();
     let judgement = match History::read(&dir.scenario_paths(&scenario.id).events) {
         Ok(history) if error.is_none() => {
@@ -183,18 +183,19 @@ async fn one(
         _ => failed(Check::new("harness", Verdict::Error, error.as_ref().map_or(String::new(), LabError::to_string))),
     };
     Ended {
-        result: result_of(&scenario, Duration::from_secs_f64(seconds).as_secs_f64(), judgement),
+        result: ScenarioResult { seconds, time, ..result_of(&scenario, judgement) },
         image_digest,
         stops: error.filter(|error| matches!(error.trouble, Trouble::Environment | Trouble::Interrupted)),
     }
 }
 
-fn result_of(scenario: &Scenario, seconds: f64, judgement: Judgement) -> ScenarioResult {
+fn result_of(scenario: &Scenario, judgement: Judgement) -> ScenarioResult {
     ScenarioResult {
         id: scenario.id.clone(),
         title: scenario.title.clone(),
         verdict: judgement.verdict,
-        seconds,
+        seconds: 0.0,
+        time: Vec::new(),
         branches: judgement.branches,
         checks: judgement.checks,
     }

@@ -155,7 +155,7 @@ impl Builder<'_> {
     pub async fn restore(&self, watch: &LeaderWatch) -> Result<(), LabError> {
         let Some(template) = self.template else { return Ok(()) };
         let leader_key = self.filled(&self.manifest.leader_key, "")?;
-        template.restore(watch.client(), &leader_key, self.scenario.settings.ttl_s).await
+        template.restore(watch.client(), &leader_key).await
     }
 
     /// Starts all nodes at once.

@@ -13,6 +13,7 @@ use super::faults::Faults;
 use super::lane::Lane;
 use super::power::Power;
 use super::read_back::{caught_up, only_primary, read_back};
+use super::stopwatch::{Part, Stopwatch};
 use super::tasks::{Ends, Tasks};
 use super::template::Template;
 use super::wait::{Seen, until};
@@ -51,6 +52,8 @@ pub struct Course<'run> {
     pub report: &'run progress::Lane,
     /// The prepared cluster that it begins with; without one the agents bootstrap one.
     pub template: Option<&'run Template>,
+    /// Where the time goes.
+    pub stopwatch: &'run Stopwatch,
 }
 
 /// The clients that write.
@@ -105,6 +108,7 @@ impl Course<'_> {
             tasks.spawn(format!("probing {}", node.name), Ends::WhenStopped, probes);
         }
 
+        self.stopwatch.lap(Part::Containers);
         let volume = builder.volume();
         let faults =
             Faults::new((self.lane, &observer, self.recorder), self.report, self.scenario, &power, &dcs, volume);
@@ -118,19 +122,23 @@ impl Course<'_> {
     /// The phases from the moment on when all nodes run.
     async fn with_nodes(&self, tasks: &Tasks, nodes: &[Node], mut faults: Faults<'_>) -> Result<(), LabError> {
         let healthy = self.until("the cluster to come up", UP, up).await?;
+        self.stopwatch.lap(Part::ComingUp);
         let writers = self.start_writers(tasks, nodes, &healthy.leader).await?;
         self.recorder.phase(Phase::Ready);
         // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes.
         self.until("the cluster to be steady", UP, |view| view.healthy_for(self.hold()).into()).await?;
+        self.stopwatch.lap(Part::Steadying);
 
         self.recorder.phase(Phase::Fault);
         faults.run().await?;
         // What an agent has to repair, such as a killed postmaster, is not repaired for it.
+        self.stopwatch.lap(Part::Faults);
         self.recorder.phase(Phase::Heal);
         faults.heal().await?;
         let primary = self.settle().await;
         self.recorder.phase(Phase::Settled);
         self.until_probed_anew().await?;
+        self.stopwatch.lap(Part::Settling);
 
         writers.stop().await;
         self.recorder.phase(Phase::ReadBack);
@@ -139,6 +147,7 @@ impl Course<'_> {
         // Nothing may be recorded behind the end.
         tasks.stop().await;
         self.recorder.phase(Phase::End);
+        self.stopwatch.lap(Part::ReadingBack);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod machine;
 mod observer;
 mod power;
 mod read_back;
+mod stopwatch;
 mod sweep;
 mod tasks;
 mod template;
@@ -33,10 +34,12 @@ use crate::scenario::Scenario;
 pub use error::{LabError, Trouble};
 pub use image::provide;
 pub use machine::{docker_version, has_image, needed_images};
+pub use stopwatch::{Lap, Part};
 pub use sweep::sweep;
 
 use course::Course;
 use lane::Lane;
+use stopwatch::Stopwatch;
 
 /// What a caller may ask of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,6 +61,8 @@ pub struct Completed {
     pub seconds: f64,
     /// Digest of the agent's image, `sha256:…`.
     pub image_digest: String,
+    /// Where the time went, the cleanup included.
+    pub laps: Vec<Lap>,
 }
 
 /// Why a scenario says nothing about an agent: it wants a feature that the manifest does not claim, or the lab is not told what it needs.
@@ -99,12 +104,20 @@ pub async fn run(
     };
     let template = template.as_ref();
     let ScenarioDir { path, events, logs } = dir.scenario(&scenario.id)?;
-    let started = Instant::now();
+    let (started, stopwatch) = (Instant::now(), Stopwatch::start());
     let recorder = Recorder::create(&events, RunClock::start(), &scenario.node_names())?;
     let lane = Lane::new(docker, dir, &scenario.id, &logs);
     let report = progress.lane(&scenario.id);
-    let course =
-        Course { run: dir.id(), lane: &lane, scenario, manifest, recorder: &recorder, report: &report, template };
+    let course = Course {
+        run: dir.id(),
+        lane: &lane,
+        scenario,
+        manifest,
+        recorder: &recorder,
+        report: &report,
+        template,
+        stopwatch: &stopwatch,
+    };
     let outcome = tokio::select! {
         outcome = course.run() => outcome,
         message = recorder.failed() => {
@@ -120,10 +133,11 @@ pub async fn run(
         report.doing("removing containers and networks");
         lane.remove().await
     };
+    stopwatch.lap(Part::Removing);
     report.done();
     // A failure of the run itself says more than that of the cleanup after it.
     outcome.and(cleaned).map_err(|error| error.with_logs(logs))?;
-    Ok(Completed { dir: path, events, seconds, image_digest })
+    Ok(Completed { dir: path, events, seconds, image_digest, laps: stopwatch.laps() })
 }
 
 /// Waits for Ctrl-C or SIGTERM.

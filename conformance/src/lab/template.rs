@@ -19,6 +19,7 @@ use bollard::query_parameters::{
 use etcd_client::{Client, GetOptions, PutOptions};
 use futures_util::future::{join_all, try_join_all};
 use pghaspec_model::event::Phase;
+use pghaspec_model::fault::Fault;
 use sha2::{Digest, Sha256};
 
 use super::cluster::{Builder, ETCD_IMAGE};
@@ -61,6 +62,10 @@ const RECIPE: u32 = 1;
 const UP: Duration = Duration::from_secs(90);
 const STOP_S: i32 = 60;
 
+/// Seconds that the restored leader key lives unless its owner takes it up. Longer than any lease, since a loaded machine takes its time
+/// to start an agent; the owner replaces the lease by one of its own.
+const LEADER_TTL_S: i64 = 90;
+
 /// How long a request to etcd may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -97,8 +102,8 @@ pub async fn provide(
     dir: &RunDir,
     progress: &Progress,
 ) -> Result<Option<Template>, LabError> {
-    // A standby cluster follows a primary that is another one in every run.
-    if scenario.settings.standby_cluster {
+    // A standby cluster follows a primary that is another one in every run, and a file system that is made to be filled begins empty.
+    if scenario.settings.standby_cluster || scenario.breaks(Fault::DiskFull) {
         return Ok(None);
     }
     let wanted = Wanted::of(docker, scenario, manifest).await?;
@@ -118,16 +123,16 @@ impl Template {
         self.images.get(node).map(String::as_str)
     }
 
-    /// Puts into an empty etcd what the template's had; the leader key with a lease of so many seconds.
+    /// Puts into an empty etcd what the template's had; the leader key with a lease.
     ///
     /// # Errors
     /// etcd does not answer.
-    pub async fn restore(&self, mut etcd: Client, leader_key: &str, ttl_s: u32) -> Result<(), LabError> {
+    pub async fn restore(&self, mut etcd: Client, leader_key: &str) -> Result<(), LabError> {
         let put = async {
             for (key, value) in &self.keys {
                 etcd.put(key.as_str(), value.as_str(), None).await?;
             }
-            let lease = etcd.lease_grant(i64::from(ttl_s), None).await?.id();
+            let lease = etcd.lease_grant(LEADER_TTL_S, None).await?.id();
             etcd.put(leader_key, self.leader.as_str(), Some(PutOptions::new().with_lease(lease))).await
         };
         match tokio::time::timeout(LIMIT, put).await {
@@ -167,15 +172,15 @@ impl<'run> Wanted<'run> {
         Ok(Wanted { docker: docker.clone(), manifest, scenario, digest })
     }
 
-    /// The newest whole template that is there.
+    /// A whole template that is there. Of two that were made at the same time either will do.
     async fn find(&self) -> Result<Option<Template>, LabError> {
-        let mut makings: BTreeMap<(i64, String), Vec<ImageSummary>> = BTreeMap::new();
+        let mut makings: BTreeMap<String, Vec<ImageSummary>> = BTreeMap::new();
         for image in images(&self.docker, &format!("{LABEL}={}", self.digest)).await? {
             let making = image.labels.get(MAKING).cloned().unwrap_or_default();
-            makings.entry((0, making)).or_default().push(image);
+            makings.entry(making).or_default().push(image);
         }
         let nodes = self.scenario.node_names();
-        Ok(makings.into_values().rev().find_map(|images| {
+        Ok(makings.into_values().find_map(|images| {
             let by_node: BTreeMap<String, String> = images
                 .iter()
                 .filter_map(|image| Some((image.labels.get(NODE)?.clone(), image.repo_tags.first()?.clone())))
@@ -209,7 +214,7 @@ impl<'run> Wanted<'run> {
         let making = async {
             let (observer, (networks, watch)) = tokio::try_join!(builder.observer(), async {
                 let networks = builder.networks().await?;
-                let watch = builder.etcd(&networks).await?;
+                let (_, watch) = builder.etcd(&networks).await?;
                 Ok((networks, watch))
             })?;
             recorder.phase(Phase::Bootstrap);

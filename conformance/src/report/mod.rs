@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::judge::{Check, Verdict};
+use crate::lab::Lap;
 use crate::rundir::{RunDir, RunDirError};
 
 /// SHA-256 of the specification's sources: of every file of `model/src`, by path, each as its path, a zero byte, its content, a zero byte.
@@ -65,6 +66,8 @@ pub struct ScenarioResult {
     pub verdict: Verdict,
     /// From the first container to the end of the read-back.
     pub seconds: f64,
+    /// Where the time went; empty when the run did not get to its end.
+    pub time: Vec<Lap>,
     /// Branches of `recover` that the agent said it took.
     pub branches: Vec<String>,
     /// Every check.

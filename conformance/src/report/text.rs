@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Results;
 use crate::judge::{Judgement, Verdict};
+use crate::lab::Lap;
 
 /// A whole run.
 pub fn results(results: &Results, folder: &Path) -> String {
@@ -21,9 +22,21 @@ pub fn results(results: &Results, folder: &Path) -> String {
             checks: scenario.checks.clone(),
         };
         text += &self::scenario(&scenario.id, &judgement, Some(scenario.seconds));
+        text += &time(&scenario.time);
         text.push('\n');
     }
     text + &format!("verdict: {}\nevidence: {}\n", results.verdict.text(), folder.display())
+}
+
+/// Where the time went, and how much of it was not the agents'.
+fn time(laps: &[Lap]) -> String {
+    if laps.is_empty() {
+        return String::new();
+    }
+    let parts: Vec<_> = laps.iter().map(|lap| format!("{} {:.1} s", lap.part.text(), lap.seconds)).collect();
+    let sum = |laps: &mut dyn Iterator<Item = &Lap>| laps.map(|lap| lap.seconds).sum::<f64>();
+    let (all, lab) = (sum(&mut laps.iter()), sum(&mut laps.iter().filter(|lap| !lap.protocol)));
+    format!("  time: {}; {:.0} % was the lab's\n", parts.join(", "), 100.0 * lab / all)
 }
 
 /// One scenario: a line for each check, more for what is not a pass.
