@@ -28,6 +28,8 @@ pub enum Action {
     Disturbance(Disturbance),
     /// A trap that strikes every time is taken away.
     Lift(Fault),
+    /// Nothing: only its event is awaited, before what follows or before the faults are ended.
+    Await,
 }
 
 /// Whether a fault is laid in wait for a process that starts, and strikes then. The others strike at once.
@@ -196,7 +198,7 @@ pub(super) struct Written {
     fault: Option<Fault>,
     disturbance: Option<Disturbance>,
     lift: Option<Fault>,
-    target: Target,
+    target: Option<Target>,
     #[serde(default)]
     every: bool,
     during: Option<During>,
@@ -220,9 +222,16 @@ impl Written {
             (Some(fault), None, None) => Action::Fault(fault),
             (None, Some(disturbance), None) => Action::Disturbance(disturbance),
             (None, None, Some(fault)) => Action::Lift(fault),
+            (None, None, None) if when.is_some() && target.is_none() => Action::Await,
             _ => {
-                return Err(("a step does one thing".into(), "say one of `fault`, `disturbance` and `lift`"));
+                let mend = "say one of `fault`, `disturbance` and `lift`, or only `when`";
+                return Err(("a step does one thing".into(), mend));
             }
+        };
+        let target = match (target, action) {
+            (Some(target), _) => target,
+            (None, Action::Await) => Target::All,
+            (None, _) => return Err(("nobody is named whom it hits".into(), "say `target`")),
         };
         let step = Step { when, action, target, how };
         step.check(before)?;
@@ -296,6 +305,7 @@ impl Step {
         match self.action {
             Action::Fault(fault) | Action::Lift(fault) => fault.id(),
             Action::Disturbance(disturbance) => disturbance.id(),
+            Action::Await => "await",
         }
     }
 }

@@ -37,7 +37,7 @@ impl Faults<'_> {
     pub(super) async fn freeze_agent(&mut self, node: &str) -> Result<Done, LabError> {
         let (pid, program) = self.running(node, Process::Agent)?;
         let (sent, at) = self.signal("STOP", &[&program, &pid.to_string()]).await?;
-        self.opened(Open::Frozen(node.to_owned()));
+        self.opened(Open::Frozen(node.to_owned(), pid));
         let stopped = sent.state.as_deref() == Some("T");
         Ok((at, stopped.then(|| format!("process {pid} is stopped"))))
     }
@@ -45,7 +45,7 @@ impl Faults<'_> {
     pub(super) async fn thaw_agent(&mut self, node: &str) -> Result<Done, LabError> {
         let (pid, program) = self.running(node, Process::Agent)?;
         let (sent, at) = self.signal("CONT", &[&program, &pid.to_string()]).await?;
-        self.closed(&Open::Frozen(node.to_owned()));
+        self.closed(&Open::Frozen(node.to_owned(), pid));
         let runs = sent.state.as_deref().is_some_and(|state| state != "T" && state != "Z");
         Ok((at, runs.then(|| format!("process {pid} goes on"))))
     }

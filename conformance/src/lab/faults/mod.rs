@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pghaspec_model::disturbance::Disturbance;
-use pghaspec_model::event::{Event, Kind, Source};
+use pghaspec_model::event::{Event, Kind, Process, Source};
 use pghaspec_model::fault::Fault;
 use tokio::task::JoinSet;
 
@@ -89,8 +89,8 @@ pub struct Faults<'run> {
 /// A fault that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Open {
-    /// An agent is frozen.
-    Frozen(String),
+    /// An agent is frozen: its node, and its id on the host.
+    Frozen(String, u32),
     /// An agent, or its whole node, is dead.
     Dead(String),
     /// A node does not reach the DCS, or is not reached by it.
@@ -187,6 +187,7 @@ impl<'run> Faults<'run> {
     /// Does what a step says to each of its targets.
     async fn take(&mut self, step: &Step, targets: &[String]) -> Result<(), LabError> {
         match step.action {
+            Action::Await => {}
             Action::Lift(fault) => {
                 for target in targets {
                     self.lift(fault, target).await?;
@@ -264,7 +265,10 @@ impl<'run> Faults<'run> {
         while let Some(open) = self.open.first().cloned() {
             self.report.doing("ending the faults");
             match &open {
-                Open::Frozen(node) => {
+                // What was frozen or dead may be another by now: a watchdog has reset its node.
+                Open::Frozen(node, pid) if self.running(node, Process::Agent).is_ok_and(|(now, _)| now != *pid) => {}
+                Open::Dead(node) if self.running(node, Process::Agent).is_ok() => {}
+                Open::Frozen(node, _) => {
                     let done = self.thaw_agent(node).await?;
                     self.broken(Some(node), Fault::AgentThawed, done);
                 }
