@@ -14,8 +14,10 @@ pub fn checks(history: &History, expect: &Expect) -> Vec<Check> {
     let Some(fault) = history.events.iter().filter(breaks).min_by_key(|event| event.at[0]) else {
         return vec![Check::inconclusive("takes-branch", "no fault was injected")];
     };
-    // What is done to the DCS hits no node.
-    let crashed = fault.node.as_deref().unwrap_or("the DCS");
+    // What is done to the DCS hits no node; the first that is hit counts.
+    let hits = history.events.iter().filter(breaks).filter(|event| event.node.is_some());
+    let hit = hits.min_by_key(|event| event.at[0]).and_then(|event| event.node.as_deref());
+    let crashed = hit.unwrap_or("the DCS");
     let mut checks = Vec::new();
     checks.extend(expect.branches.as_ref().map(|wanted| takes_branch(history, wanted, crashed, fault)));
     checks.extend(expect.others.as_ref().map(|wanted| others_take(history, wanted, crashed, fault)));

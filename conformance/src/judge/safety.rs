@@ -36,7 +36,12 @@ impl Reign<'_> {
 }
 
 fn is_proof(event: &Event) -> bool {
-    matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. } | Kind::Server { state: ServerState::Primary, .. })
+    matches!(
+        event.kind,
+        Kind::Write { result: WriteResult::Ok, .. }
+            | Kind::Batch { result: WriteResult::Ok, .. }
+            | Kind::Server { state: ServerState::Primary, .. }
+    )
 }
 
 fn reigns(history: &History) -> Vec<Reign<'_>> {
@@ -147,7 +152,8 @@ pub fn one_writable_leader(history: &History) -> Check {
 }
 
 fn evidence(reign: &Reign) -> String {
-    let writes = reign.proofs.iter().filter(|proof| matches!(proof.event.kind, Kind::Write { .. })).count();
+    let writes =
+        reign.proofs.iter().filter(|proof| matches!(proof.event.kind, Kind::Write { .. } | Kind::Batch { .. })).count();
     format!("{writes} acknowledged writes, {} probes", reign.proofs.len() - writes)
 }
 
