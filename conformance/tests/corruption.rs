@@ -9,7 +9,7 @@ mod exhaustive;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use pghaspec::judge::{History, Verdict, allowed, judge};
+use pghaspec::judge::{History, Verdict, explaining_editions, judge};
 use pghaspec::scenario::Scenario;
 use pghaspec_model::belief::{Channels, Choices, Observation, Seen};
 use pghaspec_model::cluster::show::Sight;
@@ -123,9 +123,22 @@ struct Counts {
 }
 
 fn corruptions(count: u64) -> Counts {
+    let half = |from: u64| move || corruptions_of((from..count).step_by(2));
+    let halves =
+        std::thread::scope(|scope| [0, 1].map(|from| scope.spawn(half(from))).map(|half| half.join().unwrap()));
+    let sum = |of: fn(&Counts) -> u32| halves.iter().map(of).sum();
+    Counts {
+        refused: sum(|counts| counts.refused),
+        judged: sum(|counts| counts.judged),
+        unread: sum(|counts| counts.unread),
+        explained: sum(|counts| counts.explained),
+    }
+}
+
+fn corruptions_of(seeds: impl Iterator<Item = u64>) -> Counts {
     let mut counts = Counts::default();
     let mut by_field: BTreeMap<(String, String), u32> = BTreeMap::new();
-    for seed in 0..count {
+    for seed in seeds {
         let which = PASSING[(seed % PASSING.len() as u64) as usize];
         let mut choices = Choices::new(seed);
         let mut events = trace(which);
@@ -134,13 +147,13 @@ fn corruptions(count: u64) -> Counts {
             counts.refused += 1;
             continue;
         };
-        let model = allowed(&history, Edition::V4_1);
+        let explains = explaining_editions(&history).map(|editions| editions.contains(&Edition::V4_1));
         // Each verdict of the model is also the exhaustive explainer's.
-        if matches!(model.verdict, Verdict::Pass | Verdict::Fail) && (model.verdict == Verdict::Fail || seed % 8 == 0) {
+        if let Some(explains) = explains.filter(|explains| !explains || seed % 8 == 0) {
             let all = is_explained(&history).expect("what the judge could ask, this can, too");
-            assert_eq!(model.verdict == Verdict::Pass, all, "seed {seed} {kind}.{field}: {model:#?}");
+            assert_eq!(explains, all, "seed {seed} {kind}.{field}");
         }
-        let verdict = if model.verdict == Verdict::Fail {
+        let verdict = if explains == Some(false) {
             Verdict::Fail
         } else {
             let scenario = Scenario::load(which.1).unwrap();
