@@ -275,7 +275,9 @@ fn healthy_leader(history: &History, names: &Names, from: u64) -> Result<(NodeId
         Kind::Server { timeline: Some(timeline), .. } if event.node.as_ref() == Some(&holder) => Some(*timeline),
         _ => None,
     });
-    Ok((leader, timeline.ok_or("the leader's timeline was not seen before the cluster was ready")?))
+    // Postgres counts timelines from 1.
+    let timeline = timeline.filter(|timeline| *timeline > 0);
+    Ok((leader, timeline.ok_or("the leader was seen on no timeline before the cluster was ready")?))
 }
 
 /// What was seen of one node's server, by time.
