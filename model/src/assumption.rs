@@ -3,7 +3,7 @@
 //! A property that breaks when nodes lose their disks is not thereby worthless, and one that holds where nothing ever fails is not worth much.
 //! So each is checked under each assumption by itself. All have two nodes, so that liveness can be checked, too.
 
-use crate::cluster::{Budget, Settings};
+use crate::cluster::{Budget, Settings, StartTimeouts};
 use crate::edition::Edition;
 use crate::fault::{Fault, Faults};
 
@@ -46,6 +46,8 @@ pub enum Assumption {
     Replaced,
     /// Operators put the cluster into maintenance and send requests.
     Maintenance,
+    /// An agent reads old keys.
+    StaleReads,
 }
 
 /// The deaths that every agent has to live with.
@@ -55,11 +57,12 @@ const FROZEN: Faults = Faults::of(&[Fault::AgentFrozen, Fault::AgentThawed]);
 const CUT_OFF: Faults = Faults::of(&[Fault::RequestsLost, Fault::RepliesLost, Fault::DcsReached]);
 const NODES_CUT: Faults = Faults::of(&[Fault::NodesCut, Fault::NodesJoined]);
 const DCS_DOWN: Faults = Faults::of(&[Fault::DcsDown, Fault::DcsUp]);
+const STALE: Faults = Faults::of(&[Fault::WatchStalls, Fault::WatchResumes]);
 const FAILING: Faults = Faults::of(&[Fault::StartFails, Fault::SingleUserFails, Fault::RewindFails]);
 
 impl Assumption {
     /// All of them.
-    pub const ALL: [Assumption; 18] = [
+    pub const ALL: [Assumption; 19] = [
         Assumption::OneCrash,
         Assumption::TwoCrashes,
         Assumption::OtherCrashes,
@@ -78,6 +81,7 @@ impl Assumption {
         Assumption::StandbyCluster,
         Assumption::Replaced,
         Assumption::Maintenance,
+        Assumption::StaleReads,
     ];
 
     /// The stable name, as in command lines and files.
@@ -101,6 +105,7 @@ impl Assumption {
             Assumption::StandbyCluster => "standby-cluster",
             Assumption::Replaced => "replaced",
             Assumption::Maintenance => "maintenance",
+            Assumption::StaleReads => "stale-reads",
         }
     }
 
@@ -141,6 +146,9 @@ impl Assumption {
             }
             Assumption::Replaced => "no pg_rewind, diverged data is replaced by a copy; three die",
             Assumption::Maintenance => "one dies, and an operator pauses the cluster or takes an agent's slot",
+            Assumption::StaleReads => {
+                "two die, and an agent reads old keys of the DCS for a while; a start timeout of zero; one commit"
+            }
         }
     }
 
@@ -179,6 +187,9 @@ impl Assumption {
                 Settings { remove_on_divergence: true, can_rewind: false, budget, ..base }
             }
             Assumption::Maintenance => Settings { budget: Budget { operator: 1, ..budget(1, 0) }, ..base },
+            Assumption::StaleReads => {
+                Settings { start_timeouts: StartTimeouts::Zero, budget: budget(2, 1), ..with(STALE) }
+            }
         }
     }
 }

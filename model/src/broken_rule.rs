@@ -163,6 +163,9 @@ impl Mutant {
                 "that crash recovery was started is forgotten only when Postgres is up (proposed; no release does)"
             }
             Mutant::RewindsBlindly => "pg_rewind is run only on what was shut down cleanly (proposed; no release does)",
+            Mutant::TakesLockBlindly => {
+                "the lock is created only if /status and /sync are still as they were read (proposed; no release does)"
+            }
             Mutant::PrefersSingleUser => {
                 "with a start timeout of zero and nobody to fail over to, a crashed primary is started as a primary (proposed; no release does)"
             }

@@ -83,6 +83,9 @@ pub struct Rules {
     pub remembers_crash_recovery: bool,
     /// Proposed: the task that runs pg_rewind looks at pg_control once more, and leaves alone what was not shut down cleanly.
     pub rewind_checks_shutdown: bool,
+    /// Proposed: the transaction that creates the leader key compares `/status` and `/sync` with what was read, so that nobody leads on the
+    /// strength of old keys.
+    pub lock_needs_current_keys: bool,
     /// Words of the messages.
     pub words: Words,
 }
@@ -178,6 +181,7 @@ impl Edition {
                 watchdog_before_lock: false,
                 remembers_crash_recovery: false,
                 rewind_checks_shutdown: false,
+                lock_needs_current_keys: false,
                 words: Words::Master,
             },
             Edition::V3_0_2 => Rules {
@@ -213,6 +217,7 @@ impl Edition {
                 watchdog_before_lock: true,
                 remembers_crash_recovery: true,
                 rewind_checks_shutdown: true,
+                lock_needs_current_keys: true,
                 ..Edition::V4_1.rules()
             },
         }

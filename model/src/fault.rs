@@ -54,6 +54,11 @@ pub enum Fault {
     LeaseLost,
     /// The lease ends because nobody kept it alive for `ttl`; the leader key goes with it.
     LeaseExpires,
+    /// What an agent watches in the DCS does not change any more for it: it reads the keys as they were, but for its own writes, which
+    /// go through.
+    WatchStalls,
+    /// The agent's watch goes on, and shows the keys as they are.
+    WatchResumes,
 }
 
 /// What a fault is charged to.
@@ -72,7 +77,7 @@ pub enum Class {
 
 impl Fault {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Fault; 24] = [
+    pub const ALL: [Fault; 26] = [
         Fault::PostmasterKilled,
         Fault::OrphansLeft,
         Fault::BackendCrashed,
@@ -97,6 +102,8 @@ impl Fault {
         Fault::DcsUp,
         Fault::LeaseLost,
         Fault::LeaseExpires,
+        Fault::WatchStalls,
+        Fault::WatchResumes,
     ];
 
     /// The stable name, as in command lines and files.
@@ -126,6 +133,8 @@ impl Fault {
             Fault::DcsUp => "dcs-up",
             Fault::LeaseLost => "lease-lost",
             Fault::LeaseExpires => "lease-expires",
+            Fault::WatchStalls => "watch-stalls",
+            Fault::WatchResumes => "watch-resumes",
         }
     }
 
@@ -140,8 +149,9 @@ impl Fault {
         match self {
             PostmasterKilled | OrphansLeft | BackendCrashed | AgentKilled | AgentFrozen | NodeKilled => Class::Process,
             StartFails | StartHangs | SingleUserFails | SingleUserHangs | RewindFails | DiskFull => Class::Task,
-            RequestsLost | RepliesLost | NodesCut | DcsDown | LeaseLost => Class::Network,
-            AgentRestarted | AgentThawed | DiskFreed | DcsReached | NodesJoined | DcsUp | LeaseExpires => Class::Free,
+            RequestsLost | RepliesLost | NodesCut | DcsDown | LeaseLost | WatchStalls => Class::Network,
+            AgentRestarted | AgentThawed | DiskFreed | DcsReached | NodesJoined | DcsUp | LeaseExpires
+            | WatchResumes => Class::Free,
         }
     }
 
@@ -172,6 +182,10 @@ impl Fault {
             Fault::DcsUp => "the DCS answers again",
             Fault::LeaseLost => "the DCS drops a lease whose owner keeps it alive",
             Fault::LeaseExpires => "a lease that nobody keeps alive ends, and the leader key with it",
+            Fault::WatchStalls => {
+                "an agent reads the DCS's keys as they were, but for its own writes, which go through"
+            }
+            Fault::WatchResumes => "an agent that read old keys reads those of the moment again",
         }
     }
 }

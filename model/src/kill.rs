@@ -48,6 +48,7 @@ impl Mutant {
             Mutant::ArmsWatchdogLate => (FrozenAgents, OneWritableLeader),
             Mutant::ForgetsWhilePending => (FailingTasks, CrashRecoveryOnce),
             Mutant::RewindsBlindly => (TwoCrashes, CleanBeforeRewind),
+            Mutant::TakesLockBlindly => (StaleReads, BoundedAsyncLoss),
             _ => return None,
         })
     }

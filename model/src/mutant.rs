@@ -125,6 +125,8 @@ pub enum Mutant {
     ForgetsWhilePending,
     /// The task that runs pg_rewind does not look at pg_control again (the rule of every release).
     RewindsBlindly,
+    /// Whoever creates the leader key does not look whether what it read is old (the rule of every release).
+    TakesLockBlindly,
     /// With a start timeout of zero a crashed primary without a candidate goes through single-user mode (the rule of every release).
     PrefersSingleUser,
 }
@@ -145,7 +147,7 @@ impl Mutant {
         [Mutant::KeepsLock, Mutant::AlwaysSingleUser, Mutant::NeverSingleUser, Mutant::FailsOverAnyway];
 
     /// All of them, those of earlier releases and of the proposals included.
-    pub const ALL: [Mutant; 58] = [
+    pub const ALL: [Mutant; 59] = [
         Mutant::ForgetsCrashRecovery,
         Mutant::DisablesWatchdogEarly,
         Mutant::OverwritesLock,
@@ -203,6 +205,7 @@ impl Mutant {
         Mutant::ArmsWatchdogLate,
         Mutant::ForgetsWhilePending,
         Mutant::RewindsBlindly,
+        Mutant::TakesLockBlindly,
         Mutant::PrefersSingleUser,
     ];
 
@@ -266,6 +269,7 @@ impl Mutant {
             Mutant::ArmsWatchdogLate => "arms-watchdog-late",
             Mutant::ForgetsWhilePending => "forgets-while-pending",
             Mutant::RewindsBlindly => "rewinds-blindly",
+            Mutant::TakesLockBlindly => "takes-lock-blindly",
             Mutant::PrefersSingleUser => "prefers-single-user",
         }
     }
@@ -312,6 +316,7 @@ impl Mutant {
             Mutant::ArmsWatchdogLate => rules.watchdog_before_lock = false,
             Mutant::ForgetsWhilePending => rules.remembers_crash_recovery = false,
             Mutant::RewindsBlindly => rules.rewind_checks_shutdown = false,
+            Mutant::TakesLockBlindly => rules.lock_needs_current_keys = false,
             Mutant::PrefersSingleUser => rules.starts_primary_without_candidate = false,
             _ => {}
         }

@@ -102,6 +102,22 @@ fn read_late() -> Vec<(&'static str, Settings)> {
     ]
 }
 
+/// An agent reads old keys: those of a leader, of nobody, of a former synchronous standby; with the older lock, too.
+fn old_keys() -> Vec<(&'static str, Settings)> {
+    use Fault::*;
+    let failover = after(Edition::V4_1, &[PostmasterKilled, WatchStalls, WatchResumes]);
+    let restarted = [AgentKilled, AgentRestarted, LeaseExpires, WatchStalls, WatchResumes];
+    let no_commit = Budget { commits: 0, ..failover.budget };
+    vec![
+        ("old keys", failover.clone()),
+        ("old keys in ideal", Settings { edition: Edition::Ideal, ..failover.clone() }),
+        ("old keys and a restarted agent", after(Edition::V4_1, &restarted)),
+        ("old keys in 3.0.2", Settings { budget: no_commit, ..after(Edition::V3_0_2, &restarted) }),
+        ("old keys, synchronous", Settings { synchronous: true, ..failover.clone() }),
+        ("old keys, three nodes", Settings { nodes: 3, budget: no_commit, ..failover }),
+    ]
+}
+
 /// Small clusters that between them use all that is in a state, and all that decides what of it is forgotten.
 fn clusters() -> Vec<(&'static str, Settings)> {
     let crashes = small(Edition::V4_1, 2);
@@ -154,6 +170,7 @@ fn clusters() -> Vec<(&'static str, Settings)> {
     ];
     clusters.extend(one_network_fault_each());
     clusters.extend(read_late());
+    clusters.extend(old_keys());
     clusters
 }
 
@@ -196,6 +213,13 @@ fn fields() -> Vec<(&'static str, usize, Value)> {
         ("budget of the network", 2, |state, _| flag(state.budget.network > 0)),
         ("budget of commits", 2, |state, _| flag(state.budget.commits > 0)),
         ("budget of operators", 2, |state, _| flag(state.budget.operator > 0)),
+        ("whose watch stalls", 2, |state, node| flag(state.stalled.is_some_and(|read| usize::from(read.node) == node))),
+        ("leader as read", 4, |state, _| who(state.stalled?.leader)),
+        ("session", 2, |state, _| flag(state.stalled?.session)),
+        ("sync's leader as read", 3, |state, _| who(state.stalled?.sync.map(|key| key.leader))),
+        ("sync's standby as read", 3, |state, _| who(state.stalled?.sync?.standby)),
+        ("status as read", 2, |state, _| up_to(1, state.stalled?.status)),
+        ("history as read", 2, |state, _| up_to(1, state.stalled?.history - 1)),
         ("server", 7, |state, node| Some(state.nodes[node].server as usize)),
         ("orphans", 2, |state, node| flag(state.nodes[node].orphans)),
         ("hung", 2, |state, node| flag(state.nodes[node].hung)),

@@ -554,6 +554,93 @@ fn an_agent_is_frozen_between_taking_the_lock_and_arming_the_watchdog() {
     }));
 }
 
+const STALLS: [Fault; 5] = [PostmasterKilled, AgentKilled, LeaseExpires, WatchStalls, WatchResumes];
+
+/// Two nodes that crash one after the other, one commit, and an agent that reads old keys meanwhile.
+fn with_old_keys(edition: Edition) -> Settings {
+    let settings = at_once(with_commit(settings(edition, 2, &STALLS)));
+    Settings { budget: Budget { network: 1, ..settings.budget }, ..settings }
+}
+
+/// Every release; found by this model: an agent whose watch of the DCS stalled while nobody had the lock goes by the `/status` of that time. When
+/// the next leader is gone as well, it takes itself for close enough, and creating the leader key, which nothing is wrong with, gives it the lead.
+/// Whatever it reads, two nodes never lead.
+#[test]
+fn old_keys_let_a_node_lead_that_has_fallen_behind() {
+    broken(with_old_keys(V4_1), Property::BoundedAsyncLoss).is(
+        20,
+        &[
+            "n1: FAULT watch-stalls",
+            "n1: recover(): demote('immediate') … leader key: none; n1 reads old keys: leader nobody … position 0",
+            "n2: agent tries to create the leader key … leader key: n2",
+            "n2: a client commits",
+            "n2: agent refreshes the leader lock",
+            "n2: lease expires",
+            "n1: agent tries to create the leader key … leader key: n1",
+            "n1: Postgres is promoted",
+        ],
+    );
+    for edition in [V3_1, V4_0, V4_1] {
+        broken(with_old_keys(edition), Property::BoundedAsyncLoss);
+        holds(with_old_keys(edition), Property::OneWritableLeader);
+        holds(with_old_keys(edition), Property::WritableNeedsLock);
+    }
+    holds(with_old_keys(Ideal), Property::BoundedAsyncLoss);
+    // Its turn comes when its watch goes on.
+    some(shortest(with_old_keys(Ideal), |_, before, action, after| {
+        let reads_old = before.stalled.is_some_and(|read| read.status != before.status);
+        action == Action::Acquire(0) && reads_old && !holds_lock(after, 0)
+    }));
+}
+
+/// Alive in 4.1; found by this model: the same in synchronous mode. With the old `/sync` the node takes itself for the synchronous standby, and gets
+/// the lock. Its promotion is postponed, since `/sync` is not the one that it read; but the next cycle finds only that it has the lock.
+#[test]
+fn a_promotion_that_was_postponed_is_not_reconsidered() {
+    let synchronous = |edition| Settings { synchronous: true, ..with_old_keys(edition) };
+    broken(synchronous(V4_1), Property::NoLostSyncCommit).is(
+        25,
+        &[
+            "n1 reads old keys: leader nobody, /sync leader n1 and standby n2",
+            "n2: Postgres is promoted",
+            "n2: a client commits",
+            "n2: lease expires",
+            "n1: agent tries to create the leader key … leader key: n1",
+            "n1: FAULT watch-resumes",
+            "n1: agent refreshes the leader lock … /sync: leader n1, standby none",
+            "n1: Postgres is promoted",
+        ],
+    );
+    holds(synchronous(Ideal), Property::NoLostSyncCommit);
+}
+
+/// Alive in 4.1: `recover()` starts Postgres `because i had the session lock` although the key names another node, and its own update of
+/// it, moments before, said so: the reload shows the old key. Nothing comes of it: the next update is refused again.
+#[test]
+fn old_keys_say_that_the_session_lock_is_still_there() {
+    let restarted = |edition| {
+        let faults = [AgentKilled, AgentRestarted, LeaseExpires, WatchStalls, WatchResumes];
+        let settings = settings(edition, 1, &faults);
+        Settings { budget: Budget { network: 1, ..settings.budget }, ..settings }
+    };
+    let by_nobodys_lock = |cluster: &Cluster, before: &State, action: Action, after: &State| {
+        decides(Branch::StartReadOnly)(cluster, before, action, after)
+            && before.leader.is_some_and(|key| key.holder != action.node())
+    };
+    some(shortest(restarted(V4_1), by_nobodys_lock)).is(
+        13,
+        &[
+            "n1: FAULT agent-restarted",
+            "n1: FAULT watch-stalls … n1 reads old keys: leader n1",
+            "n1: lease expires",
+            "n2: agent tries to create the leader key … leader key: n2",
+            "n1: recover(): update_lock() → no",
+            "n1: recover(): load_cluster_from_dcs() → done",
+        ],
+    );
+    holds(restarted(V4_1), Property::OneWritableLeader);
+}
+
 /// Every release since 2.1.4, which runs crash recovery before pg_rewind (#2252); found by this model: while a rewind is pending, a start that
 /// failed is not looked at, and `recover` forgets that it already ran single-user recovery: it runs it again.
 #[test]

@@ -255,6 +255,12 @@ impl Step {
                     "freeze or kill its owner, then wait with when = \"leader-key-gone\"",
                 ));
             }
+            Breaks(fault @ (Fault::WatchStalls | Fault::WatchResumes)) => {
+                return Err((
+                    format!("{} is a fault of the model: from outside nobody can stall a watch alone", fault.id()),
+                    "cut the node off with `requests-lost` or `replies-lost`",
+                ));
+            }
             _ => false,
         };
         if of_the_dcs != (self.target == Target::Etcd) {

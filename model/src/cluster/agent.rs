@@ -211,7 +211,7 @@ impl Cluster {
             (At::Lead, Ok(true)) => {
                 // Only here `/status` is written along with the lock: `update_lock(True)`.
                 if self.settings.wal.is_exact() {
-                    state.status = state.wal.position(state.nodes[usize::from(id)].data);
+                    state.announce_position(id, state.wal.position(state.nodes[usize::from(id)].data));
                 }
                 self.granted(state, id);
             }

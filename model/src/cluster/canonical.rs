@@ -40,6 +40,14 @@ impl Cluster {
             key.leader = to[usize::from(key.leader)];
             key.standby = key.standby.map(|standby| to[usize::from(standby)]);
         }
+        if let Some(read) = renumbered.stalled.as_mut() {
+            read.node = to[usize::from(read.node)];
+            read.leader = read.leader.map(|leader| to[usize::from(leader)]);
+            if let Some(key) = read.sync.as_mut() {
+                key.leader = to[usize::from(key.leader)];
+                key.standby = key.standby.map(|standby| to[usize::from(standby)]);
+            }
+        }
         renumbered
     }
 

@@ -41,14 +41,17 @@ impl Cluster {
 
     /// `load_cluster_from_dcs()`: takes a snapshot; the agent's member key, and with it its lease, is there again afterwards.
     pub(super) fn read_cluster(&self, state: &mut State, id: NodeId) -> Result<(), DcsError> {
-        if self.reach(state, id) != Reach::Both {
+        if !self.can_read(state, id) {
             return Err(DcsError);
         }
-        let holder = state.leader.map(|key| key.holder);
+        let holder = state.leader_seen_by(id);
+        let reached = self.reach(state, id) == Reach::Both;
         let agent = self.agent_mut(state, id);
         agent.seen = holder;
-        agent.leased = true;
-        agent.warned = false;
+        if reached {
+            agent.leased = true;
+            agent.warned = false;
+        }
         Ok(())
     }
 
@@ -57,6 +60,7 @@ impl Cluster {
         let answer = self.write(state, id, |cluster, state| cluster.update_leader(state, id));
         if answer == Ok(true) {
             self.agent_mut(state, id).failsafe = false;
+            state.shows_own_lock(id);
         }
         match answer {
             Err(DcsError) if !self.rules.update_lock_raises => Ok(false),
@@ -69,6 +73,8 @@ impl Cluster {
         let ours = LeaderKey { holder: id, lease: Lease::Kept };
         let leased = self.agent(state, id).leased;
         match self.rules.lock_update {
+            // The same by what it reads: it does not ask what the key says by now.
+            _ if leased && state.stalled_at(id).is_some_and(|read| read.leader == Some(id) && read.session) => true,
             // The lease of this process is alive, and the key is under it.
             _ if leased && state.leader == Some(ours) => true,
             // It is not noticed that the lease has ended.
@@ -85,28 +91,56 @@ impl Cluster {
 
     /// `acquire_lock()`: creates the key if there is none.
     pub(super) fn take_lock(&self, state: &mut State, id: NodeId) -> Result<bool, DcsError> {
-        self.write(state, id, |cluster, state| {
-            let free = state.leader.is_none() || cluster.mutant == Some(Mutant::RaceIgnoresKey);
+        let taken = self.write(state, id, |cluster, state| {
+            // What others write between a race and its end is not looked at: so many more behaviours are explored than there are.
+            let current = (state.status_seen_by(id), state.sync_seen_by(id)) == (state.status, state.sync);
+            let compares = cluster.rules.lock_needs_current_keys;
+            let free =
+                state.leader.is_none() && (current || !compares) || cluster.mutant == Some(Mutant::RaceIgnoresKey);
             if free {
                 cluster.agent_mut(state, id).leased = true;
                 state.leader = Some(LeaderKey { holder: id, lease: Lease::Kept });
             }
             free
-        })
+        });
+        if taken == Ok(true) {
+            state.shows_own_lock(id);
+        }
+        taken
     }
 
     /// Deletes the leader key if it names this node. An error is swallowed: the key stays.
     pub(super) fn release_lock(&self, state: &mut State, id: NodeId) {
-        let _ = self.write(state, id, |_, state| {
-            if state.leader.is_some_and(|key| key.holder == id) {
+        let released = self.write(state, id, |_, state| {
+            let ours = state.leader.is_some_and(|key| key.holder == id);
+            if ours {
                 state.leader = None;
             }
+            ours
         });
+        if released == Ok(true)
+            && let Some(read) = state.stalled_at_mut(id)
+        {
+            (read.leader, read.session) = (None, false);
+        }
     }
 
-    /// Writes `/sync`.
-    pub(super) fn write_sync(&self, state: &mut State, id: NodeId, standby: Option<NodeId>) -> Result<(), DcsError> {
-        self.write(state, id, |_, state| state.sync = Some(SyncKey { leader: id, standby }))
+    /// Writes `/sync`, unless it is not the one that was read any more.
+    pub(super) fn write_sync(&self, state: &mut State, id: NodeId, standby: Option<NodeId>) -> Result<bool, DcsError> {
+        let key = Some(SyncKey { leader: id, standby });
+        let written = self.write(state, id, |_, state| {
+            let as_read = state.sync_seen_by(id) == state.sync;
+            if as_read {
+                state.sync = key;
+            }
+            as_read
+        });
+        if written == Ok(true)
+            && let Some(read) = state.stalled_at_mut(id)
+        {
+            read.sync = key;
+        }
+        written
     }
 
     /// The lease of whoever holds the lock ends.
@@ -116,6 +150,9 @@ impl Cluster {
             && let Some(agent) = state.nodes[usize::from(key.holder)].agent.as_mut()
         {
             agent.leased = false;
+            if let Some(read) = state.stalled_at_mut(key.holder) {
+                read.session = false; // its next lease is another one
+            }
         }
     }
 }

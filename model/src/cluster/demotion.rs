@@ -18,7 +18,7 @@ impl Cluster {
     /// `demote('immediate-nolock')`: stop at once, start again as a standby.
     pub(super) fn demote_without_lock(&self, state: &mut State, id: NodeId) {
         self.stop_at_once(state, id);
-        let target = self.node_to_follow(id, state.leader.map(|key| key.holder));
+        let target = self.node_to_follow(id, state.leader_seen_by(id));
         self.demoted_to(state, id, target);
     }
 
@@ -82,7 +82,7 @@ impl Cluster {
                 return if node.has_postmaster() {
                     self.demote_without_lock(state, id)
                 } else {
-                    let target = self.node_to_follow(id, state.leader.map(|key| key.holder));
+                    let target = self.node_to_follow(id, state.leader_seen_by(id));
                     self.demoted_to(state, id, target)
                 };
             }

@@ -16,7 +16,7 @@ use crate::engine::Path;
 use crate::engine::diagram::{Mark, svg};
 use crate::property::Property;
 
-use super::text::{armed, data_text, server_text, task_text, upstream_text};
+use super::text::{armed, data_text, server_text, stalled_text, task_text, upstream_text};
 use super::{
     Action, Agent, At, Budget, Cluster, Health, Lease, Names, Node, NodeId, Reach, Rewind, Role, Settings, State,
     difference, question_text,
@@ -186,6 +186,9 @@ impl Debug for ReadableState {
             if is_so {
                 writeln!(f, "{words}")?;
             }
+        }
+        if let Some(read) = &state.stalled {
+            writeln!(f, "{}", stalled_text(&names, read))?;
         }
         if self.cluster.settings.standby_cluster {
             writeln!(f, "remote primary: {}", data_text(state, state.remote))?;

@@ -61,6 +61,10 @@ impl Cluster {
             Fault::DcsUp => once && state.dcs_down,
             Fault::LeaseLost => state.leader == Some(LeaderKey { holder: id, lease: Lease::Kept }),
             Fault::LeaseExpires => self.may_expire(state, id),
+            Fault::WatchStalls => agent.is_some() && state.stalled.is_none(),
+            Fault::WatchResumes => {
+                state.stalled_at(id).is_some() && !agent.is_some_and(|agent| agent.at.compares_what_it_read())
+            }
         }
     }
 
@@ -166,6 +170,8 @@ impl Cluster {
             Fault::NodesCut | Fault::NodesJoined => state.nodes_cut = fault == Fault::NodesCut,
             Fault::DcsDown | Fault::DcsUp => state.dcs_down = fault == Fault::DcsDown,
             Fault::LeaseLost | Fault::LeaseExpires => self.lease_ends(state),
+            Fault::WatchStalls => state.stall(id),
+            Fault::WatchResumes => state.no_longer_stalled(id),
         }
     }
 
@@ -185,6 +191,7 @@ impl Cluster {
         let node = &mut state.nodes[usize::from(id)];
         node.agent = None;
         node.single_user_starts = 0;
+        state.no_longer_stalled(id);
         if let Some(key) = state.leader.as_mut().filter(|key| key.holder == id) {
             key.lease = Lease::Orphaned;
         }

@@ -67,6 +67,13 @@ impl Cluster {
         let oldest = data().map(|point| state.wal.timeline_at(point)).min().unwrap_or(0);
         let last = data().map(|point| state.wal.position(point)).min().unwrap_or(0);
         state.history = state.history.max(oldest);
+        if let Some(read) = state.stalled.as_mut() {
+            // What was read counts nothing.
+            read.history = read.history.max(oldest);
+            if read.status <= last {
+                read.status = 0;
+            }
+        }
         // In synchronous mode a commit may still be acknowledged.
         if state.status <= last {
             let status = state.status;
@@ -88,9 +95,10 @@ impl Cluster {
             && state.budget.process == 0
             && settings.budget.operator == 0
             && !state.dcs_down
+            && state.stalled.is_none()
             && !may_happen(&[Fault::DiskFull], state.budget.task)
             && !may_happen(
-                &[Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown, Fault::LeaseLost],
+                &[Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown, Fault::LeaseLost, Fault::WatchStalls],
                 state.budget.network,
             );
         let key = state.leader.filter(|key| calm && key.lease == Lease::Kept)?;

@@ -34,7 +34,7 @@ impl Cluster {
                 if !node.is_writable() {
                     node.watchdog = false;
                 }
-                let holder = state.leader.map(|key| key.holder);
+                let holder = state.leader_seen_by(id);
                 self.agent_mut(state, id).seen = holder;
                 self.keep_following(state, id);
             }
@@ -68,16 +68,19 @@ impl Cluster {
         }
         if node.server == Server::Primary {
             agent.role = Role::Primary;
-            state.history = state.wal.timeline_at(node.data);
+            let timeline = state.wal.timeline_at(node.data);
+            state.announce_timeline(id, timeline);
             return self.process_sync_replication(state, id);
         }
         if agent.role != Role::Primary && !paused {
             if self.settings.synchronous {
                 // Until a standby has caught up, commits wait for nobody, and nobody else may lead.
-                if self.write_sync(state, id, None).is_err() {
-                    return self.handle_dcs_error(state, id);
+                match self.write_sync(state, id, None) {
+                    Err(DcsError) => return self.handle_dcs_error(state, id),
+                    // 'Postponing promotion because synchronous replication state was updated by somebody else'
+                    Ok(false) => return self.agent_mut(state, id).rest(),
+                    Ok(true) => state.nodes[usize::from(id)].sync_names = None,
                 }
-                state.nodes[usize::from(id)].sync_names = None;
             }
             self.agent_mut(state, id).slot = Some(Task::Promote.into());
         }
@@ -99,7 +102,7 @@ impl Cluster {
                 && !state.nodes_cut
         };
         let named = state.nodes[usize::from(id)].sync_names;
-        let key = state.sync;
+        let key = state.sync_seen_by(id);
         let published = key.filter(|key| key.leader == id).and_then(|key| key.standby);
         let wanted = named.filter(|named| streams(*named)).or_else(|| self.node_ids().find(|other| streams(*other)));
         let hasty = self.mutant == Some(Mutant::PublishesStandbyEarly);

@@ -12,6 +12,7 @@
 //! | `leading.rs` | taking the lock, and what its holder does |
 //! | `demotion.rs` | giving up the lock, the start, the primary |
 //! | `dcs.rs` | what agents do to the keys in the DCS, and when they do not learn of it |
+//! | `watch.rs` | reading old keys while the watch of the DCS stalls |
 //! | `recovery.rs` | the world's answers to the questions of `recover()` |
 //! | `replication.rs` | WAL on its way, comparing data, who may lead |
 //! | `server.rs` | Postgres and the background tasks |
@@ -29,18 +30,9 @@
 //!
 //! # What this model leaves out
 //!
-//! * **Time.** Steps take no time and have no deadline; with clocks, the same cluster is in [`timed`](crate::timed). Instead: a lease ends only when the agent that kept it is dead, frozen or cut off, not
-//!   before an armed watchdog has reset the node, and not before an agent that runs but is cut off has stopped its primary. The last stands
-//!   for `loop_wait + 2*retry_timeout <= ttl`. A start timeout is zero, or is over only when the start hangs.
-//! * **Bytes.** WAL is told apart by records (`wal.rs`): commits, promotions, checkpoints. A standby receives all or nothing of what there is.
-//!   Without commits ([`WalDetail::Timelines`]) a node that is one timeline behind its leader may or may not have diverged: both are explored.
-//! * **Promotion is one step.** In Patroni it is ordered, and takes effect later; a lock that is lost in between is not modelled.
-//! * **The peers' answers** are those of the moment: a peer answers if its agent runs and the nodes are not cut off from each other. Tags,
-//!   priorities and quorum commit are not modelled.
-//! * **Snapshots** are as old as the cycle that works with them, not older: the watch-fed cache is taken to be fresh when a cycle begins.
-//!
-//! The first two admit more behaviours than there are, or fewer only under the stated assumption; safety that holds here holds
-//! for the real thing in the fault classes that are modelled.
+//! Time (with clocks, the same cluster is in [`timed`](crate::timed)), bytes of WAL, the way of a promotion from its order to its effect, late
+//! answers of peers, tags and quorum commit, more than three nodes, more faults than the budgets allow. For each property, whether it holds in
+//! the world if it holds here, or under which assumption, is in `model/ABSTRACTIONS.md`.
 
 mod action;
 mod agent;
@@ -64,6 +56,7 @@ pub mod show;
 mod state;
 mod text;
 mod wal;
+mod watch;
 
 pub use action::Action;
 pub use promises::Promise;
@@ -161,6 +154,7 @@ impl Cluster {
             remote: 0,
             nodes,
             budget: settings.budget,
+            stalled: None,
         }
     }
 

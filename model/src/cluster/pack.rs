@@ -3,7 +3,7 @@
 //! | word | what |
 //! | --- | --- |
 //! | 0 to 2 | a node each: Postgres 7, pg_control 3, data 4, files 2, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 32 |
-//! | 3 | leader key 3, `/sync` 5, `/status` 4, `/history` 4, flags 4, remote 4, budgets 10, timeline 5 |
+//! | 3 | leader key 3, `/sync` 5, `/status` 4, `/history` 4, flags 4, remote 4, budgets 10, timeline 5, stalled watch 19 |
 //! | 4 | the WAL: 6 bits a record |
 //!
 //! The agent: alive 1, place in its cycle 10, flags 4, snapshot 2, role 2, health 2, two flags, rewind 3, background slot 5.
@@ -93,6 +93,30 @@ fn who(id: Option<NodeId>) -> usize {
 
 fn whose(value: usize) -> Option<NodeId> {
     (value != 3).then_some(value as NodeId)
+}
+
+fn put_sync(out: &mut Writer, sync: Option<SyncKey>) {
+    out.put(usize::from(sync.is_some()), 1);
+    out.put(who(sync.map(|key| key.leader)), 2);
+    out.put(who(sync.and_then(|key| key.standby)), 2);
+}
+
+fn take_sync(bits: &mut Reader) -> Option<SyncKey> {
+    let there = bits.flag();
+    let (leader, standby) = (whose(bits.take(2)), whose(bits.take(2)));
+    leader.filter(|_| there).map(|leader| SyncKey { leader, standby })
+}
+
+fn take_stalled(bits: &mut Reader) -> Option<Stalled> {
+    let node = bits.take(2).checked_sub(1)? as NodeId;
+    Some(Stalled {
+        node,
+        leader: whose(bits.take(2)),
+        session: bits.flag(),
+        sync: take_sync(bits),
+        status: bits.take(4) as u8,
+        history: bits.take(5) as u8,
+    })
 }
 
 fn put_slot(out: &mut Writer, slot: Option<Slot>) {
@@ -222,9 +246,7 @@ impl Cluster {
         let mut out = Writer { bits: 0, used: 0 };
         out.put(who(state.leader.map(|key| key.holder)), 2);
         out.put(usize::from(state.leader.is_some_and(|key| key.lease == Lease::Orphaned)), 1);
-        out.put(usize::from(state.sync.is_some()), 1);
-        out.put(who(state.sync.map(|key| key.leader)), 2);
-        out.put(who(state.sync.and_then(|key| key.standby)), 2);
+        put_sync(&mut out, state.sync);
         out.put(usize::from(state.status), 4);
         out.put(usize::from(state.history), 5);
         out.put(usize::from(state.paused), 1);
@@ -237,6 +259,14 @@ impl Cluster {
         for left in [process, task, network, commits, operator] {
             assert!(left < 8, "budgets above 7 cannot be packed");
             out.put(usize::from(left), 3);
+        }
+        if let Some(read) = &state.stalled {
+            out.put(1 + usize::from(read.node), 2);
+            out.put(who(read.leader), 2);
+            out.put(usize::from(read.session), 1);
+            put_sync(&mut out, read.sync);
+            out.put(usize::from(read.status), 4);
+            out.put(usize::from(read.history), 5);
         }
         out.bits
     }
@@ -345,11 +375,9 @@ impl Spec for Cluster {
         let mut bits = Reader { bits: cluster };
         let holder = whose(bits.take(2));
         let lease = if bits.flag() { Lease::Orphaned } else { Lease::Kept };
-        let synchronous = bits.flag();
-        let (leader, standby) = (whose(bits.take(2)), whose(bits.take(2)));
         let mut state = State {
             leader: holder.map(|holder| LeaderKey { holder, lease }),
-            sync: leader.filter(|_| synchronous).map(|leader| SyncKey { leader, standby }),
+            sync: take_sync(&mut bits),
             status: bits.take(4) as u8,
             history: bits.take(5) as u8,
             paused: bits.flag(),
@@ -364,12 +392,14 @@ impl Spec for Cluster {
                 if self.settings.nodes > 2 { self.take_node(third) } else { Node::absent() },
             ],
             budget: Budget::NONE,
+            stalled: None,
         };
         state.wal = Self::take_wal(wal, state.wal.timeline);
         let Budget { process, task, network, commits, operator } = &mut state.budget;
         for left in [process, task, network, commits, operator] {
             *left = bits.take(3) as u8;
         }
+        state.stalled = take_stalled(&mut bits);
         state
     }
 

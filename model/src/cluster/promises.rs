@@ -23,6 +23,8 @@ impl Cluster {
                 Fault::AgentRestarted => Fairness::Weak(of_node(0)),
                 Fault::AgentThawed => Fairness::Weak(of_node(1)),
                 Fault::LeaseExpires => Fairness::Weak(of_node(2)),
+                // Between two cycles, which come again and again.
+                Fault::WatchResumes => Fairness::Strong(of_node(3)),
                 // Where something is mended; a node has one trouble of this kind at a time, and the cluster's are those of its first node.
                 _ => Fairness::Weak(of_node(3)),
             },
@@ -68,7 +70,10 @@ impl Cluster {
 
     /// No fault is to come, none is unmended, and no node leads though one could.
     pub(crate) fn waits_for_leader(&self, state: &State) -> bool {
-        let reached = !state.dcs_down && !state.nodes_cut && state.nodes.iter().all(|node| node.dcs == Reach::Both);
+        let reached = !state.dcs_down
+            && !state.nodes_cut
+            && state.stalled.is_none()
+            && state.nodes.iter().all(|node| node.dcs == Reach::Both);
         let candidates = self.node_ids().any(|id| self.is_failover_possible(state, id));
         self.faults_are_over(state) && reached && candidates && !self.anybody_leads(state)
     }

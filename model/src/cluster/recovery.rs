@@ -93,7 +93,7 @@ impl Cluster {
                 Ok(refreshed) => Answer::Bool(refreshed),
                 Err(DcsError) => Answer::DcsError,
             },
-            Question::LoadCluster if self.reach(state, id) != Reach::Both => Answer::DcsError,
+            Question::LoadCluster if !self.can_read(state, id) => Answer::DcsError,
             Question::RunAsync(_) => match self.agent(state, id).slot {
                 None => Answer::Scheduled,
                 Some(slot) => Answer::Busy(slot.task),
@@ -159,8 +159,8 @@ impl Cluster {
     pub(super) fn demoted(&self, state: &mut State, id: NodeId) {
         let At::Released(position) = self.agent(state, id).at else { unreachable!("only a demotion goes on") };
         // The cluster is read again; an error leaves nobody to follow.
-        let leader = (self.reach(state, id) == Reach::Both).then_some(state.leader).flatten();
-        state.nodes[usize::from(id)].upstream = self.node_to_follow(id, leader.map(|key| key.holder));
+        let leader = if self.can_read(state, id) { state.leader_seen_by(id) } else { None };
+        state.nodes[usize::from(id)].upstream = self.node_to_follow(id, leader);
         let agent = self.agent_mut(state, id);
         if agent.slot.is_none() {
             agent.slot = Some(Task::FollowAfterDemotion.into());

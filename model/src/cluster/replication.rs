@@ -91,16 +91,22 @@ impl Cluster {
 
     /// Forgets WAL that no longer tells anything apart.
     pub(super) fn trim(&self, state: &mut State) {
-        let State { wal, remote, nodes, status, history, .. } = state;
+        let State { wal, remote, nodes, status, history, stalled, .. } = state;
         let [first, second, third] = nodes;
         let mut data = [remote, &mut first.data, &mut second.data, &mut third.data];
         let from = usize::from(!self.settings.standby_cluster);
         let (records, timelines) = wal.trim(&mut data[from..=usize::from(self.settings.nodes)]);
-        *status = status.saturating_sub(records);
+        let announced =
+            [(status, history)].into_iter().chain(stalled.as_mut().map(|read| (&mut read.status, &mut read.history)));
+        for (status, history) in announced {
+            *status = status.saturating_sub(records);
+            if self.settings.wal.is_exact() {
+                // Only differences matter there.
+                *history = history.saturating_sub(timelines).max(1);
+            }
+        }
         if self.settings.wal.is_exact() {
-            // Only differences matter there.
             wal.timeline = 1;
-            *history = history.saturating_sub(timelines).max(1);
         }
     }
 
@@ -182,16 +188,16 @@ impl Cluster {
         !state.nodes_cut && node.is_attended() && node.server == Server::Standby
     }
 
-    /// It has not fallen behind the leader's last announced position by more than is allowed.
-    fn is_close_enough(&self, state: &State, id: NodeId) -> bool {
+    /// It has not fallen behind the leader's last announced position, as far as `reader` can read, by more than is allowed.
+    fn is_close_enough(&self, state: &State, reader: NodeId, id: NodeId) -> bool {
         let position = state.wal.position(state.nodes[usize::from(id)].data);
-        !self.settings.wal.is_exact() || position + self.settings.maximum_lag >= state.status
+        !self.settings.wal.is_exact() || position + self.settings.maximum_lag >= state.status_seen_by(reader)
     }
 
-    /// In synchronous mode only the synchronous standby, or the leader that chose it, may lead.
-    fn may_lead(&self, state: &State, id: NodeId) -> bool {
+    /// In synchronous mode only the synchronous standby, or the leader that chose it, may lead, as far as `reader` can read.
+    fn may_lead(&self, state: &State, reader: NodeId, id: NodeId) -> bool {
         !self.settings.synchronous
-            || state.sync.is_none_or(|sync| sync.leader == id || sync.standby == Some(id))
+            || state.sync_seen_by(reader).is_none_or(|sync| sync.leader == id || sync.standby == Some(id))
             || self.mutant == Some(crate::mutant::Mutant::PromotesAnybody)
     }
 
@@ -204,8 +210,8 @@ impl Cluster {
         self.node_ids().any(|other| {
             other != id
                 && self.answers_as_standby(state, other)
-                && self.is_close_enough(state, other)
-                && self.may_lead(state, other)
+                && self.is_close_enough(state, id, other)
+                && self.may_lead(state, id, other)
         })
     }
 
@@ -213,13 +219,13 @@ impl Cluster {
     pub(super) fn is_healthiest(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         if node.server == Server::Primary {
-            let outdated = state.wal.timeline_at(node.data) < state.history;
+            let outdated = state.wal.timeline_at(node.data) < state.history_seen_by(id);
             return state.paused || !(self.rules.old_primary_does_not_race && outdated);
         }
         if state.paused || node.server != Server::Standby {
             return false;
         }
-        if !self.is_close_enough(state, id) || !self.may_lead(state, id) {
+        if !self.is_close_enough(state, id, id) || !self.may_lead(state, id, id) {
             return false;
         }
         self.node_ids().filter(|other| *other != id).all(|other| {
@@ -229,7 +235,7 @@ impl Cluster {
             }
             match peer.server {
                 Server::Primary => !self.rules.primary_stops_race,
-                Server::Standby if self.settings.synchronous && !self.may_lead(state, other) => true,
+                Server::Standby if self.settings.synchronous && !self.may_lead(state, id, other) => true,
                 // Where positions are unknown, either of two standbys may be ahead.
                 Server::Standby if !self.settings.wal.is_exact() => true,
                 Server::Standby => state.wal.position(peer.data) <= state.wal.position(node.data),

@@ -119,13 +119,13 @@ impl Cluster {
         }
     }
 
-    /// What pg_rewind and pg_basebackup copy: a primary that the key names, or the remote one.
+    /// What pg_rewind and pg_basebackup copy: a primary that the key names, as far as the node can read, or the remote one.
     fn copy_source(&self, state: &State, id: NodeId) -> Option<super::wal::Point> {
         if self.settings.standby_cluster {
             return Some(state.remote);
         }
-        let leader = state.leader.filter(|key| key.holder != id && !state.nodes_cut)?;
-        let node = &state.nodes[usize::from(leader.holder)];
+        let leader = state.leader_seen_by(id).filter(|leader| *leader != id && !state.nodes_cut)?;
+        let node = &state.nodes[usize::from(leader)];
         (node.server == Server::Primary).then_some(node.data)
     }
 

@@ -39,6 +39,25 @@ pub struct State {
     pub nodes: [Node; MAX_NODES],
     /// How many faults may still happen.
     pub budget: Budget,
+    /// A node whose watch stalls. There is at most one at a time.
+    pub stalled: Option<Stalled>,
+}
+
+/// A node whose watch of the DCS stalls, and the keys as its agent reads them: as they were, but for its own writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stalled {
+    /// The node.
+    pub node: NodeId,
+    /// The member that the leader key names.
+    pub leader: Option<NodeId>,
+    /// The leader key is under the lease that the node's own process keeps alive.
+    pub session: bool,
+    /// `/sync`
+    pub sync: Option<SyncKey>,
+    /// `/status`
+    pub status: u8,
+    /// `/history`
+    pub history: u8,
 }
 
 /// The leader key: it names a member, and it lives as long as the lease under it.
@@ -245,6 +264,13 @@ pub enum At {
     Recover(Position),
     /// `demote('immediate')` has given up the lock inside `recover()`; the standby is started next.
     Released(Position),
+}
+
+impl At {
+    /// What it writes next depends on the keys as this cycle read them, however old they are by now.
+    pub(super) fn compares_what_it_read(self) -> bool {
+        matches!(self, At::Lead | At::Granted | At::Race)
+    }
 }
 
 /// The role that an agent believes its Postgres has.

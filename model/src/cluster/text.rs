@@ -208,6 +208,15 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
             lines.push(if is { begins } else { ends }.into());
         }
     }
+    if before.stalled != after.stalled {
+        lines.extend(after.stalled.map(|read| stalled_text(names, &read)));
+        lines.extend(
+            before
+                .stalled
+                .filter(|_| after.stalled.is_none())
+                .map(|read| format!("{} reads the keys of the moment", names.of(read.node))),
+        );
+    }
     for (index, (was, is)) in before.nodes.iter().zip(&after.nodes).enumerate() {
         let node = names.of(index as NodeId);
         let mut say = |what: &str, old: String, new: String| {
@@ -296,6 +305,16 @@ pub(super) fn upstream_text(names: &Names, upstream: Upstream) -> String {
         Upstream::Member(id) => names.of(id).into(),
         Upstream::Remote => "the remote primary".into(),
     }
+}
+
+/// What a node whose watch stalls reads.
+pub(super) fn stalled_text(names: &Names, read: &Stalled) -> String {
+    let leader = read.leader.map_or("nobody", |leader| names.of(leader));
+    let sync = read.sync.map_or(String::new(), |key| {
+        format!(", /sync leader {} and standby {}", names.of(key.leader), named(names, key.standby))
+    });
+    let announced = format!("position {}, timeline {}", read.status, read.history);
+    format!("{} reads old keys: leader {leader}{sync}, {announced}", names.of(read.node))
 }
 
 fn named(names: &Names, id: Option<NodeId>) -> String {

@@ -95,6 +95,7 @@ pub fn fits(settings: &Settings, timing: &Timing) -> Result<(), String> {
         (settings.grain == Grain::Observable, "observable steps"),
         (settings.budget.operator > 0, "doings of operators"),
         (settings.faults.contains(Fault::RepliesLost), "the fault replies-lost"),
+        (settings.faults.contains(Fault::WatchStalls), "the fault watch-stalls"),
     ] {
         if there {
             return Err(format!("the model with clocks does not have {what}"));
