@@ -232,6 +232,8 @@ fn settings(history: &History, nodes: u8) -> Settings {
     let faults = Fault::ALL.into_iter().filter(|fault| match fault {
         Fault::AgentFrozen => freezes,
         Fault::RequestsLost | Fault::RepliesLost | Fault::DcsDown => cuts,
+        // Nobody can stall a watch alone from outside.
+        Fault::WatchStalls | Fault::WatchResumes => false,
         _ => true,
     });
     let faults: Vec<Fault> = faults.collect();

@@ -313,8 +313,9 @@ pub(super) fn stalled_text(names: &Names, read: &Stalled) -> String {
     let sync = read.sync.map_or(String::new(), |key| {
         format!(", /sync leader {} and standby {}", names.of(key.leader), named(names, key.standby))
     });
+    let lease = if read.session { " by its own lease" } else { "" };
     let announced = format!("position {}, timeline {}", read.status, read.history);
-    format!("{} reads old keys: leader {leader}{sync}, {announced}", names.of(read.node))
+    format!("{} reads old keys: leader {leader}{lease}{sync}, {announced}", names.of(read.node))
 }
 
 fn named(names: &Names, id: Option<NodeId>) -> String {
