@@ -199,3 +199,90 @@ fn an_empty_history_is_refused() {
     refused(&["judge", file.to_str().unwrap()], &["is empty"]);
     refused(&["judge", folder.path().parent().unwrap().join("nowhere").to_str().unwrap()], &["nowhere"]);
 }
+
+/// A copy of the recorded histories in a folder of its own.
+fn copied_traces(folder: &std::path::Path) -> std::path::PathBuf {
+    let traces = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/traces");
+    for agent in ["patroni-4.1.5", "keeps-lock"] {
+        let to = folder.join("deep/er").join(agent);
+        std::fs::create_dir_all(&to).unwrap();
+        for entry in std::fs::read_dir(traces.join(agent)).unwrap() {
+            let file = entry.unwrap().path();
+            std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    folder.join("deep")
+}
+
+#[test]
+fn judge_takes_folders_and_goes_on_after_a_damaged_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let traces = copied_traces(folder.path());
+    let damaged = traces.join("er/damaged.jsonl");
+    std::fs::write(&damaged, "{\"v\":2}\n").unwrap();
+    let document = json(&["judge", "--json", traces.to_str().unwrap()], 1);
+    let histories = document["histories"].as_array().unwrap();
+    let verdicts: Vec<_> = histories.iter().map(|history| history["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["fail", "pass", "pass"]);
+    for history in histories {
+        for key in ["file", "agent", "version", "scenario", "edition", "branches", "checks", "measured"] {
+            assert!(!history[key].is_null(), "{key}: {history}");
+        }
+        assert!(history["explained_by"].is_array());
+    }
+    let failing = histories[0]["checks"].as_array().unwrap().iter().find(|check| check["event"] == 90).unwrap();
+    assert_eq!(failing["id"], "allowed-by-the-model");
+    let refused = document["refused"].as_array().unwrap();
+    assert_eq!((refused.len(), &refused[0]["line"]), (1, &serde_json::json!(1)));
+    assert!(refused[0]["problem"].as_str().unwrap().contains("newer one"), "{refused:?}");
+    // Without a violation, what is refused decides.
+    std::fs::remove_dir_all(traces.join("er/keeps-lock")).unwrap();
+    let output = pghaspec(&["judge", traces.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 history is refused"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("damaged.jsonl, line 1: is of format 2"));
+    let empty = tempfile::tempdir().unwrap();
+    refused_folder(empty.path());
+}
+
+fn refused_folder(folder: &std::path::Path) {
+    refused(&["judge", folder.to_str().unwrap()], &["there is no history in it"]);
+}
+
+#[test]
+fn judge_draws_what_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let traces = copied_traces(folder.path());
+    let svg = folder.path().join("drawn");
+    let drawn = |more: &[&str]| {
+        let args = [&["judge", "--json", traces.to_str().unwrap(), "--svg", svg.to_str().unwrap()][..], more].concat();
+        let document = json(&args, 1);
+        let histories = document["histories"].as_array().unwrap().clone();
+        histories.iter().filter_map(|history| history["svg"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let failing = drawn(&[]);
+    assert_eq!(failing.len(), 1);
+    assert!(failing[0].ends_with("keeps-lock-leader-postmaster-killed-start-timeout-0.svg"), "{failing:?}");
+    let picture = std::fs::read_to_string(&failing[0]).unwrap();
+    for words in ["<svg", "leader key", "n3", "postmaster-killed", "signal 9", "event 90 at 18.145 s", "18.0 s"] {
+        assert!(picture.contains(words), "{words}");
+    }
+    assert_eq!(drawn(&["--all"]).len(), 3);
+    // What cannot be drawn hides no verdict.
+    let nowhere = pghaspec(&["judge", traces.to_str().unwrap(), "--svg", "/dev/null/nowhere"]);
+    assert_eq!(nowhere.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&nowhere.stdout).contains("verdict: fail"));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("--svg /dev/null/nowhere"));
+}
+
+#[test]
+fn a_history_of_an_unknown_edition_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let traces = copied_traces(folder.path());
+    let file = traces.join("er/patroni-4.1.5/leader-postmaster-killed.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap().replace("\"edition\":\"4.1\"", "\"edition\":\"9.9\"");
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    refused(&["judge", path], &[".jsonl, line 1: edition: there is no edition `9.9`", "2.1.2", "--edition"]);
+    json(&["judge", "--json", path, "--edition", "4.1"], 0);
+}

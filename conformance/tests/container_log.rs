@@ -11,8 +11,8 @@ use pghaspec::observe::recorder::Recorder;
 use pghaspec_model::event::Source;
 use testcontainers::core::client::docker_client_instance;
 
-/// Says 40 lines in two seconds, and stays.
-const TALKS: &str = "for line in $(seq 40); do echo said $$ $line; sleep 0.05; done; exec sleep 600";
+/// Says 40 lines in four seconds, and stays.
+const TALKS: &str = "for line in $(seq 40); do echo said $$ $line; sleep 0.1; done; exec sleep 600";
 
 struct Container(String);
 
@@ -54,13 +54,13 @@ async fn no_line_is_lost_or_doubled_over_restarts_and_broken_streams() {
     let take = |line: pghaspec::observe::container_log::Line| heard.lock().unwrap().push(line.text);
 
     // Streams that are broken off in the middle.
-    for _ in 0..5 {
+    while heard.lock().unwrap().len() < 10 {
         assert!(tokio::time::timeout(Duration::from_millis(330), log.follow(take)).await.is_err(), "it still runs");
     }
     docker(&["kill", &container.0]);
     log.follow(take).await.unwrap();
     let first_life = heard.lock().unwrap().len();
-    assert!((20..=40).contains(&first_life), "{first_life} lines");
+    assert!((10..=40).contains(&first_life), "{first_life} lines");
     docker(&["start", &container.0]);
     tokio::time::timeout(Duration::from_secs(10), log.until_it_runs()).await.expect("it was started again");
     let more = async {

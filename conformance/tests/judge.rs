@@ -1,67 +1,11 @@
 //! The judge on recorded histories: right ones pass, each check has a history that fails it, damaged ones are refused.
 
-use std::path::PathBuf;
+mod recorded;
 
-use pghaspec::judge::{Check, History, Judgement, Verdict, judge};
-use pghaspec::scenario::Scenario;
-use pghaspec_model::edition::Edition;
+use pghaspec::judge::{History, Verdict};
 use serde_json::{Value, json};
 
-const RESTART: &str = "leader-postmaster-killed";
-const FAILOVER: &str = "leader-postmaster-killed-start-timeout-0";
-
-fn trace(agent: &str, scenario: &str) -> Vec<u8> {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../fixtures/traces/{agent}/{scenario}.jsonl"));
-    std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-}
-
-fn judged(text: &[u8], scenario: &str) -> Judgement {
-    let history = History::parse(text).expect("this history can be read");
-    let scenario = Scenario::load(scenario).expect("the scenario is in the fixtures");
-    judge(&history, Edition::V4_1, Some(&scenario.expect))
-}
-
-fn events(text: &[u8]) -> Vec<Value> {
-    let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
-}
-
-fn written(events: impl IntoIterator<Item = Value>) -> Vec<u8> {
-    let mut text = String::new();
-    for (seq, mut event) in events.into_iter().enumerate() {
-        event["seq"] = json!(seq);
-        text += &format!("{event}\n");
-    }
-    text.into_bytes()
-}
-
-/// Changes a recorded history: `change` sees each event and says whether it stays.
-fn changed(text: &[u8], mut change: impl FnMut(&mut Value) -> bool) -> Vec<u8> {
-    written(events(text).into_iter().filter_map(|mut event| change(&mut event).then_some(event)))
-}
-
-/// Makes the event that begins the phase `heal` a gap.
-fn with_gap(text: &[u8], of: &str, why: &str) -> Vec<u8> {
-    changed(text, |event| {
-        if event["phase"] == "heal" {
-            event["kind"] = json!("gap");
-            event["of"] = json!(of);
-            event["why"] = json!(why);
-        }
-        true
-    })
-}
-
-fn check<'j>(judgement: &'j Judgement, id: &str) -> &'j Check {
-    judgement.checks.iter().find(|check| check.id == id).unwrap_or_else(|| panic!("there is no check {id}"))
-}
-
-fn assert_only_fails(judgement: &Judgement, failing: &[&str]) {
-    let failed: Vec<_> =
-        judgement.checks.iter().filter(|c| c.verdict == Verdict::Fail).map(|c| c.id.as_str()).collect();
-    assert_eq!(failed, failing, "{judgement:#?}");
-    assert_eq!(judgement.verdict, Verdict::Fail);
-}
+use recorded::*;
 
 #[test]
 fn patroni_passes() {
@@ -91,7 +35,13 @@ fn starting_without_the_lock_fails_and_is_named() {
     let judgement = judged(&trace("starts-without-lock", FAILOVER), FAILOVER);
     assert_only_fails(
         &judgement,
-        &["one-writable-leader", "writable-needs-lock", "acknowledged-writes", "allowed-by-the-model"],
+        &[
+            "one-writable-leader",
+            "writable-needs-lock",
+            "key-released-after-stop",
+            "acknowledged-writes",
+            "allowed-by-the-model",
+        ],
     );
     assert!(check(&judgement, "allowed-by-the-model").why.contains("[starts-without-signal]"), "{judgement:#?}");
 }
@@ -125,6 +75,7 @@ fn a_second_single_user_recovery_fails() {
     let mut again = events[first].clone();
     let at = again["at"][0].as_u64().unwrap() + 1_000_000;
     again["at"] = json!([at, at]);
+    again["pid"] = json!(9);
     events.insert(first + 1, again);
     assert_eq!(check(&judged(&written(events), RESTART), "crash-recovery-once").verdict, Verdict::Fail);
 }
@@ -168,7 +119,7 @@ fn a_row_that_only_one_node_holds_fails() {
         }
         true
     });
-    assert_eq!(check(&judged(&text, RESTART), "same-rows-everywhere").verdict, Verdict::Fail);
+    assert_eq!(check(&judged(&text, RESTART), "no-silent-divergence").verdict, Verdict::Fail);
 }
 
 #[test]
@@ -181,15 +132,6 @@ fn a_refused_write_that_is_there_fails() {
         true
     });
     assert_eq!(check(&judged(&text, RESTART), "acknowledged-writes").verdict, Verdict::Fail);
-}
-
-fn is_after(event: &Value, from: u64) -> bool {
-    event["at"][0].as_u64().unwrap() >= from
-}
-
-/// The end of the first event like this.
-fn moment(text: &[u8], like: impl Fn(&Value) -> bool) -> u64 {
-    events(text).iter().find(|event| like(event)).expect("there is such an event")["at"][1].as_u64().unwrap()
 }
 
 #[test]
@@ -230,7 +172,7 @@ fn a_backend_that_outlives_its_postmaster_and_the_lock_fails() {
             "kind": "write", "id": 1, "session": "held", "result": "ok"}),
     );
     let judgement = judged(&written(events), FAILOVER);
-    assert_only_fails(&judgement, &["writable-needs-lock"]);
+    assert_only_fails(&judgement, &["writable-needs-lock", "key-released-after-stop"]);
 }
 
 /// A write that began a few milliseconds after the SIGKILL and committed all the same, before its backend noticed that the postmaster
@@ -286,10 +228,11 @@ fn an_agent_that_somebody_else_killed_is_an_error() {
     let mut events = events(&trace("patroni-4.1.5", RESTART));
     let heal = events.iter().position(|event| event["phase"] == "heal").unwrap();
     let at = events[heal]["at"].clone();
+    let agent = events.iter().find(|event| is_start(event, "agent") && event["node"] == "n2").unwrap().clone();
     events.insert(
         heal,
         json!({"v": 1, "seq": 0, "at": at, "node": "n2", "source": "process", "kind": "process-exited", "what": "agent",
-            "pid": 1, "code": null, "signal": 9}),
+            "pid": agent["pid"], "code": null, "signal": 9}),
     );
     assert_eq!(judged(&written(events), RESTART).verdict, Verdict::Error);
 }
@@ -341,7 +284,7 @@ fn a_standby_that_does_not_stream_has_not_rejoined() {
 #[test]
 fn a_primary_on_an_impossible_timeline_is_refuted() {
     let fault = moment(&trace("patroni-4.1.5", RESTART), |event| event["kind"] == "fault");
-    for timeline in [0, 2] {
+    for timeline in [2, 7] {
         let text = changed(&trace("patroni-4.1.5", RESTART), |event| {
             if event["kind"] == "server" && event["state"] == "primary" && is_after(event, fault) {
                 event["timeline"] = json!(timeline);
@@ -370,7 +313,7 @@ fn two_failed_starts_do_not_excuse_a_second_single_user_recovery() {
         at += 1_000_000;
         let mut event = json!({"v": 1, "seq": 0, "at": [at, at], "node": node, "source": "process", "kind": kind, "what": what, "pid": 9});
         if kind == "process-started" {
-            event["argv"] = json!([]);
+            event["argv"] = json!(["postgres"]);
         } else {
             event["code"] = json!(1);
             event["signal"] = Value::Null;
@@ -410,24 +353,6 @@ fn a_key_that_never_moved_refutes_the_failover() {
 }
 
 #[test]
-fn a_killed_run_is_readable_and_inconclusive() {
-    let text = trace("patroni-4.1.5", RESTART);
-    let judgement = judged(&text[..text.len() * 2 / 3], RESTART);
-    assert_eq!(check(&judgement, "evidence-complete").verdict, Verdict::Inconclusive);
-    assert_eq!(judgement.verdict, Verdict::Inconclusive, "the agent is not to blame: {judgement:#?}");
-    // Also when only the very last line is cut off.
-    let mut tail = text.clone();
-    tail.extend_from_slice(br#"{"v":1,"se"#);
-    assert_eq!(judged(&tail, RESTART).verdict, Verdict::Inconclusive);
-    // Wherever it is cut, it is refused or inconclusive: the agent is never to blame, and nothing panics.
-    for cut in (1..text.len()).step_by(97) {
-        if let Ok(history) = History::parse(&text[..cut]) {
-            assert_eq!(judge(&history, Edition::V4_1, None).verdict, Verdict::Inconclusive, "cut at {cut}");
-        }
-    }
-}
-
-#[test]
 fn a_release_is_held_to_its_own_rules() {
     let with_rule = |rule: &str| {
         changed(&trace("patroni-4.1.5", RESTART), |event| {
@@ -446,35 +371,4 @@ fn a_release_is_held_to_its_own_rules() {
     let (line, words) = History::parse(&with_rule("lock_update: maybe")).unwrap_err();
     assert_eq!(line, Some(1));
     assert!(words.contains("only: trusts-keepalive, overwrites, compares-and-swaps"), "{words}");
-}
-
-#[test]
-fn damaged_histories_are_refused() {
-    let text = trace("patroni-4.1.5", RESTART);
-    let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
-    let refused = |text: &[u8], problem: &str| {
-        let (_, words) = History::parse(text).expect_err(problem);
-        assert!(words.contains(problem), "{words}");
-    };
-    let with = |key: &str, value: Value| {
-        changed(&text, |event| {
-            event[key] = value.clone();
-            true
-        })
-    };
-    refused(b"", "is empty");
-    refused(b"not json\n", "not a JSON object");
-    refused(b"{\"hello\":1}\n", "no format version");
-    refused(&lines[1..].concat(), "event 1 where event 0 belongs");
-    let mut swapped = lines.clone();
-    swapped.swap(10, 11);
-    refused(&swapped.concat(), "out of order");
-    let mut doubled = lines.clone();
-    doubled.insert(10, lines[10]);
-    refused(&doubled.concat(), "doubled");
-    refused(&with("v", json!(2)), "newer one");
-    refused(&with("at", json!([2, 1])), "ends before it begins");
-    refused(&with("node", json!("n9")), "no node of this run");
-    refused(&changed(&text, |event| event["kind"] != "run"), "does not say what was run");
-    refused(&with("kind", json!("meteor")), "meteor");
 }

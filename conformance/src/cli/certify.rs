@@ -7,12 +7,12 @@ use futures_util::{StreamExt, stream};
 use pghaspec_model::edition::Edition;
 
 use super::{Failure, known, print};
-use crate::judge::{Check, History, Judgement, Verdict, judge};
+use crate::judge::{Check, History, Judgement, Verdict, judge, picture};
 use crate::lab::{self, LabError, Options, Trouble};
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report::{self, Agent, Evidence, Results, ScenarioResult, Spec};
-use crate::rundir::{DEFAULT_OUT, RunDir};
+use crate::rundir::{DEFAULT_OUT, RunDir, RunDirError};
 use crate::scenario::Scenario;
 
 #[derive(clap::Args)]
@@ -174,9 +174,18 @@ async fn one(
         Ok(history) if error.is_none() => {
             let expect = scenario.expect.clone();
             // The model's opinion takes a moment of computing: not on a thread that observes another lane.
-            tokio::task::spawn_blocking(move || judge(&history, edition, Some(&expect))).await.unwrap_or_else(|error| {
-                failed(Check::new("judge", Verdict::Error, format!("the judge broke: {error}")))
-            })
+            let drawn = dir.scenario_paths(&scenario.id).path.join("history.svg");
+            let judged = tokio::task::spawn_blocking(move || {
+                let judgement = judge(&history, edition, Some(&expect));
+                let drawn = std::fs::write(&drawn, picture(&history, &judgement))
+                    .map_err(|error| RunDirError::new(format!("writing {}", drawn.display()), error).to_string());
+                (judgement, drawn)
+            });
+            match judged.await {
+                Ok((judgement, Ok(()))) => judgement,
+                Ok((_, Err(error))) => failed(Check::new("harness", Verdict::Error, error)),
+                Err(error) => failed(Check::new("judge", Verdict::Error, format!("the judge broke: {error}"))),
+            }
         }
         Err(unreadable) if error.is_none() => failed(Check::new("harness", Verdict::Error, unreadable.to_string())),
         // What was recorded stays as evidence, but it proves nothing about the agent.
@@ -198,9 +207,10 @@ fn result_of(scenario: &Scenario, judgement: Judgement) -> ScenarioResult {
         time: Vec::new(),
         branches: judgement.branches,
         checks: judgement.checks,
+        measured: judgement.measured,
     }
 }
 
 fn failed(check: Check) -> Judgement {
-    Judgement { verdict: check.verdict, branches: Vec::new(), checks: vec![check] }
+    Judgement { verdict: check.verdict, branches: Vec::new(), checks: vec![check], measured: Vec::new() }
 }

@@ -1,32 +1,46 @@
 //! `pghaspec judge`
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use pghaspec_model::edition::Edition;
 use serde::Serialize;
 
 use super::{Failure, known, print};
-use crate::judge::{self, History, Judgement, Verdict};
+use crate::judge::{self, History, HistoryError, Judgement, Verdict};
 use crate::report;
+use crate::rundir::RunDirError;
 use crate::scenario::Scenario;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Histories: `events.jsonl`, the folder of a scenario, or the folder of a run.
+    /// Histories: `events.jsonl`, or folders, in which every `.jsonl` is one, however deep.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Judge by this edition instead of the one that the history claims.
     #[arg(long)]
     edition: Option<String>,
+    /// Draw each failing history as swim lanes into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    svg: Option<PathBuf>,
+    /// With `--svg`: draw the others, too.
+    #[arg(long, requires = "svg")]
+    all: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
 }
 
+/// What `--json` prints.
 #[derive(Serialize)]
 struct Document {
+    /// The worst of the histories' verdicts.
     verdict: Verdict,
+    /// Every history that could be read, by path.
     histories: Vec<Judged>,
+    /// Every one that is damaged, or cannot be judged.
+    refused: Vec<Refused>,
 }
 
 #[derive(Serialize)]
@@ -35,49 +49,134 @@ struct Judged {
     agent: String,
     version: String,
     scenario: String,
+    /// The edition that it was held to.
     edition: &'static str,
     /// Editions whose rules explain the history; `null` if the model cannot be asked.
     explained_by: Option<Vec<&'static str>>,
+    /// Where it was drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    svg: Option<PathBuf>,
     #[serde(flatten)]
     judgement: Judgement,
 }
 
+#[derive(Serialize)]
+struct Refused {
+    file: PathBuf,
+    /// Line in it, from 1, if the trouble has a place.
+    line: Option<usize>,
+    problem: String,
+}
+
+impl From<HistoryError> for Refused {
+    fn from(HistoryError { file, line, problem }: HistoryError) -> Refused {
+        Refused { file, line, problem }
+    }
+}
+
 pub fn run(args: &Args) -> Result<u8, Failure> {
-    let mut files = Vec::new();
+    let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
+    let edition = args.edition.as_ref().map(|word| known("edition", word, Edition::from_id, &all)).transpose()?;
+    let mut files = BTreeSet::new();
     for path in &args.paths {
         files.extend(histories(path)?);
     }
-    let mut judged = Vec::new();
+    // Trouble with pictures hides no verdict: it is told after them.
+    let mut gallery = args.svg.as_deref().map(Gallery::open);
+    let mut histories = Vec::new();
+    let mut refused = Vec::new();
     for file in files {
-        let history = History::read(&file)?;
-        let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
-        let wanted = args.edition.as_ref().unwrap_or(&history.run.edition);
-        let edition = known("edition", wanted, Edition::from_id, &all)?;
-        // An incident's log belongs to no scenario of ours; then nothing but the specification is demanded of it.
-        let scenario =
-            Scenario::exists(&history.run.scenario).then(|| Scenario::load(&history.run.scenario)).transpose()?;
-        if scenario.is_none() {
-            eprintln!(
-                "pghaspec: {}: there is no scenario `{}` here, so nothing but the specification is asked",
-                file.display(),
-                history.run.scenario
-            );
+        match judged(&file, edition) {
+            Ok((history, mut judged)) => {
+                if let Some(Ok(gallery)) = &mut gallery
+                    && (args.all || judged.judgement.verdict >= Verdict::Fail)
+                {
+                    judged.svg = gallery.hang(&file, &judge::picture(&history, &judged.judgement));
+                }
+                histories.push(judged);
+            }
+            Err(error) => refused.push(Refused::from(error)),
         }
-        judged.push(Judged {
-            agent: history.run.agent.clone(),
-            version: history.run.version.clone(),
-            scenario: history.run.scenario.clone(),
-            edition: edition.id(),
-            explained_by: judge::explaining_editions(&history)
-                .map(|editions| editions.into_iter().map(Edition::id).collect()),
-            judgement: judge::judge(&history, edition, scenario.as_ref().map(|scenario| &scenario.expect)),
-            file,
-        });
     }
-    let document =
-        Document { verdict: Verdict::worst(judged.iter().map(|judged| judged.judgement.verdict)), histories: judged };
+    let document = Document {
+        verdict: Verdict::worst(histories.iter().map(|judged| judged.judgement.verdict)),
+        histories,
+        refused,
+    };
     print(args.json, &document, || text(&document))?;
-    Ok(document.verdict.exit_code())
+    for Refused { file, line, problem } in &document.refused {
+        let line = line.map_or(String::new(), |line| format!(", line {line}"));
+        eprintln!("pghaspec: {}{line}: {problem}", file.display());
+    }
+    if let Some(error) = gallery.and_then(|gallery| gallery.map_or_else(Some, |gallery| gallery.trouble)) {
+        return Err(error.into());
+    }
+    // A violation is one, whatever else could not be read.
+    match document.verdict {
+        Verdict::Fail => Ok(document.verdict.exit_code()),
+        _ if !document.refused.is_empty() => Ok(2),
+        verdict => Ok(verdict.exit_code()),
+    }
+}
+
+fn judged(file: &Path, edition: Option<Edition>) -> Result<(History, Judged), HistoryError> {
+    let history = History::read(file)?;
+    let edition = edition.map_or_else(|| history.edition(file), Ok)?;
+    // An incident's log belongs to no scenario of ours; then nothing but the specification is demanded of it.
+    let scenario = match Scenario::exists(&history.run.scenario) {
+        true => Some(Scenario::load(&history.run.scenario).map_err(|error| HistoryError {
+            file: file.to_path_buf(),
+            line: Some(1),
+            problem: format!("scenario: {error}"),
+        })?),
+        false => None,
+    };
+    let judgement = judge::judge(&history, edition, scenario.as_ref().map(|scenario| &scenario.expect));
+    let explained_by = judge::explaining_editions(&history);
+    let judged = Judged {
+        file: file.to_path_buf(),
+        agent: history.run.agent.clone(),
+        version: history.run.version.clone(),
+        scenario: history.run.scenario.clone(),
+        edition: edition.id(),
+        explained_by: explained_by.map(|editions| editions.into_iter().map(Edition::id).collect()),
+        svg: None,
+        judgement,
+    };
+    Ok((history, judged))
+}
+
+/// The folder that pictures go to.
+struct Gallery {
+    folder: PathBuf,
+    names: BTreeSet<String>,
+    /// The first picture that could not be written.
+    trouble: Option<RunDirError>,
+}
+
+impl Gallery {
+    fn open(folder: &Path) -> Result<Gallery, RunDirError> {
+        fs::create_dir_all(folder).map_err(|error| RunDirError::new(format!("--svg {}", folder.display()), error))?;
+        Ok(Gallery { folder: folder.to_path_buf(), names: BTreeSet::new(), trouble: None })
+    }
+
+    /// Writes a picture, named after the history and its folder.
+    fn hang(&mut self, history: &Path, svg: &str) -> Option<PathBuf> {
+        let words: Vec<_> = history.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let named: Vec<&str> =
+            words.iter().map(String::as_str).filter(|word| *word != "events" && *word != "/").collect();
+        let name = named[named.len().saturating_sub(2)..].join("-");
+        let names = std::iter::once(name.clone()).chain((2..).map(|number| format!("{name}-{number}")));
+        let name = names.into_iter().find(|name| self.names.insert(name.clone()))?;
+        let file = self.folder.join(format!("{name}.svg"));
+        match fs::write(&file, svg) {
+            Ok(()) => Some(file),
+            Err(error) => {
+                self.trouble.get_or_insert(RunDirError::new(format!("writing {}", file.display()), error));
+                None
+            }
+        }
+    }
 }
 
 /// The histories that a path means.
@@ -85,25 +184,31 @@ fn histories(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if path.is_file() {
         return Ok(vec![path.to_path_buf()]);
     }
-    let own = path.join("events.jsonl");
-    if own.is_file() {
-        return Ok(vec![own]);
-    }
-    let unreadable = |error| {
-        Failure::usage(format!("{}: cannot be read: {error}; name a history or the folder of a run", path.display()))
-    };
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path().join("events.jsonl");
-        if file.is_file() {
-            found.push(file);
-        }
-    }
-    found.sort();
+    collect(path, &mut found).map_err(|(folder, error)| {
+        let folder = folder.display();
+        Failure::usage(format!("{folder}: cannot be read: {error}; name a history, or a folder with histories in it"))
+    })?;
     if found.is_empty() {
-        return Err(Failure::usage(format!("{}: holds no events.jsonl, nor does a folder in it", path.display())));
+        return Err(Failure::usage(format!("{}: there is no history in it: no file ends in .jsonl", path.display())));
     }
     Ok(found)
+}
+
+/// All histories below a folder. Links are not followed: `latest` names a run that is there anyway.
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
+    let unreadable = |error| (folder.to_path_buf(), error);
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let kind = entry.file_type().map_err(unreadable)?;
+        let path = entry.path();
+        if kind.is_dir() {
+            collect(&path, found)?;
+        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "jsonl") {
+            found.push(path);
+        }
+    }
+    Ok(())
 }
 
 fn text(document: &Document) -> String {
@@ -121,7 +226,13 @@ fn text(document: &Document) -> String {
             Some(editions) if editions.is_empty() => "; no edition explains it\n".into(),
             Some(editions) => format!("; explained by the rules of: {}\n", editions.join(", ")),
         };
+        text += &judged.svg.as_ref().map_or(String::new(), |svg| format!("  drawn in {}\n", svg.display()));
         text += &report::text::scenario(&judged.scenario, &judged.judgement, None);
+    }
+    match document.refused.len() {
+        0 => {}
+        1 => text += "1 history is refused\n",
+        several => text += &format!("{several} histories are refused\n"),
     }
     text + &format!("verdict: {}\n", document.verdict.text())
 }

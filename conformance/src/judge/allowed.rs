@@ -31,7 +31,10 @@ pub fn allowed(history: &History, edition: Edition) -> Check {
                 unseen(&question)
             ),
         ),
-        Err(Refusal::Diverged(divergence)) => Check::fail(ID, refutation(&question, history, edition, &divergence)),
+        Err(Refusal::Diverged(divergence)) => {
+            let at = divergence.observation.as_ref().map(|observation| observation.seq);
+            Check::fail(ID, refutation(&question, history, edition, &divergence)).at(at)
+        }
         Err(Refusal::Limit { explained, why }) => {
             Check::inconclusive(ID, format!("after {explained} observations the search came to its limit: {why}"))
         }

@@ -1,16 +1,45 @@
-//! What became of the clients' rows: lost, ghost and indeterminate writes, and whether all nodes hold the same.
+//! What became of the clients' rows, by the final reads: lost, ghost and indeterminate writes by name, and whether standbys hold the
+//! leader's rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pghaspec_model::event::{Kind, Phase, ServerState, Source, WriteResult};
+use pghaspec_model::event::{Event, Kind, Phase, ServerState, Session, Source, WriteResult};
+use pghaspec_model::property::Property;
 
-use super::history::History;
+use super::history::{History, seconds};
+use super::key::changes;
 use super::verdict::Check;
+use super::words;
+
+/// Groups of writes that are named one by one.
+const NAMED: usize = 6;
+
+/// What applies to the configuration of this run.
+pub fn checks(history: &History) -> Vec<Check> {
+    let loss = match history.run.configuration.synchronous_mode {
+        true => no_lost_sync_commit(history),
+        false => bounded_async_loss(history),
+    };
+    vec![acknowledged_writes(history), loss, no_silent_divergence(history)]
+}
 
 fn read_back(history: &History, node: &str) -> Option<BTreeSet<u64>> {
     history.events.iter().rev().find_map(|event| match &event.kind {
         Kind::ReadBack { rows } if event.node.as_deref() == Some(node) => {
             Some(rows.iter().flat_map(|[first, last]| *first..=*last).collect())
+        }
+        _ => None,
+    })
+}
+
+/// What the last telling probe of a node found since everything settled: its state, and whether it streams.
+pub fn found_at_the_end(history: &History, node: &str) -> Option<(ServerState, bool)> {
+    let settled = history.phase(Phase::Settled)?;
+    history.events.iter().rev().filter(|event| event.at[1] >= settled).find_map(|event| match event.kind {
+        Kind::Server { state, streaming, .. }
+            if event.node.as_deref() == Some(node) && state != ServerState::Unknown =>
+        {
+            Some((state, streaming == Some(true)))
         }
         _ => None,
     })
@@ -25,114 +54,309 @@ pub fn last_primary(history: &History) -> Option<&str> {
     })
 }
 
-/// `acknowledged-writes`: what was acknowledged is there after the crash. An asynchronous failover may lose what the old leader acknowledged
-/// last, and then the loss is said; nothing else may be lost.
+/// The rows of the last primary and what the clients know of them.
+struct Ledger<'h> {
+    primary: &'h str,
+    rows: BTreeSet<u64>,
+    acknowledged: Vec<(u64, &'h Event)>,
+    refused: Vec<(u64, &'h Event)>,
+    indeterminate: Vec<(u64, &'h Event)>,
+    /// Rows that a procedure committed without waiting for its disk or a standby, or may have.
+    batches: BTreeSet<u64>,
+}
+
+impl<'h> Ledger<'h> {
+    fn of(history: &'h History) -> Result<Ledger<'h>, String> {
+        let primary = last_primary(history).ok_or("no primary was seen at the end")?;
+        let rows = read_back(history, primary).ok_or_else(|| format!("the primary {primary} was not read back"))?;
+        let writes = |wanted: WriteResult| {
+            let of = history.events.iter().filter_map(move |event| match event.kind {
+                Kind::Write { id, result, .. } if result == wanted => Some((id, event)),
+                _ => None,
+            });
+            of.collect::<Vec<_>>()
+        };
+        let batches = history.events.iter().filter_map(|event| match event.kind {
+            Kind::Batch { rows: [first, last], result } if result != WriteResult::Failed => Some(first..=last),
+            _ => None,
+        });
+        let ledger = Ledger {
+            primary,
+            rows,
+            acknowledged: writes(WriteResult::Ok),
+            refused: writes(WriteResult::Failed),
+            indeterminate: writes(WriteResult::Indeterminate),
+            batches: batches.flatten().collect(),
+        };
+        match ledger.acknowledged.is_empty() {
+            true => Err("no write was acknowledged in the whole run".into()),
+            false => Ok(ledger),
+        }
+    }
+
+    fn lost(&self) -> Vec<(u64, &'h Event)> {
+        self.acknowledged.iter().filter(|(id, _)| !self.rows.contains(id)).copied().collect()
+    }
+
+    fn counts(&self, lost: usize) -> String {
+        let committed: Vec<_> = self.indeterminate.iter().filter(|(id, _)| self.rows.contains(id)).copied().collect();
+        let open = self.indeterminate.len();
+        let mut text = format!(
+            "{} acknowledged, {lost} lost, {open} indeterminate ({} of them committed), {} ghosts",
+            self.acknowledged.len(),
+            committed.len(),
+            self.refused.iter().filter(|(id, _)| self.rows.contains(id)).count(),
+        );
+        if open > 0 {
+            text += &format!("\nindeterminate: {}", named(&self.indeterminate));
+        }
+        text
+    }
+
+    /// Rows of which no write was recorded: those that certainly were refused, and those of which nothing is known. A writer records a
+    /// refusal once, however often it is repeated, and numbers its writes in a row.
+    fn unaccounted(&self) -> [Vec<u64>; 2] {
+        let known: BTreeMap<u64, &Event> = [&self.acknowledged, &self.refused, &self.indeterminate]
+            .into_iter()
+            .flat_map(|writes| writes.iter().map(|(id, event)| (*id, *event)))
+            .collect();
+        let rows = self.rows.iter().copied().filter(|row| !known.contains_key(row) && !self.batches.contains(row));
+        let refused = |row: &u64| {
+            let before = known.range(..row).next_back();
+            before.is_some_and(|(_, event)| matches!(event.kind, Kind::Write { result: WriteResult::Failed, .. }))
+        };
+        let (refused, unknown) = rows.partition(refused);
+        [refused, unknown]
+    }
+}
+
+/// Number of a row, and when its write began and ended.
+type Sent = (u64, [u64; 2]);
+
+/// Writes by name: node, session, ids as ranges, when.
+fn named(writes: &[(u64, &Event)]) -> String {
+    let mut groups: BTreeMap<(&str, Option<Session>), Vec<Sent>> = BTreeMap::new();
+    for (id, event) in writes {
+        let session = match event.kind {
+            Kind::Write { session, .. } => Some(session),
+            _ => None,
+        };
+        groups.entry((event.node.as_deref().unwrap_or("?"), session)).or_default().push((*id, event.at));
+    }
+    let mut words: Vec<String> = groups
+        .iter_mut()
+        .map(|((node, session), writes)| {
+            writes.sort_unstable();
+            let from = writes.iter().map(|(_, at)| at[0]).min().unwrap_or(0);
+            let to = writes.iter().map(|(_, at)| at[1]).max().unwrap_or(0);
+            let ids: Vec<u64> = writes.iter().map(|(id, _)| *id).collect();
+            let through = session.map_or(String::new(), |session| format!(" through {}", words::session(session)));
+            format!("{} at {node}{through}, between {} and {}", id_ranges(&ids), seconds(from), seconds(to))
+        })
+        .collect();
+    let more = words.len().saturating_sub(NAMED);
+    words.truncate(NAMED);
+    let more = if more > 0 { format!("; and {more} more groups") } else { String::new() };
+    words.join("; ") + &more
+}
+
+/// `3000001–3000004, 3000007 (5 rows)`
+fn id_ranges(ids: &[u64]) -> String {
+    let mut ranges: Vec<[u64; 2]> = Vec::new();
+    for id in ids {
+        match ranges.last_mut() {
+            Some(last) if *id == last[1] + 1 => last[1] = *id,
+            _ => ranges.push([*id, *id]),
+        }
+    }
+    let shown: Vec<String> = ranges
+        .iter()
+        .take(NAMED)
+        .map(|[first, last]| if first == last { first.to_string() } else { format!("{first}–{last}") })
+        .collect();
+    let more = if ranges.len() > NAMED { ", …" } else { "" };
+    let rows = if ids.len() == 1 { "row" } else { "rows" };
+    format!("{}{more} ({} {rows})", shown.join(", "), ids.len())
+}
+
+/// `acknowledged-writes`: what was acknowledged under the last leader is there, and nothing is there that was refused or that nobody wrote.
+/// An asynchronous failover may lose what the old leader acknowledged last, and then the loss is said.
 pub fn acknowledged_writes(history: &History) -> Check {
     const ID: &str = "acknowledged-writes";
-    let Some(primary) = last_primary(history) else {
-        return Check::inconclusive(ID, "no primary was seen at the end");
+    let ledger = match Ledger::of(history) {
+        Ok(ledger) => ledger,
+        Err(why) => return Check::inconclusive(ID, why),
     };
-    let Some(rows) = read_back(history, primary) else {
-        return Check::inconclusive(ID, format!("the primary {primary} was not read back"));
-    };
-    let writes = |wanted: WriteResult| {
-        history.events.iter().filter_map(move |event| match event.kind {
-            Kind::Write { id, result, .. } if result == wanted => Some((id, event)),
-            _ => None,
-        })
-    };
-    let acknowledged = writes(WriteResult::Ok).count();
-    if acknowledged == 0 {
-        return Check::inconclusive(ID, "no write was acknowledged in the whole run");
+    let lost = ledger.lost();
+    let counts = ledger.counts(lost.len());
+    let ghosts: Vec<_> = ledger.refused.iter().filter(|(id, _)| ledger.rows.contains(id)).copied().collect();
+    if let Some((_, event)) = ghosts.first() {
+        return Check::fail(ID, format!("refused and there all the same: {}\n{counts}", named(&ghosts)))
+            .at(Some(event.seq));
     }
-    let lost: Vec<_> = writes(WriteResult::Ok).filter(|(id, _)| !rows.contains(id)).collect();
-    let ghost = writes(WriteResult::Failed).find(|(id, _)| rows.contains(id));
-    let committed = writes(WriteResult::Indeterminate).filter(|(id, _)| rows.contains(id)).count();
-    let counts = format!(
-        "{acknowledged} acknowledged, {} lost, {} indeterminate ({committed} of them committed), {} ghosts",
-        lost.len(),
-        writes(WriteResult::Indeterminate).count(),
-        writes(WriteResult::Failed).filter(|(id, _)| rows.contains(id)).count(),
-    );
-    if let Some((ghost, _)) = ghost {
-        return Check::fail(ID, format!("write {ghost} was refused and is there all the same ({counts})"));
+    let [refused, unknown] = ledger.unaccounted();
+    let primary = ledger.primary;
+    if !refused.is_empty() && history.blind(&[Source::Writer]).is_none() {
+        let why = format!("{primary} holds rows of writers who were refused all that time: {}", id_ranges(&refused));
+        return Check::fail(ID, format!("{why}\n{counts}"));
+    }
+    if !unknown.is_empty() {
+        let why = format!("{primary} holds rows that no recorded write sent: {}", id_ranges(&unknown));
+        return Check::inconclusive(ID, format!("{why}\n{counts}"));
     }
     // Since the key came to name the last primary for the last time, nothing that anybody acknowledged may be lost.
-    let since = last_creation(history, primary);
+    let since = last_taken(history, ledger.primary);
+    let lost_words = if lost.is_empty() { String::new() } else { format!("\nlost: {}", named(&lost)) };
     if history.blind(&[Source::Etcd]).is_some() || since.is_none() {
         return match lost.is_empty() {
             true => Check::pass(ID, counts),
-            false => Check::inconclusive(ID, format!("{counts}; who led when is not known")),
+            false => Check::inconclusive(ID, format!("{counts}; who led when is not known{lost_words}")),
         };
     }
-    if let Some((id, event)) = lost.iter().find(|(_, event)| since.is_some_and(|since| event.at[0] > since)) {
-        let node = event.node.as_deref().unwrap_or("a node");
-        return Check::fail(
-            ID,
-            format!(
-                "write {id} was acknowledged by {node} when {primary} held the lock already, and is gone ({counts})"
-            ),
-        );
-    }
-    // What an old leader acknowledged up to a ttl before may be lost; more only within maximum_lag_on_failover, which is not observed.
-    let ttl = u64::from(history.run.ttl_s) * 1_000_000_000;
-    if let Some((id, _)) = lost.iter().find(|(_, event)| since.is_some_and(|since| event.at[1] + ttl < since)) {
-        return Check::inconclusive(
-            ID,
-            format!("write {id} was acknowledged more than a ttl before the failover and is gone ({counts})"),
-        );
+    let after: Vec<_> =
+        lost.iter().filter(|(_, event)| since.is_some_and(|since| event.at[0] > since)).copied().collect();
+    if let Some((_, event)) = after.first() {
+        let why = format!("acknowledged when {} held the lock already, and gone: {}", ledger.primary, named(&after));
+        return Check::fail(ID, format!("{why}\n{counts}")).at(Some(event.seq));
     }
     match lost.is_empty() {
         true => Check::pass(ID, counts),
-        false => Check::pass(ID, format!("{counts}; an asynchronous failover may lose the last writes")),
+        false => Check::pass(ID, format!("{counts}; an asynchronous failover may lose the last writes{lost_words}")),
     }
 }
 
 /// The latest moment at which the key came to name this node for the last time.
-fn last_creation(history: &History, node: &str) -> Option<u64> {
-    let created = history.events.iter().filter_map(|event| match &event.kind {
-        Kind::LeaderKey { holder: Some(holder), revision, .. } if holder == node => Some((*revision, event.at[1])),
-        _ => None,
-    });
-    created.max_by_key(|(revision, _)| *revision).map(|(_, at)| at)
+fn last_taken(history: &History, node: &str) -> Option<u64> {
+    changes(history).iter().rev().find(|change| change.holder == Some(node)).map(|change| change.event.at[1])
 }
 
-/// `same-rows-everywhere`: no standby holds rows that the primary does not have.
-pub fn same_rows_everywhere(history: &History) -> Check {
-    const ID: &str = "same-rows-everywhere";
-    let Some(primary) = last_primary(history) else {
-        return Check::inconclusive(ID, "no primary was seen at the end");
+/// `no-lost-sync-commit`: synchronous mode: an acknowledged commit survives every automatic failover.
+fn no_lost_sync_commit(history: &History) -> Check {
+    let id = Property::NoLostSyncCommit.id();
+    let ledger = match Ledger::of(history) {
+        Ok(ledger) => ledger,
+        Err(why) => return Check::inconclusive(id, why),
     };
-    let Some(rows) = read_back(history, primary) else {
-        return Check::inconclusive(ID, format!("the primary {primary} was not read back"));
+    let lost = ledger.lost();
+    match lost.first() {
+        Some((_, event)) => {
+            let why = format!("acknowledged in synchronous mode, and gone: {}", named(&lost));
+            Check::fail(id, why).at(Some(event.seq))
+        }
+        None => Check::pass(id, format!("all {} acknowledged writes are there", ledger.acknowledged.len())),
+    }
+}
+
+/// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before it, or is no more than
+/// `maximum_lag_on_failover` of WAL.
+fn bounded_async_loss(history: &History) -> Check {
+    let id = Property::BoundedAsyncLoss.id();
+    let ledger = match Ledger::of(history) {
+        Ok(ledger) => ledger,
+        Err(why) => return Check::inconclusive(id, why),
     };
-    let indeterminate: BTreeSet<u64> = history
+    let mut lost = ledger.lost();
+    if lost.is_empty() {
+        return Check::pass(id, "nothing was lost");
+    }
+    if let Some(why) = history.blind(&[Source::Etcd]) {
+        return Check::inconclusive(id, format!("who led when is not known: {why}"));
+    }
+    let Some(since) = last_taken(history, ledger.primary) else {
+        return Check::inconclusive(id, format!("{} was not seen to take the lock", ledger.primary));
+    };
+    // What was acknowledged later was no failover's to lose.
+    lost.retain(|(_, event)| event.at[0] <= since);
+    let ends = |(_, event): &&(u64, &Event)| event.at[1];
+    let Some((_, oldest)) = lost.iter().min_by_key(ends) else {
+        return Check::pass(
+            id,
+            format!("nothing was lost that was acknowledged before {} took the lock", ledger.primary),
+        );
+    };
+    let ttl = u64::from(history.run.ttl_s) * 1_000_000_000;
+    let before = since.saturating_sub(oldest.at[1]);
+    let words = format!(
+        "lost {} acknowledged writes, the oldest up to {} before {} took the lock: {}",
+        lost.len(),
+        seconds(before),
+        ledger.primary,
+        named(&lost)
+    );
+    if before <= ttl {
+        return Check::pass(id, words);
+    }
+    let allowed = history.run.configuration.maximum_lag_on_failover;
+    match wal_since(history, oldest, since) {
+        Some(bytes) if bytes > allowed => {
+            let why = format!(
+                "{words}; the old leader wrote at least {bytes} bytes of WAL meanwhile, and {allowed} may be lost"
+            );
+            Check::fail(id, why).at(Some(oldest.seq))
+        }
+        _ => Check::inconclusive(id, format!("{words}; that is more than a ttl of {}", seconds(ttl))),
+    }
+}
+
+/// WAL in bytes that the node of the oldest lost write certainly wrote after it, and before another took the lock: all of that is lost.
+fn wal_since(history: &History, oldest: &Event, until: u64) -> Option<u64> {
+    let of_node = |event: &&Event| event.node == oldest.node && event.at[0] >= oldest.at[1] && event.at[1] <= until;
+    let positions: Vec<u64> = history
         .events
         .iter()
+        .filter(of_node)
         .filter_map(|event| match event.kind {
-            Kind::Write { id, result: WriteResult::Indeterminate, .. } => Some(id),
+            Kind::Server { state: ServerState::Primary, lsn, .. } => lsn,
             _ => None,
         })
         .collect();
+    Some(positions.iter().max()? - positions.iter().min()?)
+}
+
+/// `no-silent-divergence`: who streams as a standby at the end holds the leader's rows, no others, and all of them.
+pub fn no_silent_divergence(history: &History) -> Check {
+    let id = Property::NoSilentDivergence.id();
+    let ledger = match Ledger::of(history) {
+        Ok(ledger) => ledger,
+        Err(why) => return Check::inconclusive(id, why),
+    };
+    let primary = ledger.primary;
+    // A client's write whose answer was lost may still have been on its way to the primary while the standbys were read.
+    let indeterminate: BTreeSet<u64> =
+        ledger.indeterminate.iter().map(|(id, _)| *id).chain(ledger.batches.iter().copied()).collect();
+    let acknowledged: BTreeSet<u64> = ledger.acknowledged.iter().map(|(id, _)| *id).collect();
+    let mut unread = None;
+    let mut same = Vec::new();
     for node in history.run.nodes.iter().filter(|node| *node != primary) {
+        let healthy = found_at_the_end(history, node) == Some((ServerState::Standby, true));
         let Some(others) = read_back(history, node) else {
-            return Check::inconclusive(ID, format!("{node} was not read back"));
+            unread = unread.or(Some(format!("{node} was not read back")));
+            continue;
         };
-        // A client's write whose answer was lost may still have been on its way to the primary while the standbys were read.
-        if let Some(row) = others.difference(&rows).find(|row| !indeterminate.contains(row)) {
-            return Check::fail(
-                ID,
-                format!("{node} holds row {row}, and the primary {primary} does not: its WAL is off the leader's"),
-            );
-        }
-        if let Some(row) = rows.difference(&others).next() {
-            let late =
-                history.gap_of(&[Source::Postgres, Source::Harness]).map_or(String::new(), |why| format!(": {why}"));
-            return Check::inconclusive(
-                ID,
-                format!("{node} had not caught up when it was read: row {row} is missing{late}"),
-            );
+        let own: Vec<u64> =
+            others.difference(&ledger.rows).filter(|row| !indeterminate.contains(row)).copied().collect();
+        let missing: Vec<u64> = ledger.rows.difference(&others).copied().collect();
+        if !own.is_empty() {
+            let why = format!("{node} holds rows that the primary {primary} does not: {}", id_ranges(&own));
+            if healthy {
+                return Check::fail(id, format!("{why}; it streams, and its WAL is off the leader's"));
+            }
+            unread = unread.or(Some(format!("{why}; it does not say that it is healthy")));
+        } else if !missing.is_empty() {
+            let why = format!("{node} lacks {} of the primary {primary}", id_ranges(&missing));
+            // The lab waits until a standby has replayed all that was flushed, and says so if it has not.
+            let late = history.gap_of(&[Source::Postgres, Source::Harness]);
+            if healthy && late.is_none() && missing.iter().any(|row| acknowledged.contains(row)) {
+                return Check::fail(id, format!("{why}; it streams and has replayed everything"));
+            }
+            let late = late.map_or(String::new(), |late| format!(": {late}"));
+            unread = unread.or(Some(format!("{why}: it had not caught up when it was read{late}")));
+        } else {
+            same.push(node.as_str());
         }
     }
-    Check::pass(ID, format!("{} rows on each of {} nodes", rows.len(), history.run.nodes.len()))
+    match unread {
+        Some(why) => Check::inconclusive(id, why),
+        None => Check::pass(id, format!("{} rows on each of {} nodes", ledger.rows.len(), same.len() + 1)),
+    }
 }

@@ -1,11 +1,12 @@
 //! Whether the run proves anything: it is whole, and its faults took effect.
 
-use pghaspec_model::event::{Kind, Phase, Process, ServerState, Source, Watchdog, WriteResult};
+use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source, Watchdog, WriteResult};
 use pghaspec_model::fault::Fault;
 
 use super::durability::last_primary;
 use super::history::{History, seconds};
 use super::verdict::{Check, Verdict};
+use super::words;
 
 /// `evidence-complete`: the history was recorded to its end.
 pub fn complete(history: &History) -> Check {
@@ -21,7 +22,11 @@ pub fn complete(history: &History) -> Check {
             let last = history.events.last().map_or(0, |event| event.at[1]);
             return Check::inconclusive(
                 ID,
-                format!("the history ends at {} before the phase {phase:?}: the run was not finished", seconds(last)),
+                format!(
+                    "the history ends at {} before the phase {}: the run was not finished",
+                    seconds(last),
+                    words::phase(phase)
+                ),
             );
         }
     }
@@ -101,7 +106,12 @@ pub fn faults(history: &History) -> Check {
         };
         let node = event.node.as_deref().unwrap_or("the cluster");
         match effect {
-            Some(effect) => words.push(format!("{what} at {node}: {effect}")),
+            Some(effect) => {
+                if let Some(why) = contradiction(history, event) {
+                    return Check::inconclusive(ID, format!("{what} at {node}: {effect}; but {why}"));
+                }
+                words.push(format!("{what} at {node}: {effect}"));
+            }
             None => {
                 return Check::inconclusive(ID, format!("{what} was injected at {node}, and nothing came of it"));
             }
@@ -111,4 +121,30 @@ pub fn faults(history: &History) -> Check {
         return Check::inconclusive(ID, "no fault was injected");
     }
     Check::pass(ID, words.join("; "))
+}
+
+/// How long a killed process may take to be reported gone. Nanoseconds.
+const GONE: u64 = 10_000_000_000;
+
+/// What the processes of a node say against a kill of its postmaster.
+fn contradiction(history: &History, injected: &Event) -> Option<String> {
+    let kills = matches!(injected.kind, Kind::Fault { fault: Fault::PostmasterKilled, .. });
+    if !kills || history.blind(&[Source::Process]).is_some() {
+        return None;
+    }
+    let mut ends = history.events.iter().filter(|event| {
+        event.node == injected.node && event.at[1] >= injected.at[0] && event.at[0] <= injected.at[1] + GONE
+    });
+    let killed = ends.find_map(|event| match event.kind {
+        Kind::ProcessExited { what: Process::Postmaster, code, signal, .. } => Some((code, signal)),
+        _ => None,
+    });
+    match killed {
+        // Polling does not see how a process ends.
+        Some((None, None | Some(9))) => None,
+        Some((_, Some(signal))) => Some(format!("its postmaster ended by signal {signal}")),
+        Some((code, None)) => Some(format!("its postmaster ended by itself, with code {}", code.unwrap_or(0))),
+        // That it never ended is for the model to say.
+        None => None,
+    }
 }

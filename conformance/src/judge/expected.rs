@@ -6,6 +6,7 @@ use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source};
 use super::durability::last_primary;
 use super::history::{History, seconds};
 use super::verdict::Check;
+use super::words;
 use crate::scenario::{Expect, LeaderAfter, Rejoins, TimelineAfter};
 
 /// All checks that the scenario's expectations make.
@@ -131,7 +132,8 @@ fn leaders(history: &History) -> Result<(&str, Option<&str>), String> {
     if let Some(why) = history.blind(&[Source::Etcd]) {
         return Err(why);
     }
-    let at = |phase| history.phase(phase).ok_or_else(|| format!("the run ended before the phase {phase:?}"));
+    let at =
+        |phase| history.phase(phase).ok_or_else(|| format!("the run ended before the phase {}", words::phase(phase)));
     let straddled = "the leader key changed just then";
     let before = leader_at(history, at(Phase::Fault)?).ok_or(straddled)?.ok_or("nobody led before the fault")?;
     Ok((before, leader_at(history, at(Phase::ReadBack)?).ok_or(straddled)?))
@@ -242,11 +244,15 @@ fn rejoins(history: &History, wanted: Rejoins, crashed: &str) -> Check {
             Check::pass(ID, format!("{crashed} streams from {primary}"))
         }
         (Rejoins::Primary, Some((state, ..))) => {
-            Check::fail(ID, format!("{crashed} should be the primary again and is {state:?}"))
+            Check::fail(ID, format!("{crashed} should be the primary again, and is not: {}", words::state(state)))
         }
         (Rejoins::Standby, Some((state, _, streaming))) => Check::fail(
             ID,
-            format!("{crashed} should stream as a standby of {primary} and is {state:?}, streaming: {streaming:?}"),
+            format!(
+                "{crashed} should stream as a standby of {primary}, and does not: {}{}",
+                words::state(state),
+                if streaming == Some(false) { " that does not stream" } else { "" }
+            ),
         ),
     }
 }

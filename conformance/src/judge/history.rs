@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use pghaspec_model::edition::Edition;
 use pghaspec_model::event::{Event, FORMAT, Kind, Phase, Run, Source};
 use pghaspec_model::switch::Switch;
+use serde_json::Value;
+
+use super::{sound, words};
 
 /// A history that can be judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,9 +67,9 @@ impl History {
         for (index, line) in text[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
             let refuse = |problem: String| (Some(index + 1), problem);
             let line = &line[..line.len() - 1];
-            let value: serde_json::Value =
+            let value: Value =
                 serde_json::from_slice(line).map_err(|error| refuse(format!("is not a JSON object: {error}")))?;
-            match value.get("v").and_then(serde_json::Value::as_u64) {
+            match value.get("v").and_then(Value::as_u64) {
                 Some(version) if version == u64::from(FORMAT) => {}
                 Some(version) if version > u64::from(FORMAT) => {
                     return Err(refuse(format!(
@@ -76,7 +79,10 @@ impl History {
                 _ => return Err(refuse("is not an event: it has no format version `v`".into())),
             }
             let event: Event =
-                serde_json::from_value(value).map_err(|error| refuse(format!("is not an event: {error}")))?;
+                serde_json::from_value(value.clone()).map_err(|error| refuse(format!("is not an event: {error}")))?;
+            if let Some(field) = unknown_field(&value, &event) {
+                return Err(refuse(format!("{field}: such an event has no such field")));
+            }
             if event.seq != events.len() as u64 {
                 return Err(refuse(format!(
                     "is event {} where event {} belongs: lines are missing, doubled or out of order",
@@ -85,7 +91,7 @@ impl History {
                 )));
             }
             if event.at[0] > event.at[1] {
-                return Err(refuse(format!("ends before it begins: {:?}", event.at)));
+                return Err(refuse(format!("at: ends before it begins, {} after {}", event.at[1], event.at[0])));
             }
             events.push(event);
         }
@@ -97,14 +103,26 @@ impl History {
         let mut rules = Edition::V4_1.rules();
         for rule in &run.rules {
             Switch::apply(&mut rules, rule)
-                .map_err(|error| (Some(1), format!("names a rule that is none: {error}")))?;
+                .map_err(|error| (Some(1), format!("rules: names a rule that is none: {error}")))?;
         }
-        for (index, event) in events.iter().enumerate() {
-            if let Some(node) = event.node.as_ref().filter(|node| !run.nodes.contains(node)) {
-                return Err((Some(index + 1), format!("is about `{node}`, which is no node of this run")));
-            }
-        }
+        sound::check(&run, &events).map_err(|(index, problem)| (Some(index + 1), problem))?;
         Ok(History { run, events, cut_off })
+    }
+
+    /// Reads the edition of the specification that the agent claims.
+    ///
+    /// # Errors
+    /// There is no such edition.
+    pub fn edition(&self, file: &Path) -> Result<Edition, HistoryError> {
+        Edition::from_id(&self.run.edition).ok_or_else(|| HistoryError {
+            file: file.to_path_buf(),
+            line: Some(1),
+            problem: format!(
+                "edition: there is no edition `{}`; choose one of {} with --edition",
+                self.run.edition,
+                Edition::ALL.map(Edition::id).join(", ")
+            ),
+        })
     }
 
     /// Whether this source really observed the run.
@@ -127,7 +145,8 @@ impl History {
         let ready = self.phase(Phase::Ready).unwrap_or(0);
         self.events.iter().filter(|event| event.at[1] >= ready).find_map(|event| match &event.kind {
             Kind::Gap { of, why } if sources.contains(of) => Some(format!(
-                "not all was observed by {of:?} from {} to {}: {why}",
+                "not all was observed by {} from {} to {}: {why}",
+                words::source(*of),
                 seconds(event.at[0]),
                 seconds(event.at[1])
             )),
@@ -138,7 +157,7 @@ impl History {
     /// Why these sources do not tell everything: one did not observe at all, or has a gap.
     pub fn blind(&self, sources: &[Source]) -> Option<String> {
         match sources.iter().find(|source| !self.observed(**source)) {
-            Some(missing) => Some(format!("needs the observer {missing:?}, and this run had none")),
+            Some(missing) => Some(format!("needs the observer `{}`, and this run had none", words::source(*missing))),
             None => self.gap_of(sources),
         }
     }
@@ -147,6 +166,16 @@ impl History {
     pub fn polls_processes(&self) -> bool {
         self.run.process_observation != "proc-connector"
     }
+}
+
+/// The first key of a line that no field of the event has read.
+fn unknown_field(line: &Value, event: &Event) -> Option<String> {
+    let read = serde_json::to_value(event).ok()?;
+    // A field that is absent may be written as null.
+    line.as_object()?
+        .iter()
+        .find(|(key, value)| !value.is_null() && read.get(key).is_none())
+        .map(|(key, _)| key.clone())
 }
 
 /// `12.345 s`, from nanoseconds.

@@ -1,12 +1,17 @@
 //! The judge: reads a recorded history and says whether the agent did right. It knows no Docker, and does no I/O but reading.
 //!
-//! | file | checks |
+//! | file | what it does |
 //! | --- | --- |
+//! | `history.rs`, `sound.rs` | reads a history, and refuses what is damaged |
 //! | `evidence.rs` | the run is whole, and its faults took effect |
-//! | `safety.rs` | safety properties, on the events alone |
-//! | `durability.rs` | acknowledged, lost and ghost writes; the same rows everywhere |
+//! | `safety.rs` | safety of leadership, on the events alone: `reign.rs` (who was writable when), `key.rs` (who held the lock) |
+//! | `recovery.rs` | safety of crash recovery, on the events alone: `lives.rs` (processes from start to end) |
+//! | `liveness.rs` | what must come at last |
+//! | `durability.rs` | lost, ghost and indeterminate writes by name; standbys hold the leader's rows |
 //! | `expected.rs` | what the scenario demands |
 //! | `allowed.rs` | some behaviour of the model explains the history: `question.rs` asks, `blame.rs` names the broken rule, `beliefs.rs` remembers |
+//! | `picture/` | swim lanes |
+//! | `measured.rs` | how long things took; no verdict |
 
 mod allowed;
 mod beliefs;
@@ -15,8 +20,16 @@ mod durability;
 mod evidence;
 mod expected;
 mod history;
+mod key;
+mod liveness;
+mod lives;
+mod measured;
+mod picture;
 mod question;
+mod recovery;
+mod reign;
 mod safety;
+mod sound;
 mod verdict;
 mod words;
 
@@ -27,13 +40,18 @@ use serde::{Deserialize, Serialize};
 
 pub use allowed::{allowed, explaining_editions};
 pub use history::{History, HistoryError, seconds};
+pub use measured::Measure;
+pub use picture::picture;
 pub use verdict::{Check, Verdict};
 pub use words::line;
 
 use crate::scenario::Expect;
 
+/// The check that holds a history against the model.
+const ALLOWED: &str = "allowed-by-the-model";
+
 /// The judgement on one history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// The worst of the checks.
     pub verdict: Verdict,
@@ -41,18 +59,16 @@ pub struct Judgement {
     pub branches: Vec<String>,
     /// Every check.
     pub checks: Vec<Check>,
+    /// How long things took.
+    #[serde(default)]
+    pub measured: Vec<Measure>,
 }
 
 /// Judges a history against an edition, and against what its scenario demands if that is known.
 pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Judgement {
-    let mut checks = vec![
-        evidence::complete(history),
-        evidence::faults(history),
-        evidence::observers(history),
-        safety::one_writable_leader(history),
-        safety::writable_needs_lock(history),
-        safety::crash_recovery_once(history),
-    ];
+    let mut checks = vec![evidence::complete(history), evidence::faults(history), evidence::observers(history)];
+    checks.extend(safety::checks(history));
+    checks.extend(recovery::checks(history));
     match expect {
         Some(expect) => checks.extend(expected::checks(history, &expect.of(edition))),
         None => checks.push(Check::new(
@@ -61,8 +77,8 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
             format!("there is no scenario `{}` here: nothing but the specification is asked", history.run.scenario),
         )),
     }
-    checks.push(durability::acknowledged_writes(history));
-    checks.push(durability::same_rows_everywhere(history));
+    checks.extend(durability::checks(history));
+    checks.extend(liveness::checks(history));
     checks.push(allowed::allowed(history, edition));
     let mut branches: Vec<(u64, Branch)> = history
         .events
@@ -77,5 +93,6 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
         verdict: Verdict::worst(checks.iter().map(|check| check.verdict)),
         branches: branches.into_iter().map(|(_, branch)| branch.id().to_owned()).collect(),
         checks,
+        measured: measured::measure(history),
     }
 }

@@ -1,106 +1,29 @@
-//! Safety properties on the events themselves. Nothing here knows the model.
+//! Safety properties of leadership, on the events themselves. Nothing here knows the model.
 
-use std::collections::BTreeMap;
-
-use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source, WriteResult};
+use pghaspec_model::event::{KeyChange, Kind, Phase, Source, Watchdog, WriteResult};
 use pghaspec_model::property::Property;
 
 use super::history::{History, seconds};
+use super::key::{changes, could_hold, holders};
+use super::reign::{Proof, Reign, is_proof, reigns};
 use super::verdict::Check;
 use super::words;
 
-/// A node was writable at some moment of this interval.
-struct Proof<'h> {
-    event: &'h Event,
-    at: [u64; 2],
-}
-
-/// One life of a node's postmaster in which it was writable. A primary never becomes a standby without a restart, so the node was
-/// writable from the first proof to the last.
-struct Reign<'h> {
-    node: &'h str,
-    proofs: Vec<Proof<'h>>,
-    /// Latest moment at which it was certainly not writable yet, in this life.
-    not_before: u64,
-    /// It was writable when the cluster was ready: how a cluster is bootstrapped is not judged.
-    from_the_start: bool,
-}
-
-impl Reign<'_> {
-    /// From the end of the first proof to the beginning of the last it was writable for certain.
-    fn certain(&self) -> [u64; 2] {
-        let first = self.proofs.iter().map(|proof| proof.at[1]).min().unwrap_or(u64::MAX);
-        let last = self.proofs.iter().map(|proof| proof.at[0]).max().unwrap_or(0);
-        [first, last]
+/// The properties that apply to the configuration of this run.
+pub fn checks(history: &History) -> Vec<Check> {
+    let mut checks = vec![
+        one_writable_leader(history),
+        writable_needs_lock(history),
+        single_lock_owner(history),
+        key_released_after_stop(history),
+    ];
+    if history.run.configuration.watchdog_required {
+        checks.push(watchdog_while_writable(history));
     }
-}
-
-fn is_proof(event: &Event) -> bool {
-    matches!(
-        event.kind,
-        Kind::Write { result: WriteResult::Ok, .. }
-            | Kind::Batch { result: WriteResult::Ok, .. }
-            | Kind::Server { state: ServerState::Primary, .. }
-    )
-}
-
-fn reigns(history: &History) -> Vec<Reign<'_>> {
-    let mut reigns = Vec::new();
-    let ready = history.phase(Phase::Ready).unwrap_or(0);
-    for node in &history.run.nodes {
-        let of_node: Vec<&Event> = history.events.iter().filter(|event| event.node.as_ref() == Some(node)).collect();
-        let mut ends: Vec<u64> = of_node
-            .iter()
-            .filter(|event| matches!(event.kind, Kind::ProcessExited { what: Process::Postmaster, .. }))
-            .map(|event| event.at[1])
-            .collect();
-        ends.sort_unstable();
-        let starts: Vec<u64> = of_node
-            .iter()
-            .filter(|event| matches!(event.kind, Kind::ProcessStarted { what: Process::Postmaster, .. }))
-            .map(|event| event.at[0])
-            .collect();
-        // The life that a moment belongs to is the number of postmasters that ended before it.
-        let life = |at: u64| ends.iter().filter(|&&end| end < at).count();
-        let mut lives: BTreeMap<usize, Reign> = BTreeMap::new();
-        for event in of_node.iter().filter(|event| is_proof(event)) {
-            let life = life(event.at[0]);
-            let ended = life.checked_sub(1).map(|index| ends[index]);
-            if let Some(ended) =
-                ended.filter(|ended| !starts.iter().any(|start| start > ended && *start <= event.at[1]))
-            {
-                // No postmaster lives: a backend that outlived its own wrote this. It was writable in this very interval.
-                let orphan = Proof { event, at: event.at };
-                let not_before = ended.max(event.at[0]);
-                reigns.push(Reign { node, proofs: vec![orphan], not_before, from_the_start: false });
-                continue;
-            }
-            let reign = lives.entry(life).or_insert_with(|| Reign {
-                node,
-                proofs: Vec::new(),
-                not_before: life.checked_sub(1).and_then(|index| ends.get(index)).copied().unwrap_or(0),
-                from_the_start: false,
-            });
-            reign.proofs.push(Proof { event, at: event.at });
-        }
-        for reign in lives.values_mut() {
-            let first = reign.certain()[0];
-            // What says that it was not writable: it was a standby, or its postmaster had not started.
-            let sign = of_node.iter().filter(|event| {
-                matches!(
-                    event.kind,
-                    Kind::Server { state: ServerState::Standby | ServerState::Starting | ServerState::Refused, .. }
-                        | Kind::ProcessStarted { what: Process::Postmaster, .. }
-                )
-            });
-            let signs: Vec<u64> =
-                sign.map(|event| event.at[0]).filter(|&at| at <= first && at >= reign.not_before).collect();
-            reign.from_the_start = first <= ready || signs.is_empty() && reign.not_before == 0;
-            reign.not_before = signs.into_iter().max().unwrap_or(reign.not_before).max(reign.not_before);
-        }
-        reigns.extend(lives.into_values());
+    if history.run.configuration.standby_cluster {
+        checks.push(standby_cluster_read_only(history));
     }
-    reigns
+    checks
 }
 
 /// `one-writable-leader`: no two nodes can commit client writes at the same time.
@@ -133,7 +56,8 @@ pub fn one_writable_leader(history: &History) -> Check {
                         seconds(to),
                         evidence(one),
                     ),
-                );
+                )
+                .at(Some(proof.event.seq));
             }
         }
     }
@@ -179,7 +103,8 @@ pub fn writable_needs_lock(history: &History) -> Check {
                     words::what(reign.proofs[0].event),
                     if holders.is_empty() { "nobody".into() } else { holders.join(" or ") },
                 ),
-            );
+            )
+            .at(Some(reign.proofs[0].event.seq));
         }
         became.push(format!("{} between {} and {}", reign.node, seconds(from), seconds(to)));
     }
@@ -189,77 +114,134 @@ pub fn writable_needs_lock(history: &History) -> Check {
     Check::pass(id, format!("became writable with the lock: {}", became.join(", ")))
 }
 
-/// Spans in which the leader key could have named each holder: from the earliest moment of one change to the latest of the next.
-fn spans(history: &History) -> Vec<(Option<&str>, u64, u64)> {
-    let mut changes: Vec<(i64, &Event, Option<&str>)> = history
-        .events
-        .iter()
-        .filter_map(|event| match &event.kind {
-            Kind::LeaderKey { holder, revision, .. } => Some((*revision, event, holder.as_deref())),
-            _ => None,
-        })
-        .collect();
-    changes.sort_by_key(|(revision, ..)| *revision);
-    let ends = changes.iter().skip(1).map(|(_, event, _)| event.at[1]).chain([u64::MAX]);
-    changes.iter().zip(ends).map(|((_, event, holder), end)| (*holder, event.at[0], end)).collect()
-}
-
-fn could_hold(history: &History, node: &str, from: u64, to: u64) -> bool {
-    spans(history).iter().any(|(holder, start, end)| *holder == Some(node) && *start <= to && *end >= from)
-}
-
-fn holders(history: &History, from: u64, to: u64) -> Vec<String> {
-    let mut holders: Vec<String> = spans(history)
-        .iter()
-        .filter(|(_, start, end)| *start <= to && *end >= from)
-        .map(|(holder, ..)| holder.map_or("nobody".to_owned(), str::to_owned))
-        .collect();
-    holders.dedup();
-    holders
-}
-
-/// `crash-recovery-once`: single-user crash recovery starts at most once per recovery episode of one agent process.
-pub fn crash_recovery_once(history: &History) -> Check {
-    let id = Property::CrashRecoveryOnce.id();
-    let mut total = 0;
-    for node in &history.run.nodes {
-        let mut events: Vec<&Event> = history.events.iter().filter(|event| event.node.as_ref() == Some(node)).collect();
-        events.sort_by_key(|event| event.at);
-        let mut starts: Vec<&Event> = Vec::new();
-        for event in events {
-            match &event.kind {
-                Kind::ProcessStarted { what: Process::SingleUser, .. } => {
-                    starts.push(event);
-                    total += 1;
-                    if let [.., first, second] = starts.as_slice() {
-                        return Check::fail(
-                            id,
-                            format!(
-                                "{node}: postgres --single started at {} and again at {}, and nothing had come up in between",
-                                seconds(first.at[1]),
-                                seconds(second.at[1])
-                            ),
-                        );
-                    }
-                }
-                // The episode is over: Postgres is up, the agent is a new one, or a new crash was inflicted.
-                Kind::Server { state: ServerState::Primary | ServerState::Standby, .. }
-                | Kind::ProcessStarted { what: Process::Agent, .. }
-                | Kind::Fault { .. } => starts.clear(),
-                _ => {}
-            }
+/// `single-lock-owner`: only the owner's name is ever overwritten in the leader key. The key lives as long as its lease, so what is
+/// overwritten was held.
+pub fn single_lock_owner(history: &History) -> Check {
+    let id = Property::SingleLockOwner.id();
+    let changes = changes(history);
+    for change in changes.iter().filter(|change| change.change == KeyChange::Overwritten) {
+        if let (Some(before), Some(after)) = (change.before, change.holder)
+            && before != after
+        {
+            return Check::fail(
+                id,
+                format!("at {} {after} wrote over the leader key, which named {before}", seconds(change.event.at[1])),
+            )
+            .at(Some(change.event.seq));
         }
     }
-    if let Some(check) = unobserved(history, id, &[Source::Process]) {
+    if let Some(check) = unobserved(history, id, &[Source::Etcd]) {
         return check;
     }
-    if history.polls_processes() {
-        return Check::inconclusive(id, "processes were only looked for now and then: a start may have been missed");
-    }
-    Check::pass(id, format!("postgres --single started {total} times"))
+    let took = changes.iter().filter(|change| change.change == KeyChange::Created).count();
+    Check::pass(id, format!("the leader key was taken {took} times, when it was nobody's"))
 }
 
-fn unobserved(history: &History, id: &str, sources: &[Source]) -> Option<Check> {
+/// `key-released-after-stop`: a lock that its holder deletes belongs to a node that can no longer write.
+pub fn key_released_after_stop(history: &History) -> Check {
+    let id = Property::KeyReleasedAfterStop.id();
+    let changes = changes(history);
+    let mut released = Vec::new();
+    for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.change == KeyChange::Deleted) {
+        let Some(holder) = change.before else { continue };
+        let gone = change.event.at[1];
+        let again = changes[index + 1..].iter().find(|next| next.holder == Some(holder));
+        let again = again.map_or(u64::MAX, |next| next.event.at[0]);
+        let wrote = history.events.iter().find(|event| {
+            let acknowledged = matches!(
+                event.kind,
+                Kind::Write { result: WriteResult::Ok, .. } | Kind::Batch { result: WriteResult::Ok, .. }
+            );
+            acknowledged && event.node.as_deref() == Some(holder) && event.at[0] >= gone && event.at[1] < again
+        });
+        if let Some(event) = wrote {
+            return Check::fail(
+                id,
+                format!(
+                    "the leader key of {holder} was deleted before {}, and at {} {holder} still wrote: {}",
+                    seconds(gone),
+                    seconds(event.at[1]),
+                    words::what(event)
+                ),
+            )
+            .at(Some(event.seq));
+        }
+        released.push(format!("{holder} at {}", seconds(gone)));
+    }
+    if let Some(check) = unobserved(history, id, &[Source::Etcd, Source::Writer]) {
+        return check;
+    }
+    match released.is_empty() {
+        true => Check::pass(id, "nobody gave the lock up"),
+        false => Check::pass(id, format!("gave the lock up and wrote no more: {}", released.join(", "))),
+    }
+}
+
+/// `standby-cluster-read-only`: no member of a standby cluster becomes writable.
+pub fn standby_cluster_read_only(history: &History) -> Check {
+    let id = Property::StandbyClusterReadOnly.id();
+    if let Some(event) = history.events.iter().find(|event| is_proof(event)) {
+        let node = event.node.as_deref().unwrap_or("a node");
+        let why = format!("{node} was writable at {}: {}", seconds(event.at[1]), words::what(event));
+        return Check::fail(id, why).at(Some(event.seq));
+    }
+    let unobserved = unobserved(history, id, &[Source::Postgres, Source::Writer]);
+    unobserved.unwrap_or_else(|| Check::pass(id, "no node was ever writable"))
+}
+
+/// `watchdog-while-writable`: where required, a node that is writable has its watchdog armed.
+pub fn watchdog_while_writable(history: &History) -> Check {
+    let id = Property::WatchdogWhileWritable.id();
+    if let Some(check) = unobserved(history, id, &[Source::Watchdog, Source::Process, Source::Postgres]) {
+        return check;
+    }
+    let mut guarded = 0;
+    for reign in reigns(history) {
+        for proof in &reign.proofs {
+            // It was armed at some moment of the proof, if a span in which it may have been armed touches it.
+            let mut armed_at = None;
+            let mut touches = false;
+            let mut changes: Vec<_> = history
+                .events
+                .iter()
+                .filter(|event| event.node.as_deref() == Some(reign.node))
+                .filter_map(|event| match event.kind {
+                    Kind::Watchdog { change, .. } => Some((event.at, change)),
+                    _ => None,
+                })
+                .collect();
+            changes.sort_by_key(|(at, _)| *at);
+            for (at, change) in changes {
+                match change {
+                    Watchdog::Armed => armed_at = armed_at.or(Some(at[0])),
+                    // Left armed, it still resets the node in time.
+                    Watchdog::Abandoned => {}
+                    Watchdog::Disarmed | Watchdog::Fired => {
+                        touches |= armed_at.take().is_some_and(|from| from <= proof.at[1] && at[1] >= proof.at[0]);
+                    }
+                }
+            }
+            touches |= armed_at.is_some_and(|from| from <= proof.at[1]);
+            if !touches {
+                return Check::fail(
+                    id,
+                    format!(
+                        "{} was writable at {} and its watchdog was not armed: {}",
+                        reign.node,
+                        seconds(proof.at[1]),
+                        words::what(proof.event)
+                    ),
+                )
+                .at(Some(proof.event.seq));
+            }
+            guarded += 1;
+        }
+    }
+    Check::pass(id, format!("the watchdog was armed at each of {guarded} moments at which a node was seen writable"))
+}
+
+/// Why a property cannot be told, if it cannot.
+pub fn unobserved(history: &History, id: &str, sources: &[Source]) -> Option<Check> {
     if history.phase(Phase::Ready).is_none() {
         return Some(Check::inconclusive(id, "the cluster never got ready, and how it is bootstrapped is not judged"));
     }

@@ -57,12 +57,21 @@ pub struct Check {
     pub verdict: Verdict,
     /// Why, in a sentence or several lines.
     pub why: String,
+    /// `seq` of the event at which it shows, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
 }
 
 impl Check {
     /// A check's outcome.
     pub fn new(id: &str, verdict: Verdict, why: impl Into<String>) -> Check {
-        Check { id: id.to_owned(), verdict, why: why.into() }
+        Check { id: id.to_owned(), verdict, why: why.into(), event: None }
+    }
+
+    /// The same, with the event at which it shows.
+    pub fn at(mut self, event: Option<u64>) -> Check {
+        self.event = event;
+        self
     }
 
     /// It came out right.

@@ -1,7 +1,7 @@
 //! Events in words.
 
 use pghaspec_model::cluster::show::process_text;
-use pghaspec_model::event::{Event, Kind, ServerState, Session, Watchdog, WriteResult};
+use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Session, Source, Watchdog, WriteResult};
 
 use super::history::seconds;
 
@@ -14,7 +14,7 @@ pub fn line(event: &Event) -> String {
 pub fn what(event: &Event) -> String {
     match &event.kind {
         Kind::Run(run) => format!("run of {} {}, scenario {}", run.agent, run.version, run.scenario),
-        Kind::Phase { phase } => format!("phase {phase:?}").to_lowercase(),
+        Kind::Phase { phase } => format!("phase {}", self::phase(*phase)),
         Kind::Fault { fault, effect } => {
             format!("fault {} ({})", fault.id(), effect.as_deref().unwrap_or("no effect was seen"))
         }
@@ -42,20 +42,11 @@ pub fn what(event: &Event) -> String {
             format!("{} ends {how} (process {pid})", process_text(*what))
         }
         Kind::Server { state, timeline, .. } => {
-            let state = match state {
-                ServerState::Primary => "Postgres is a writable primary",
-                ServerState::Standby => "Postgres is a standby",
-                ServerState::Starting => "Postgres accepts no sessions yet",
-                ServerState::Refused => "nothing listens",
-                ServerState::Unknown => "Postgres does not answer",
-            };
+            let state = self::state(*state);
             timeline.map_or(state.to_owned(), |timeline| format!("{state} on timeline {timeline}"))
         }
         Kind::Write { id, session, result, error } => {
-            let session = match session {
-                Session::Held => "a session from before the fault",
-                Session::Fresh => "a new session",
-            };
+            let session = self::session(*session);
             let result = match result {
                 WriteResult::Ok => "acknowledged",
                 WriteResult::Failed => "refused",
@@ -77,6 +68,56 @@ pub fn what(event: &Event) -> String {
         Kind::ReadBack { rows } => {
             format!("{} rows are read back", rows.iter().map(|[first, last]| last - first + 1).sum::<u64>())
         }
-        Kind::Gap { of, why } => format!("not observed by {of:?}: {why}").to_lowercase(),
+        Kind::Gap { of, why } => format!("not all was observed by {}: {why}", source(*of)),
+    }
+}
+
+/// An observer, as in histories.
+pub fn source(source: Source) -> &'static str {
+    match source {
+        Source::Harness => "harness",
+        Source::Etcd => "etcd",
+        Source::Process => "process",
+        Source::Postgres => "postgres",
+        Source::Writer => "writer",
+        Source::AgentLog => "agent-log",
+        Source::Watchdog => "watchdog",
+    }
+}
+
+/// A phase, as in histories.
+pub fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Bootstrap => "bootstrap",
+        Phase::Ready => "ready",
+        Phase::Fault => "fault",
+        Phase::Heal => "heal",
+        Phase::Settled => "settled",
+        Phase::ReadBack => "read-back",
+        Phase::End => "end",
+    }
+}
+
+/// A process, by its program.
+pub fn process(process: Process) -> &'static str {
+    process_text(process)
+}
+
+/// Which session a write went through.
+pub fn session(session: Session) -> &'static str {
+    match session {
+        Session::Held => "a session from before the fault",
+        Session::Fresh => "a new session",
+    }
+}
+
+/// What a probe found.
+pub fn state(state: ServerState) -> &'static str {
+    match state {
+        ServerState::Primary => "Postgres is a writable primary",
+        ServerState::Standby => "Postgres is a standby",
+        ServerState::Starting => "Postgres accepts no sessions yet",
+        ServerState::Refused => "nothing listens",
+        ServerState::Unknown => "Postgres does not answer",
     }
 }

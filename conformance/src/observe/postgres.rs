@@ -136,4 +136,34 @@ mod tests {
         config.host("127.0.0.1").port(silent.local_addr().unwrap().port()).user("nobody");
         assert!(matches!(Session::open(&config).await, Err(Failure::TimedOut)));
     }
+
+    /// A server that lets a client in and then says no more, as one that is stopped, or whose commit waits for a standby.
+    #[tokio::test]
+    async fn a_server_that_lets_in_and_says_nothing_more_times_out() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(listener.local_addr().unwrap().port()).user("nobody");
+        let server = tokio::spawn(async move {
+            let mut silent = Vec::new();
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let mut startup = [0; 1024];
+                let _ = client.read(&mut startup).await.unwrap();
+                // AuthenticationOk, ReadyForQuery.
+                client.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await.unwrap();
+                silent.push(client);
+            }
+        });
+        let limit = Duration::from_millis(200);
+        let started = tokio::time::Instant::now();
+        assert!(matches!(query_once(&config, "SELECT 1", limit).await, Err(Failure::TimedOut)));
+        let session = Session::open(&config).await.unwrap_or_else(|failure| panic!("{}", failure.words()));
+        for _ in 0..2 {
+            assert!(matches!(session.query("INSERT", limit).await, Err(Failure::TimedOut)));
+        }
+        assert!(started.elapsed() < CONNECT + 5 * limit, "each answer has its deadline");
+        server.abort();
+    }
 }

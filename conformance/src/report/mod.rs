@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::judge::{Check, Verdict};
+use crate::judge::{Check, Measure, Verdict};
 use crate::lab::Lap;
 use crate::rundir::{RunDir, RunDirError};
 
@@ -72,6 +72,9 @@ pub struct ScenarioResult {
     pub branches: Vec<String>,
     /// Every check.
     pub checks: Vec<Check>,
+    /// How long things took.
+    #[serde(default)]
+    pub measured: Vec<Measure>,
 }
 
 /// Digests of the recorded histories.

@@ -20,6 +20,7 @@ pub fn results(results: &Results, folder: &Path) -> String {
             verdict: scenario.verdict,
             branches: scenario.branches.clone(),
             checks: scenario.checks.clone(),
+            measured: scenario.measured.clone(),
         };
         text += &self::scenario(&scenario.id, &judgement, Some(scenario.seconds));
         text += &time(&scenario.time);
@@ -53,6 +54,10 @@ pub fn scenario(id: &str, judgement: &Judgement, seconds: Option<f64>) -> String
         for line in lines {
             text += &format!("  {:<12} {:<22} {line}\n", "", "");
         }
+    }
+    for measure in &judgement.measured {
+        let [least, most] = measure.seconds;
+        text += &format!("  {:<12} {:<22} {least:.3} s to {most:.3} s {}\n", "took", measure.id, measure.what);
     }
     text
 }

@@ -1,0 +1,62 @@
+//! Who held the leader lock when, by the watch on the leader key.
+
+use pghaspec_model::event::{Event, KeyChange, Kind};
+
+use super::history::History;
+
+/// A change of the leader key.
+pub struct Change<'h> {
+    /// The event.
+    pub event: &'h Event,
+    /// How it changed.
+    pub change: KeyChange,
+    /// Who held it before; `None` for nobody, and for what was not seen.
+    pub before: Option<&'h str>,
+    /// Who holds it after.
+    pub holder: Option<&'h str>,
+}
+
+/// All changes, in the order of their revisions.
+pub fn changes(history: &History) -> Vec<Change<'_>> {
+    let mut changes: Vec<(i64, Change)> = history
+        .events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            Kind::LeaderKey { change, holder, revision, .. } => {
+                Some((*revision, Change { event, change: *change, before: None, holder: holder.as_deref() }))
+            }
+            _ => None,
+        })
+        .collect();
+    changes.sort_by_key(|(revision, _)| *revision);
+    let mut before = None;
+    let mut known = Vec::new();
+    for (_, mut change) in changes {
+        change.before = std::mem::replace(&mut before, change.holder);
+        known.push(change);
+    }
+    known
+}
+
+/// Spans in which the leader key could have named each holder: from the earliest moment of one change to the latest of the next.
+pub fn spans(history: &History) -> Vec<(Option<&str>, u64, u64)> {
+    let changes = changes(history);
+    let ends = changes.iter().skip(1).map(|change| change.event.at[1]).chain([u64::MAX]);
+    changes.iter().zip(ends).map(|(change, end)| (change.holder, change.event.at[0], end)).collect()
+}
+
+/// Whether a node may have held the lock at some moment of that time.
+pub fn could_hold(history: &History, node: &str, from: u64, to: u64) -> bool {
+    spans(history).iter().any(|(holder, start, end)| *holder == Some(node) && *start <= to && *end >= from)
+}
+
+/// Whom the leader key may have named in that time.
+pub fn holders(history: &History, from: u64, to: u64) -> Vec<String> {
+    let mut holders: Vec<String> = spans(history)
+        .iter()
+        .filter(|(_, start, end)| *start <= to && *end >= from)
+        .map(|(holder, ..)| holder.map_or("nobody".to_owned(), str::to_owned))
+        .collect();
+    holders.dedup();
+    holders
+}

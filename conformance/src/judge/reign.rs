@@ -1,0 +1,107 @@
+//! When which node was writable, by what proves it.
+
+use std::collections::BTreeMap;
+
+use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, WriteResult};
+
+use super::history::History;
+
+/// A node was writable at some moment of this interval.
+pub struct Proof<'h> {
+    /// What proves it.
+    pub event: &'h Event,
+    /// When.
+    pub at: [u64; 2],
+}
+
+/// One life of a node's postmaster in which it was writable. A primary never becomes a standby without a restart, so the node was
+/// writable from the first proof to the last.
+pub struct Reign<'h> {
+    /// The node.
+    pub node: &'h str,
+    /// What proves it, in the order of recording.
+    pub proofs: Vec<Proof<'h>>,
+    /// Latest moment at which it was certainly not writable yet, in this life.
+    pub not_before: u64,
+    /// It was writable when the cluster was ready: how a cluster is bootstrapped is not judged.
+    pub from_the_start: bool,
+}
+
+impl Reign<'_> {
+    /// From the end of the first proof to the beginning of the last it was writable for certain.
+    pub fn certain(&self) -> [u64; 2] {
+        let first = self.proofs.iter().map(|proof| proof.at[1]).min().unwrap_or(u64::MAX);
+        let last = self.proofs.iter().map(|proof| proof.at[0]).max().unwrap_or(0);
+        [first, last]
+    }
+}
+
+/// Whether an event proves that its node was writable.
+pub fn is_proof(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        Kind::Write { result: WriteResult::Ok, .. }
+            | Kind::Batch { result: WriteResult::Ok, .. }
+            | Kind::Server { state: ServerState::Primary, .. }
+    )
+}
+
+/// All reigns of all nodes.
+pub fn reigns(history: &History) -> Vec<Reign<'_>> {
+    let mut reigns = Vec::new();
+    let ready = history.phase(Phase::Ready).unwrap_or(0);
+    for node in &history.run.nodes {
+        let of_node: Vec<&Event> = history.events.iter().filter(|event| event.node.as_ref() == Some(node)).collect();
+        let mut ends: Vec<u64> = of_node
+            .iter()
+            .filter(|event| matches!(event.kind, Kind::ProcessExited { what: Process::Postmaster, .. }))
+            .map(|event| event.at[1])
+            .collect();
+        ends.sort_unstable();
+        let starts: Vec<u64> = of_node
+            .iter()
+            .filter(|event| matches!(event.kind, Kind::ProcessStarted { what: Process::Postmaster, .. }))
+            .map(|event| event.at[0])
+            .collect();
+        // The life that a moment belongs to is the number of postmasters that ended before it.
+        let life = |at: u64| ends.iter().filter(|&&end| end < at).count();
+        let mut lives: BTreeMap<usize, Reign> = BTreeMap::new();
+        for event in of_node.iter().filter(|event| is_proof(event)) {
+            let life = life(event.at[0]);
+            let ended = life.checked_sub(1).map(|index| ends[index]);
+            if let Some(ended) =
+                ended.filter(|ended| !starts.iter().any(|start| start > ended && *start <= event.at[1]))
+            {
+                // No postmaster lives: a backend that outlived its own wrote this. It was writable in this very interval.
+                let orphan = Proof { event, at: event.at };
+                let not_before = ended.max(event.at[0]);
+                reigns.push(Reign { node, proofs: vec![orphan], not_before, from_the_start: false });
+                continue;
+            }
+            let reign = lives.entry(life).or_insert_with(|| Reign {
+                node,
+                proofs: Vec::new(),
+                not_before: life.checked_sub(1).and_then(|index| ends.get(index)).copied().unwrap_or(0),
+                from_the_start: false,
+            });
+            reign.proofs.push(Proof { event, at: event.at });
+        }
+        for reign in lives.values_mut() {
+            let first = reign.certain()[0];
+            // What says that it was not writable: it was a standby, or its postmaster had not started.
+            let sign = of_node.iter().filter(|event| {
+                matches!(
+                    event.kind,
+                    Kind::Server { state: ServerState::Standby | ServerState::Starting | ServerState::Refused, .. }
+                        | Kind::ProcessStarted { what: Process::Postmaster, .. }
+                )
+            });
+            let signs: Vec<u64> =
+                sign.map(|event| event.at[0]).filter(|&at| at <= first && at >= reign.not_before).collect();
+            reign.from_the_start = first <= ready || signs.is_empty() && reign.not_before == 0;
+            reign.not_before = signs.into_iter().max().unwrap_or(reign.not_before).max(reign.not_before);
+        }
+        reigns.extend(lives.into_values());
+    }
+    reigns
+}
