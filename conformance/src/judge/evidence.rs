@@ -140,8 +140,10 @@ fn contradiction(history: &History, injected: &Event) -> Option<String> {
         _ => None,
     });
     match killed {
+        Some((None, Some(9))) => None,
         // Polling does not see how a process ends.
-        Some((None, None | Some(9))) => None,
+        Some((None, None)) if history.polls_processes() => None,
+        Some((None, None)) => Some("how its postmaster ended was not seen".into()),
         Some((_, Some(signal))) => Some(format!("its postmaster ended by signal {signal}")),
         Some((code, None)) => Some(format!("its postmaster ended by itself, with code {}", code.unwrap_or(0))),
         // That it never ended is for the model to say.
