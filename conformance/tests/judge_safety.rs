@@ -95,8 +95,7 @@ fn rewinding_what_was_not_shut_down_cleanly_fails() {
     let rewind = find(&text, |event| is_start(event, "pg-rewind"));
     let last = events(&text)
         .into_iter()
-        .filter(|event| is_exit(event, "postmaster") && event["seq"].as_u64() < rewind["seq"].as_u64())
-        .next_back()
+        .rfind(|event| is_exit(event, "postmaster") && event["seq"].as_u64() < rewind["seq"].as_u64())
         .unwrap();
     let ended = |code: Value, signal: Value| {
         changed(&text, |event| {
@@ -271,7 +270,7 @@ fn a_streaming_standby_with_other_rows_fails() {
 fn last_of_the_old_leader(text: &[u8]) -> Value {
     let fault = moment(text, |event| event["kind"] == "fault");
     let old = |event: &Value| event["node"] == "n1" && event["result"] == "ok" && event["at"][1].as_u64() < Some(fault);
-    events(text).into_iter().filter(old).next_back().unwrap()
+    events(text).into_iter().rfind(old).unwrap()
 }
 
 #[test]
