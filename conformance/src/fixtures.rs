@@ -27,3 +27,13 @@ pub fn agents() -> PathBuf {
 pub fn oracle() -> PathBuf {
     root().join("oracle")
 }
+
+/// What the model derives for a suite.
+pub fn derived() -> PathBuf {
+    root().join("derived.json")
+}
+
+/// Why some of that is covered by no scenario.
+pub fn uncovered() -> PathBuf {
+    root().join("uncovered.toml")
+}

@@ -33,6 +33,12 @@ impl InputError {
         self
     }
 
+    /// Adds the line, from 1.
+    pub fn at_line(mut self, line: usize) -> InputError {
+        self.line = Some(line);
+        self
+    }
+
     /// Adds the line on which the byte range `span` of `text` begins.
     pub fn at_span(mut self, text: &str, span: Range<usize>) -> InputError {
         let before = text.get(..span.start).unwrap_or(text);

@@ -3,9 +3,15 @@
 //! ```text
 //! runs/20260131-120000-patroni-3f9a1c/      the run; `runs/latest` points to it
 //!   lock                                    held with flock while the run lives
+//!   plan.json                               what is to be run
+//!   deviations.toml                         what is known of the agent
+//!   results.json junit.xml report.html      what came of it
 //!   leader-postmaster-killed/               one folder a scenario
+//!     scenario.toml
 //!     events.jsonl
 //!     logs/<container>.log
+//!     outcome.json                          the harness has come to the end
+//!   leader-postmaster-killed.attempt-1/     what was recorded before the run was interrupted
 //! ```
 
 use std::fmt;
@@ -16,6 +22,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::lab::Lap;
 
 /// Where runs go when nothing else is asked for.
 pub const DEFAULT_OUT: &str = "runs";
@@ -41,6 +50,103 @@ pub struct ScenarioDir {
     pub events: PathBuf,
     /// The folder of the containers' logs.
     pub logs: PathBuf,
+    /// The scenario as it was run.
+    pub scenario: PathBuf,
+    /// How the harness came to the end.
+    pub outcome: PathBuf,
+}
+
+/// How the harness came to the end of a scenario, `outcome.json`; whether the agent did well is not its business.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Digest of the agent's image, `sha256:…`.
+    pub image_digest: Option<String>,
+    /// Where the time went.
+    pub time: Vec<Lap>,
+    /// What the harness could not do; `null` if it did everything.
+    pub error: Option<String>,
+    /// Why the scenario says nothing about this agent, so that nothing was run.
+    pub unsupported: Option<String>,
+}
+
+impl ScenarioDir {
+    /// Notes the scenario that is about to be run.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn begin(&self, text: &str) -> Result<(), RunDirError> {
+        write(&self.scenario, text)
+    }
+
+    /// Notes the end.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn end(&self, outcome: &Outcome) -> Result<(), RunDirError> {
+        let text = serde_json::to_string(outcome)
+            .map_err(|error| RunDirError::new(format!("writing {}", self.outcome.display()), error.into()))?;
+        write(&self.outcome, &(text + "\n"))
+    }
+
+    /// Puts a picture beside the history.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn draw(&self, svg: &str) -> Result<(), RunDirError> {
+        write(&self.path.join("history.svg"), svg)
+    }
+
+    /// How the harness came to the end; nothing if it did not.
+    pub fn outcome(&self) -> Option<Outcome> {
+        serde_json::from_slice(&fs::read(&self.outcome).ok()?).ok()
+    }
+
+    /// There is nothing to be run again.
+    pub fn is_complete(&self) -> bool {
+        self.outcome().is_some_and(|outcome| outcome.error.is_none())
+    }
+
+    /// All that was recorded, by path; pictures are made of it and do not count.
+    ///
+    /// # Errors
+    /// A folder cannot be listed.
+    pub fn evidence(&self) -> Result<Vec<PathBuf>, RunDirError> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.path.clone()];
+        while let Some(folder) = folders.pop() {
+            let failed = |error| RunDirError::new(format!("listing {}", folder.display()), error);
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(failed)?,
+            };
+            for entry in entries {
+                let path = entry.map_err(failed)?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_none_or(|extension| extension != "svg") {
+                    files.push(path);
+                }
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+}
+
+/// Where a scenario's evidence is in the folder of a run, whether or not it was run.
+pub fn scenario_dir(run: &Path, id: &str) -> ScenarioDir {
+    let path = run.join(id);
+    ScenarioDir {
+        events: path.join("events.jsonl"),
+        logs: path.join("logs"),
+        scenario: path.join("scenario.toml"),
+        outcome: path.join("outcome.json"),
+        path,
+    }
+}
+
+fn write(file: &Path, text: &str) -> Result<(), RunDirError> {
+    fs::write(file, text).map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
 }
 
 /// Something about the run's folder did not work.
@@ -62,6 +168,9 @@ impl fmt::Display for RunDirError {
         match self.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 write!(out, "{}: the disk is full; make room, or choose another disk with --out", self.doing)
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                write!(out, "{}: {}; choose a folder that can be written to with --out", self.doing, self.source)
             }
             _ => write!(out, "{}: {}", self.doing, self.source),
         }
@@ -146,8 +255,32 @@ impl RunDir {
 
     /// Where a scenario's evidence is, whether or not it was run.
     pub fn scenario_paths(&self, id: &str) -> ScenarioDir {
+        scenario_dir(&self.path, id)
+    }
+
+    /// Adds a file of the run itself.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn add(&self, name: &str, text: &str) -> Result<(), RunDirError> {
+        write(&self.path.join(name), text)
+    }
+
+    /// Puts aside what was recorded of a scenario before it was interrupted, so that nothing of it gets lost. Returns the name that it now has.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    pub fn set_aside(&self, id: &str) -> Result<Option<String>, RunDirError> {
         let path = self.path.join(id);
-        ScenarioDir { events: path.join("events.jsonl"), logs: path.join("logs"), path }
+        if !path.exists() {
+            return Ok(None);
+        }
+        let free = |number: &u32| !self.path.join(format!("{id}.attempt-{number}")).exists();
+        let number = (1..).find(free).expect("there are enough numbers");
+        let name = format!("{id}.attempt-{number}");
+        fs::rename(&path, self.path.join(&name))
+            .map_err(|error| RunDirError::new(format!("moving {} to {name}", path.display()), error))?;
+        Ok(Some(name))
     }
 
     /// Makes the folder of a scenario.
@@ -163,8 +296,7 @@ impl RunDir {
     /// # Errors
     /// It cannot be made, for instance because the disk is full.
     pub fn template(&self, digest: &str) -> Result<ScenarioDir, RunDirError> {
-        let path = self.path.join("templates").join(digest);
-        RunDir::made(ScenarioDir { events: path.join("events.jsonl"), logs: path.join("logs"), path })
+        RunDir::made(scenario_dir(&self.path.join("templates"), digest))
     }
 
     fn made(dir: ScenarioDir) -> Result<ScenarioDir, RunDirError> {
@@ -243,8 +375,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_interrupted_is_kept() {
+        let out = tempfile::tempdir().unwrap();
+        let run = RunDir::create(out.path(), "a").unwrap();
+        assert_eq!(run.set_aside("s").unwrap(), None);
+        for attempt in ["s.attempt-1", "s.attempt-2"] {
+            let dir = run.scenario("s").unwrap();
+            dir.begin("title = 1").unwrap();
+            assert!(!dir.is_complete());
+            assert_eq!(run.set_aside("s").unwrap().unwrap(), attempt);
+            assert!(run.path().join(attempt).join("scenario.toml").is_file());
+        }
+        let dir = run.scenario("s").unwrap();
+        dir.end(&Outcome { error: Some("no".into()), ..Outcome::default() }).unwrap();
+        assert!(!dir.is_complete());
+        dir.end(&Outcome::default()).unwrap();
+        assert!(dir.is_complete());
+        fs::write(dir.path.join("timeline.svg"), "").unwrap();
+        assert_eq!(dir.evidence().unwrap(), std::slice::from_ref(&dir.outcome));
+    }
+
+    #[test]
     fn a_full_disk_is_said_in_words() {
         let error = RunDirError::new("writing x", io::Error::from(io::ErrorKind::StorageFull));
         assert!(error.to_string().contains("the disk is full"), "{error}");
+        let error = RunDirError::new("writing x", io::Error::from(io::ErrorKind::ReadOnlyFilesystem));
+        assert!(error.to_string().contains("--out"), "{error}");
     }
 }

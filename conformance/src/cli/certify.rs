@@ -1,19 +1,26 @@
 //! `pghaspec certify`
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt, stream};
 use pghaspec_model::edition::Edition;
 
 use super::{Failure, known, print};
-use crate::judge::{Check, History, Judgement, Verdict, judge, picture};
+use crate::deviations::{self, Deviations};
+use crate::fixtures;
+use crate::input;
+use crate::judge::Verdict;
 use crate::lab::{self, LabError, Options, Trouble};
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest};
+use crate::plan::{Plan, Planned, Shard};
+use crate::profile::{self, PROFILES};
 use crate::progress::Progress;
-use crate::report::{self, Agent, Evidence, Results, ScenarioResult, Spec};
-use crate::rundir::{DEFAULT_OUT, RunDir, RunDirError};
+use crate::report::rejudge::{self, Recorded};
+use crate::report::{self, ScenarioResult};
+use crate::rundir::{DEFAULT_OUT, Outcome, RunDir};
 use crate::scenario::Scenario;
+use crate::stress::{self, Drawn};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,8 +29,8 @@ pub struct Args {
     /// Hold it to this edition of the specification instead of the one that its release follows.
     #[arg(long)]
     edition: Option<String>,
-    /// Run all scenarios of this profile.
-    #[arg(long, default_value = "core", conflicts_with = "scenario")]
+    /// Run all scenarios of this profile (`pghaspec list profiles`).
+    #[arg(long, default_value = profile::DEFAULT, conflicts_with = "scenario")]
     profile: String,
     /// Run this scenario; may be given several times (`pghaspec list scenarios`).
     #[arg(long)]
@@ -31,6 +38,18 @@ pub struct Args {
     /// Run up to this many scenarios at the same time; one for every two cores if not given.
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
+    /// With --profile stress: seed of the random walks.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// With --profile stress: how many walks.
+    #[arg(long, default_value_t = 5)]
+    walks: usize,
+    /// Run only this part of the scenarios, for instance `2/3`, the second of three. `pghaspec report` puts the parts together.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Go on with the run in this folder: what is recorded to its end is not run again.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "scenario", "shard", "seed", "walks", "out"])]
+    resume: Option<PathBuf>,
     /// Folder for the evidence.
     #[arg(long, default_value = DEFAULT_OUT)]
     out: PathBuf,
@@ -45,6 +64,15 @@ pub struct Args {
     json: bool,
 }
 
+/// A scenario and its file's text.
+struct Chosen {
+    scenario: Scenario,
+    text: String,
+}
+
+/// Most runs to make a scenario that fails smaller.
+const MOST_SHRINKING: usize = 6;
+
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut manifest = Manifest::load(&args.agent)?;
     if let Some(edition) = &args.edition {
@@ -53,92 +81,219 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     }
     let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
     let edition = known("edition", &manifest.edition, Edition::from_id, &all)?;
-    let scenarios = chosen(args)?;
+    let deviations = manifest::folder(&args.agent)?.join(deviations::FILE);
+    Deviations::read(&deviations)?;
+    let (dir, chosen) = match &args.resume {
+        Some(folder) => resume(folder, &manifest, edition)?,
+        None => begin(args, &manifest, edition, &deviations)?,
+    };
+    let recorded = Recorded::read(dir.path())?;
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::environment(format!("no async runtime: {error}")))?;
-    runtime.block_on(certify(args, &manifest, edition, scenarios))
+    runtime.block_on(certify(args, &manifest, edition, chosen, &dir, &recorded))
 }
 
-fn chosen(args: &Args) -> Result<Vec<Scenario>, Failure> {
+/// A new run: its folder, with what it sets out to do, and its scenarios.
+fn begin(
+    args: &Args,
+    manifest: &Manifest,
+    edition: Edition,
+    deviations: &Path,
+) -> Result<(RunDir, Vec<Chosen>), Failure> {
+    let mut chosen = chosen(args, edition)?;
+    if let Some(shard) = args.shard {
+        let total = chosen.len();
+        chosen = shard.part(chosen);
+        if chosen.is_empty() {
+            let problem = format!("--shard {shard} is empty: there are only {total} scenarios; use fewer parts");
+            return Err(Failure::usage(problem));
+        }
+    }
+    let planned = chosen.iter().map(|one| Planned::new(&one.scenario.id, &one.text)).collect();
+    let plan = Plan {
+        profile: args.scenario.is_empty().then(|| args.profile.clone()),
+        seed: args.seed,
+        shard: args.shard.map(|shard| shard.to_string()),
+        ..Plan::new(manifest, planned)
+    };
+    let dir = RunDir::create(&args.out, &manifest.name)?;
+    plan.write(dir.path())?;
+    if deviations.is_file() {
+        // The run says by which list it was compared.
+        dir.add(deviations::FILE, &input::read(deviations)?)?;
+    }
+    Ok((dir, chosen))
+}
+
+/// A run that goes on: its folder, and its scenarios as they are now.
+fn resume(folder: &Path, manifest: &Manifest, edition: Edition) -> Result<(RunDir, Vec<Chosen>), Failure> {
+    let plan = Plan::read(folder)?;
+    let refuse = |why: String| {
+        Failure::usage(format!("--resume {}: {why}; a run goes on as it began, or begin a new one", folder.display()))
+    };
+    let mut chosen = Vec::new();
+    let now = Plan::new(manifest, Vec::new());
+    if let Some(mismatch) = plan.mismatch(&now) {
+        return Err(refuse(format!("this would be {mismatch}")));
+    }
+    for planned in &plan.scenarios {
+        let one = match stress::draw_again(edition, &planned.id) {
+            Some(drawn) => of_drawn(drawn)?,
+            None => of_fixture(Scenario::load(&planned.id)?)?,
+        };
+        if Planned::new(&planned.id, &one.text) != *planned {
+            return Err(refuse(format!("the scenario `{}` has changed since", planned.id)));
+        }
+        chosen.push(one);
+    }
+    Ok((RunDir::open(folder)?, chosen))
+}
+
+fn of_drawn(drawn: Drawn) -> Result<Chosen, Failure> {
+    let scenario = Scenario::parse(Path::new(&format!("{}.toml", drawn.id)), &drawn.text)?;
+    Ok(Chosen { scenario, text: drawn.text })
+}
+
+fn of_fixture(scenario: Scenario) -> Result<Chosen, Failure> {
+    let text = input::read(&fixtures::scenarios().join(format!("{}.toml", scenario.id)))?;
+    Ok(Chosen { scenario, text })
+}
+
+fn chosen(args: &Args, edition: Edition) -> Result<Vec<Chosen>, Failure> {
     if !args.scenario.is_empty() {
         let mut ids = args.scenario.clone();
         ids.sort();
         ids.dedup();
-        return Ok(ids.iter().map(|id| Scenario::load(id)).collect::<Result<_, _>>()?);
+        return ids.iter().map(|id| of_fixture(Scenario::load(id)?)).collect();
     }
-    let all = Scenario::all()?;
-    let mut profiles: Vec<_> = all.iter().flat_map(|scenario| scenario.profiles.clone()).collect();
-    profiles.sort();
-    profiles.dedup();
-    let scenarios: Vec<_> = all.into_iter().filter(|scenario| scenario.profiles.contains(&args.profile)).collect();
-    if scenarios.is_empty() {
-        return Err(Failure::usage(format!(
-            "there is no profile `{}`; use one of: {}",
-            args.profile,
-            profiles.join(", ")
-        )));
+    let profiles = PROFILES.map(|profile| profile.id);
+    let profile = known("profile", &args.profile, profile::find, &profiles)?;
+    if profile.id == profile::STRESS {
+        return stress::draw(edition, args.seed, args.walks).into_iter().map(of_drawn).collect();
     }
-    Ok(scenarios)
+    let wanted =
+        |scenario: &Scenario| profile.id == profile::ALL || scenario.profiles.iter().any(|it| it == profile.id);
+    let chosen: Vec<_> = Scenario::all()?.into_iter().filter(wanted).map(of_fixture).collect::<Result<_, _>>()?;
+    if chosen.is_empty() {
+        return Err(Failure::usage(format!("no scenario belongs to the profile `{}`", profile.id)));
+    }
+    Ok(chosen)
 }
 
-async fn certify(args: &Args, manifest: &Manifest, edition: Edition, scenarios: Vec<Scenario>) -> Result<u8, Failure> {
+async fn certify(
+    args: &Args,
+    manifest: &Manifest,
+    edition: Edition,
+    chosen: Vec<Chosen>,
+    dir: &RunDir,
+    recorded: &Recorded,
+) -> Result<u8, Failure> {
     let progress = Progress::stderr();
-    let (swept, stuck) = lab::sweep().await?;
-    for error in stuck {
-        progress.say(&format!("left behind by a run that was killed: {error}"));
-    }
-    if swept > 0 {
-        progress.say(&format!("removed {swept} containers and networks of runs that were killed"));
-    }
-    lab::provide(manifest, &progress).await?;
-    let dir = RunDir::create(&args.out, &manifest.name)?;
     progress.say(&format!("evidence: {}", dir.path().display()));
-    let mut results = Results {
-        agent: Agent { name: manifest.name.clone(), version: manifest.version.clone(), image_digest: None },
-        profile: args.scenario.is_empty().then(|| args.profile.clone()),
-        spec: Spec {
-            edition: edition.id().to_owned(),
-            rules: manifest.rules.clone(),
-            sha256: report::SPEC_SHA256.to_owned(),
-        },
-        verdict: Verdict::Inconclusive,
-        scenarios: Vec::new(),
-        evidence: Evidence::default(),
-    };
-    let jobs = args.jobs.map_or_else(default_jobs, NonZeroUsize::get);
-    let total = scenarios.len();
-    let mut running = stream::iter(scenarios)
-        .map(|scenario| {
-            let (dir, progress) = (&dir, &progress);
-            async move { one(args, manifest, edition, scenario, dir, progress).await }
-        })
-        .buffer_unordered(jobs);
-    let mut lacks = None;
-    while let Some(ended) = running.next().await {
-        progress.say(&format!(
-            "{} of {total} done: {} {}",
-            results.scenarios.len() + 1,
-            ended.result.id,
-            ended.result.verdict.text()
-        ));
-        results.agent.image_digest = results.agent.image_digest.or(ended.image_digest);
-        results.evidence.add(&dir, &ended.result.id)?;
-        results.scenarios.push(ended.result);
-        results.scenarios.sort_by(|one, other| one.id.cmp(&other.id));
-        results.verdict = Verdict::worst(results.scenarios.iter().map(|scenario| scenario.verdict));
-        // After each scenario, so that a killed run leaves the verdicts that it reached.
-        results.write(dir.path())?;
-        if let Some(error) = ended.stops {
-            lacks.get_or_insert(error);
-            break;
+    let total = chosen.len();
+    let is_drawn = |one: &&Chosen| stress::draw_again(edition, &one.scenario.id).is_some();
+    let drawn: Vec<_> = chosen.iter().filter(is_drawn).map(|one| (one.scenario.id.clone(), one.text.clone())).collect();
+    let mut done: Vec<ScenarioResult> = Vec::new();
+    let mut todo = Vec::new();
+    for one in chosen {
+        let id = &one.scenario.id;
+        if dir.scenario_paths(id).is_complete() {
+            done.push(recorded.judge(id));
+            progress.say(&format!("{id} is recorded already: {}", done[done.len() - 1].verdict.text()));
+            continue;
+        }
+        if let Some(kept) = dir.set_aside(id)? {
+            progress.say(&format!("{id} was not recorded to its end, and is run again; what there is stays in {kept}"));
+        }
+        dir.scenario(id)?.begin(&one.text)?;
+        match lab::unsupported(&one.scenario, manifest) {
+            None => todo.push(one.scenario),
+            unsupported => {
+                dir.scenario_paths(id).end(&Outcome { unsupported, ..Outcome::default() })?;
+                done.push(recorded.judge(id));
+            }
         }
     }
-    drop(running);
-    print(args.json, &results, || report::text::results(&results, dir.path()))?;
-    match lacks {
-        Some(error) => Err(error.into()),
-        None => Ok(results.verdict.exit_code()),
+    let mut results = recorded.results(done.clone())?;
+    let mut stopped = None;
+    if !todo.is_empty() {
+        let (swept, stuck) = lab::sweep().await?;
+        for error in stuck {
+            progress.say(&format!("left behind by a run that was killed: {error}"));
+        }
+        if swept > 0 {
+            progress.say(&format!("removed {swept} containers and networks of runs that were killed"));
+        }
+        lab::provide(manifest, &progress).await?;
+        let mut running = stream::iter(todo)
+            .map(|scenario| {
+                let progress = &progress;
+                async move { one(args, manifest, edition, scenario, dir, progress).await }
+            })
+            .buffer_unordered(args.jobs.map_or_else(default_jobs, NonZeroUsize::get));
+        while let Some(ended) = running.next().await {
+            let (result, stops) = ended?;
+            progress.say(&format!("{} of {total} done: {} {}", done.len() + 1, result.id, result.verdict.text()));
+            done.push(result);
+            results = recorded.results(done.clone())?;
+            // After each scenario, so that a killed run leaves the verdicts that it reached.
+            results.write(dir.path())?;
+            if let Some(error) = stops {
+                stopped = Some(error);
+                break;
+            }
+        }
     }
+    results.write(dir.path())?;
+    if stopped.is_none() {
+        let unknown: Vec<_> = results.deviations.unknown.iter().map(|one| one.scenario.clone()).collect();
+        for (id, text) in drawn.iter().filter(|(id, _)| unknown.contains(id)) {
+            shrink(args, manifest, edition, (id, text), dir, &progress).await?;
+        }
+    }
+    print(args.json, &results, || report::text::results(&results, dir.path()))?;
+    match stopped {
+        Some(error) => {
+            progress.say(&format!("go on with: pghaspec certify {} --resume {}", args.agent, dir.path().display()));
+            Err(error.into())
+        }
+        None => Ok(results.exit_code()),
+    }
+}
+
+/// Leaves out step after step of a drawn scenario that fails, as long as it still fails, and keeps the smallest as `smallest.toml`.
+async fn shrink(
+    args: &Args,
+    manifest: &Manifest,
+    edition: Edition,
+    (id, text): (&str, &str),
+    dir: &RunDir,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let mut smallest = text.to_owned();
+    let mut candidates = stress::smaller(&smallest).into_iter();
+    let mut runs = 0;
+    while let Some(text) = candidates.next().filter(|_| runs < MOST_SHRINKING) {
+        // Without a step another one may make no sense.
+        let Ok(one) = of_drawn(Drawn { id: format!("{id}-smaller-{}", runs + 1), text }) else { continue };
+        runs += 1;
+        let id = one.scenario.id.clone();
+        dir.set_aside(&id)?;
+        dir.scenario(&id)?.begin(&one.text)?;
+        let (result, stops) = self::one(args, manifest, edition, one.scenario, dir, progress).await?;
+        progress.say(&format!("{id}: {}", result.verdict.text()));
+        if let Some(error) = stops {
+            return Err(error.into());
+        }
+        if result.verdict == Verdict::Fail {
+            candidates = stress::smaller(&one.text).into_iter();
+            smallest = one.text;
+        }
+    }
+    let kept = dir.path().join(format!("{id}-smallest.toml"));
+    dir.add(&format!("{id}-smallest.toml"), &smallest)?;
+    progress.say(&format!("the smallest that fails: {}", kept.display()));
+    Ok(())
 }
 
 /// One lane keeps about two cores busy while its cluster comes up.
@@ -146,13 +301,7 @@ fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
-struct Ended {
-    result: ScenarioResult,
-    image_digest: Option<String>,
-    /// An error after which no other scenario needs to be tried.
-    stops: Option<LabError>,
-}
-
+/// Runs a scenario and judges it. Beside the result an error after which no other scenario needs to be tried.
 async fn one(
     args: &Args,
     manifest: &Manifest,
@@ -160,57 +309,27 @@ async fn one(
     scenario: Scenario,
     dir: &RunDir,
     progress: &Progress,
-) -> Ended {
-    if let Some(why) = lab::unsupported(&scenario, manifest) {
-        let judgement = failed(Check::new("supported", Verdict::Unsupported, why));
-        return Ended { result: result_of(&scenario, judgement), image_digest: None, stops: None };
-    }
-    let outcome = lab::run(&scenario, manifest, dir, Options { keep: args.keep, fresh: args.fresh }, progress).await;
-    let (seconds, time, image_digest) = outcome
-        .as_ref()
-        .map_or((0.0, Vec::new(), None), |done| (done.seconds, done.laps.clone(), Some(done.image_digest.clone())));
-    let error = outcome.err();
-    let judgement = match History::read(&dir.scenario_paths(&scenario.id).events) {
-        Ok(history) if error.is_none() => {
-            let expect = scenario.expect.clone();
-            // The model's opinion takes a moment of computing: not on a thread that observes another lane.
-            let drawn = dir.scenario_paths(&scenario.id).path.join("history.svg");
-            let judged = tokio::task::spawn_blocking(move || {
-                let judgement = judge(&history, edition, Some(&expect));
-                let drawn = std::fs::write(&drawn, picture(&history, &judgement))
-                    .map_err(|error| RunDirError::new(format!("writing {}", drawn.display()), error).to_string());
-                (judgement, drawn)
-            });
-            match judged.await {
-                Ok((judgement, Ok(()))) => judgement,
-                Ok((_, Err(error))) => failed(Check::new("harness", Verdict::Error, error)),
-                Err(error) => failed(Check::new("judge", Verdict::Error, format!("the judge broke: {error}"))),
-            }
+) -> Result<(ScenarioResult, Option<LabError>), Failure> {
+    let ran = lab::run(&scenario, manifest, dir, Options { keep: args.keep, fresh: args.fresh }, progress).await;
+    let paths = dir.scenario_paths(&scenario.id);
+    let done = ran.as_ref().ok();
+    let (image_digest, time) = (done.map(|it| it.image_digest.clone()), done.map_or(Vec::new(), |it| it.laps.clone()));
+    let error = ran.err();
+    let stops = |error: &LabError| matches!(error.trouble, Trouble::Environment | Trouble::Interrupted);
+    match &error {
+        // It may go on from here: the scenario has no outcome yet.
+        Some(error) if stops(error) => {}
+        _ => {
+            let error = error.as_ref().map(LabError::to_string);
+            paths.end(&Outcome { image_digest, time, error, unsupported: None })?;
         }
-        Err(unreadable) if error.is_none() => failed(Check::new("harness", Verdict::Error, unreadable.to_string())),
-        // What was recorded stays as evidence, but it proves nothing about the agent.
-        _ => failed(Check::new("harness", Verdict::Error, error.as_ref().map_or(String::new(), LabError::to_string))),
-    };
-    Ended {
-        result: ScenarioResult { seconds, time, ..result_of(&scenario, judgement) },
-        image_digest,
-        stops: error.filter(|error| matches!(error.trouble, Trouble::Environment | Trouble::Interrupted)),
     }
-}
-
-fn result_of(scenario: &Scenario, judgement: Judgement) -> ScenarioResult {
-    ScenarioResult {
-        id: scenario.id.clone(),
-        title: scenario.title.clone(),
-        verdict: judgement.verdict,
-        seconds: 0.0,
-        time: Vec::new(),
-        branches: judgement.branches,
-        checks: judgement.checks,
-        measured: judgement.measured,
-    }
-}
-
-fn failed(check: Check) -> Judgement {
-    Judgement { verdict: check.verdict, branches: Vec::new(), checks: vec![check], measured: Vec::new() }
+    let id = scenario.id.clone();
+    // The model's opinion takes a moment of computing: not on a thread that observes another lane.
+    let judged = tokio::task::spawn_blocking(move || {
+        let result = rejudge::scenario(&paths, &id, edition);
+        rejudge::draw(&paths, &result).map(|()| result)
+    });
+    let result = judged.await.map_err(|error| Failure::harness(format!("the judge broke: {error}")))??;
+    Ok((result, error.filter(stops)))
 }

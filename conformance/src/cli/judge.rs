@@ -227,7 +227,7 @@ fn text(document: &Document) -> String {
             Some(editions) => format!("; explained by the rules of: {}\n", editions.join(", ")),
         };
         text += &judged.svg.as_ref().map_or(String::new(), |svg| format!("  drawn in {}\n", svg.display()));
-        text += &report::text::scenario(&judged.scenario, &judged.judgement, None);
+        text += &report::text::scenario(&judged.scenario, &judged.judgement, None, None);
     }
     match document.refused.len() {
         0 => {}

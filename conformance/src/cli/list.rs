@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Failure, print};
 use crate::manifest::Manifest;
+use crate::profile::PROFILES;
 use crate::scenario::Scenario;
 
 #[derive(clap::Args)]
@@ -26,6 +27,8 @@ pub struct Args {
 enum What {
     /// What can be run against an agent.
     Scenarios,
+    /// Parts of the suite.
+    Profiles,
     /// What every agent is held to.
     Properties,
     /// What can happen to a cluster.
@@ -60,6 +63,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
             .into_iter()
             .map(|scenario| item(&scenario.id, format!("{} [{}]", scenario.title, scenario.profiles.join(", "))))
             .collect(),
+        What::Profiles => PROFILES.iter().map(|profile| item(profile.id, profile.describe)).collect(),
         What::Properties => Property::ALL.iter().map(|property| item(property.id(), property.describe())).collect(),
         What::Faults => Fault::ALL.iter().map(|fault| item(fault.id(), fault.describe())).collect(),
         What::Editions => Edition::ALL.iter().map(|edition| item(edition.id(), edition.describe())).collect(),

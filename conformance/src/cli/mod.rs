@@ -1,4 +1,4 @@
-//! The command line: `pghaspec check | timing | diff | explore | certify | judge | simulate | scenarios | list | doctor`.
+//! The command line: `pghaspec check | timing | diff | explore | certify | judge | simulate | report | verify | scenarios | list | doctor`.
 //!
 //! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks something;
 //! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
@@ -10,10 +10,12 @@ mod doctor;
 mod explore;
 mod judge;
 mod list;
+mod report;
 mod scenarios;
 mod settings;
 mod simulate;
 mod timing;
+mod verify;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -60,7 +62,11 @@ enum Command {
     Certify(certify::Args),
     /// Judge recorded histories, without containers.
     Judge(judge::Args),
-    /// Which schedules of faults a suite needs.
+    /// Make the results of recorded runs again from their evidence, and put the parts of a split run together.
+    Report(report::Args),
+    /// Judge the evidence of a run again, and confirm or deny its results.
+    Verify(verify::Args),
+    /// Which schedules of faults a suite needs, and what the committed scenarios cover of them.
     Scenarios(scenarios::Args),
     /// Write random behaviours of the model, recorded as if a lab had watched them. The judge accepts them, but not those of most mutants.
     Simulate(simulate::Args),
@@ -130,6 +136,8 @@ pub fn main() -> ExitCode {
         Command::Explore(args) => explore::run(&args),
         Command::Certify(args) => certify::run(&args),
         Command::Judge(args) => judge::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::List(args) => list::run(&args),

@@ -1,70 +1,71 @@
-//! `pghaspec scenarios`: which schedules of faults a suite needs.
+//! `pghaspec scenarios`: which schedules of faults a suite needs, and what the committed scenarios cover of them.
 
-use pghaspec_model::derive::{Derived, Schedule, Step, derive};
-use serde::Serialize;
+use pghaspec_model::derive::derive;
 
 use super::{Failure, print};
+use crate::coverage::{Excuses, Item, ItemStep, Matrix, committed};
+use crate::fixtures;
 use crate::progress::Progress;
+use crate::rundir::RunDirError;
+use crate::scenario::Scenario;
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Derive from the model, for each branch of recover, each fault and state of what it hits, and each property, the shortest schedule of
     /// faults that leads there.
-    #[arg(long, required = true)]
+    #[arg(long)]
     derive: bool,
+    /// With --derive: write the schedules into the fixtures, where the coverage matrix takes them from.
+    #[arg(long, requires = "derive")]
+    write: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Item<'a> {
-    id: String,
-    kind: &'static str,
-    faults: usize,
-    controllable: bool,
-    #[serde(flatten)]
-    schedule: &'a Schedule,
+pub fn run(args: &Args) -> Result<u8, Failure> {
+    if !args.derive {
+        let matrix = Matrix::of(&committed()?, &Scenario::all()?, &Excuses::committed()?);
+        print(args.json, &matrix, || matrix.text())?;
+        return Ok(u8::from(!matrix.missing().is_empty()));
+    }
+    let items = derived();
+    if args.write {
+        let file = fixtures::derived();
+        let text = serde_json::to_string_pretty(&items).map_err(|error| Failure::harness(error.to_string()))?;
+        std::fs::write(&file, text + "\n")
+            .map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))?;
+    }
+    print(args.json, &items, || text(&items))?;
+    Ok(0)
 }
 
-pub fn run(args: &Args) -> Result<u8, Failure> {
+/// What the model derives, told on standard error as it goes.
+fn derived() -> Vec<Item> {
     let progress = Progress::stderr();
     let lane = progress.lane("derive");
     let derived = derive(&|what| lane.doing(what));
     lane.done();
-    let items: Vec<_> = derived.iter().map(item).collect();
-    print(args.json, &items, || text(&derived))?;
-    Ok(0)
+    derived.iter().map(Item::from).collect()
 }
 
-fn item(derived: &Derived) -> Item<'_> {
-    let Derived { goal, schedule } = derived;
-    Item {
-        id: goal.id(),
-        kind: goal.kind(),
-        faults: schedule.faults(),
-        controllable: schedule.is_controllable(),
-        schedule,
-    }
-}
-
-fn text(derived: &[Derived]) -> String {
+fn text(items: &[Item]) -> String {
     let mut text = String::new();
-    for Derived { goal, schedule } in derived {
-        text += &format!("{}\n  {}\n", goal.id(), circumstances(schedule));
-        for step in &schedule.steps {
+    for item in items {
+        text += &format!("{}\n  {}\n", item.id, circumstances(item));
+        for step in &item.steps {
             text += &format!("  {}\n", step_text(step));
         }
-        if !schedule.then.is_empty() {
-            text += &format!("  then: {}\n", schedule.then.join("; "));
+        if !item.then.is_empty() {
+            text += &format!("  then: {}\n", item.then.join("; "));
         }
         text.push('\n');
     }
-    let of = |kind: &str| derived.iter().filter(|one| one.goal.kind() == kind).count();
-    let beyond = derived.iter().filter(|one| !one.schedule.is_controllable()).count();
+    let of = |kind: &str| items.iter().filter(|item| item.kind == kind).count();
+    let beyond = items.iter().filter(|item| !item.controllable).count();
     text + &format!(
         "{} schedules: {} for branches, {} for faults, {} for properties, {beyond} of them with a moment that cannot be chosen from outside\n",
-        derived.len(),
+        items.len(),
         of("branch"),
         of("fault"),
         of("property")
@@ -72,11 +73,11 @@ fn text(derived: &[Derived]) -> String {
 }
 
 /// The rules and the configuration, what is usual left out.
-fn circumstances(schedule: &Schedule) -> String {
-    let mut words = vec![format!("edition {}", schedule.edition)];
-    words.extend(schedule.mutant.map(|mutant| format!("broken rule {mutant}")));
-    words.push(format!("primary_start_timeout {}", if schedule.start_timeout_is_zero { "zero" } else { "positive" }));
-    let configuration = &schedule.configuration;
+fn circumstances(item: &Item) -> String {
+    let mut words = vec![format!("edition {}", item.edition)];
+    words.extend(item.mutant.as_ref().map(|mutant| format!("broken rule {mutant}")));
+    words.push(format!("primary_start_timeout {}", if item.start_timeout_is_zero { "zero" } else { "positive" }));
+    let configuration = &item.configuration;
     for (is_so, what) in [
         (configuration.standby_cluster, "standby cluster"),
         (configuration.synchronous_mode, "synchronous mode"),
@@ -87,11 +88,11 @@ fn circumstances(schedule: &Schedule) -> String {
     ] {
         words.extend(is_so.then(|| what.to_owned()));
     }
-    let plural = if schedule.faults() == 1 { "" } else { "s" };
-    format!("{}: {} fault{plural}, {} steps", words.join(", "), schedule.faults(), schedule.length)
+    let plural = if item.faults == 1 { "" } else { "s" };
+    format!("{}: {} fault{plural}, {} steps", words.join(", "), item.faults, item.length)
 }
 
-fn step_text(step: &Step) -> String {
+fn step_text(step: &ItemStep) -> String {
     let whom = match &step.node {
         Some(node) => format!("{node}, the {}, {}", step.target, step.class),
         None => format!("the cluster, {}", step.class),

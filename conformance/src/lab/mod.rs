@@ -103,7 +103,7 @@ pub async fn run(
         false => template::provide(&docker, scenario, manifest, dir, progress).await?,
     };
     let template = template.as_ref();
-    let ScenarioDir { path, events, logs } = dir.scenario(&scenario.id)?;
+    let ScenarioDir { path, events, logs, .. } = dir.scenario(&scenario.id)?;
     let (started, stopwatch) = (Instant::now(), Stopwatch::start());
     let recorder = Recorder::create(&events, RunClock::start(), &scenario.node_names())?;
     let lane = Lane::new(docker, dir, &scenario.id, &logs);

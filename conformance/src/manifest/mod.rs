@@ -112,6 +112,15 @@ impl Manifest {
     }
 }
 
+/// The folder of an agent's manifest.
+///
+/// # Errors
+/// No such agent.
+pub fn folder(name_or_path: &str) -> Result<PathBuf, ManifestError> {
+    let place = name_or_path.rsplit_once('@').map_or(name_or_path, |(place, _)| place);
+    Ok(find(place)?.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf))
+}
+
 /// The `agent.toml` that is meant: a name in the fixtures first, then a path.
 fn find(place: &str) -> Result<PathBuf, ManifestError> {
     let of_name = fixtures::agents().join(place).join("agent.toml");

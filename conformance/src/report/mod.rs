@@ -1,17 +1,22 @@
-//! What a run tells its user: `results.json`, and words.
+//! What a run tells its user: `results.json`, `junit.xml`, `report.html`, and words. All of it comes from the evidence alone.
 
+mod html;
+mod junit;
+pub mod rejudge;
 pub mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::coverage::Measured;
+use crate::deviations::Standing;
 use crate::judge::{Check, Measure, Verdict};
 use crate::lab::Lap;
-use crate::rundir::{RunDir, RunDirError};
+use crate::rundir::{RunDirError, ScenarioDir};
 
 /// SHA-256 of the specification's sources: of every file of `model/src`, by path, each as its path, a zero byte, its content, a zero byte.
 pub const SPEC_SHA256: &str = env!("PGHASPEC_SPEC_SHA256");
@@ -19,6 +24,8 @@ pub const SPEC_SHA256: &str = env!("PGHASPEC_SPEC_SHA256");
 /// The whole of a run, `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
+    /// Version of this program.
+    pub pghaspec: String,
     /// What was certified.
     pub agent: Agent,
     /// The profile; `null` when scenarios were chosen by name.
@@ -27,6 +34,10 @@ pub struct Results {
     pub spec: Spec,
     /// The worst of the scenarios.
     pub verdict: Verdict,
+    /// Nothing fails but what is known to, and all that is known to fail does.
+    pub as_expected: bool,
+    /// How what failed compares with what is known to fail.
+    pub deviations: Standing,
     /// Every scenario, by name.
     pub scenarios: Vec<ScenarioResult>,
     /// Digests of the evidence.
@@ -64,7 +75,7 @@ pub struct ScenarioResult {
     pub title: String,
     /// The worst of the checks.
     pub verdict: Verdict,
-    /// From the first container to the end of the read-back.
+    /// From the beginning of the recording to its end.
     pub seconds: f64,
     /// Where the time went; empty when the run did not get to its end.
     pub time: Vec<Lap>,
@@ -75,47 +86,105 @@ pub struct ScenarioResult {
     /// How long things took.
     #[serde(default)]
     pub measured: Vec<Measure>,
+    /// What it should lead to, by the names of derived items.
+    pub planned: BTreeSet<String>,
+    /// What it really led to.
+    pub covered: Measured,
 }
 
-/// Digests of the recorded histories.
+/// Digests of all that was recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// SHA-256 of each history, by its path in the run's folder.
+    /// SHA-256 of each file, by its path in the run's folder.
     pub sha256: BTreeMap<String, String>,
 }
 
 impl Evidence {
-    /// Adds the history of a scenario, if it has one.
+    /// Adds the files of a scenario; with a prefix if there are several runs.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub fn add(&mut self, dir: &RunDir, scenario: &str) -> Result<(), RunDirError> {
-        let file = dir.scenario_paths(scenario).events;
-        match fs::read(&file) {
-            Ok(content) => {
-                self.sha256.insert(format!("{scenario}/events.jsonl"), hex(&Sha256::digest(content)));
-                Ok(())
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(RunDirError::new(format!("reading {}", file.display()), error)),
+    /// One cannot be read.
+    pub fn add(&mut self, dir: &ScenarioDir, prefix: &str) -> Result<(), RunDirError> {
+        for file in dir.evidence()? {
+            let content =
+                fs::read(&file).map_err(|error| RunDirError::new(format!("reading {}", file.display()), error))?;
+            let place = file.strip_prefix(dir.path.parent().unwrap_or(&dir.path)).unwrap_or(&file);
+            self.sha256.insert(format!("{prefix}{}", place.display()), hex(&Sha256::digest(content)));
         }
+        Ok(())
     }
 }
 
 impl Results {
-    /// Writes `results.json`, whole or not at all.
+    /// Writes `results.json`, `junit.xml` and `report.html`, each whole or not at all.
     ///
     /// # Errors
-    /// It cannot be written, for instance because the disk is full.
+    /// One cannot be written, for instance because the disk is full.
     pub fn write(&self, folder: &Path) -> Result<(), RunDirError> {
-        let (file, draft) = (folder.join("results.json"), folder.join("results.json.part"));
-        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from);
-        text.and_then(|text| fs::write(&draft, text + "\n"))
-            .and_then(|()| fs::rename(&draft, &file))
-            .map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
+        let json = serde_json::to_string_pretty(self).map_err(|error| {
+            RunDirError::new(format!("writing {}", folder.join("results.json").display()), error.into())
+        })?;
+        write_whole(&folder.join("junit.xml"), &junit::document(self))?;
+        write_whole(&folder.join("report.html"), &html::page(self, folder))?;
+        write_whole(&folder.join("results.json"), &(json + "\n"))
+    }
+
+    /// Those in a run's folder.
+    ///
+    /// # Errors
+    /// There are none, or they are damaged.
+    pub fn read(folder: &Path) -> Result<Results, crate::input::InputError> {
+        let file = folder.join("results.json");
+        serde_json::from_str(&crate::input::read(&file)?).map_err(|error| {
+            crate::input::InputError::of_file(
+                &file,
+                format!("is damaged: {error}"),
+                "make it again with `pghaspec report`",
+            )
+            .at_line(error.line())
+        })
+    }
+
+    /// The exit code of the run: 0 if it ended as expected, 1 if a deviation appeared or is gone, 4 if the harness failed or something was not
+    /// observed well enough.
+    pub fn exit_code(&self) -> u8 {
+        let any = |verdict| self.scenarios.iter().flat_map(|it| &it.checks).any(|check| check.verdict == verdict);
+        match self.verdict {
+            Verdict::Error | Verdict::Inconclusive => self.verdict.exit_code(),
+            _ if !self.deviations.is_as_expected() => 1,
+            _ if any(Verdict::Inconclusive) => 4,
+            _ => 0,
+        }
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+fn write_whole(file: &Path, text: &str) -> Result<(), RunDirError> {
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".part");
+    fs::write(&draft, text)
+        .and_then(|()| fs::rename(&draft, file))
+        .map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
+}
+
+/// Escapes what XML and HTML give a meaning.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            // XML has no place for other control characters.
+            '\n' | '\t' => escaped.push(character),
+            control if control.is_control() => escaped.push('\u{fffd}'),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

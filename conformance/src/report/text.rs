@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::Results;
+use crate::coverage;
+use crate::deviations::Standing;
 use crate::judge::{Judgement, Verdict};
 use crate::lab::Lap;
 
@@ -22,11 +24,20 @@ pub fn results(results: &Results, folder: &Path) -> String {
             checks: scenario.checks.clone(),
             measured: scenario.measured.clone(),
         };
-        text += &self::scenario(&scenario.id, &judgement, Some(scenario.seconds));
+        text += &self::scenario(&scenario.id, &judgement, Some(scenario.seconds), Some(&results.deviations));
         text += &time(&scenario.time);
         text.push('\n');
     }
-    text + &format!("verdict: {}\nevidence: {}\n", results.verdict.text(), folder.display())
+    text += &deviations(&results.deviations);
+    text += &coverage::measured_text(&results.scenarios);
+    let expected = match (results.verdict, results.as_expected) {
+        (Verdict::Fail, true) => ", as is known of this release",
+        (Verdict::Fail, false) => "",
+        (_, true) => "",
+        (_, false) if !results.deviations.gone.is_empty() => ", but a known deviation is gone",
+        (_, false) => "",
+    };
+    text + &format!("verdict: {}{expected}\nevidence: {}\n", results.verdict.text(), folder.display())
 }
 
 /// Where the time went, and how much of it was not the agents'.
@@ -40,14 +51,35 @@ fn time(laps: &[Lap]) -> String {
     format!("  time: {}; {:.0} % was the lab's\n", parts.join(", "), 100.0 * lab / all)
 }
 
+/// What is known, what is new, and what is gone.
+fn deviations(standing: &Standing) -> String {
+    let mut text = String::new();
+    for known in &standing.known {
+        text +=
+            &format!("known deviation    {} in {}: {} ({})\n", known.check, known.scenario, known.reason, known.link);
+    }
+    for unknown in &standing.unknown {
+        text += &format!("unknown deviation  {} in {}\n", unknown.check, unknown.scenario);
+    }
+    for gone in &standing.gone {
+        text += &format!(
+            "deviation is gone  {} in {}: it is listed as known ({}), and did not fail; remove it from the list\n",
+            gone.check, gone.scenario, gone.link
+        );
+    }
+    if text.is_empty() { text } else { text + "\n" }
+}
+
 /// One scenario: a line for each check, more for what is not a pass.
-pub fn scenario(id: &str, judgement: &Judgement, seconds: Option<f64>) -> String {
+pub fn scenario(id: &str, judgement: &Judgement, seconds: Option<f64>, deviations: Option<&Standing>) -> String {
     let seconds = seconds.map_or(String::new(), |seconds| format!("  ({seconds:.1} s)"));
     let mut text = format!("{:<12}  {id}{seconds}\n", judgement.verdict.text().to_uppercase());
     for check in &judgement.checks {
         let mut lines = check.why.lines();
+        let known = deviations.is_some_and(|standing| standing.known(id, &check.id).is_some());
         let mark = match check.verdict {
             Verdict::Pass => "ok".to_owned(),
+            Verdict::Fail if known => "KNOWN FAIL".to_owned(),
             other => other.text().to_uppercase(),
         };
         text += &format!("  {mark:<12} {:<22} {}\n", check.id, lines.next().unwrap_or_default());

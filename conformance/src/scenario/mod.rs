@@ -120,7 +120,11 @@ impl Scenario {
         Scenario::parse(file, &input::read(file)?)
     }
 
-    fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
+    /// The scenario that is the text of a file.
+    ///
+    /// # Errors
+    /// As of [`Scenario::read`].
+    pub fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
         let written: Written = input::parse(file, text)?;
         let wrong = |key: &str, span, problem: String, mend: &str| {
             Err(InputError::of_file(file, problem, mend).at_key(key).at_span(text, span))

@@ -31,7 +31,7 @@ use crate::fault::{Fault, Faults};
 
 use few_faults::FewFaults;
 
-pub use goal::{Goal, Hit, StateClass};
+pub use goal::{Goal, Hit, StateClass, hits_cluster};
 pub use schedule::{Schedule, Step};
 
 /// The editions whose decision tables a suite has to go through: the newest, and the annotated listing.

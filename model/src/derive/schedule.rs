@@ -1,7 +1,5 @@
 //! The faults of a behaviour, each with what an outside observer sees before it.
 
-use serde::Serialize;
-
 use crate::cluster::show::Sight;
 use crate::cluster::{Action, Cluster, Names, Settings, State};
 use crate::event::Configuration;
@@ -11,7 +9,7 @@ use super::few_faults::hits_in_cycle;
 use super::goal::{Hit, StateClass};
 
 /// How to lead a cluster somewhere: the skeleton of a scenario.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// The rules by which it leads there.
     pub edition: &'static str,
@@ -32,10 +30,9 @@ pub struct Schedule {
 }
 
 /// One fault of a schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Which one.
-    #[serde(serialize_with = "as_id")]
     pub fault: Fault,
     /// The node that it hits, `n1` or `n2`; nobody if it hits all of them.
     pub node: Option<String>,
@@ -46,14 +43,9 @@ pub struct Step {
     /// What has been seen last, since the fault before; nothing if the fault comes at once.
     pub when: Option<String>,
     /// The same, to be told apart by programs.
-    #[serde(skip)]
     pub sight: Option<Sight>,
     /// It has to hit an agent in the middle of a cycle: no such moment can be chosen from outside.
     pub in_cycle: bool,
-}
-
-fn as_id<S: serde::Serializer>(fault: &Fault, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(fault.id())
 }
 
 impl Schedule {

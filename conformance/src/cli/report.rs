@@ -1,0 +1,54 @@
+//! `pghaspec report`: makes the results of recorded runs again, and puts shards together.
+
+use std::path::PathBuf;
+
+use super::{Failure, print};
+use crate::report;
+use crate::report::rejudge::{Recorded, draw, merge};
+use crate::rundir::RunDirError;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folders of runs: of one, or of the parts of one that was split with --shard.
+    #[arg(required = true, value_name = "DIR")]
+    runs: Vec<PathBuf>,
+    /// Folder for results.json, junit.xml and report.html; the run's own if there is one run.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<u8, Failure> {
+    let runs = args.runs.iter().map(|folder| Recorded::read(folder)).collect::<Result<Vec<_>, _>>()?;
+    let out = match (&args.out, &args.runs[..]) {
+        (Some(out), _) => out.clone(),
+        (None, [only]) => only.clone(),
+        _ => return Err(Failure::usage("several runs are put together in a folder of their own: name it with --out")),
+    };
+    let mut scenarios = Vec::new();
+    for (run, folder) in runs.iter().zip(&args.runs) {
+        if let Some(mismatch) = runs[0].plan.mismatch(&run.plan) {
+            return Err(Failure::usage(format!(
+                "{} does not belong to {}: {mismatch}",
+                folder.display(),
+                args.runs[0].display()
+            )));
+        }
+        for planned in &run.plan.scenarios {
+            if scenarios.iter().any(|known: &report::ScenarioResult| known.id == planned.id) {
+                let problem = format!("the scenario `{}` is in more than one of the runs", planned.id);
+                return Err(Failure::usage(format!("{problem}; leave one of them out: {}", folder.display())));
+            }
+            let result = run.judge(&planned.id);
+            draw(&run.dir(&planned.id), &result)?;
+            scenarios.push(result);
+        }
+    }
+    let results = merge(&runs.iter().collect::<Vec<_>>(), scenarios)?;
+    std::fs::create_dir_all(&out).map_err(|error| RunDirError::new(format!("making {}", out.display()), error))?;
+    results.write(&out)?;
+    print(args.json, &results, || report::text::results(&results, &out))?;
+    Ok(results.exit_code())
+}

@@ -1,0 +1,101 @@
+//! Why something that is derived is not covered, `fixtures/uncovered.toml`.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::fixtures;
+use crate::input::{self, InputError};
+
+/// All reasons.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Excuses(Vec<(String, String)>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    uncovered: Vec<Excuse>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Excuse {
+    /// Name of a derived item; `*` stands for anything.
+    item: Spanned<String>,
+    reason: String,
+}
+
+impl Excuses {
+    /// Those that are committed.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is wrong.
+    pub fn committed() -> Result<Excuses, InputError> {
+        let file = fixtures::uncovered();
+        Excuses::parse(&file, &input::read(&file)?)
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Excuses, InputError> {
+        let written: Written = input::parse(file, text)?;
+        let mut excuses = Vec::new();
+        for (index, one) in written.uncovered.into_iter().enumerate() {
+            if one.reason.trim().is_empty() {
+                return Err(InputError::of_file(file, "has no reason", "say why nothing leads there")
+                    .at_key(format!("uncovered[{index}]"))
+                    .at_span(text, one.item.span()));
+            }
+            excuses.push((one.item.into_inner(), one.reason));
+        }
+        Ok(Excuses(excuses))
+    }
+
+    /// Why that item is not covered.
+    pub fn of(&self, id: &str) -> Option<&str> {
+        self.0.iter().find(|(pattern, _)| matches(pattern, id)).map(|(_, reason)| reason.as_str())
+    }
+
+    /// Patterns that excuse none of these.
+    pub fn idle(&self, uncovered: &[&str]) -> Vec<&str> {
+        let used = |pattern: &str| uncovered.iter().any(|id| matches(pattern, id));
+        self.0.iter().map(|(pattern, _)| pattern.as_str()).filter(|pattern| !used(pattern)).collect()
+    }
+}
+
+/// `*` stands for anything, also for several parts of a name.
+fn matches(pattern: &str, id: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == id,
+        Some((start, rest)) => id.strip_prefix(start).is_some_and(|tail| {
+            (0..=tail.len()).any(|skip| tail.is_char_boundary(skip) && matches(rest, &tail[skip..]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, id, so) in [
+            ("fault/*/leader", "fault/agent-killed/leader", true),
+            ("fault/*", "fault/agent-killed/leader", true),
+            ("*/leader", "fault/agent-killed/member", false),
+            ("a*b*c", "axxbyyc", true),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(matches(pattern, id), so, "{pattern} {id}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_wanted() {
+        let error = Excuses::parse(Path::new("x.toml"), "[[uncovered]]\nitem = \"a\"\nreason = \"\"\n").unwrap_err();
+        assert_eq!(error.line, Some(2));
+        let excuses = Excuses::parse(Path::new("x.toml"), "[[uncovered]]\nitem = \"a*\"\nreason = \"r\"\n").unwrap();
+        assert_eq!((excuses.of("ab"), excuses.of("b")), (Some("r"), None));
+        assert_eq!(excuses.idle(&["b"]), ["a*"]);
+    }
+}

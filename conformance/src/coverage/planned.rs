@@ -1,0 +1,150 @@
+//! Where the steps of a scenario lead, as it is written: whom each fault hits, and in which state that node is then.
+
+use pghaspec_model::derive::hits_cluster;
+use pghaspec_model::event::{Process, ServerState};
+use pghaspec_model::fault::{Class, Fault};
+
+use crate::scenario::{Action, Scenario, Step, Target, When};
+
+/// A fault, whom it hits, and in which state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The fault.
+    pub fault: Fault,
+    /// `leader`, `member` or `cluster`.
+    pub target: &'static str,
+    /// Which process uses the data directory of the node; of the leader, if everybody is hit.
+    pub class: &'static str,
+}
+
+impl Place {
+    /// The name of the derived item that it is.
+    pub fn id(&self) -> String {
+        let Place { fault, target, class } = self;
+        match fault.class() {
+            Class::Free => format!("fault/{}/{target}", fault.id()),
+            _ => format!("fault/{}/{target}/{class}", fault.id()),
+        }
+    }
+}
+
+/// What is known of the cluster from the scenario's text: the node that was hit first, and one of the others, which leads if that one does not.
+struct Known {
+    /// The first step hit the leader.
+    hit_leader: bool,
+    /// The node that was hit first leads.
+    crashed_leads: bool,
+    /// Nobody is known to lead.
+    nobody: bool,
+    crashed: &'static str,
+    other: &'static str,
+}
+
+/// Where the faults of a scenario strike, in their order.
+pub fn places(scenario: &Scenario) -> Vec<Place> {
+    let leader = if scenario.settings.standby_cluster { "standby" } else { "primary" };
+    let first = scenario.steps.first().map(|step| step.target);
+    let hit_leader = matches!(first, Some(Target::Leader | Target::All | Target::Etcd) | None);
+    let (crashed, other) = if hit_leader { (leader, "standby") } else { ("standby", leader) };
+    let mut known = Known { hit_leader, crashed_leads: hit_leader, nobody: false, crashed, other };
+    scenario.steps.iter().flat_map(|step| known.take(step)).collect()
+}
+
+impl Known {
+    fn take(&mut self, step: &Step) -> Vec<Place> {
+        if let Some(when) = &step.when {
+            self.learn(when);
+        }
+        let Action::Fault(fault) = step.action else { return Vec::new() };
+        let mut places = Vec::new();
+        for crashed in self.hits(step.target) {
+            let leads = !self.nobody && crashed == self.crashed_leads;
+            let class = if crashed { self.crashed } else { self.other };
+            let class = match fault {
+                // A trap strikes what it was laid for.
+                Fault::StartFails | Fault::StartHangs => "starting",
+                Fault::SingleUserFails | Fault::SingleUserHangs => "single-user",
+                Fault::RewindFails => "rewinding",
+                _ if step.how.during.is_some() => "starting",
+                _ => class,
+            };
+            let leader = if self.crashed_leads { self.crashed } else { self.other };
+            places.push(match hits_cluster(fault) {
+                true => Place { fault, target: "cluster", class: if self.nobody { "no-leader" } else { leader } },
+                false => Place { fault, target: if leads { "leader" } else { "member" }, class },
+            });
+            let after = match fault {
+                Fault::PostmasterKilled | Fault::OrphansLeft | Fault::NodeKilled | Fault::DiskFull => Some("down"),
+                Fault::BackendCrashed => Some("starting"),
+                _ => None,
+            };
+            if let Some(after) = after {
+                *(if crashed { &mut self.crashed } else { &mut self.other }) = after;
+            }
+        }
+        places.dedup();
+        places
+    }
+
+    /// Whether the node that was hit first is meant, or the others, or both.
+    fn hits(&self, target: Target) -> Vec<bool> {
+        match target {
+            Target::Leader => vec![self.crashed_leads],
+            Target::Crashed => vec![true],
+            Target::Other | Target::Others | Target::NewLeader => vec![false],
+            Target::Standby | Target::Standbys => vec![!self.hit_leader && self.crashed_leads == self.hit_leader],
+            Target::All => vec![true, false],
+            Target::Etcd => vec![self.crashed_leads],
+        }
+    }
+
+    fn learn(&mut self, when: &When) {
+        let mut set = |target: Target, class: &'static str| {
+            let crashed = match target {
+                Target::Crashed => true,
+                Target::Leader => self.crashed_leads,
+                _ => false,
+            };
+            *(if crashed { &mut self.crashed } else { &mut self.other }) = class;
+        };
+        match when {
+            When::LeaderKeyGone => self.nobody = true,
+            When::LeaderElsewhere | When::WriteElsewhere => {
+                (self.nobody, self.crashed_leads) = (false, !self.hit_leader);
+                if self.hit_leader {
+                    self.other = "primary";
+                }
+            }
+            When::Healthy => {
+                self.nobody = false;
+                let (leads, follows) = ("primary", "standby");
+                (self.crashed, self.other) = if self.crashed_leads { (leads, follows) } else { (follows, leads) };
+            }
+            When::Starts(one) => set(
+                one.at,
+                match one.process {
+                    Process::SingleUser => "single-user",
+                    Process::PgRewind => "rewinding",
+                    Process::PgBasebackup => "copying",
+                    Process::Postmaster => "starting",
+                    Process::Agent => return,
+                },
+            ),
+            When::Ends(one) if one.process != Process::Agent => set(one.at, "down"),
+            When::Server { at, is } => set(
+                *at,
+                match is {
+                    ServerState::Primary => "primary",
+                    ServerState::Standby => "standby",
+                    ServerState::Starting => "starting",
+                    ServerState::Refused => "down",
+                    ServerState::Unknown => return,
+                },
+            ),
+            When::Struck(Fault::StartFails | Fault::SingleUserFails | Fault::RewindFails) => {
+                set(Target::Crashed, "down");
+            }
+            When::Ends(_) | When::TtlOver | When::Takes { .. } | When::Says { .. } | When::Struck(_) => {}
+        }
+    }
+}

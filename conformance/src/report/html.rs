@@ -1,0 +1,133 @@
+//! `report.html`: one page that needs nothing else to be read; the evidence and the pictures beside it are linked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Results, ScenarioResult, escape};
+use crate::coverage;
+use crate::judge::Verdict;
+
+const STYLE: &str = "
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em; color: #222; background: #fff }
+h1 { font-size: 1.5em } h2 { font-size: 1.2em; margin-top: 2em }
+table { border-collapse: collapse } td, th { text-align: left; vertical-align: top; padding: .2em .8em .2em 0 }
+pre { white-space: pre-wrap; margin: 0; font: 13px/1.4 ui-monospace, monospace }
+details { border-top: 1px solid #ddd; padding: .4em 0 } summary { cursor: pointer }
+.v { display: inline-block; min-width: 7em; font-weight: 600 } .digest { font: 12px ui-monospace, monospace; color: #666 }
+.pass { color: #187a32 } .fail, .error { color: #b3181d } .inconclusive { color: #9a5b00 } .unsupported, .skipped, .known { color: #666 }
+.matrix td, .matrix th { padding: .1em .5em; border: 1px solid #ddd; font-size: 13px } .matrix td.x { background: #cfead6 }
+@media (prefers-color-scheme: dark) { body { color: #ddd; background: #161616 } .matrix td.x { background: #23502f } }
+";
+
+pub(super) fn page(results: &Results, folder: &Path) -> String {
+    let Results { agent, spec, deviations, .. } = results;
+    let name = format!("{} {}", escape(&agent.name), escape(&agent.version));
+    let mut text = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>pghaspec: {name}</title>\n<style>{STYLE}</style></head>\n<body>\n\
+        <h1>{name}: {}</h1>\n<table>\n",
+        verdict(results.verdict)
+    );
+    let expected = if results.as_expected { "yes" } else { "no" };
+    for (what, value) in [
+        ("as expected", expected.to_owned()),
+        ("edition", escape(&spec.edition)),
+        ("profile", escape(results.profile.as_deref().unwrap_or("scenarios by name"))),
+        (
+            "image",
+            format!("<span class=\"digest\">{}</span>", escape(agent.image_digest.as_deref().unwrap_or("unknown"))),
+        ),
+        ("specification", format!("<span class=\"digest\">sha256:{}</span>", escape(&spec.sha256))),
+        ("pghaspec", escape(&results.pghaspec)),
+    ] {
+        text += &format!("<tr><th>{what}</th><td>{value}</td></tr>\n");
+    }
+    text += "</table>\n";
+    if !(deviations.known.is_empty() && deviations.unknown.is_empty() && deviations.gone.is_empty()) {
+        text += "<h2>Deviations</h2>\n<table>\n";
+        for (class, standing, known) in deviations
+            .known
+            .iter()
+            .map(|known| ("known", "known", known))
+            .chain(deviations.gone.iter().map(|gone| ("fail", "gone", gone)))
+        {
+            text += &format!(
+                "<tr><td class=\"{class}\">{standing}</td><td>{}</td><td>{}</td><td>{} <a href=\"{}\">link</a></td></tr>\n",
+                escape(&known.scenario),
+                escape(&known.check),
+                escape(&known.reason),
+                escape(&known.link)
+            );
+        }
+        for unknown in &deviations.unknown {
+            text += &format!(
+                "<tr><td class=\"fail\">unknown</td><td>{}</td><td>{}</td><td></td></tr>\n",
+                escape(&unknown.scenario),
+                escape(&unknown.check)
+            );
+        }
+        text += "</table>\n";
+    }
+    text += "<h2>Scenarios</h2>\n";
+    for scenario in &results.scenarios {
+        text += &of_scenario(results, scenario, folder);
+    }
+    text += "<h2>What was covered</h2>\n";
+    text += &coverage::html(&results.scenarios);
+    text += "<h2>Evidence</h2>\n<details><summary>SHA-256 of all files</summary><table>\n";
+    for (file, digest) in &results.evidence.sha256 {
+        text += &format!("<tr><td>{}</td><td class=\"digest\">{}</td></tr>\n", link(folder, file), escape(digest));
+    }
+    text + "</table></details>\n</body></html>\n"
+}
+
+/// Where a file of the evidence is, from the page: below it, or beside its folder where several runs were put together.
+fn located(folder: &Path, path: &str) -> Option<PathBuf> {
+    [PathBuf::from(path), Path::new("..").join(path)].into_iter().find(|place| folder.join(place).is_file())
+}
+
+fn link(folder: &Path, path: &str) -> String {
+    match located(folder, path) {
+        Some(place) => format!("<a href=\"{}\">{}</a>", escape(&place.display().to_string()), escape(path)),
+        None => escape(path),
+    }
+}
+
+fn verdict(verdict: Verdict) -> String {
+    format!("<span class=\"{0}\">{0}</span>", verdict.text())
+}
+
+fn of_scenario(results: &Results, scenario: &ScenarioResult, folder: &Path) -> String {
+    let id = escape(&scenario.id);
+    // What is a pass needs no look.
+    let open = if matches!(scenario.verdict, Verdict::Pass | Verdict::Unsupported) { "" } else { " open" };
+    let mut text = format!(
+        "<details id=\"{id}\"{open}><summary><span class=\"v {0}\">{0}</span> {id} <small>({1:.1} s)</small></summary>\n<p>{2}</p>\n<table>\n",
+        scenario.verdict.text(),
+        scenario.seconds,
+        escape(&scenario.title)
+    );
+    for check in &scenario.checks {
+        let known = results.deviations.known(&scenario.id, &check.id).map_or("", |_| " (known)");
+        text += &format!(
+            "<tr><td class=\"{0}\">{0}{known}</td><td>{1}</td><td><pre>{2}</pre></td></tr>\n",
+            check.verdict.text(),
+            escape(&check.id),
+            escape(&check.why)
+        );
+    }
+    text += "</table>\n";
+    let own = |path: &&String| {
+        path.rsplit('/').nth(1) == Some(&scenario.id) || path.contains(&format!("{}/logs/", scenario.id))
+    };
+    let own: Vec<&String> = results.evidence.sha256.keys().filter(own).collect();
+    if !own.is_empty() {
+        let links: Vec<_> = own.iter().map(|path| link(folder, path)).collect();
+        text += &format!("<p>evidence: {}</p>\n", links.join(", "));
+    }
+    // A picture of the run is part of the page.
+    let place = own.iter().find_map(|path| Some(located(folder, path)?.parent()?.join("history.svg")));
+    if let Some(svg) = place.and_then(|file| fs::read_to_string(folder.join(file)).ok()) {
+        text += &format!("<figure>{}</figure>\n", svg.find("<svg").map_or("", |start| &svg[start..]));
+    }
+    text + "</details>\n"
+}

@@ -1,0 +1,242 @@
+//! Running a suite, without containers: what is derived and covered, runs from recorded histories, known deviations, bad input.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use pghaspec::coverage::{Excuses, Matrix, committed};
+use pghaspec::fixtures;
+use pghaspec::manifest::Manifest;
+use pghaspec::plan::{Plan, Planned};
+use pghaspec::rundir::{Outcome, RunDir};
+use pghaspec::scenario::Scenario;
+use serde_json::Value;
+
+const RESTART: &str = "leader-postmaster-killed";
+const FAILOVER: &str = "leader-postmaster-killed-start-timeout-0";
+
+fn pghaspec(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pghaspec")).args(args).output().unwrap()
+}
+
+#[track_caller]
+fn json(args: &[&str], code: i32) -> Value {
+    let output = pghaspec(args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}{}", String::from_utf8_lossy(&output.stdout));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+}
+
+#[track_caller]
+fn refused(args: &[&str], code: i32, words: &[&str]) {
+    let output = pghaspec(args);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    for word in words {
+        assert!(said.contains(word), "{args:?} should say {word}: {said}");
+    }
+}
+
+/// The folder of a run that recorded these scenarios, from histories of `agent` in the fixtures; those without a history were interrupted.
+fn recorded(out: &Path, agent: &str, scenarios: &[(&str, bool)]) -> PathBuf {
+    let text = |id: &str| fs::read_to_string(fixtures::scenarios().join(format!("{id}.toml"))).unwrap();
+    let planned = scenarios.iter().map(|(id, _)| Planned::new(id, &text(id))).collect();
+    let run = RunDir::create(out, "patroni").unwrap();
+    Plan::new(&Manifest::load("patroni@4.1.5").unwrap(), planned).write(run.path()).unwrap();
+    for (id, complete) in scenarios {
+        let dir = run.scenario(id).unwrap();
+        dir.begin(&text(id)).unwrap();
+        if *complete {
+            fs::copy(fixtures::root().join(format!("traces/{agent}/{id}.jsonl")), &dir.events).unwrap();
+            dir.end(&Outcome { image_digest: Some("sha256:00".into()), ..Outcome::default() }).unwrap();
+        }
+    }
+    run.path().to_path_buf()
+}
+
+fn as_str(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn results_are_made_from_the_evidence_alone_and_verified() {
+    let out = tempfile::tempdir().unwrap();
+    let run = recorded(out.path(), "patroni-4.1.5", &[(FAILOVER, true), (RESTART, true)]);
+    let document = json(&["report", as_str(&run), "--json"], 0);
+    assert_eq!((&document["verdict"], &document["as_expected"]), (&"pass".into(), &true.into()));
+    assert_eq!(document["agent"]["image_digest"], "sha256:00");
+    let ids: Vec<_> = document["scenarios"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [RESTART, FAILOVER]);
+    let covered = &document["scenarios"][0]["covered"];
+    assert_eq!(covered["explained"], true);
+    assert!(covered["items"].as_array().unwrap().contains(&"branch/4.1/start-primary".into()), "{covered}");
+    assert!(document["scenarios"][0]["planned"].as_array().unwrap().contains(&"branch/4.1/start-primary".into()));
+    // An events file, the scenario and the outcome of each.
+    assert_eq!(document["evidence"]["sha256"].as_object().unwrap().len(), 6);
+    let read = |name: &str| fs::read_to_string(run.join(name)).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&read("results.json")).unwrap(), document);
+    assert_eq!(read("junit.xml").matches("<testsuite ").count(), 2);
+    let html = read("report.html");
+    assert!(html.contains("allowed-by-the-model") && html.contains("class=\"matrix\""), "{html}");
+    assert!(html.contains(&format!("href=\"{RESTART}/events.jsonl\"")), "{html}");
+    // Nothing is fetched from elsewhere to read it.
+    assert!(!html.contains("src=") && !html.contains("<script") && !html.contains("<link"));
+
+    assert_eq!(json(&["verify", as_str(&run), "--json"], 0)["confirmed"], true);
+    fs::write(run.join("results.json"), read("results.json").replace("patroni", "betroni")).unwrap();
+    let denied = json(&["verify", as_str(&run), "--json"], 1);
+    assert!(denied["differences"][0].as_str().unwrap().contains("betroni"), "{denied}");
+    json(&["report", as_str(&run), "--json"], 0);
+    let events = run.join(RESTART).join("events.jsonl");
+    let all = fs::read_to_string(&events).unwrap();
+    fs::write(&events, &all[..all.len() / 2]).unwrap();
+    let denied = json(&["verify", as_str(&run), "--json"], 1);
+    assert_eq!(denied["confirmed"], false);
+    assert!(denied["differences"].as_array().unwrap().len() > 2, "{denied}");
+}
+
+#[test]
+fn the_parts_of_a_run_are_put_together() {
+    let out = tempfile::tempdir().unwrap();
+    let one = recorded(out.path(), "patroni-4.1.5", &[(RESTART, true)]);
+    let other = recorded(out.path(), "patroni-4.1.5", &[(FAILOVER, true)]);
+    let whole = out.path().join("whole");
+    let document = json(&["report", as_str(&one), as_str(&other), "--out", as_str(&whole), "--json"], 0);
+    assert_eq!(document["scenarios"].as_array().unwrap().len(), 2);
+    let run = one.file_name().unwrap().to_str().unwrap();
+    let html = fs::read_to_string(whole.join("report.html")).unwrap();
+    assert!(html.contains(&format!("href=\"../{run}/{RESTART}/events.jsonl\"")), "{html}");
+    assert!(whole.join("junit.xml").is_file());
+    refused(&["report", as_str(&one), as_str(&other)], 2, &["--out"]);
+    refused(&["report", as_str(&one), as_str(&one), "--out", as_str(&whole)], 2, &[RESTART, "more than one"]);
+    refused(&["report", as_str(out.path())], 2, &["plan.json", "not the folder of a run"]);
+    let file = other.join("plan.json");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("4.1.5", "4.1.4")).unwrap();
+    refused(&["report", as_str(&one), as_str(&other), "--out", as_str(&whole)], 2, &["release 4.1.4 instead of 4.1.5"]);
+    fs::write(&file, "{").unwrap();
+    refused(&["report", as_str(&other)], 2, &["plan.json", "damaged"]);
+}
+
+#[test]
+fn what_was_not_run_to_its_end_is_inconclusive() {
+    let out = tempfile::tempdir().unwrap();
+    let run = recorded(out.path(), "patroni-4.1.5", &[(RESTART, true), (FAILOVER, false)]);
+    let document = json(&["report", as_str(&run), "--json"], 4);
+    assert_eq!(document["verdict"], "inconclusive");
+    assert!(document["scenarios"][1]["checks"][0]["why"].as_str().unwrap().contains("--resume"));
+}
+
+/// A run that fails as is known is as expected; what nobody knew, and what is gone, fails it.
+#[test]
+fn known_deviations_are_expected() {
+    let known = |check: &str| {
+        format!(
+            "[[deviation]]\ncheck = \"{check}\"\nscenario = \"{FAILOVER}\"\nreleases = {{ to = \"4.1.5\" }}\n\
+            reason = \"the lock is kept\"\nlink = \"https://example.org/1\"\n\n"
+        )
+    };
+    let out = tempfile::tempdir().unwrap();
+    let run = recorded(out.path(), "keeps-lock", &[(FAILOVER, true)]);
+    let document = json(&["report", as_str(&run), "--json"], 1);
+    let failed: Vec<_> = document["deviations"]["unknown"].as_array().unwrap().clone();
+    assert!(failed.len() >= 2, "{document}");
+
+    let all: String = failed.iter().map(|one| known(one["check"].as_str().unwrap())).collect();
+    fs::write(run.join("deviations.toml"), &all).unwrap();
+    let document = json(&["report", as_str(&run), "--json"], 0);
+    assert_eq!((&document["verdict"], &document["as_expected"]), (&"fail".into(), &true.into()));
+    assert_eq!(document["deviations"]["known"].as_array().unwrap().len(), failed.len());
+    let text = pghaspec(&["report", as_str(&run)]);
+    let text = String::from_utf8_lossy(&text.stdout);
+    assert!(text.contains("KNOWN FAIL") && text.contains("as is known of this release"), "{text}");
+    assert!(fs::read_to_string(run.join("junit.xml")).unwrap().contains("failures=\"0\""));
+
+    fs::write(run.join("deviations.toml"), known("takes-branch")).unwrap();
+    let document = json(&["report", as_str(&run), "--json"], 1);
+    assert_eq!(document["deviations"]["unknown"].as_array().unwrap().len(), failed.len() - 1);
+
+    fs::write(run.join("deviations.toml"), all + &known("same-rows-everywhere")).unwrap();
+    let document = json(&["report", as_str(&run), "--json"], 1);
+    assert_eq!(document["deviations"]["gone"][0]["check"], "same-rows-everywhere");
+    let text = pghaspec(&["report", as_str(&run)]);
+    assert!(String::from_utf8_lossy(&text.stdout).contains("deviation is gone"));
+
+    fs::write(run.join("deviations.toml"), known("takes-branch").replace("reason", "because")).unwrap();
+    refused(&["report", as_str(&run)], 2, &["deviations.toml:", "because"]);
+}
+
+/// Scenarios that a list of known deviations speaks of are there.
+#[test]
+fn committed_deviations_are_about_scenarios() {
+    for manifest in pghaspec::manifest::Manifest::all().unwrap() {
+        let file = pghaspec::manifest::folder(&manifest.name).unwrap().join(pghaspec::deviations::FILE);
+        for scenario in pghaspec::deviations::Deviations::read(&file).unwrap().scenarios() {
+            assert!(Scenario::exists(scenario), "{}: there is no scenario {scenario}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_run_goes_on_only_as_it_began() {
+    let out = tempfile::tempdir().unwrap();
+    let run = recorded(out.path(), "patroni-4.1.5", &[(RESTART, true), (FAILOVER, true)]);
+    // All is recorded, so nothing is run, and no Docker is asked.
+    let document = json(&["certify", "patroni@4.1.5", "--resume", as_str(&run), "--json"], 0);
+    assert_eq!(document["scenarios"].as_array().unwrap().len(), 2);
+    refused(&["certify", "patroni-defects/keeps-lock", "--resume", as_str(&run)], 2, &["agent", "keeps-lock"]);
+    refused(&["certify", "patroni", "--resume", as_str(out.path())], 2, &["not the folder of a run"]);
+    refused(&["certify", "patroni", "--resume", as_str(&run), "--profile", "smoke"], 2, &["--profile"]);
+    let file = run.join("plan.json");
+    let plan = fs::read_to_string(&file).unwrap();
+    fs::write(&file, plan.replace("\"edition\": \"4.1\"", "\"edition\": \"4.0\"")).unwrap();
+    refused(&["certify", "patroni", "--resume", as_str(&run)], 2, &["edition 4.1 instead of 4.0"]);
+    let sha256 = plan.split("\"sha256\": \"").last().unwrap()[..64].to_owned();
+    fs::write(&file, plan.replace(&sha256, &"0".repeat(64))).unwrap();
+    refused(&["certify", "patroni", "--resume", as_str(&run)], 2, &["has changed since"]);
+    fs::write(&file, plan).unwrap();
+    let _lock = RunDir::open(&run).unwrap();
+    refused(&["certify", "patroni", "--resume", as_str(&run)], 3, &["another process still runs it"]);
+}
+
+#[test]
+fn bad_input_is_told() {
+    for wrong in ["3/2", "0/1", "x", "1/0"] {
+        refused(&["certify", "patroni", "--shard", wrong], 2, &["--shard", wrong]);
+    }
+    let out = tempfile::tempdir().unwrap();
+    let out = as_str(out.path());
+    refused(&["certify", "patroni", "--out", out, "--scenario", RESTART, "--shard", "2/2"], 2, &["2/2", "only 1"]);
+    refused(&["certify", "patroni", "--out", out, "--profile", "luck"], 2, &["luck", "smoke", "stress", "all"]);
+    refused(&["certify", "patroni", "--out", out, "--scenario", "luck"], 2, &["luck", RESTART]);
+    refused(&["certify", "patroni", "--out", "/proc/1/nowhere"], 3, &["/proc/1/nowhere"]);
+    assert_eq!(fs::read_dir(out).unwrap().count(), 0, "nothing was begun");
+    let elsewhere = Command::new(env!("CARGO_BIN_EXE_pghaspec"))
+        .args(["certify", "patroni", "--out", out, "--scenario", RESTART])
+        .env("DOCKER_HOST", "tcp://127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(elsewhere.status.code(), Some(3), "{}", String::from_utf8_lossy(&elsewhere.stderr));
+    let listed = json(&["list", "profiles", "--json"], 0);
+    assert_eq!(listed.as_array().unwrap().len(), 10);
+}
+
+/// What the model derives is covered by a committed scenario, or it is said why not; and what is excused is not covered.
+#[test]
+fn the_suite_covers_what_is_derived() {
+    let items = committed().unwrap();
+    let excuses = Excuses::committed().unwrap();
+    let matrix = Matrix::of(&items, &Scenario::all().unwrap(), &excuses);
+    assert_eq!(matrix.missing(), Vec::<&str>::new(), "\n{}", matrix.text());
+    assert_eq!(excuses.idle(&matrix.uncovered()), Vec::<&str>::new(), "these are covered by now");
+    for id in ["branch/4.1/start-primary", "branch/4.1/fail-over", "fault/postmaster-killed/leader/primary"] {
+        let row = matrix.rows.iter().find(|row| row.item == id).unwrap();
+        assert!(!row.scenarios.is_empty(), "{id}");
+    }
+}
+
+/// What is committed is what the model derives. Half a minute of CPU.
+#[test]
+fn what_is_committed_is_derived() {
+    let derived: Vec<_> = pghaspec_model::derive::derive(&|_| ()).iter().map(pghaspec::coverage::Item::from).collect();
+    assert_eq!(committed().unwrap(), derived, "write it anew: pghaspec scenarios --derive --write");
+}
