@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use models::two_phase_commit::{Action, Bits, Idiomatic, Packed, Rm, State, Tm};
 use pghaspec_model::cluster::{
     Agent, At, Budget, Cluster, Health, LeaderKey, Lease, MAX_NODES, Node, Reach, Record, Rewind, Role, Server,
-    Settings, Slot, State as ClusterState, SyncKey, Upstream, Wal,
+    Settings, Slot, Stalled, State as ClusterState, SyncKey, Upstream, Wal,
 };
 use pghaspec_model::control::ControlState;
 use pghaspec_model::dialogue::Task;
@@ -249,7 +249,9 @@ fn changes() -> Vec<(&'static str, Change)> {
             remote: _,
             nodes: [first, ..],
             budget,
+            stalled,
         } = state;
+        let Some(Stalled { node: _, leader: _, session: _, sync: _, status: _, history: _ }) = stalled else { return };
         let Budget { process: _, task: _, network: _, commits: _, operator: _ } = budget;
         let Some(LeaderKey { holder: _, lease: _ }) = leader else { return };
         let Some(SyncKey { leader: _, standby: _ }) = sync else { return };
@@ -291,6 +293,9 @@ fn changes() -> Vec<(&'static str, Change)> {
     fn agent(state: &mut ClusterState, node: usize) -> &mut Agent {
         state.nodes[node].agent.as_mut().unwrap()
     }
+    fn read(state: &mut ClusterState) -> &mut Stalled {
+        state.stalled.as_mut().unwrap()
+    }
     vec![
         ("leader", |state, _| state.leader = None),
         ("holder", |state, _| state.leader.as_mut().unwrap().holder = 1),
@@ -318,6 +323,14 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("network", |state, _| state.budget.network ^= 1),
         ("commits", |state, _| state.budget.commits ^= 1),
         ("operator", |state, _| state.budget.operator ^= 1),
+        ("stalled", |state, _| state.stalled = None),
+        ("whose watch stalls", |state, _| read(state).node = 2),
+        ("leader as read", |state, _| read(state).leader = None),
+        ("session", |state, _| read(state).session ^= true),
+        ("sync as read", |state, _| read(state).sync = None),
+        ("sync's standby as read", |state, _| read(state).sync.as_mut().unwrap().standby = Some(2)),
+        ("status as read", |state, _| read(state).status += 1),
+        ("history as read", |state, _| read(state).history += 1),
         ("server", |state, node| state.nodes[node].server = Server::SingleUser),
         ("orphans", |state, node| state.nodes[node].orphans ^= true),
         ("hung", |state, node| state.nodes[node].hung ^= true),
@@ -361,6 +374,8 @@ fn every_field_of_the_cluster_s_state_counts() {
     let cluster = Cluster::new(Settings { synchronous: true, ..Settings::new(Edition::V4_1, 3) });
     let mut state = cluster.healthy(0, 1, false);
     state.wal.append(0, Record::Commit);
+    let sync = state.sync;
+    state.stalled = Some(Stalled { node: 1, leader: Some(0), session: false, sync, status: 0, history: 1 });
     for node in &mut state.nodes {
         node.agent.as_mut().unwrap().slot = Some(Task::Follow.into());
     }
