@@ -47,6 +47,8 @@ const MAKING: &str = "org.pghaspec.template.making";
 const NODE: &str = "org.pghaspec.template.node";
 /// Label with the agent's image.
 const AGENT: &str = "org.pghaspec.template.agent";
+/// Label with that image's digest.
+const AGENT_DIGEST: &str = "org.pghaspec.template.agent-digest";
 /// Label with who led.
 const LEADER: &str = "org.pghaspec.template.leader";
 /// Label with the keys of etcd, a JSON object.
@@ -56,7 +58,7 @@ const KEYS: &str = "org.pghaspec.template.keys";
 const REPOSITORY: &str = "pghaspec/template";
 
 /// Counted up when templates are made in another way.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// How long a cluster may take to come up, and a node to stop.
 const UP: Duration = Duration::from_secs(90);
@@ -88,6 +90,7 @@ struct Wanted<'run> {
     docker: Docker,
     manifest: &'run Manifest,
     scenario: Scenario,
+    agent_digest: String,
     digest: String,
 }
 
@@ -156,9 +159,9 @@ impl<'run> Wanted<'run> {
             digest.update(part);
         };
         add(&RECIPE.to_be_bytes());
-        for image in [&manifest.image, ETCD_IMAGE] {
-            add(image_digest(docker, image).await?.as_bytes());
-        }
+        let agent_digest = image_digest(docker, &manifest.image).await?;
+        add(agent_digest.as_bytes());
+        add(image_digest(docker, ETCD_IMAGE).await?.as_bytes());
         add(scenario.node_names().join(" ").as_bytes());
         add(format!("{:?}", scenario.settings).as_bytes());
         add(format!("{:?} {:?} {}", manifest.env, manifest.variables, manifest.leader_key).as_bytes());
@@ -169,7 +172,7 @@ impl<'run> Wanted<'run> {
             add(&content);
         }
         let digest = digest.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Wanted { docker: docker.clone(), manifest, scenario, digest })
+        Ok(Wanted { docker: docker.clone(), manifest, scenario, agent_digest, digest })
     }
 
     /// A whole template that is there. Of two that were made at the same time either will do.
@@ -286,6 +289,7 @@ impl<'run> Wanted<'run> {
                 (MAKING, &making),
                 (NODE, &node),
                 (AGENT, &self.manifest.image),
+                (AGENT_DIGEST, &self.agent_digest),
                 (LEADER, leader),
                 (KEYS, &keys_label),
             ];
@@ -303,8 +307,7 @@ impl<'run> Wanted<'run> {
     /// Removes the templates of this agent's image as it was before: nothing finds them any more.
     async fn remove_stale(&self) -> Result<(), LabError> {
         let of_agent = images(&self.docker, &format!("{AGENT}={}", self.manifest.image)).await?;
-        let now = image_digest(&self.docker, &self.manifest.image).await?;
-        let stale = of_agent.iter().filter(|image| image.parent_id != now);
+        let stale = of_agent.iter().filter(|image| image.labels.get(AGENT_DIGEST) != Some(&self.agent_digest));
         let options = RemoveImageOptionsBuilder::new().build();
         // One that a running lane still uses stays until the next making.
         join_all(stale.map(|image| self.docker.remove_image(&image.id, Some(options.clone()), None))).await;
