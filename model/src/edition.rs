@@ -59,8 +59,7 @@ pub struct Rules {
     pub update_lock_raises: bool,
     /// 3.1.0: a running primary without the lock does not race for it if its timeline is older than the last one announced (#2776).
     pub old_primary_does_not_race: bool,
-    /// In all releases but 3.0.3 and 3.0.4: nobody races for the lock while a primary answers. Those two take it for a standby that is not ahead;
-    /// no edition does.
+    /// In all releases but 3.0.3 and 3.0.4: nobody races for the lock while a primary answers. Those two take it for a standby.
     pub primary_stops_race: bool,
     /// 4.1.1, 4.0.8, 3.3.9: a standby whose timeline is behind the leader's compares them, also if its configuration does not change.
     pub compares_when_behind: bool,
@@ -199,12 +198,14 @@ impl Edition {
                 starts_crashed_primary: true,
                 watchdog_disabled_late: true,
                 lock_before_standby_cluster: true,
+                primary_stops_race: false,
                 ..Edition::V3_0_2.rules()
             },
             Edition::V3_1 => Rules {
                 starts_from_crash_recovery: true,
                 read_only_resets_rewind: true,
                 old_primary_does_not_race: true,
+                primary_stops_race: true,
                 ..Edition::V3_0_4.rules()
             },
             // What 4.0 changed is not among the rules of recovery.

@@ -91,31 +91,8 @@ impl WorldRun {
             Function::UpdateLock if self.is("etcd", "silent-for-long") => {
                 Some("an agent whose requests failed before in the same cycle")
             }
-            // In synchronous mode two conditions of the race are stricter in the specification than in any release. Both are told here, so that a
-            // release that changes either is seen by its numbers.
-            Function::IsHealthiestNode
-                if self.is("synchronous", "standby-of-n1") && self.races() && self.is("member-1", "ahead") =>
-            {
-                Some(
-                    "synchronous mode, a former leader that is ahead: the specification gives way to it, the released code does not",
-                )
-            }
-            Function::IsHealthiestNode
-                if (self.is("synchronous", "standby-of-n1") || self.is("synchronous", "leader-of-n1"))
-                    && self.races()
-                    && self.is("member-2", "primary") =>
-            {
-                Some(
-                    "synchronous mode, a primary that /sync does not name: the specification gives way to it, the released code does not ask it",
-                )
-            }
             _ => None,
         }
-    }
-
-    /// Nothing keeps this node from racing but other members.
-    fn races(&self) -> bool {
-        self.answer("lag").is_some_and(|lag| lag != "lagging")
     }
 
     /// The first difference, if there is one.

@@ -230,12 +230,18 @@ impl Cluster {
         }
         self.node_ids().filter(|other| *other != id).all(|other| {
             let peer = &state.nodes[usize::from(other)];
-            if state.nodes_cut || !peer.is_attended() {
-                return true; // it does not answer
+            // It does not answer, or nobody asks it, since in synchronous mode it may not lead.
+            if state.nodes_cut || !peer.is_attended() || !self.may_lead(state, id, other) {
+                return true;
             }
             match peer.server {
                 Server::Primary => !self.rules.primary_stops_race,
-                Server::Standby if self.settings.synchronous && !self.may_lead(state, id, other) => true,
+                // The former leader may have what no synchronous standby has: nobody was told of it, so nobody gives way to it.
+                Server::Standby
+                    if self.settings.synchronous && state.sync_seen_by(id).is_some_and(|sync| sync.leader == other) =>
+                {
+                    true
+                }
                 // Where positions are unknown, either of two standbys may be ahead.
                 Server::Standby if !self.settings.wal.is_exact() => true,
                 Server::Standby => state.wal.position(peer.data) <= state.wal.position(node.data),
