@@ -131,6 +131,10 @@ const FREE: &[(&str, &[&str])] = &[
         &["said: message", "said: node", "said: pattern"],
     ),
     (
+        "a command line tells which data directory it is, where one is copied or recovered",
+        &["process-started agent: argv", "process-started pg-basebackup: argv", "process-started postmaster: argv"],
+    ),
+    (
         "another edition explains it as well, and other settings make nothing late that was in time",
         &["run: edition", "run: loop_wait_s", "run: primary_start_timeout_s", "run: retry_timeout_s", "run: ttl_s"],
     ),
