@@ -19,7 +19,7 @@ pub const STRESS: &str = "stress";
 pub const ALL: &str = "all";
 
 /// All of them.
-pub const PROFILES: [Profile; 10] = [
+pub const PROFILES: [Profile; 11] = [
     Profile { id: "smoke", describe: "the two commonest crashes, in a minute" },
     Profile { id: DEFAULT, describe: "every branch of recover" },
     Profile { id: "rewind", describe: "data that diverged, and pg_rewind that succeeds, fails or is interrupted" },
@@ -28,6 +28,7 @@ pub const PROFILES: [Profile; 10] = [
     Profile { id: "dcs", describe: "the DCS is down, frozen, without quorum, or loses leases" },
     Profile { id: "partition", describe: "nodes that do not reach the DCS, or one another" },
     Profile { id: "sync", describe: "synchronous mode" },
+    Profile { id: "orphans", describe: "backends that outlive their postmaster and go on committing" },
     Profile { id: STRESS, describe: "random walks of the model, by --seed; what fails is made smaller" },
     Profile { id: ALL, describe: "every scenario that is written down" },
 ];
