@@ -229,11 +229,11 @@ fn settings(history: &History, nodes: u8) -> Settings {
     };
     let freezes = recorded(Fault::AgentFrozen);
     let cuts = [Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown].into_iter().any(recorded);
+    let stalls = recorded(Fault::WatchStalls);
     let faults = Fault::ALL.into_iter().filter(|fault| match fault {
         Fault::AgentFrozen => freezes,
         Fault::RequestsLost | Fault::RepliesLost | Fault::DcsDown => cuts,
-        // Nobody can stall a watch alone from outside.
-        Fault::WatchStalls | Fault::WatchResumes => false,
+        Fault::WatchStalls | Fault::WatchResumes => stalls,
         _ => true,
     });
     let faults: Vec<Fault> = faults.collect();

@@ -64,7 +64,8 @@ fn a_release_selects_image_and_edition() {
 fn what_was_found_of_a_release_counts() {
     let manifest = Manifest::load("patroni@3.0.3").unwrap();
     assert_eq!(manifest.edition, "3.0.2");
-    assert_eq!(manifest.rules, ["lock_before_standby_cluster: yes", "lock_update: compares-and-swaps"]);
+    let rules = ["lock_before_standby_cluster: yes", "primary_stops_race: no", "lock_update: compares-and-swaps"];
+    assert_eq!(manifest.rules, rules);
     let manifest = Manifest::load("patroni").unwrap();
     assert_eq!((manifest.edition.as_str(), manifest.rules.len()), ("4.1", 0));
     let error = Manifest::load("patroni@1.6.5").unwrap_err();
