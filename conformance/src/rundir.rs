@@ -296,7 +296,9 @@ impl RunDir {
     /// # Errors
     /// It cannot be made, for instance because the disk is full.
     pub fn template(&self, digest: &str) -> Result<ScenarioDir, RunDirError> {
-        RunDir::made(scenario_dir(&self.path.join("templates"), digest))
+        let dir = scenario_dir(&self.path.join("templates"), digest);
+        // What is recorded meanwhile is no history of a run: nobody may take it for one.
+        RunDir::made(ScenarioDir { events: dir.path.join("bootstrap.events"), ..dir })
     }
 
     fn made(dir: ScenarioDir) -> Result<ScenarioDir, RunDirError> {

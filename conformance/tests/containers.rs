@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 const RESTART: &str = "leader-postmaster-killed";
+const STANDBY: &str = "standby-postmaster-killed";
 const FAILOVER: &str = "leader-postmaster-killed-start-timeout-0";
 
 fn pghaspec() -> Command {
@@ -52,7 +53,7 @@ fn patroni_is_certified() {
     assert_eq!(certified.code, 0, "{:#}\n{}", certified.document, certified.said);
     assert_eq!(certified.document["verdict"], "pass");
     let scenarios = certified.document["scenarios"].as_array().unwrap();
-    assert_eq!(scenarios.len(), 2);
+    assert_eq!(scenarios.len(), 3);
     let latest = out.path().join("latest");
     let written: Value = serde_json::from_slice(&std::fs::read(latest.join("results.json")).unwrap()).unwrap();
     assert_eq!(written, certified.document);
@@ -60,8 +61,14 @@ fn patroni_is_certified() {
     let judged = pghaspec().args(["judge", "--json"]).arg(&latest).output().unwrap();
     assert_eq!(judged.status.code(), Some(0), "{}", String::from_utf8_lossy(&judged.stdout));
     for scenario in scenarios {
-        let logs = latest.join(scenario["id"].as_str().unwrap()).join("logs");
-        assert_eq!(std::fs::read_dir(&logs).unwrap().count(), 5, "etcd, observer and three nodes have logs");
+        let id = scenario["id"].as_str().unwrap();
+        let nodes = if id == STANDBY { 2 } else { 3 };
+        let logs = latest.join(id).join("logs");
+        assert_eq!(
+            std::fs::read_dir(&logs).unwrap().count(),
+            nodes + 2,
+            "{id}: etcd, observer and all nodes have logs"
+        );
     }
 }
 

@@ -35,7 +35,7 @@ mod words;
 
 use pghaspec_model::branch::Branch;
 use pghaspec_model::edition::Edition;
-use pghaspec_model::event::Kind;
+use pghaspec_model::event::{Kind, Phase};
 use serde::{Deserialize, Serialize};
 
 pub use allowed::{allowed, explaining_editions};
@@ -55,7 +55,7 @@ const ALLOWED: &str = "allowed-by-the-model";
 pub struct Judgement {
     /// The worst of the checks.
     pub verdict: Verdict,
-    /// Branches of `recover` that the agent said it took, in their order.
+    /// Branches of `recover` that the agent said it took since the cluster was ready, in their order.
     pub branches: Vec<String>,
     /// Every check.
     pub checks: Vec<Check>,
@@ -80,11 +80,13 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
     checks.extend(durability::checks(history));
     checks.extend(liveness::checks(history));
     checks.push(allowed::allowed(history, edition));
+    // How a cluster comes up is not judged: one that was prepared starts with a recovery of its own.
+    let ready = history.phase(Phase::Ready).unwrap_or(0);
     let mut branches: Vec<(u64, Branch)> = history
         .events
         .iter()
         .filter_map(|event| match event.kind {
-            Kind::Recover { branch, .. } => Some((event.at[1], branch)),
+            Kind::Recover { branch, .. } if event.at[1] >= ready => Some((event.at[1], branch)),
             _ => None,
         })
         .collect();
