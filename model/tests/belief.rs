@@ -230,7 +230,7 @@ fn agree(histories: u64) -> (u64, u64) {
 
 #[test]
 fn an_exhaustive_explainer_agrees() {
-    let (explained, refused) = agree(600);
+    let (explained, refused) = agree(800);
     assert!(explained > 150 && refused > 150, "{explained} explained, {refused} refused");
 }
 
