@@ -24,7 +24,7 @@ fn json(args: &[&str], code: i32) -> Value {
 fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let output = diff(&["--release", "2.1.2"], &[]);
+        let output = diff(&["--release", "2.1.2", "--function", "follow"], &[]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     });
 }
@@ -62,7 +62,8 @@ fn three_releases_are_explained_and_no_mutant_is() {
 #[test]
 fn a_broken_rule_is_shown_side_by_side() {
     prepare();
-    let document = json(&["--release", "4.1.5", "--mutant", "forgets-crash-recovery"], 1);
+    let document =
+        json(&["--release", "4.1.5", "--function", "handle-crash-recovery", "--mutant", "forgets-crash-recovery"], 1);
     let release = &document["releases"][0];
     assert_eq!(release["result"], "unexplained");
     insta::assert_snapshot!(lines(&release["examples"][0]));
@@ -72,7 +73,7 @@ fn a_broken_rule_is_shown_side_by_side() {
 #[test]
 fn a_broken_rule_of_the_lock_is_shown_in_short() {
     prepare();
-    let document = json(&["--release", "3.0.4", "--mutant", "overwrites-lock"], 1);
+    let document = json(&["--release", "3.0.4", "--function", "update-lock", "--mutant", "overwrites-lock"], 1);
     insta::assert_snapshot!(lines(&document["releases"][0]["examples"][0]));
 }
 
@@ -87,7 +88,7 @@ fn a_release_that_is_not_there_is_named_and_the_others_are_compared() {
     for (release, words) in
         [("9.9.9", "there is no patroni 9.9.9 in the package index"), ("../4", "is not a release of patroni")]
     {
-        let output = diff(&["--release", release, "--release", "2.1.2"], &[]);
+        let output = diff(&["--release", release, "--release", "2.1.2", "--function", "follow"], &[]);
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains(words) && text.contains("2.1.2    explained"), "{text}");
@@ -129,7 +130,7 @@ fn a_package_index_that_does_not_answer_is_said() {
     assert!(text.contains("pip could not install patroni 4.1.5") && text.contains("package index"), "{text}");
     // Nothing half-installed is left, and no network is needed for what is there.
     assert!(!folder.path().join("oracle/patroni-4.1.5").exists());
-    let output = diff(&["--release", "2.1.2"], &variables[1..]);
+    let output = diff(&["--release", "2.1.2", "--function", "follow"], &variables[1..]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -153,7 +154,8 @@ fn a_harness_that_asks_otherwise_is_noticed() {
     let line = "Here it finds nothing to do.\"\"\"\n";
     assert_eq!(source.matches(line).count(), 1);
     fs::write(&file, source.replace(line, &format!("{line}        self.ask('is-tuesday', EITHER)\n"))).unwrap();
-    let output = diff(&["--release", "2.1.2"], &[("PGHASPEC_FIXTURES", folder.path())]);
+    let variables = [("PGHASPEC_FIXTURES", folder.path())];
+    let output = diff(&["--release", "2.1.2", "--function", "follow"], &variables);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("2.1.2    explained") && text.contains("2.1.2: follow was asked otherwise"), "{text}");
@@ -198,15 +200,18 @@ fn a_release_with_unknown_rules_is_not_explained() {
     let line = "if timeout == 0:";
     assert_eq!(source.matches(line).count(), 1);
     fs::write(&file, source.replace(line, "if timeout == 1:")).unwrap();
-    let output = diff(&["--release", "4.1.98"], &[("PGHASPEC_CACHE", folder.path())]);
+    let variables = [("PGHASPEC_CACHE", folder.path())];
+    let output = diff(&["--release", "4.1.98", "--function", "recover"], &variables);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("unexplained") && text.contains("start-timeout"), "{text}");
+    // The edition is that of the code before it was changed, and what is shown is the change.
+    assert!(text.contains("edition 4.1;"), "{text}");
     assert!(text.contains("4.1.98 is not among the committed releases"), "{text}");
 }
 
 fn cache_of_release(release: &str) -> PathBuf {
-    let output = diff(&["--release", release], &[]);
+    let output = diff(&["--release", release, "--function", "follow"], &[]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let folder = cache(true);
     let imports = fs::read_dir(folder.path().join("oracle")).unwrap().next().unwrap().unwrap().path();
@@ -224,6 +229,14 @@ fn copy(from: &Path, to: &Path) {
             let _ = fs::copy(&path, &target).unwrap();
         }
     }
+}
+
+#[test]
+fn a_function_that_is_not_compared_is_named() {
+    let output = diff(&["--release", "4.1.5", "--function", "demote"], &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("there is no function `demote`") && said.contains("update-lock"), "{said}");
 }
 
 #[test]

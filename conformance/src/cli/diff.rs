@@ -25,6 +25,10 @@ pub struct Args {
     /// A release of patroni, such as 4.1.5; may be given several times. All that are known if not given.
     #[arg(long = "release", value_name = "VERSION")]
     releases: Vec<String>,
+    /// A function to compare, such as recover; may be given several times. All that the release has if not given. What only the others depend on
+    /// is then not decided.
+    #[arg(long = "function", value_name = "NAME", conflicts_with = "write")]
+    functions: Vec<String>,
     /// Break one rule of ours on purpose (`pghaspec list mutants`): the releases that depend on it are then not explained any more.
     #[arg(long, value_name = "ID", conflicts_with = "write")]
     mutant: Option<String>,
@@ -116,10 +120,15 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         None => None,
         Some(id) => Some(super::known("mutant", id, Mutant::from_id, &Mutant::ALL.map(Mutant::id))?),
     };
+    let all = Function::ALL.map(Function::id);
+    let named = args.functions.iter().map(|id| super::known("function", id, Function::from_id, &all));
+    let named = named.collect::<Result<Vec<Function>, Failure>>()?;
+    let is_compared = |function: &Function| named.is_empty() || named.contains(function);
+    let functions: Vec<Function> = Function::ALL.into_iter().filter(is_compared).collect();
     let environment = Environment::prepare()?;
     let releases = if args.releases.is_empty() { known()? } else { args.releases.clone() };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let wanted = Wanted { mutant, coverage: args.coverage };
+    let wanted = Wanted { functions: &functions, mutant, coverage: args.coverage };
     let found = in_parallel(&environment, &releases, args.jobs.unwrap_or(processors).max(1), wanted);
 
     let errors: Vec<u8> = found.iter().filter_map(|(_, found)| Some(code(found.as_ref().err()?))).collect();
@@ -143,7 +152,8 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         (None, None) => {
             let committed = table::committed(COMMITTED)
                 .map_err(|error| Failure::harness(format!("the committed releases cannot be read: {error}")))?;
-            rows.iter().flat_map(|row| table::differences(&committed, row)).collect()
+            let whole = functions.len() == Function::ALL.len();
+            rows.iter().flat_map(|row| table::differences(&committed, row, whole)).collect()
         }
     };
     let mutants = compared.last().filter(|_| args.mutants).map(|compared| {
@@ -181,7 +191,7 @@ fn known() -> Result<Vec<String>, Failure> {
 type Found = (String, Result<Compared, DiffError>);
 
 /// Compares the releases, a few at a time: in the order in which they were named.
-fn in_parallel(environment: &Environment, releases: &[String], jobs: usize, wanted: Wanted) -> Vec<Found> {
+fn in_parallel(environment: &Environment, releases: &[String], jobs: usize, wanted: Wanted<'_>) -> Vec<Found> {
     let next = Mutex::new(releases.iter().enumerate());
     let done = Mutex::new(Vec::new());
     let work = || {

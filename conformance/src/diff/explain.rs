@@ -56,6 +56,46 @@ pub fn explain(runs: &[Vector]) -> Option<Explanation> {
     None
 }
 
+/// Where nothing explains all runs: the edition that leaves the fewest unexplained, and, as long as one more leaves fewer, the switch that leaves
+/// the fewest then. What is left is then what the release does otherwise, and not what its edition does.
+pub fn nearest(runs: &[Vector]) -> Explanation {
+    let left = |runs: &[&Vector], rules: &Rules| {
+        let ours = Ours::new(*rules, None);
+        runs.iter().filter(|run| run.compare(&ours).is_some()).count()
+    };
+    let all: Vec<&Vector> = runs.iter().collect();
+    let editions = Edition::ALL.into_iter().filter(|edition| *edition != Edition::Ideal);
+    let edition = editions.min_by_key(|edition| left(&all, &edition.rules())).expect("there are editions");
+    let switches: Vec<Switch> = Switch::all().collect();
+    let (mut rules, mut flips) = (edition.rules(), Vec::<Flip>::new());
+    while flips.len() < MOST {
+        // A switch that helps explains some of these; whether it harms others is looked at only where it does.
+        let failing: Vec<&Vector> =
+            all.iter().copied().filter(|run| run.compare(&Ours::new(rules, None)).is_some()).collect();
+        let others = switches.iter().enumerate().flat_map(|(switch, of)| {
+            let now = (of.position)(&rules);
+            let positions = (0..of.positions.len()).filter(move |position| *position != now);
+            positions.map(move |position| Flip { switch, position })
+        });
+        let turned = others.filter(|flip| flips.iter().all(|known| known.switch != flip.switch)).map(|flip| {
+            let mut turned = rules;
+            (switches[flip.switch].set)(&mut turned, flip.position);
+            (flip, turned)
+        });
+        let helps = turned.filter(|(_, turned)| left(&failing, turned) < failing.len());
+        let best = helps.map(|(flip, turned)| (left(&all, &turned), flip, turned)).min_by_key(|(left, ..)| *left);
+        match best {
+            Some((left, flip, turned)) if left < failing.len() => {
+                flips.push(flip);
+                rules = turned;
+            }
+            _ => break,
+        }
+    }
+    flips.sort();
+    Explanation { editions: vec![edition], flips, rules }
+}
+
 /// How many runs our functions do not explain, and the simplest of them.
 pub fn unexplained<'r>(runs: &'r [Vector], ours: &Ours) -> (usize, Option<&'r Vector>) {
     let failing: Vec<&Vector> = runs.iter().filter(|run| run.compare(ours).is_some()).collect();

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use pghaspec_model::edition::{Edition, Rules};
+use pghaspec_model::edition::Rules;
 use pghaspec_model::mutant::Mutant;
 use serde::{Deserialize, Serialize};
 
 use super::compare::{answered, asks, compare, ended, ends, ours, step};
 use super::environment::Environment;
-use super::explain::{Explanation, explain, undecided, unexplained};
+use super::explain::{explain, nearest, undecided, unexplained};
 use super::oracle::{Region, Vectors, again, coverage, drive};
 use super::record::{Function, Run};
 use super::vector::{Ours, Vector};
@@ -52,8 +52,10 @@ pub struct Compared {
 }
 
 /// What is wanted besides the rules.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The functions that are compared.
+    pub functions: &'a [Function],
     /// A rule of ours to break on purpose, once the honest ones are found.
     pub mutant: Option<Mutant>,
     /// Branches of the released functions.
@@ -61,9 +63,9 @@ pub struct Wanted {
 }
 
 /// Drives a release and finds its rules.
-pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted) -> Result<Compared, DiffError> {
+pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted<'_>) -> Result<Compared, DiffError> {
     let folder = environment.release(release)?;
-    let found = drive(environment, release, &folder)?;
+    let found = drive(environment, release, &folder, wanted.functions)?;
     let mut vectors = BTreeMap::new();
     for vector in &found.vectors {
         *vectors.entry(vector.function().id().to_owned()).or_default() += 1;
@@ -104,7 +106,8 @@ pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted)
             })
         }
     };
-    let coverage = if wanted.coverage { coverage(environment, release, &folder)? } else { Vec::new() };
+    let coverage =
+        if wanted.coverage { coverage(environment, release, &folder, wanted.functions)? } else { Vec::new() };
     Ok(Compared { row, rules: explanation.rules, example, vectors: found, coverage })
 }
 
@@ -124,15 +127,6 @@ fn in_short(vector: &Vector, place: &str, ours: &Ours) -> Vec<String> {
         lines.push(format!("  ours:     {}", difference.ours));
     }
     lines
-}
-
-/// The edition that leaves the fewest runs unexplained.
-fn nearest(vectors: &[Vector]) -> Explanation {
-    let editions = Edition::ALL.into_iter().filter(|edition| *edition != Edition::Ideal);
-    let nearest = editions
-        .min_by_key(|edition| unexplained(vectors, &Ours::new(edition.rules(), None)).0)
-        .expect("there are editions");
-    Explanation { editions: vec![nearest], flips: Vec::new(), rules: nearest.rules() }
 }
 
 fn headline(function: Function, place: &str) -> String {

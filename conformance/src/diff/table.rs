@@ -67,22 +67,22 @@ pub fn committed(text: &str) -> Result<BTreeMap<String, Row>, String> {
     Ok(rows.into_iter().map(|row| (row.release.clone(), row)).collect())
 }
 
-/// Where a row is not as committed.
-pub fn differences(committed: &BTreeMap<String, Row>, row: &Row) -> Vec<String> {
+/// Where a row is not as committed. If not all functions were compared (`whole`), only what is known of each by itself is looked at.
+pub fn differences(committed: &BTreeMap<String, Row>, row: &Row, whole: bool) -> Vec<String> {
     let Some(known) = committed.get(&row.release) else {
         return vec![format!("{} is not among the committed releases", row.release)];
     };
     let words = |row: &Row| format!("{} with {:?}", row.editions.join(", "), row.rules);
     let mut differences = Vec::new();
-    if (&known.editions, &known.rules) != (&row.editions, &row.rules) {
+    if whole && (&known.editions, &known.rules) != (&row.editions, &row.rules) {
         differences.push(format!("{}: {} now, {} committed", row.release, words(row), words(known)));
     }
-    if known.mismatches != row.mismatches {
+    if whole && known.mismatches != row.mismatches {
         differences
             .push(format!("{}: {} runs not explained, {} committed", row.release, row.mismatches, known.mismatches));
     }
     let counts = |what: &str, now: &BTreeMap<String, usize>, before: &BTreeMap<String, usize>| {
-        let both: BTreeSet<&String> = now.keys().chain(before.keys()).collect();
+        let both: BTreeSet<&String> = now.keys().chain(before.keys().filter(|_| whole)).collect();
         let count = |of: &BTreeMap<String, usize>, key: &String| of.get(key).copied().unwrap_or(0);
         let other = both.into_iter().filter(|key| count(now, key) != count(before, key));
         other
@@ -92,7 +92,9 @@ pub fn differences(committed: &BTreeMap<String, Row>, row: &Row) -> Vec<String> 
             .collect::<Vec<_>>()
     };
     differences.extend(counts("of", &row.vectors, &known.vectors));
-    differences.extend(counts("left out for", &row.outside, &known.outside));
+    if whole {
+        differences.extend(counts("left out for", &row.outside, &known.outside));
+    }
     for (function, digest) in &row.records {
         if known.records.get(function).is_some_and(|known| known != digest) {
             differences.push(format!(
