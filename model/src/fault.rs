@@ -221,8 +221,20 @@ impl Faults {
         Faults(self.0 & other.0)
     }
 
-    /// Its members.
+    /// The faults of this set that do not belong to the other one.
+    #[inline]
+    pub(crate) const fn except(self, other: Faults) -> Faults {
+        Faults(self.0 & !other.0)
+    }
+
+    /// Its members, in the order of their declaration.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = Fault> {
-        Fault::ALL.into_iter().filter(move |fault| self.contains(*fault))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let fault = *Fault::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(fault)
+        })
     }
 }

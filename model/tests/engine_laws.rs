@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use models::like_parts::{Flaw, LikeParts, Parts, Rule};
+use models::represented::{Represented, ShowsP};
 use models::small_graph::{Arrow, Asked, Node, SmallGraph, Taken};
 use naive::{Promise, Shortest};
 use pghaspec_model::engine::{
@@ -356,6 +357,12 @@ fn each_law_is_checked() {
     let said = |result: Result<usize, String>, words: &str| assert!(result.unwrap_err().contains(words), "{words}");
     said(broken(Flaw::PacksTwoAlike).0, "comes back as [2, 0, 0, 0]");
     said(broken(Flaw::PacksToEmpty).0, "stands for no state");
+    said(broken(Flaw::StepKeepsOthers).0, "but written over");
+    said(broken(Flaw::StepIsDenied).0, "to None");
+    said(broken(Flaw::StepIsNotWritten).0, "but packed at once to Some(");
+    said(broken(Flaw::StepIsOnlyWritten).0, "but packed at once to Some(");
+    said(broken(Flaw::PacksWhatIsOutside).0, "leads to None, None, but packed at once to Some(");
+    said(broken(Flaw::ReadsAllButFirst).0, "is read over");
     said(broken(Flaw::NotCanonical).1, "are permutations, but have canonical forms");
     said(broken(Flaw::Merges).1, "which is no permutation of it");
     said(broken(Flaw::Wanders).1, "but that of this one is");
@@ -376,4 +383,39 @@ fn each_law_is_checked() {
     said(laws::packing(&lossy, packed), "after Follow");
     // Where it begins counts, too: with no parts at all, all parts are in state 3.
     said(laws::packing(&LikeParts { parts: 0, rules: Vec::new(), flaw: Flaw::PacksToEmpty }, []), "initial state: ");
+}
+
+/// State 0 stands for state 1 in each of these.
+#[test]
+fn each_law_of_representatives_is_checked() {
+    let law = |by: &[Node], edges: &[(Node, Node)]| {
+        let model = Represented::new(by, edges);
+        laws::representatives(&model, model.states(), &ShowsP)
+    };
+    let said =
+        |result: Result<usize, String>, words: &str| assert!(result.clone().unwrap_err().contains(words), "{result:?}");
+    // State 1 has the same step, or comes to it by one that changes nothing, or has none either.
+    assert_eq!(law(&[0, 0, 2], &[(0, 2), (1, 2)]), Ok(1));
+    assert_eq!(law(&[0, 0, 2], &[(0, 2), (1, 0)]), Ok(1));
+    assert_eq!(law(&[0, 0], &[]), Ok(1));
+    assert_eq!(law(&[0, 0], &[(1, 0)]), Ok(1));
+    said(law(&[2, 0, 2], &[]), "but that of this one is 2");
+    let shown = Represented::new(&[0, 0], &[]).with_p(1);
+    said(laws::representatives(&shown, shown.states(), &ShowsP), "shows other findings");
+    said(law(&[0, 0, 2], &[(1, 2)]), "but has no step like");
+    said(law(&[0, 0, 2], &[(0, 2), (1, 1)]), "which has no step like");
+    // Steps that change nothing tell apart who is stuck from who is not.
+    said(law(&[0, 0], &[(0, 0)]), "which comes to an end, but has steps");
+    said(law(&[0, 0], &[(1, 1)]), "which never comes to an end");
+}
+
+/// A state out of bounds may have a representative within: what is passed by to it is no behaviour.
+#[test]
+fn under_symmetry_paths_stay_within_the_boundary() {
+    // State 1 stands for state 2, which is out of bounds and comes first.
+    let model = Represented::new(&[0, 1, 1, 3], &[(0, 2), (0, 1), (2, 3), (1, 3)]).with_outside(2).with_p(3);
+    let found = search(&model, Options { symmetry: true, ..Options::default() }, &ShowsP);
+    assert_eq!(found.states, 3);
+    let path = found.found[0].as_ref().expect("state 3 shows it");
+    assert_eq!(path.steps.iter().map(|(_, node)| *node).collect::<Vec<_>>(), [1, 3]);
 }

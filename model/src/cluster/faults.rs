@@ -2,21 +2,74 @@
 
 use crate::control::ControlState;
 use crate::dialogue::Task;
-use crate::fault::{Class, Fault};
+use crate::fault::{Class, Fault, Faults};
 
 use super::action::Action;
 use super::state::*;
 use super::{Cluster, Grain};
 
+/// Faults that some process of Postgres has to be there for.
+const OF_SERVERS: Faults = Faults::of(&[
+    Fault::PostmasterKilled,
+    Fault::OrphansLeft,
+    Fault::BackendCrashed,
+    Fault::NodeKilled,
+    Fault::StartFails,
+    Fault::StartHangs,
+    Fault::SingleUserFails,
+    Fault::SingleUserHangs,
+    Fault::RewindFails,
+    Fault::DiskFull,
+]);
+
+/// Faults that an agent has to be there for, or not to be there.
+const OF_AGENTS: Faults = Faults::of(&[
+    Fault::AgentKilled,
+    Fault::AgentRestarted,
+    Fault::AgentFrozen,
+    Fault::AgentThawed,
+    Fault::NodeKilled,
+    Fault::WatchStalls,
+]);
+
+/// All faults but those that need another process.
+fn of_server(server: Server) -> Faults {
+    macro_rules! only {
+        ($($fault:ident),*) => {
+            const { Faults::of(&Fault::ALL).except(OF_SERVERS).and(Faults::of(&[$(Fault::$fault),*])) }
+        };
+    }
+    match server {
+        Server::Down => only!(),
+        Server::Starting => only!(PostmasterKilled, NodeKilled, StartFails, StartHangs),
+        Server::Standby => only!(PostmasterKilled, NodeKilled),
+        Server::Primary => only!(PostmasterKilled, OrphansLeft, BackendCrashed, NodeKilled, DiskFull),
+        Server::SingleUser => only!(NodeKilled, SingleUserFails, SingleUserHangs),
+        Server::Rewinding => only!(NodeKilled, RewindFails),
+        Server::Copying => only!(NodeKilled),
+    }
+}
+
+/// All faults but those that need another agent.
+fn of_agent(agent: Option<&Agent>) -> Faults {
+    macro_rules! only {
+        ($($fault:ident),*) => {
+            const { Faults::of(&Fault::ALL).except(OF_AGENTS).and(Faults::of(&[$(Fault::$fault),*])) }
+        };
+    }
+    match agent {
+        None => only!(AgentRestarted),
+        Some(agent) if agent.frozen => only!(AgentKilled, AgentThawed, NodeKilled, WatchStalls),
+        Some(_) => only!(AgentKilled, AgentFrozen, NodeKilled, WatchStalls),
+    }
+}
+
 impl Cluster {
     pub(super) fn fault_actions(&self, state: &State, id: NodeId, actions: &mut Vec<Action>) {
         let Budget { process, task, network, .. } = state.budget;
         let left = usize::from(process > 0) | usize::from(task > 0) << 1 | usize::from(network > 0) << 2;
-        for &fault in &self.faults[left] {
-            if self.may_happen(state, id, fault) {
-                actions.push(Action::Fault(fault, id));
-            }
-        }
+        let possible = self.may_happen(state, id, self.faults[left]);
+        actions.extend(possible.iter().map(|fault| Action::Fault(fault, id)));
         let node = &state.nodes[usize::from(id)];
         let orphaned = state.leader == Some(LeaderKey { holder: id, lease: Lease::Orphaned });
         let warned = |agent: &Agent| agent.warned && !agent.failsafe;
@@ -31,41 +84,40 @@ impl Cluster {
         }
     }
 
-    /// It may, if there is a budget for it.
-    fn may_happen(&self, state: &State, id: NodeId, fault: Fault) -> bool {
+    /// Those of the faults that may happen, if there is a budget for them. All are looked at together: most states allow few.
+    fn may_happen(&self, state: &State, id: NodeId, faults: Faults) -> Faults {
         let node = &state.nodes[usize::from(id)];
-        let agent = node.agent.as_ref();
-        // What hits the cluster as a whole happens to the first node.
-        let once = id == 0;
-        match fault {
-            Fault::PostmasterKilled => node.has_postmaster(),
-            Fault::OrphansLeft => node.server == Server::Primary && !node.orphans,
-            Fault::BackendCrashed => node.server == Server::Primary,
-            Fault::AgentKilled => agent.is_some(),
-            Fault::AgentRestarted => agent.is_none(),
-            Fault::AgentFrozen => agent.is_some_and(|agent| !agent.frozen),
-            Fault::AgentThawed => agent.is_some_and(|agent| agent.frozen),
-            Fault::NodeKilled => agent.is_some() && node.server != Server::Down,
-            Fault::StartFails => node.server == Server::Starting,
-            Fault::StartHangs => node.server == Server::Starting && !node.hung,
-            Fault::SingleUserFails => node.server == Server::SingleUser,
-            Fault::SingleUserHangs => node.server == Server::SingleUser && !node.hung,
-            Fault::RewindFails => node.server == Server::Rewinding,
-            Fault::DiskFull => node.server == Server::Primary && !node.disk_full,
-            Fault::DiskFreed => node.disk_full,
-            Fault::RequestsLost | Fault::RepliesLost => node.dcs == Reach::Both && !state.dcs_down,
-            Fault::DcsReached => node.dcs != Reach::Both,
-            Fault::NodesCut => once && !state.nodes_cut,
-            Fault::NodesJoined => once && state.nodes_cut,
-            Fault::DcsDown => once && !state.dcs_down,
-            Fault::DcsUp => once && state.dcs_down,
-            Fault::LeaseLost => state.leader == Some(LeaderKey { holder: id, lease: Lease::Kept }),
-            Fault::LeaseExpires => self.may_expire(state, id),
-            Fault::WatchStalls => agent.is_some() && state.stalled.is_none(),
-            Fault::WatchResumes => {
-                state.stalled_at(id).is_some() && !agent.is_some_and(|agent| agent.at.compares_what_it_read())
-            }
+        let mut possible = faults.within(of_server(node.server)).within(of_agent(node.agent.as_ref()));
+        let mut never = |these: Faults, if_so: bool| {
+            possible = if if_so { possible.except(these) } else { possible };
+        };
+        macro_rules! never {
+            ($($fault:ident),+ if $if_so:expr) => { never(const { Faults::of(&[$(Fault::$fault),+]) }, $if_so) };
         }
+        never!(StartHangs, SingleUserHangs if node.hung);
+        never!(OrphansLeft if node.orphans);
+        never!(DiskFull if node.disk_full);
+        never!(DiskFreed if !node.disk_full);
+        never!(RequestsLost, RepliesLost if node.dcs != Reach::Both || state.dcs_down);
+        never!(DcsReached if node.dcs == Reach::Both);
+        // What hits the cluster as a whole happens to the first node.
+        never!(NodesCut, NodesJoined, DcsDown, DcsUp if id != 0);
+        never!(NodesCut if state.nodes_cut);
+        never!(NodesJoined if !state.nodes_cut);
+        never!(DcsDown if state.dcs_down);
+        never!(DcsUp if !state.dcs_down);
+        never!(LeaseLost if state.leader != Some(LeaderKey { holder: id, lease: Lease::Kept }));
+        never!(WatchStalls if state.stalled.is_some());
+        // These two take longer to tell.
+        never!(LeaseExpires if faults.contains(Fault::LeaseExpires) && !self.may_expire(state, id));
+        never!(WatchResumes if faults.contains(Fault::WatchResumes) && !self.may_resume(state, id));
+        possible
+    }
+
+    /// The watch goes on while nothing hangs on what was read.
+    fn may_resume(&self, state: &State, id: NodeId) -> bool {
+        let agent = state.nodes[usize::from(id)].agent.as_ref();
+        state.stalled_at(id).is_some() && !agent.is_some_and(|agent| agent.at.compares_what_it_read())
     }
 
     /// The lease under the leader key has been left alone for long enough to end.

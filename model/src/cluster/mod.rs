@@ -73,9 +73,17 @@ use crate::automaton::Automaton;
 use crate::branch::Branch;
 use crate::decision::Decision;
 use crate::edition::Rules;
-use crate::fault::{Class, Fault};
+use crate::fault::{Class, Fault, Faults};
 use crate::mutant::Mutant;
 use crate::property::Property;
+
+/// What a step may have changed, besides the keys, the budgets and the network.
+#[derive(Clone, Copy)]
+struct Touched {
+    /// The nodes, a bit for each.
+    nodes: u8,
+    wal: bool,
+}
 
 /// The model of a cluster.
 #[derive(Clone, Debug)]
@@ -86,7 +94,7 @@ pub struct Cluster {
     recover: Arc<Automaton>,
     /// Those of the settings that can happen while there is a budget for [`Class::Process`] (1), [`Class::Task`] (2), [`Class::Network`]
     /// (4), for a quick look at each state.
-    faults: [Vec<Fault>; 8],
+    faults: [Faults; 8],
     mutant: Option<Mutant>,
 }
 
@@ -107,7 +115,8 @@ impl Cluster {
             Class::Free => 0,
         };
         let faults = std::array::from_fn(|left| {
-            settings.faults.iter().filter(|fault| charged(fault) & left == charged(fault)).collect()
+            let happens = |fault: &Fault| charged(fault) & left == charged(fault);
+            settings.faults.iter().filter(happens).map(|fault| Faults::of(&[fault])).fold(Faults::of(&[]), Faults::and)
         });
         Cluster { settings, rules, recover, faults, mutant }
     }
@@ -259,12 +268,10 @@ impl Cluster {
 
     /// What a step leads to, written over what is in `next`.
     #[inline]
-    fn step_to(&self, state: &State, action: Action, next: &mut State) {
+    fn step_to(&self, state: &State, action: Action, next: &mut State) -> Touched {
         *next = *state;
         self.take(next, action);
-        if self.settings.grain == Grain::Coarse {
-            self.settle(next);
-        }
+        let settled = if self.settings.grain == Grain::Coarse { self.settle(next) } else { 0 };
         // A state that was reached is trimmed: there is something to trim only when a record was written or a data directory changed.
         let changed = next.wal.len() != state.wal.len()
             || next.remote != state.remote
@@ -272,6 +279,18 @@ impl Cluster {
         if changed {
             self.trim(next);
         }
+        // Nobody changes anything of another node but its data: what it streams, and what all data directories call the records. Only consent
+        // (failsafe mode) and the end of a lease concern others.
+        let nodes =
+            if self.settings.failsafe || matches!(action, Action::Fault(Fault::LeaseExpires | Fault::LeaseLost, _)) {
+                u8::MAX
+            } else if changed {
+                let moved = next.nodes.iter().zip(&state.nodes).enumerate();
+                moved.fold(0, |nodes, (id, (is, was))| nodes | u8::from(is.data != was.data) << id)
+            } else {
+                0
+            };
+        Touched { nodes: nodes | settled | 1 << action.node(), wal: changed }
     }
 }
 

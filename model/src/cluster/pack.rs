@@ -48,6 +48,21 @@ const TASKS: [Task; 8] = [
 const PLACES: [At; 8] =
     [At::Idle, At::Lead, At::Granted, At::LongAction, At::StartingUp, At::Compare, At::Rewinding, At::Race];
 
+/// The number of a place among these.
+fn outside_of_recover(at: At) -> usize {
+    match at {
+        At::Idle => 0,
+        At::Lead => 1,
+        At::Granted => 2,
+        At::LongAction => 3,
+        At::StartingUp => 4,
+        At::Compare => 5,
+        At::Rewinding => 6,
+        At::Race => 7,
+        At::Recover(_) | At::Released(_) => unreachable!("these are inside"),
+    }
+}
+
 /// WAL records that fit into a word.
 const PACKED_RECORDS: usize = 10;
 
@@ -60,11 +75,19 @@ struct Writer {
 impl Writer {
     #[inline]
     fn put(&mut self, value: usize, width: u32) {
-        assert!(value < 1 << width, "{value} does not fit into {width} bits");
+        if value >= 1 << width {
+            does_not_fit(value, width);
+        }
         self.bits |= (value as u64) << self.used;
         self.used += width;
         debug_assert!(self.used <= 64, "a word has 64 bits");
     }
+}
+
+#[cold]
+#[inline(never)]
+fn does_not_fit(value: usize, width: u32) -> ! {
+    panic!("{value} does not fit into {width} bits");
 }
 
 /// Reads them again, in the same order.
@@ -171,16 +194,9 @@ impl Cluster {
         // All positions of the automaton come twice: asked there, and on the way back from a demotion.
         let positions = self.automaton().len();
         let place = match agent.at {
-            At::Idle => 0,
-            At::Lead => 1,
-            At::Granted => 2,
-            At::LongAction => 3,
-            At::StartingUp => 4,
-            At::Compare => 5,
-            At::Rewinding => 6,
-            At::Race => 7,
             At::Recover(position) => PLACES.len() + usize::from(position),
             At::Released(position) => PLACES.len() + positions + usize::from(position),
+            at => outside_of_recover(at),
         };
         out.put(place, 10);
         out.put(usize::from(agent.frozen), 1);
@@ -240,6 +256,28 @@ impl Cluster {
             slot: take_slot(bits),
         });
         node
+    }
+
+    /// Reads everything but the nodes and the records.
+    fn take_cluster(word: u64, state: &mut State) {
+        let bits = &mut Reader { bits: word };
+        let holder = whose(bits.take(2));
+        let lease = if bits.flag() { Lease::Orphaned } else { Lease::Kept };
+        state.leader = holder.map(|holder| LeaderKey { holder, lease });
+        state.sync = take_sync(bits);
+        state.status = bits.take(4) as u8;
+        state.history = bits.take(5) as u8;
+        state.paused = bits.flag();
+        state.start_timeout_is_zero = bits.flag();
+        state.dcs_down = bits.flag();
+        state.nodes_cut = bits.flag();
+        state.remote = bits.take(4) as Point;
+        state.wal.timeline = bits.take(5) as u8;
+        let Budget { process, task, network, commits, operator } = &mut state.budget;
+        for left in [process, task, network, commits, operator] {
+            *left = bits.take(3) as u8;
+        }
+        state.stalled = take_stalled(bits);
     }
 
     fn put_cluster(&self, state: &State) -> u64 {
@@ -372,20 +410,17 @@ impl Spec for Cluster {
     }
 
     fn unpack(&self, [first, second, third, cluster, wal]: [u64; 5]) -> State {
-        let mut bits = Reader { bits: cluster };
-        let holder = whose(bits.take(2));
-        let lease = if bits.flag() { Lease::Orphaned } else { Lease::Kept };
         let mut state = State {
-            leader: holder.map(|holder| LeaderKey { holder, lease }),
-            sync: take_sync(&mut bits),
-            status: bits.take(4) as u8,
-            history: bits.take(5) as u8,
-            paused: bits.flag(),
-            start_timeout_is_zero: bits.flag(),
-            dcs_down: bits.flag(),
-            nodes_cut: bits.flag(),
-            remote: bits.take(4) as Point,
-            wal: Wal::new(bits.take(5) as u8),
+            leader: None,
+            sync: None,
+            status: 0,
+            history: 0,
+            paused: false,
+            start_timeout_is_zero: false,
+            dcs_down: false,
+            nodes_cut: false,
+            remote: 0,
+            wal: Wal::new(0),
             nodes: [
                 self.take_node(first),
                 self.take_node(second),
@@ -394,18 +429,47 @@ impl Spec for Cluster {
             budget: Budget::NONE,
             stalled: None,
         };
+        Self::take_cluster(cluster, &mut state);
         state.wal = Self::take_wal(wal, state.wal.timeline);
-        let Budget { process, task, network, commits, operator } = &mut state.budget;
-        for left in [process, task, network, commits, operator] {
-            *left = bits.take(3) as u8;
-        }
-        state.stalled = take_stalled(&mut bits);
         state
+    }
+
+    fn unpack_over(&self, packed: [u64; 5], old: [u64; 5], state: &mut State) {
+        for (place, node) in state.nodes[..usize::from(self.settings.nodes)].iter_mut().enumerate() {
+            if packed[place] != old[place] {
+                *node = self.take_node(packed[place]);
+            }
+        }
+        if packed[3] != old[3] {
+            Self::take_cluster(packed[3], state);
+        }
+        if packed[4] != old[4] {
+            state.wal = Self::take_wal(packed[4], state.wal.timeline);
+        }
     }
 
     fn step(&self, state: &State, action: Action, next: &mut State) -> bool {
         self.step_to(state, action, next);
         true
+    }
+
+    fn step_packed(&self, state: &State, packed: [u64; 5], action: Action, next: &mut State) -> Option<[u64; 5]> {
+        let touched = self.step_to(state, action, next);
+        let mut after = packed;
+        // Mostly one node acts, and nothing else changes.
+        let id = action.node();
+        after[usize::from(id)] = self.put_node(&next.nodes[usize::from(id)]);
+        let others = touched.nodes & !(1 << id);
+        if others != 0 {
+            for other in self.node_ids().filter(|other| others >> other & 1 == 1) {
+                after[usize::from(other)] = self.put_node(&next.nodes[usize::from(other)]);
+            }
+        }
+        after[3] = self.put_cluster(next);
+        if touched.wal {
+            after[4] = Self::put_wal(&next.wal);
+        }
+        Some(after)
     }
 
     fn fairness(&self, action: &Action) -> Fairness {

@@ -81,16 +81,21 @@ impl Cluster {
         [waits.then_some(Action::TaskEnds(id)), next]
     }
 
-    /// With coarse steps: decisions are said, tasks start their processes, and ended tasks leave the slot, all at once.
-    pub(super) fn settle(&self, state: &mut State) {
+    /// With coarse steps: decisions are said, tasks start their processes, and ended tasks leave the slot, all at once. The answer says
+    /// which nodes that may have changed, a bit for each.
+    pub(super) fn settle(&self, state: &mut State) -> u8 {
+        let mut changed = 0;
         for id in self.node_ids() {
             let index = usize::from(id);
+            let bit = 1 << id;
             if let Some(At::Recover(position)) = state.nodes[index].agent.as_ref().map(|agent| agent.at)
                 && self.recover.at(position).is_ok()
             {
+                changed |= bit;
                 self.agent_mut(state, id).rest();
             }
             if matches!(state.nodes[index].agent.as_ref().map(|agent| agent.at), Some(At::Rewinding)) {
+                changed |= bit;
                 self.agent_mut(state, id).rest();
             }
             // A task does not start twice without the agent in between, so this ends.
@@ -107,16 +112,19 @@ impl Cluster {
                 if node.hung || matches!(action, Action::RewindStarts(_)) {
                     break;
                 }
+                changed |= bit;
                 self.server_step(state, action);
             }
             let node = &mut state.nodes[index];
             if let Some(agent) = node.agent.as_mut() {
                 // To the agents' rules these are the same in a cluster of its own.
                 if agent.role == Role::Demoted && !self.settings.standby_cluster {
+                    changed |= bit;
                     agent.role = Role::Replica;
                 }
             }
         }
+        changed
     }
 
     /// What pg_rewind and pg_basebackup copy: a primary that the key names, as far as the node can read, or the remote one.

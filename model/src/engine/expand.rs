@@ -9,8 +9,10 @@ use super::search::{Inspect, Options};
 use super::spec::{Spec, Word};
 use super::table::NO_STATE;
 
-/// Successors that the expansion of a chunk remembers, in order not to pass on the same one again: few enough for the fastest cache.
+/// Successors that the expansion of a chunk remembers, in order not to pass on the same one again: few enough for a fast cache.
 const RECENT: usize = 1 << 10;
+/// Successors that wait to be passed on together: few enough for the fastest cache.
+const BATCH: usize = 1 << 8;
 
 /// A packed successor and the step that led to it: the action at `place` among those of the state `parent`.
 #[derive(Clone, Copy)]
@@ -32,6 +34,9 @@ impl<W> Successor<W> {
 pub(super) struct Expanded<W> {
     /// The successors, in order, by the shard that they belong to.
     pub(super) shards: Vec<Vec<Successor<W>>>,
+    /// Those that are not there yet. Whether one is to be passed on is hard to guess, and a processor that guessed wrong throws away what it
+    /// has begun of the next step; so the steps are taken first, a batch of them, and then this is asked of all of them.
+    met: Vec<Successor<W>>,
     /// Successors that were passed on here, each at a slot of its own. Of one that is met again only the first meeting matters, and
     /// these buffers only ever meet states further down the queue. Two steps that can be taken in either order lead to the same state
     /// from states close to each other, so this spares the tables a good part of all look-ups, which miss the caches.
@@ -48,6 +53,7 @@ impl<W: Word> Expanded<W> {
         let shards = (0..shards).map(|_| Vec::new()).collect();
         Expanded {
             shards,
+            met: Vec::with_capacity(BATCH),
             recent: vec![W::EMPTY; RECENT],
             transitions: 0,
             deadlocks: 0,
@@ -56,11 +62,35 @@ impl<W: Word> Expanded<W> {
         }
     }
 
+    /// Passes on what was met, but for what was passed on a short while ago.
+    fn pass_on(&mut self) {
+        let Expanded { shards, met, recent, .. } = self;
+        let number = shards.len();
+        let mut empty = false;
+        for successor in met.drain(..) {
+            let hash = successor.word.spread();
+            let recent = &mut recent[hash as usize % RECENT];
+            // Opaque, or the comparison would become a branch.
+            let again = std::hint::black_box(recent.same(successor.word));
+            empty |= successor.word.same(W::EMPTY);
+            *recent = successor.word;
+            push_if(&mut shards[shard(hash, number)], successor, !again);
+        }
+        assert!(!empty, "{NO_STATE}");
+    }
+
     pub(super) fn clear(&mut self) {
         self.shards.iter_mut().for_each(Vec::clear);
         self.found.clear();
         (self.transitions, self.deadlocks, self.deadlock) = (0, 0, None);
     }
+}
+
+/// Without a branch: see [`Expanded::met`].
+#[inline]
+fn push_if<T>(to: &mut Vec<T>, item: T, wanted: bool) {
+    to.push(item);
+    to.truncate(to.len() - usize::from(!wanted));
 }
 
 /// A state that begins with a line of the cache: copying one to another is quicker.
@@ -76,15 +106,19 @@ pub(super) fn expand<M: Spec>(
     mut seen: Seen,
     out: &mut Expanded<M::Packed>,
 ) {
-    let shards = out.shards.len();
     let mut actions = Vec::new();
-    let mut after = None;
+    // The state in hand, its packed form, and where a step leads.
+    let mut places: Option<(M::Packed, Aligned<M::State>, Aligned<M::State>)> = None;
     for index in range {
         let parent = index32(index);
         let from = trail.states.get(index);
-        let state = Aligned(model.unpack(from));
-        let state = &state.0;
-        let after = &mut after.get_or_insert_with(|| Aligned(state.clone())).0;
+        let (old, state, after) = places.get_or_insert_with(|| {
+            let state = model.unpack(from);
+            (from, Aligned(state.clone()), Aligned(state))
+        });
+        model.unpack_over(from, *old, &mut state.0);
+        *old = from;
+        let (state, after) = (&state.0, &mut after.0);
         let new = seen.in_state(inspect.state(model, state));
         if new != 0 {
             out.found.push((parent, None, new));
@@ -94,35 +128,30 @@ pub(super) fn expand<M: Spec>(
         let before = out.transitions;
         assert!(actions.len() <= usize::from(u16::MAX), "a state has at most 65,535 actions");
         for (place, &action) in actions.iter().enumerate() {
-            if !model.step(state, action, after) {
-                continue;
-            }
-            if !model.within_boundary(after) {
-                continue;
-            }
+            let word = if options.symmetry {
+                let there = model.step(state, action, after) && model.within_boundary(after);
+                there.then(|| model.pack(&model.canonical(after)))
+            } else {
+                model.step_packed(state, from, action, after)
+            };
+            let Some(word) = word else { continue };
+            debug_assert!(options.symmetry || word == model.pack(after), "a step is written down as where it leads is");
             let place = place as u16;
             let new = seen.in_step(inspect.step(model, state, action, after));
             if new != 0 {
                 out.found.push((parent, Some(place), new));
             }
-            let word = if options.symmetry { model.pack(&model.canonical(after)) } else { model.pack(after) };
             out.transitions += 1;
             // A step to the same state finds nothing.
-            if word.same(from) {
-                continue;
-            }
-            let hash = word.spread();
-            let recent = &mut out.recent[hash as usize % RECENT];
-            if recent.same(word) {
-                assert!(!word.same(M::Packed::EMPTY), "{NO_STATE}");
-                continue;
-            }
-            *recent = word;
-            out.shards[shard(hash, shards)].push(Successor { word, parent, place });
+            push_if(&mut out.met, Successor { word, parent, place }, !word.same(from));
         }
         if out.transitions == before {
             out.deadlocks += 1;
             out.deadlock.get_or_insert(parent);
         }
+        if out.met.len() >= BATCH {
+            out.pass_on();
+        }
     }
+    out.pass_on();
 }

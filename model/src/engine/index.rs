@@ -139,18 +139,22 @@ impl<W: Word> Known<W> for Index {
 
     #[inline]
     fn look_up(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>) -> u64 {
+        // First all slots, then all states, so that none waits for the one before.
         let mut touched = 0;
         for (_, hash) in batch.clone() {
             let part = &self.parts[part(hash)];
             touched ^= part.slots[part.first(tag(hash))].0;
         }
         std::hint::black_box(touched);
-        let mut known = 0;
-        for (place, (word, hash)) in batch.enumerate() {
+        let mut numbers = [FREE.number(); u64::BITS as usize];
+        for ((_, hash), number) in batch.clone().zip(&mut numbers) {
             let part = &self.parts[part(hash)];
             // The first with this tag is almost always the only one.
-            let slot = part.slots[part.find(tag(hash), |_| true)];
-            known |= u64::from(slot != FREE && words.get(slot.number()).same(word)) << place;
+            *number = part.slots[part.find(tag(hash), |_| true)].number();
+        }
+        let mut known = 0;
+        for (place, ((word, _), number)) in batch.zip(numbers).enumerate() {
+            known |= u64::from(number != FREE.number() && words.get(number).same(word)) << place;
         }
         known
     }

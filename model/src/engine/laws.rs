@@ -13,25 +13,83 @@ use super::spec::{Spec, Word};
 /// States are written down whole: `unpack(pack(s)) == s` and `pack(s) != EMPTY` for the initial states, for the given ones, and for the
 /// results of all their steps. These come straight from the model and were never packed, so they also show what packing would lose.
 ///
+/// And the short cuts lead to the same places: [`Spec::step`] and [`Spec::step_packed`] to what [`Model::next_state`] and [`Spec::pack`] say,
+/// [`Spec::unpack_over`] to what [`Spec::unpack`] says, whichever of these states was in the place before.
+///
 /// The answer is the number of states that were checked, or a description of the first that breaks a law.
 pub fn packing<M>(model: &M, states: impl IntoIterator<Item = M::State>) -> Result<usize, String>
 where
     M: Spec<State: Debug, Action: Debug, Packed: Debug>,
 {
     let mut checked = 0;
+    let mut last = None;
     for state in model.init_states() {
         packs(model, &state).map_err(|why| format!("initial state: {why}"))?;
         checked += 1;
+        last.get_or_insert(state);
     }
+    let mut actions = Vec::new();
     for state in states {
         packs(model, &state)?;
         checked += 1;
-        for (action, after) in steps(model, &state) {
+        actions.clear();
+        model.actions(&state, &mut actions);
+        for &action in &actions {
+            let after = model.next_state(&state, action);
+            let others = [Some(&state), last.as_ref()];
+            for other in others.into_iter().flatten() {
+                steps_as_said(model, &state, action, after.as_ref(), other)?;
+            }
+            let Some(after) = after.filter(|after| model.within_boundary(after)) else { continue };
             packs(model, &after).map_err(|why| format!("after {action:?} in {state:?}: {why}"))?;
+            for (one, other) in [(&state, &after), (&after, &state)] {
+                unpacks_over(model, one, other)?;
+            }
             checked += 1;
+            last = Some(after);
         }
     }
     Ok(checked)
+}
+
+/// A step leads to `after` by all ways to take it, be `other` in its place before.
+fn steps_as_said<M>(
+    model: &M,
+    state: &M::State,
+    action: M::Action,
+    after: Option<&M::State>,
+    other: &M::State,
+) -> Result<(), String>
+where
+    M: Spec<State: Debug, Action: Debug, Packed: Debug>,
+{
+    let mut next = other.clone();
+    let stepped = model.step(state, action, &mut next).then_some(&next);
+    if stepped != after {
+        return Err(format!("{action:?} in {state:?} leads to {after:?}, but written over {other:?} to {stepped:?}"));
+    }
+    let mut next = other.clone();
+    let word = model.step_packed(state, model.pack(state), action, &mut next);
+    let within = after.filter(|after| model.within_boundary(after));
+    let expected = within.map(|after| model.pack(after));
+    if word != expected || within.is_some_and(|after| *after != next) {
+        return Err(format!(
+            "{action:?} in {state:?} leads to {expected:x?}, {within:?}, but packed at once to {word:x?}, {next:?}"
+        ));
+    }
+    Ok(())
+}
+
+fn unpacks_over<M>(model: &M, state: &M::State, old: &M::State) -> Result<(), String>
+where
+    M: Spec<State: Debug, Packed: Debug>,
+{
+    let mut place = old.clone();
+    model.unpack_over(model.pack(state), model.pack(old), &mut place);
+    if place != *state {
+        return Err(format!("{state:?} is read over {old:?} as {place:?}"));
+    }
+    Ok(())
 }
 
 fn packs<M>(model: &M, state: &M::State) -> Result<(), String>
@@ -118,7 +176,9 @@ where
 /// * the canonical form is its own canonical form, and shows the same findings;
 /// * each of its steps is one of the canonical form, with the same findings and to a state of the same canonical form. Or it changes
 ///   nothing: it shows no findings, and leads to where the same canonical form stands for it;
-/// * each step of the canonical form is one of its own, perhaps after steps that change nothing.
+/// * each step of the canonical form is one of its own, perhaps after steps that change nothing;
+/// * it can come to an end by steps that change nothing, or has none, if and only if the canonical form has no step: deadlocks stand for
+///   deadlocks.
 ///
 /// So a search through canonical forms finds all that there is to find, and nothing else. The answer is the number of states that are not
 /// their own canonical form, or a description of the first that breaks a law.
@@ -170,6 +230,13 @@ where
                 }
             }
             next += 1;
+        }
+        let ends = like.iter().any(|one| steps(model, one).is_empty());
+        if ends && !of_canonical.is_empty() {
+            return Err(format!("{canonical:?} stands for {state:?}, which comes to an end, but has steps"));
+        }
+        if !ends && of_canonical.is_empty() {
+            return Err(format!("{canonical:?} has no step, but stands for {state:?}, which never comes to an end"));
         }
         let extra = of_canonical.iter().find(|(_, step, _)| *step != silent && !of_state.contains(step));
         if let Some((action, ..)) = extra {

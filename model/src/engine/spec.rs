@@ -30,6 +30,26 @@ pub trait Spec: Model<State: Clone + Eq, Action: Copy + Eq> + Sync {
         }
     }
 
+    /// Takes a step and writes down where it leads: what [`Spec::step`] and [`Spec::pack`] say, or nothing if there is no such step or it
+    /// leads out of bounds. `packed` is the packed form of `state`: a model can spare itself writing down again what the step left alone.
+    #[inline]
+    fn step_packed(
+        &self,
+        state: &Self::State,
+        _packed: Self::Packed,
+        action: Self::Action,
+        next: &mut Self::State,
+    ) -> Option<Self::Packed> {
+        (self.step(state, action, next) && self.within_boundary(next)).then(|| self.pack(next))
+    }
+
+    /// Reads a state, as [`Spec::unpack`] does, over another one, whose packed form is `old`: a model can leave alone what both have in
+    /// common. States that follow each other in a search have much in common.
+    #[inline]
+    fn unpack_over(&self, packed: Self::Packed, _old: Self::Packed, state: &mut Self::State) {
+        *state = self.unpack(packed);
+    }
+
     /// The one state that stands for all that behave like `state`: that differ from it by a permutation of like parts, such as nodes, or in
     /// what nobody will read again. Exploring only canonical states finds all that there is to find if they keep the laws
     /// [`symmetry`](crate::engine::laws::symmetry) or [`representatives`](crate::engine::laws::representatives).

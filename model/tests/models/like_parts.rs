@@ -36,6 +36,18 @@ pub enum Flaw {
     Wanders,
     /// The first part follows no rules.
     FirstStandsStill,
+    /// A step keeps of what was in its place all parts but the one that it is about.
+    StepKeepsOthers,
+    /// A step says that it does not exist.
+    StepIsDenied,
+    /// A step into state 3 is written down as if it had not happened.
+    StepIsNotWritten,
+    /// A step that is written down at once leaves the state in its place alone.
+    StepIsOnlyWritten,
+    /// Reading over another state leaves the first part alone.
+    ReadsAllButFirst,
+    /// Out of bounds is noticed only by who asks.
+    PacksWhatIsOutside,
 }
 
 /// So many parts, at most 4, each in one of four states and at first in state 0.
@@ -112,7 +124,7 @@ impl Model for LikeParts {
 
     fn within_boundary(&self, state: &Parts) -> bool {
         match self.flaw {
-            Flaw::EmptyIsOutside => !self.all_in_3(state),
+            Flaw::EmptyIsOutside | Flaw::PacksWhatIsOutside => !self.all_in_3(state),
             Flaw::FirstIsBound => state[0] != 3,
             _ => true,
         }
@@ -132,6 +144,37 @@ impl Spec for LikeParts {
 
     fn unpack(&self, packed: u64) -> Parts {
         [0, 2, 4, 6].map(|low| (packed >> low & 0b11) as u8)
+    }
+
+    fn step(&self, state: &Parts, action: Follow, next: &mut Parts) -> bool {
+        let after = self.next_state(state, action).expect("a rule can be followed");
+        match self.flaw {
+            Flaw::StepKeepsOthers => next[usize::from(action.part)] = after[usize::from(action.part)],
+            _ => *next = after,
+        }
+        self.flaw != Flaw::StepIsDenied
+    }
+
+    fn step_packed(&self, state: &Parts, packed: u64, action: Follow, next: &mut Parts) -> Option<u64> {
+        let before = *next;
+        let steps = self.step(state, action, next);
+        let written = match self.flaw {
+            Flaw::StepIsNotWritten if next[usize::from(action.part)] == 3 => packed,
+            _ => self.pack(next),
+        };
+        let within = self.flaw == Flaw::PacksWhatIsOutside || self.within_boundary(next);
+        if self.flaw == Flaw::StepIsOnlyWritten {
+            *next = before;
+        }
+        (steps && within).then_some(written)
+    }
+
+    fn unpack_over(&self, packed: u64, _: u64, state: &mut Parts) {
+        let [first, rest @ ..] = self.unpack(packed);
+        state[1..].copy_from_slice(&rest);
+        if self.flaw != Flaw::ReadsAllButFirst {
+            state[0] = first;
+        }
     }
 
     fn canonical(&self, state: &Parts) -> Parts {

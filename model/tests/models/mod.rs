@@ -4,6 +4,7 @@
 
 pub mod lease;
 pub mod like_parts;
+pub mod represented;
 pub mod small_graph;
 pub mod token_ring;
 pub mod two_phase_commit;
