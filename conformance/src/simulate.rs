@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use pghaspec_model::belief::{Behaviour, Choices, Observation, Seen};
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, WalDetail};
-use pghaspec_model::event::{Configuration, Event, FORMAT, KeyChange, Kind, Phase, Process, Run, ServerState, Source};
+use pghaspec_model::event::{Event, FORMAT, KeyChange, Kind, Phase, Process, Run, ServerState, Source};
 use pghaspec_model::fault::Fault;
 
 /// Nanoseconds before and after a behaviour in which nothing happens.
@@ -101,16 +101,7 @@ impl Simulation {
             ttl_s: 30,
             retry_timeout_s: 10,
             primary_start_timeout_s: if zero { 0 } else { 300 },
-            configuration: Configuration {
-                synchronous_mode: settings.synchronous,
-                failsafe_mode: settings.failsafe,
-                standby_cluster: settings.standby_cluster,
-                watchdog_required: settings.watchdog,
-                watchdog_present: settings.watchdog,
-                use_pg_rewind: settings.can_rewind,
-                remove_data_directory_on_diverged_timelines: settings.remove_on_divergence,
-                ..Configuration::default()
-            },
+            configuration: settings.configuration(),
             process_observation: "proc-connector".to_owned(),
             observed: vec![Source::Harness, Source::Etcd, Source::Process, Source::Postgres, Source::AgentLog],
         }

@@ -227,6 +227,7 @@ fn unwitnessed(edition: Edition) -> (Vec<Branch>, Vec<&'static str>) {
         Assumption::StandbyCluster,
         Assumption::Replaced,
         Assumption::Maintenance,
+        Assumption::StaleReads,
     ] {
         // Branches and steps need no second fault here, except where the assumption is about two.
         let report = run(assumption.settings(edition));

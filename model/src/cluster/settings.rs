@@ -1,6 +1,7 @@
 //! What is modelled: size, rules, configuration and the faults that may happen.
 
 use crate::edition::{Edition, Rules};
+use crate::event::Configuration;
 use crate::fault::{Class, Fault, Faults};
 use crate::mutant::Mutant;
 
@@ -114,6 +115,20 @@ impl Settings {
             faults: USUAL,
             // As many crashes as leave one node that was spared.
             budget: Budget { process: nodes - 1, task: 1, network: 1, commits: 2, operator: 0 },
+        }
+    }
+
+    /// These in the words of an agent's configuration, as a history of such a cluster begins with it.
+    pub fn configuration(&self) -> Configuration {
+        Configuration {
+            synchronous_mode: self.synchronous,
+            failsafe_mode: self.failsafe,
+            standby_cluster: self.standby_cluster,
+            watchdog_required: self.watchdog,
+            watchdog_present: self.watchdog,
+            use_pg_rewind: self.can_rewind,
+            remove_data_directory_on_diverged_timelines: self.remove_on_divergence,
+            ..Configuration::default()
         }
     }
 

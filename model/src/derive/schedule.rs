@@ -1,7 +1,7 @@
 //! The faults of a behaviour, each with what an outside observer sees before it.
 
 use crate::cluster::show::Sight;
-use crate::cluster::{Action, Cluster, Names, Settings, State};
+use crate::cluster::{Action, Cluster, Names, State};
 use crate::event::Configuration;
 use crate::fault::{Class, Fault};
 
@@ -83,7 +83,7 @@ impl Schedule {
             mutant: settings.mutant.map(|mutant| mutant.id()),
             nodes: settings.nodes,
             start_timeout_is_zero: init.start_timeout_is_zero,
-            configuration: configuration(settings),
+            configuration: settings.configuration(),
             steps,
             then: seen.iter().map(|sight| sight.text(&names)).collect(),
             length: behaviour.len(),
@@ -98,19 +98,5 @@ impl Schedule {
     /// Every moment of it can be chosen from outside.
     pub fn is_controllable(&self) -> bool {
         self.steps.iter().all(|step| !step.in_cycle)
-    }
-}
-
-/// The settings in the words of the agent's configuration.
-fn configuration(settings: &Settings) -> Configuration {
-    Configuration {
-        synchronous_mode: settings.synchronous,
-        failsafe_mode: settings.failsafe,
-        standby_cluster: settings.standby_cluster,
-        watchdog_required: settings.watchdog,
-        watchdog_present: settings.watchdog,
-        use_pg_rewind: settings.can_rewind,
-        remove_data_directory_on_diverged_timelines: settings.remove_on_divergence,
-        ..Configuration::default()
     }
 }
