@@ -4,15 +4,20 @@
 //! cargo bench -p pghaspec --bench judge [-- --events N]
 //! ```
 //!
-//! A recorded history ends with a healthy cluster, so it can go on: with the nodes renamed as the next leader demands, and the timelines that
-//! there are by then. Each row is a trace, repeated; it is read from JSON lines, and the model is asked by each edition. The time is the CPU
-//! time of one thread, the memory what the process grew by while the model was asked.
+//! Each row is a trace, repeated, as a file of JSON lines. `whole` is all that `pghaspec judge` does with it: reading, refusing damage, every
+//! property on the events, durability, times, and the model. Below it are its parts, and the model alone, by each edition that explains the
+//! trace. The time is the CPU time of one thread. The memory is the most that the process had at once meanwhile, beyond what it had before;
+//! what came before is kept to what the row needs, so that of the model alone is its own.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 
-use pghaspec::judge::{History, Verdict, allowed, explaining_editions};
+use pghaspec::judge::{History, Verdict, allowed, explaining_editions, judge};
 use pghaspec_model::edition::Edition;
-use pghaspec_model::event::{Event, Kind, Phase, ServerState};
+
+#[path = "../tests/recorded/repeated.rs"]
+mod repeated;
 
 const TRACES: [(&str, &str); 2] =
     [("patroni-4.1.5", "leader-postmaster-killed"), ("patroni-4.1.5", "leader-postmaster-killed-start-timeout-0")];
@@ -22,109 +27,75 @@ fn trace((agent, scenario): (&str, &str)) -> History {
     History::read(&file).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Who holds the lock, and the highest timeline of a primary, at the end of these events.
-fn leads(events: &[Event]) -> (Option<String>, u32) {
-    let (mut holder, mut timeline) = (None, 0);
-    for event in events {
-        match &event.kind {
-            Kind::LeaderKey { holder: now, .. } => holder = now.clone(),
-            Kind::Server { state: ServerState::Primary, timeline: Some(now), .. } => timeline = timeline.max(*now),
-            _ => {}
-        }
-    }
-    (holder, timeline)
-}
-
-/// The history again and again, until it has so many events.
-fn repeated(recorded: &History, events: usize) -> History {
-    let is = |event: &Event, wanted: Phase| matches!(event.kind, Kind::Phase { phase } if phase == wanted);
-    let ready = recorded.events.iter().position(|event| is(event, Phase::Ready)).expect("it was ready");
-    let over = recorded.events.iter().position(|event| is(event, Phase::ReadBack)).expect("it was finished");
-    let (before, rest) = recorded.events.split_at(ready + 1);
-    let (period, after) = rest.split_at(over - ready - 1);
-    let (first, timeline) = leads(before);
-    let (last, later) = leads(&recorded.events[..over]);
-    let (first, last) = (first.expect("somebody led"), last.expect("somebody led"));
-    let raised = later - timeline;
-    // What a leader did, the next leader does.
-    let swapped = |name: &str| match name {
-        name if name == first => last.clone(),
-        name if name == last => first.clone(),
-        name => name.to_owned(),
-    };
-    let length = recorded.events[over].at[0] - recorded.events[ready].at[1];
-    let mut all: Vec<Event> = before.to_vec();
-    let mut round = 0;
-    let shift = |event: &Event, round: u64| {
-        let mut event = event.clone();
-        event.at = event.at.map(|at| at + round * length);
-        let name = |name: &mut String| {
-            if round % 2 == 1 {
-                *name = swapped(name);
-            }
-        };
-        event.node.as_mut().map(name);
-        match &mut event.kind {
-            Kind::LeaderKey { holder: Some(holder), .. } => name(holder),
-            Kind::Server { timeline: Some(timeline), .. } => *timeline += round as u32 * raised,
-            Kind::Write { id, .. } => *id += round * 1_000_000_000,
-            _ => {}
-        }
-        event
-    };
-    let inner =
-        |event: &&Event| !matches!(event.kind, Kind::Phase { .. }) && event.at[0] >= recorded.events[ready].at[1];
-    while all.len() + after.len() < events {
-        all.extend(period.iter().filter(inner).map(|event| shift(event, round)));
-        round += 1;
-    }
-    all.extend(after.iter().map(|event| shift(event, round - 1)));
-    for (seq, event) in all.iter_mut().enumerate() {
-        event.seq = seq as u64;
-    }
-    History { run: recorded.run.clone(), events: all, cut_off: false }
-}
-
-/// CPU seconds of this thread, and bytes that the process holds in memory.
-fn used() -> (f64, f64) {
+/// CPU seconds of this thread.
+fn cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let cpu = stat.split(' ').next().and_then(|cpu| cpu.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9;
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(f64::NAN);
-    (cpu, pages * 4096.0)
+    stat.split(' ').next().and_then(|cpu| cpu.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9
+}
+
+/// Bytes that the process has, by a line of its status: `VmRSS` now, `VmHWM` at most.
+fn memory(which: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(which)).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1024.0
+}
+
+/// Does something, and prints its row.
+fn row<T>(history: &str, events: usize, what: &str, work: impl FnOnce() -> T) -> T {
+    // From here on the most that the process had is counted anew.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let (had, started) = (memory("VmRSS:"), cpu());
+    let result = work();
+    let (took, most) = (cpu() - started, memory("VmHWM:") - had);
+    println!(
+        "| {history} | {events} | {what} | {took:.2} | {:.0} | {:.0} |",
+        events as f64 / took,
+        most.max(0.0) / 1e6
+    );
+    result
+}
+
+fn write(file: &Path, events: &[pghaspec_model::event::Event]) {
+    let mut out = BufWriter::new(File::create(file).expect("there is room for a file"));
+    for event in events {
+        serde_json::to_writer(&mut out, event).expect("events can be written");
+        out.write_all(b"\n").expect("events can be written");
+    }
+    out.flush().expect("events can be written");
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let given = arguments.iter().position(|argument| argument == "--events").and_then(|at| arguments.get(at + 1));
     let events = given.map_or(1_000_000, |given| given.parse().expect("--events is followed by a number"));
-    println!("| history | events | what | CPU s | events per CPU s | MB |");
+    let folder = tempfile::tempdir().expect("there is room for files");
+    println!("| history | events | what | CPU s | events per CPU s | MB at most |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for which in TRACES {
         let recorded = trace(which);
         let explaining = explaining_editions(&recorded).expect("the model can be asked");
-        let row = |what: &str, events: usize, from: (f64, f64)| {
-            let (cpu, bytes) = used();
-            let (cpu, megabytes) = (cpu - from.0, (bytes - from.1) / 1e6);
-            println!("| {} | {events} | {what} | {cpu:.2} | {:.0} | {megabytes:.0} |", which.1, events as f64 / cpu);
+        let file = folder.path().join(format!("{}.jsonl", which.1));
+        let events = {
+            let long = repeated::repeated(&recorded, events);
+            write(&file, &long);
+            long.len()
         };
-        let mut text = Vec::new();
-        for event in &repeated(&recorded, events).events {
-            serde_json::to_writer(&mut text, event).expect("events can be written");
-            text.push(b'\n');
-        }
-        let from = used();
-        let history = History::parse(&text).expect("what was written can be read");
-        drop(text);
-        row("read from JSON lines", history.events.len(), from);
+        let whole = row(which.1, events, "whole: read, all checks, model", || {
+            let history = History::read(&file).unwrap_or_else(|error| panic!("{error}"));
+            judge(&history, Edition::V4_1, None)
+        });
+        // Whatever its scenario demands is left out.
+        assert_eq!(whole.verdict, Verdict::Skipped, "{:#?}", whole.checks);
+        let history = row(which.1, events, "read", || History::read(&file)).unwrap_or_else(|error| panic!("{error}"));
+        row(which.1, events, "all checks, model", || judge(&history, Edition::V4_1, None));
         for edition in Edition::ALL {
-            let from = used();
-            let check = allowed(&history, edition);
             let explains = explaining.contains(&edition);
+            let ask = || allowed(&history, edition);
+            let check = match explains {
+                true => row(which.1, events, &format!("model: explained by edition {}", edition.id()), ask),
+                false => ask(),
+            };
             assert_eq!(check.verdict == Verdict::Pass, explains, "{}: {check:#?}", edition.id());
-            if explains {
-                row(&format!("explained by edition {}", edition.id()), history.events.len(), from);
-            }
         }
     }
 }

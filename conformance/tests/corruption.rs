@@ -185,6 +185,18 @@ fn no_corruption_passes_unexplained() {
     assert_eq!(corruptions_of([2727].into_iter()).refused, 1);
 }
 
+/// A cluster may have been promoted a million times: both explainers count on.
+#[test]
+fn timelines_may_be_high() {
+    let mut events = trace(PASSING[1]);
+    for event in events.iter_mut().filter(|event| event["timeline"].is_u64()) {
+        event["timeline"] = json!(event["timeline"].as_u64().unwrap() + 1_000_000);
+    }
+    let history = History::parse(&written(&events)).unwrap();
+    assert!(explaining_editions(&history).unwrap().contains(&Edition::V4_1));
+    assert_eq!(is_explained(&history), Ok(true));
+}
+
 #[test]
 #[ignore = "minutes"]
 fn none_of_ten_thousand_corruptions_passes_unexplained() {
@@ -246,7 +258,10 @@ fn is_explained(history: &History) -> Result<bool, &'static str> {
             timeline = Some(*now);
         }
     }
-    let timeline = u8::try_from(timeline.ok_or("no timeline")?).map_err(|_| "a high timeline")?;
+    let timeline = timeline.ok_or("no timeline")?;
+    // Of a cluster that was promoted so often, nobody asks how often: its timelines are counted from its beginning.
+    let earlier = if timeline > 200 { timeline - 1 } else { 0 };
+    let timeline = (timeline - earlier) as u8;
     let configuration = &run.configuration;
     let zero = run.primary_start_timeout_s == 0;
     let unlimited = Budget::UNLIMITED;
@@ -285,7 +300,12 @@ fn is_explained(history: &History) -> Result<bool, &'static str> {
             blind = blind.and(Channels::of(source, None));
         }
     }
-    let observations = read(history, leader, from, to)?;
+    let mut observations = read(history, leader, from, to)?;
+    for observation in &mut observations {
+        if let Seen::Looks(_, _, Some(timeline)) = &mut observation.what {
+            *timeline = timeline.saturating_sub(earlier);
+        }
+    }
     Ok(exhaustive::is_explained(&cluster, &init, &observations, blind))
 }
 

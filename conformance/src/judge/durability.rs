@@ -1,13 +1,14 @@
 //! What became of the clients' rows, by the final reads: lost, ghost and indeterminate writes by name, and whether standbys hold the
 //! leader's rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use pghaspec_model::event::{Event, Kind, Phase, ServerState, Session, Source, WriteResult};
 use pghaspec_model::property::Property;
 
 use super::history::{History, seconds};
 use super::key::changes;
+use super::rows::Rows;
 use super::verdict::Check;
 use super::words;
 
@@ -16,18 +17,17 @@ const NAMED: usize = 6;
 
 /// What applies to the configuration of this run.
 pub fn checks(history: &History) -> Vec<Check> {
+    let ledger = Ledger::of(history);
     let loss = match history.run.configuration.synchronous_mode {
-        true => no_lost_sync_commit(history),
-        false => bounded_async_loss(history),
+        true => no_lost_sync_commit(&ledger),
+        false => bounded_async_loss(history, &ledger),
     };
-    vec![acknowledged_writes(history), loss, no_silent_divergence(history)]
+    vec![acknowledged_writes(history, &ledger), loss, no_silent_divergence(history, &ledger)]
 }
 
-fn read_back(history: &History, node: &str) -> Option<BTreeSet<u64>> {
+fn read_back(history: &History, node: &str) -> Option<Rows> {
     history.events.iter().rev().find_map(|event| match &event.kind {
-        Kind::ReadBack { rows } if event.node.as_deref() == Some(node) => {
-            Some(rows.iter().flat_map(|[first, last]| *first..=*last).collect())
-        }
+        Kind::ReadBack { rows } if event.node.as_deref() == Some(node) => Some(Rows::new(rows.iter().copied())),
         _ => None,
     })
 }
@@ -57,12 +57,12 @@ pub fn last_primary(history: &History) -> Option<&str> {
 /// The rows of the last primary and what the clients know of them.
 struct Ledger<'h> {
     primary: &'h str,
-    rows: BTreeSet<u64>,
+    rows: Rows,
     acknowledged: Vec<(u64, &'h Event)>,
     refused: Vec<(u64, &'h Event)>,
     indeterminate: Vec<(u64, &'h Event)>,
     /// Rows that a procedure committed without waiting for its disk or a standby, or may have.
-    batches: BTreeSet<u64>,
+    batches: Rows,
 }
 
 impl<'h> Ledger<'h> {
@@ -77,7 +77,7 @@ impl<'h> Ledger<'h> {
             of.collect::<Vec<_>>()
         };
         let batches = history.events.iter().filter_map(|event| match event.kind {
-            Kind::Batch { rows: [first, last], result } if result != WriteResult::Failed => Some(first..=last),
+            Kind::Batch { rows: [first, last], result } if result != WriteResult::Failed => Some([first, last]),
             _ => None,
         });
         let ledger = Ledger {
@@ -86,7 +86,7 @@ impl<'h> Ledger<'h> {
             acknowledged: writes(WriteResult::Ok),
             refused: writes(WriteResult::Failed),
             indeterminate: writes(WriteResult::Indeterminate),
-            batches: batches.flatten().collect(),
+            batches: Rows::new(batches),
         };
         match ledger.acknowledged.is_empty() {
             true => Err("no write was acknowledged in the whole run".into()),
@@ -95,17 +95,17 @@ impl<'h> Ledger<'h> {
     }
 
     fn lost(&self) -> Vec<(u64, &'h Event)> {
-        self.acknowledged.iter().filter(|(id, _)| !self.rows.contains(id)).copied().collect()
+        self.acknowledged.iter().filter(|(id, _)| !self.rows.contains(*id)).copied().collect()
     }
 
     fn counts(&self, lost: usize) -> String {
-        let committed: Vec<_> = self.indeterminate.iter().filter(|(id, _)| self.rows.contains(id)).copied().collect();
+        let committed: Vec<_> = self.indeterminate.iter().filter(|(id, _)| self.rows.contains(*id)).copied().collect();
         let open = self.indeterminate.len();
         let mut text = format!(
             "{} acknowledged, {lost} lost, {open} indeterminate ({} of them committed), {} ghosts",
             self.acknowledged.len(),
             committed.len(),
-            self.refused.iter().filter(|(id, _)| self.rows.contains(id)).count(),
+            self.refused.iter().filter(|(id, _)| self.rows.contains(*id)).count(),
         );
         if open > 0 {
             text += &format!("\nindeterminate: {}", named(&self.indeterminate));
@@ -116,16 +116,19 @@ impl<'h> Ledger<'h> {
     /// Rows of which no write was recorded: those that certainly were refused, and those of which nothing is known. A writer records a
     /// refusal once, however often it is repeated, and numbers its writes in a row.
     fn unaccounted(&self) -> [Vec<u64>; 2] {
-        let known: BTreeMap<u64, &Event> = [&self.acknowledged, &self.refused, &self.indeterminate]
-            .into_iter()
-            .flat_map(|writes| writes.iter().map(|(id, event)| (*id, *event)))
-            .collect();
-        let rows = self.rows.iter().copied().filter(|row| !known.contains_key(row) && !self.batches.contains(row));
+        let all = || [&self.acknowledged, &self.refused, &self.indeterminate].into_iter().flatten();
+        let known = Rows::of(all().map(|(id, _)| *id));
+        let rows = self.rows.without(&known).without(&self.batches);
+        if rows.is_empty() {
+            return [Vec::new(), Vec::new()];
+        }
+        let mut known: Vec<(u64, &Event)> = all().copied().collect();
+        known.sort_by_key(|(id, _)| *id);
         let refused = |row: &u64| {
-            let before = known.range(..row).next_back();
+            let before = known[..known.partition_point(|(id, _)| id < row)].last();
             before.is_some_and(|(_, event)| matches!(event.kind, Kind::Write { result: WriteResult::Failed, .. }))
         };
-        let (refused, unknown) = rows.partition(refused);
+        let (refused, unknown) = rows.iter().partition(refused);
         [refused, unknown]
     }
 }
@@ -181,15 +184,15 @@ fn id_ranges(ids: &[u64]) -> String {
 
 /// `acknowledged-writes`: what was acknowledged under the last leader is there, and nothing is there that was refused or that nobody wrote.
 /// An asynchronous failover may lose what the old leader acknowledged last, and then the loss is said.
-pub fn acknowledged_writes(history: &History) -> Check {
+fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Check {
     const ID: &str = "acknowledged-writes";
-    let ledger = match Ledger::of(history) {
+    let ledger = match ledger {
         Ok(ledger) => ledger,
         Err(why) => return Check::inconclusive(ID, why),
     };
     let lost = ledger.lost();
     let counts = ledger.counts(lost.len());
-    let ghosts: Vec<_> = ledger.refused.iter().filter(|(id, _)| ledger.rows.contains(id)).copied().collect();
+    let ghosts: Vec<_> = ledger.refused.iter().filter(|(id, _)| ledger.rows.contains(*id)).copied().collect();
     if let Some((_, event)) = ghosts.first() {
         return Check::fail(ID, format!("refused and there all the same: {}\n{counts}", named(&ghosts)))
             .at(Some(event.seq));
@@ -231,9 +234,9 @@ fn last_taken(history: &History, node: &str) -> Option<u64> {
 }
 
 /// `no-lost-sync-commit`: synchronous mode: an acknowledged commit survives every automatic failover.
-fn no_lost_sync_commit(history: &History) -> Check {
+fn no_lost_sync_commit(ledger: &Result<Ledger, String>) -> Check {
     let id = Property::NoLostSyncCommit.id();
-    let ledger = match Ledger::of(history) {
+    let ledger = match ledger {
         Ok(ledger) => ledger,
         Err(why) => return Check::inconclusive(id, why),
     };
@@ -249,9 +252,9 @@ fn no_lost_sync_commit(history: &History) -> Check {
 
 /// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before it, or is no more than
 /// `maximum_lag_on_failover` of WAL.
-fn bounded_async_loss(history: &History) -> Check {
+fn bounded_async_loss(history: &History, ledger: &Result<Ledger, String>) -> Check {
     let id = Property::BoundedAsyncLoss.id();
-    let ledger = match Ledger::of(history) {
+    let ledger = match ledger {
         Ok(ledger) => ledger,
         Err(why) => return Check::inconclusive(id, why),
     };
@@ -314,17 +317,15 @@ fn wal_since(history: &History, oldest: &Event, until: u64) -> Option<u64> {
 }
 
 /// `no-silent-divergence`: who streams as a standby at the end holds the leader's rows, no others, and all of them.
-pub fn no_silent_divergence(history: &History) -> Check {
+fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> Check {
     let id = Property::NoSilentDivergence.id();
-    let ledger = match Ledger::of(history) {
+    let ledger = match ledger {
         Ok(ledger) => ledger,
         Err(why) => return Check::inconclusive(id, why),
     };
     let primary = ledger.primary;
     // A client's write whose answer was lost may still have been on its way to the primary while the standbys were read.
-    let indeterminate: BTreeSet<u64> =
-        ledger.indeterminate.iter().map(|(id, _)| *id).chain(ledger.batches.iter().copied()).collect();
-    let acknowledged: BTreeSet<u64> = ledger.acknowledged.iter().map(|(id, _)| *id).collect();
+    let indeterminate = Rows::of(ledger.indeterminate.iter().map(|(id, _)| *id));
     let mut unread = None;
     let mut same = Vec::new();
     for node in history.run.nodes.iter().filter(|node| *node != primary) {
@@ -334,8 +335,8 @@ pub fn no_silent_divergence(history: &History) -> Check {
             continue;
         };
         let own: Vec<u64> =
-            others.difference(&ledger.rows).filter(|row| !indeterminate.contains(row)).copied().collect();
-        let missing: Vec<u64> = ledger.rows.difference(&others).copied().collect();
+            others.without(&ledger.rows).without(&indeterminate).without(&ledger.batches).iter().collect();
+        let missing = ledger.rows.without(&others);
         if !own.is_empty() {
             let why = format!("{node} holds rows that the primary {primary} does not: {}", id_ranges(&own));
             if healthy {
@@ -343,10 +344,12 @@ pub fn no_silent_divergence(history: &History) -> Check {
             }
             unread = unread.or(Some(format!("{why}; it does not say that it is healthy")));
         } else if !missing.is_empty() {
-            let why = format!("{node} lacks {} of the primary {primary}", id_ranges(&missing));
+            let rows: Vec<u64> = missing.iter().collect();
+            let why = format!("{node} lacks {} of the primary {primary}", id_ranges(&rows));
             // The lab waits until a standby has replayed all that was flushed, and says so if it has not.
             let late = history.gap_of(&[Source::Postgres, Source::Harness]);
-            if healthy && late.is_none() && missing.iter().any(|row| acknowledged.contains(row)) {
+            let acknowledged = || ledger.acknowledged.iter().any(|(id, _)| missing.contains(*id));
+            if healthy && late.is_none() && acknowledged() {
                 return Check::fail(id, format!("{why}; it streams and has replayed everything"));
             }
             let late = late.map_or(String::new(), |late| format!(": {late}"));

@@ -98,6 +98,8 @@ pub fn observers(history: &History) -> Check {
 pub fn faults(history: &History) -> Check {
     const ID: &str = "fault-took-effect";
     let mut words = Vec::new();
+    // Where not all ends were seen, they contradict nothing.
+    let ends = if history.blind(&[Source::Process]).is_none() { postmaster_ends(history) } else { Vec::new() };
     for event in &history.events {
         let (what, effect) = match &event.kind {
             Kind::Fault { fault, effect } => (fault.id(), effect),
@@ -107,7 +109,7 @@ pub fn faults(history: &History) -> Check {
         let node = event.node.as_deref().unwrap_or("the cluster");
         match effect {
             Some(effect) => {
-                if let Some(why) = contradiction(history, event) {
+                if let Some(why) = contradiction(history, &ends, event) {
                     return Check::inconclusive(ID, format!("{what} at {node}: {effect}; but {why}"));
                 }
                 words.push(format!("{what} at {node}: {effect}"));
@@ -126,17 +128,23 @@ pub fn faults(history: &History) -> Check {
 /// How long a killed process may take to be reported gone. Nanoseconds.
 const GONE: u64 = 10_000_000_000;
 
+/// The ends of all postmasters, in the order of recording.
+fn postmaster_ends(history: &History) -> Vec<&Event> {
+    let ends = |event: &&Event| matches!(event.kind, Kind::ProcessExited { what: Process::Postmaster, .. });
+    history.events.iter().filter(ends).collect()
+}
+
 /// What the processes of a node say against a kill of its postmaster.
-fn contradiction(history: &History, injected: &Event) -> Option<String> {
+fn contradiction(history: &History, ends: &[&Event], injected: &Event) -> Option<String> {
     let kills = matches!(injected.kind, Kind::Fault { fault: Fault::PostmasterKilled, .. });
-    if !kills || history.blind(&[Source::Process]).is_some() {
+    if !kills {
         return None;
     }
-    let mut ends = history.events.iter().filter(|event| {
+    let mut ends = ends.iter().filter(|event| {
         event.node == injected.node && event.at[1] >= injected.at[0] && event.at[0] <= injected.at[1] + GONE
     });
     let killed = ends.find_map(|event| match event.kind {
-        Kind::ProcessExited { what: Process::Postmaster, code, signal, .. } => Some((code, signal)),
+        Kind::ProcessExited { code, signal, .. } => Some((code, signal)),
         _ => None,
     });
     match killed {

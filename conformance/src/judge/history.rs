@@ -1,14 +1,18 @@
 //! Recorded histories: reading them, and refusing what is damaged.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use pghaspec_model::edition::Edition;
-use pghaspec_model::event::{Event, FORMAT, Kind, Phase, Run, Source};
+use pghaspec_model::event::{Event, Kind, Phase, Run, Source};
 use pghaspec_model::switch::Switch;
-use serde_json::Value;
 
-use super::{sound, words};
+use super::{lines, sound, words};
+
+/// Bytes of a file that are read at once.
+const CHUNK: usize = 1 << 16;
 
 /// A history that can be judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,39 +54,30 @@ impl History {
     /// # Errors
     /// The file cannot be read, is empty, is of another version, or is damaged before its last line.
     pub fn read(file: &Path) -> Result<History, HistoryError> {
-        let text = std::fs::read(file).map_err(|error| HistoryError {
-            file: file.to_path_buf(),
-            line: None,
-            problem: format!("cannot be read: {error}"),
-        })?;
-        History::parse(&text).map_err(|(line, problem)| HistoryError { file: file.to_path_buf(), line, problem })
+        let refused = |(line, problem)| HistoryError { file: file.to_path_buf(), line, problem };
+        let text = File::open(file).map_err(|error| refused((None, format!("cannot be read: {error}"))))?;
+        History::of_lines(BufReader::with_capacity(CHUNK, text)).map_err(refused)
     }
 
     /// Parses the content of `events.jsonl`; the error is a line, from 1, and a problem.
     pub fn parse(text: &[u8]) -> Result<History, (Option<usize>, String)> {
-        // The writer ends each event with a newline, so what follows the last one was cut off.
-        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-        let cut_off = whole < text.len();
+        History::of_lines(text)
+    }
+
+    /// Reads line by line, so that no more than a line of the text is held.
+    fn of_lines(mut text: impl BufRead) -> Result<History, (Option<usize>, String)> {
         let mut events: Vec<Event> = Vec::new();
-        for (index, line) in text[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
-            let refuse = |problem: String| (Some(index + 1), problem);
-            let line = &line[..line.len() - 1];
-            let value: Value =
-                serde_json::from_slice(line).map_err(|error| refuse(format!("is not a JSON object: {error}")))?;
-            match value.get("v").and_then(Value::as_u64) {
-                Some(version) if version == u64::from(FORMAT) => {}
-                Some(version) if version > u64::from(FORMAT) => {
-                    return Err(refuse(format!(
-                        "is of format {version}, and this pghaspec reads up to format {FORMAT}; judge it with a newer one"
-                    )));
-                }
-                _ => return Err(refuse("is not an event: it has no format version `v`".into())),
+        let mut line = Vec::new();
+        let cut_off = loop {
+            line.clear();
+            let length =
+                text.read_until(b'\n', &mut line).map_err(|error| (None, format!("cannot be read: {error}")))?;
+            // The writer ends each event with a newline, so what follows the last one was cut off.
+            if line.pop_if(|byte| *byte == b'\n').is_none() {
+                break length > 0;
             }
-            let event: Event =
-                serde_json::from_value(value.clone()).map_err(|error| refuse(format!("is not an event: {error}")))?;
-            if let Some(field) = unknown_field(&value, &event) {
-                return Err(refuse(format!("{field}: such an event has no such field")));
-            }
+            let refuse = |problem: String| (Some(events.len() + 1), problem);
+            let event = lines::read(&line).map_err(refuse)?;
             if event.seq != events.len() as u64 {
                 return Err(refuse(format!(
                     "is event {} where event {} belongs: lines are missing, doubled or out of order",
@@ -94,7 +89,7 @@ impl History {
                 return Err(refuse(format!("at: ends before it begins, {} after {}", event.at[1], event.at[0])));
             }
             events.push(event);
-        }
+        };
         let Some(first) = events.first() else { return Err((None, "is empty: nothing was recorded".into())) };
         let Kind::Run(run) = &first.kind else {
             return Err((Some(1), "does not say what was run: the first event of a history is `run`".into()));
@@ -166,16 +161,6 @@ impl History {
     pub fn polls_processes(&self) -> bool {
         self.run.process_observation != "proc-connector"
     }
-}
-
-/// The first key of a line that no field of the event has read.
-fn unknown_field(line: &Value, event: &Event) -> Option<String> {
-    let read = serde_json::to_value(event).ok()?;
-    // A field that is absent may be written as null.
-    line.as_object()?
-        .iter()
-        .find(|(key, value)| !value.is_null() && read.get(key).is_none())
-        .map(|(key, _)| key.clone())
 }
 
 /// `12.345 s`, from nanoseconds.

@@ -3,6 +3,7 @@
 use pghaspec_model::event::{Event, KeyChange, Kind};
 
 use super::history::History;
+use super::intervals::Intervals;
 
 /// A change of the leader key.
 pub struct Change<'h> {
@@ -45,18 +46,34 @@ pub fn spans(history: &History) -> Vec<(Option<&str>, u64, u64)> {
     changes.iter().zip(ends).map(|(change, end)| (change.holder, change.event.at[0], end)).collect()
 }
 
-/// Whether a node may have held the lock at some moment of that time.
-pub fn could_hold(history: &History, node: &str, from: u64, to: u64) -> bool {
-    spans(history).iter().any(|(holder, start, end)| *holder == Some(node) && *start <= to && *end >= from)
+/// Whom the leader key could have named at any time.
+pub struct Holders<'h> {
+    spans: Vec<(Option<&'h str>, u64, u64)>,
+    by_time: Intervals,
 }
 
-/// Whom the leader key may have named in that time.
-pub fn holders(history: &History, from: u64, to: u64) -> Vec<String> {
-    let mut holders: Vec<String> = spans(history)
-        .iter()
-        .filter(|(_, start, end)| *start <= to && *end >= from)
-        .map(|(holder, ..)| holder.map_or("nobody".to_owned(), str::to_owned))
-        .collect();
-    holders.dedup();
-    holders
+impl<'h> Holders<'h> {
+    /// By the watch on the leader key.
+    pub fn of(history: &'h History) -> Holders<'h> {
+        let spans = spans(history);
+        let by_time = Intervals::new(spans.iter().map(|(_, start, end)| [*start, *end]));
+        Holders { spans, by_time }
+    }
+
+    fn meeting(&self, from: u64, to: u64) -> impl Iterator<Item = Option<&'h str>> {
+        self.by_time.meeting([from, to]).into_iter().map(|place| self.spans[place].0)
+    }
+
+    /// Whether a node may have held the lock at some moment of that time.
+    pub fn may_include(&self, node: &str, from: u64, to: u64) -> bool {
+        self.meeting(from, to).any(|holder| holder == Some(node))
+    }
+
+    /// Whom the leader key may have named in that time.
+    pub fn between(&self, from: u64, to: u64) -> Vec<String> {
+        let mut holders: Vec<String> =
+            self.meeting(from, to).map(|holder| holder.map_or("nobody".to_owned(), str::to_owned)).collect();
+        holders.dedup();
+        holders
+    }
 }

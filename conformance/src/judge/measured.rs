@@ -1,11 +1,13 @@
 //! How long things took, as far as it was seen: an interval each, since observations are never instants. No verdict comes of it: what
 //! is documented for a failover holds only with a DCS that answers at once.
 
-use pghaspec_model::event::{Event, Kind, WriteResult};
+use std::collections::HashMap;
+
+use pghaspec_model::event::{Event, Kind, Process, WriteResult};
 use serde::{Deserialize, Serialize};
 
 use super::history::History;
-use super::key::changes;
+use super::key::{Change, changes};
 
 const SECOND: f64 = 1e9;
 
@@ -24,16 +26,64 @@ pub struct Measure {
 
 /// All that can be measured after each fault.
 pub fn measure(history: &History) -> Vec<Measure> {
-    let mut measured = Vec::new();
-    for event in &history.events {
-        if let Kind::Fault { fault, .. } = &event.kind {
-            measured.extend(after(history, event, fault.id()));
-        }
+    let faults = || {
+        history.events.iter().filter_map(|event| match &event.kind {
+            Kind::Fault { fault, .. } => Some((event, fault.id())),
+            _ => None,
+        })
+    };
+    if faults().next().is_none() {
+        return Vec::new();
     }
-    measured
+    let seen = Seen::of(history);
+    faults().flat_map(|(event, name)| after(history, &seen, event, name)).collect()
 }
 
-fn after(history: &History, fault: &Event, name: &str) -> Vec<Measure> {
+/// What is asked for again and again.
+struct Seen<'h> {
+    changes: Vec<Change<'h>>,
+    /// Acknowledged writes, in the order in which they end.
+    writes: Vec<&'h Event>,
+    /// For each node, when postmasters started, in order, and when the last one ended that was seen to.
+    postmasters: HashMap<&'h str, (Vec<u64>, Option<u64>)>,
+}
+
+impl<'h> Seen<'h> {
+    fn of(history: &'h History) -> Seen<'h> {
+        let acknowledged = |event: &&Event| matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. });
+        let mut writes: Vec<&Event> = history.events.iter().filter(acknowledged).collect();
+        writes.sort_by_key(|event| event.at[1]);
+        let mut postmasters: HashMap<&str, (Vec<u64>, Option<u64>)> = HashMap::new();
+        for event in &history.events {
+            let node = event.node.as_deref().unwrap_or_default();
+            match event.kind {
+                Kind::ProcessStarted { what: Process::Postmaster, .. } => {
+                    postmasters.entry(node).or_default().0.push(event.at[0]);
+                }
+                Kind::ProcessExited { what: Process::Postmaster, .. } => {
+                    let ended = &mut postmasters.entry(node).or_default().1;
+                    *ended = (*ended).max(Some(event.at[1]));
+                }
+                _ => {}
+            }
+        }
+        for (starts, _) in postmasters.values_mut() {
+            starts.sort_unstable();
+        }
+        Seen { changes: changes(history), writes, postmasters }
+    }
+
+    /// Whether a node's Postgres lived on since the fault, or was started again between it and this event.
+    fn came_back(&self, fault: &Event, event: &Event) -> bool {
+        let Some((starts, ended)) = self.postmasters.get(event.node.as_deref().unwrap_or_default()) else {
+            return true;
+        };
+        let next = starts.partition_point(|start| *start < fault.at[0]);
+        ended.is_none_or(|ended| ended < fault.at[0]) || starts.get(next).is_some_and(|start| *start <= event.at[1])
+    }
+}
+
+fn after(history: &History, seen: &Seen, fault: &Event, name: &str) -> Vec<Measure> {
     let named = |id: &str, from: [u64; 2], to: [u64; 2], what: String| Measure {
         id: id.to_owned(),
         fault: fault.seq,
@@ -42,13 +92,13 @@ fn after(history: &History, fault: &Event, name: &str) -> Vec<Measure> {
     };
     let node = fault.node.as_deref().unwrap_or("the cluster");
     let mut measured = Vec::new();
-    let changes = changes(history);
-    let changed = changes.iter().find(|change| change.event.at[0] >= fault.at[0] && change.holder != change.before);
+    let changed =
+        seen.changes.iter().find(|change| change.event.at[0] >= fault.at[0] && change.holder != change.before);
     if let Some(change) = changed {
         let what = format!("from {name} at {node} to the change of the leader key");
         measured.push(named("fault-to-key-change", fault.at, change.event.at, what));
     }
-    let taken = changes.iter().find(|change| {
+    let taken = seen.changes.iter().find(|change| {
         change.event.at[0] >= fault.at[0] && change.holder.is_some_and(|holder| Some(holder) != fault.node.as_deref())
     });
     if let Some(change) = taken.filter(|_| fault.node.is_some()) {
@@ -61,35 +111,17 @@ fn after(history: &History, fault: &Event, name: &str) -> Vec<Measure> {
         let what = format!("from {name} at {node} to {holder} holding the lock; documented are {documented} s at most");
         measured.push(named("failover", fault.at, change.event.at, what));
     }
-    let acknowledged = |event: &&Event| matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. });
-    let writes = || history.events.iter().filter(acknowledged);
     // A write that was under way when the fault struck may have been acknowledged by who was struck, moments later.
-    let first = writes().filter(|event| event.at[0] >= fault.at[1]);
-    let first = first.filter(|event| event.node != fault.node || came_back(history, fault, event));
-    if let Some(first) = first.min_by_key(|event| event.at[1]) {
+    let ended = |at: u64| seen.writes.partition_point(|event| event.at[1] < at);
+    let mut first = seen.writes[ended(fault.at[1])..].iter().filter(|event| event.at[0] >= fault.at[1]);
+    if let Some(first) = first.find(|event| event.node != fault.node || seen.came_back(fault, event)) {
         let by = first.node.as_deref().unwrap_or("a node");
         let what = format!("from {name} at {node} to the first acknowledged write, by {by}");
         measured.push(named("fault-to-first-write", fault.at, first.at, what));
-        if let Some(last) = writes().filter(|event| event.at[1] <= first.at[0]).max_by_key(|event| event.at[1]) {
+        if let Some(last) = seen.writes[..seen.writes.partition_point(|event| event.at[1] <= first.at[0])].last() {
             let what = format!("without a writable leader, as writers saw it, around {name} at {node}");
             measured.push(named("without-writes", last.at, first.at, what));
         }
     }
     measured
-}
-
-/// Whether a node's Postgres was started again between the fault and this event.
-fn came_back(history: &History, fault: &Event, event: &Event) -> bool {
-    let started = |other: &Event| {
-        matches!(other.kind, Kind::ProcessStarted { what: pghaspec_model::event::Process::Postmaster, .. })
-            && other.node == event.node
-            && other.at[0] >= fault.at[0]
-            && other.at[0] <= event.at[1]
-    };
-    let died = |other: &Event| {
-        matches!(other.kind, Kind::ProcessExited { what: pghaspec_model::event::Process::Postmaster, .. })
-            && other.node == event.node
-            && other.at[1] >= fault.at[0]
-    };
-    !history.events.iter().any(died) || history.events.iter().any(started)
 }

@@ -2,11 +2,12 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `history.rs`, `sound.rs` | reads a history, and refuses what is damaged |
+//! | `history.rs`, `lines.rs`, `sound.rs` | reads a history, and refuses what is damaged |
 //! | `evidence.rs` | the run is whole, and its faults took effect |
 //! | `safety.rs` | safety of leadership, on the events alone: `reign.rs` (who was writable when), `key.rs` (who held the lock) |
 //! | `recovery.rs` | safety of crash recovery, on the events alone: `lives.rs` (processes from start to end) |
 //! | `liveness.rs` | what must come at last |
+//! | `intervals.rs`, `commits.rs`, `rows.rs` | long histories: intervals that meet, acknowledged writes by time, rows as ranges |
 //! | `durability.rs` | lost, ghost and indeterminate writes by name; standbys hold the leader's rows |
 //! | `expected.rs` | what the scenario demands |
 //! | `allowed.rs` | some behaviour of the model explains the history: `question.rs` asks, `blame.rs` names the broken rule, `beliefs.rs` remembers |
@@ -16,11 +17,14 @@
 mod allowed;
 mod beliefs;
 mod blame;
+mod commits;
 mod durability;
 mod evidence;
 mod expected;
 mod history;
+mod intervals;
 mod key;
+mod lines;
 mod liveness;
 mod lives;
 mod measured;
@@ -28,6 +32,7 @@ mod picture;
 mod question;
 mod recovery;
 mod reign;
+mod rows;
 mod safety;
 mod sound;
 mod verdict;
@@ -40,8 +45,10 @@ use serde::{Deserialize, Serialize};
 
 pub use allowed::{allowed, explaining_editions};
 pub use history::{History, HistoryError, seconds};
+pub use lines::read as read_event;
 pub use measured::Measure;
 pub use picture::picture;
+pub(crate) use question::with_unknown_memory;
 pub use verdict::{Check, Verdict};
 pub use words::line;
 

@@ -344,7 +344,7 @@ fn known(node: Option<NodeId>) -> Result<NodeId, String> {
 }
 
 /// What a healthy standby's agent remembers of earlier comparisons cannot be seen: it may be about to compare timelines.
-fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
+pub fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
     let mut states = vec![healthy];
     for id in cluster.node_ids() {
         for mut state in states.clone() {

@@ -1,9 +1,11 @@
 //! Safety properties of crash recovery, by the lives of processes on a node. Nothing here knows the model.
 
-use pghaspec_model::event::{Event, Kind, Process, ServerState, Source, WriteResult};
+use pghaspec_model::event::{Event, Kind, Process, ServerState, Source};
 use pghaspec_model::property::Property;
 
+use super::commits::Commits;
 use super::history::{History, seconds};
+use super::intervals::Intervals;
 use super::lives::{Life, lives};
 use super::safety::unobserved;
 use super::verdict::Check;
@@ -72,13 +74,16 @@ pub fn crash_recovery_once(history: &History) -> Check {
 pub fn crash_recovery_alone(history: &History) -> Check {
     let id = Property::CrashRecoveryAlone.id();
     let mut alone = 0;
+    let commits = Commits::of(history);
     for node in &history.run.nodes {
         let lives = lives(history, node);
+        let certain = Intervals::new(lives.iter().map(Life::certain));
         for single in lives.iter().filter(|life| life.what == Process::SingleUser && !of_pg_rewind(life)) {
             if single.code.is_some_and(|code| code != 0) {
                 continue;
             }
-            let other = lives.iter().find(|other| {
+            let near = certain.meeting(single.certain()).into_iter().map(|place| &lives[place]);
+            let other = near.into_iter().find(|other| {
                 !matches!(other.what, Process::Agent | Process::SingleUser) && other.certainly_overlaps(single)
             });
             if let Some(other) = other {
@@ -98,14 +103,7 @@ pub fn crash_recovery_alone(history: &History) -> Check {
                 .at(Some(single.seq));
             }
             let [from, to] = single.certain();
-            let wrote = history.events.iter().find(|event| {
-                let committed = matches!(
-                    event.kind,
-                    Kind::Write { result: WriteResult::Ok, .. } | Kind::Batch { result: WriteResult::Ok, .. }
-                );
-                committed && event.node.as_ref() == Some(node) && event.at[0] >= from && event.at[1] <= to
-            });
-            if let Some(event) = wrote {
+            if let Some(event) = commits.within(node, [from, to]) {
                 return Check::fail(
                     id,
                     format!(
@@ -185,13 +183,11 @@ pub fn clean_before_rewind(history: &History) -> Check {
 }
 
 fn left<'h>(history: &History, lives: &'h [Life<'h>], rewind: &Life) -> Left<'h> {
-    let users = || {
-        lives.iter().rev().filter(|life| {
-            matches!(life.what, Process::Postmaster | Process::SingleUser) && life.from[0] <= rewind.from[0]
-        })
-    };
+    // They are in the order of their starts.
+    let before = &lives[..lives.partition_point(|life| life.from[0] <= rewind.from[0])];
+    let users = before.iter().rev().filter(|life| matches!(life.what, Process::Postmaster | Process::SingleUser));
     let mut failed = false;
-    for life in users() {
+    for life in users {
         if life.what == Process::SingleUser && of_pg_rewind(life) {
             continue;
         }

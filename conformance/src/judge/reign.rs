@@ -34,6 +34,13 @@ impl Reign<'_> {
         let last = self.proofs.iter().map(|proof| proof.at[0]).max().unwrap_or(0);
         [first, last]
     }
+
+    /// From the earliest beginning of a proof to the latest end of one.
+    pub fn touched(&self) -> [u64; 2] {
+        let begin = self.proofs.iter().map(|proof| proof.at[0]).min().unwrap_or(u64::MAX);
+        let end = self.proofs.iter().map(|proof| proof.at[1]).max().unwrap_or(0);
+        [begin, end]
+    }
 }
 
 /// Whether an event proves that its node was writable.
@@ -43,6 +50,14 @@ pub fn is_proof(event: &Event) -> bool {
         Kind::Write { result: WriteResult::Ok, .. }
             | Kind::Batch { result: WriteResult::Ok, .. }
             | Kind::Server { state: ServerState::Primary, .. }
+    )
+}
+
+fn is_sign(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        Kind::Server { state: ServerState::Standby | ServerState::Starting | ServerState::Refused, .. }
+            | Kind::ProcessStarted { what: Process::Postmaster, .. }
     )
 }
 
@@ -58,20 +73,26 @@ pub fn reigns(history: &History) -> Vec<Reign<'_>> {
             .map(|event| event.at[1])
             .collect();
         ends.sort_unstable();
-        let starts: Vec<u64> = of_node
+        let mut starts: Vec<u64> = of_node
             .iter()
             .filter(|event| matches!(event.kind, Kind::ProcessStarted { what: Process::Postmaster, .. }))
             .map(|event| event.at[0])
             .collect();
+        starts.sort_unstable();
+        let started_within = |after: u64, to: u64| {
+            let next = starts.partition_point(|start| *start <= after);
+            starts.get(next).is_some_and(|start| *start <= to)
+        };
+        // What says that the node was not writable: it was a standby, or its postmaster had not started.
+        let mut signs: Vec<u64> = of_node.iter().filter(|event| is_sign(event)).map(|event| event.at[0]).collect();
+        signs.sort_unstable();
         // The life that a moment belongs to is the number of postmasters that ended before it.
-        let life = |at: u64| ends.iter().filter(|&&end| end < at).count();
+        let life = |at: u64| ends.partition_point(|end| *end < at);
         let mut lives: BTreeMap<usize, Reign> = BTreeMap::new();
         for event in of_node.iter().filter(|event| is_proof(event)) {
             let life = life(event.at[0]);
             let ended = life.checked_sub(1).map(|index| ends[index]);
-            if let Some(ended) =
-                ended.filter(|ended| !starts.iter().any(|start| start > ended && *start <= event.at[1]))
-            {
+            if let Some(ended) = ended.filter(|ended| !started_within(*ended, event.at[1])) {
                 // No postmaster lives: a backend that outlived its own wrote this. It was writable in this very interval.
                 let orphan = Proof { event, at: event.at };
                 let not_before = ended.max(event.at[0]);
@@ -88,18 +109,10 @@ pub fn reigns(history: &History) -> Vec<Reign<'_>> {
         }
         for reign in lives.values_mut() {
             let first = reign.certain()[0];
-            // What says that it was not writable: it was a standby, or its postmaster had not started.
-            let sign = of_node.iter().filter(|event| {
-                matches!(
-                    event.kind,
-                    Kind::Server { state: ServerState::Standby | ServerState::Starting | ServerState::Refused, .. }
-                        | Kind::ProcessStarted { what: Process::Postmaster, .. }
-                )
-            });
-            let signs: Vec<u64> =
-                sign.map(|event| event.at[0]).filter(|&at| at <= first && at >= reign.not_before).collect();
-            reign.from_the_start = first <= ready || signs.is_empty() && reign.not_before == 0;
-            reign.not_before = signs.into_iter().max().unwrap_or(reign.not_before).max(reign.not_before);
+            let last_sign = signs[..signs.partition_point(|at| *at <= first)].last().copied();
+            let last_sign = last_sign.filter(|at| *at >= reign.not_before);
+            reign.from_the_start = first <= ready || last_sign.is_none() && reign.not_before == 0;
+            reign.not_before = last_sign.unwrap_or(reign.not_before);
         }
         reigns.extend(lives.into_values());
     }

@@ -1,10 +1,14 @@
 //! Safety properties of leadership, on the events themselves. Nothing here knows the model.
 
-use pghaspec_model::event::{KeyChange, Kind, Phase, Source, Watchdog, WriteResult};
+use std::collections::BTreeMap;
+
+use pghaspec_model::event::{KeyChange, Kind, Phase, Source, Watchdog};
 use pghaspec_model::property::Property;
 
+use super::commits::Commits;
 use super::history::{History, seconds};
-use super::key::{changes, could_hold, holders};
+use super::intervals::Intervals;
+use super::key::{Holders, changes};
 use super::reign::{Proof, Reign, is_proof, reigns};
 use super::verdict::Check;
 use super::words;
@@ -33,11 +37,16 @@ pub fn one_writable_leader(history: &History) -> Check {
         return check;
     }
     let reigns = reigns(history);
-    for one in &reigns {
-        let [from, to] = one.certain();
-        for other in reigns.iter().filter(|other| other.node != one.node) {
+    let certain: Vec<[u64; 2]> = reigns.iter().map(Reign::certain).collect();
+    let touched = Intervals::new(reigns.iter().map(Reign::touched));
+    for (one, &[from, to]) in reigns.iter().zip(&certain).filter(|(_, [from, to])| from <= to) {
+        for place in touched.meeting([from, to]) {
+            let other = &reigns[place];
+            if other.node == one.node {
+                continue;
+            }
             // Writable for certain at the same moment, or proved to be while the other was.
-            let [other_from, other_to] = other.certain();
+            let [other_from, other_to] = certain[place];
             let overlap = from.max(other_from) <= to.min(other_to) && from <= to && other_from <= other_to;
             let within = |proof: &&Proof| proof.at[0] >= from && proof.at[1] <= to;
             let common = |proof: &&Proof| overlap && proof.at[1] >= from.max(other_from);
@@ -88,11 +97,12 @@ pub fn writable_needs_lock(history: &History) -> Check {
         return check;
     }
     let mut became = Vec::new();
+    let holders = Holders::of(history);
     for reign in reigns(history).iter().filter(|reign| !reign.from_the_start) {
         // It became writable after it was last seen otherwise and before the first proof was over.
         let (from, to) = (reign.not_before, reign.certain()[0]);
-        if !could_hold(history, reign.node, from, to) {
-            let holders = holders(history, from, to);
+        if !holders.may_include(reign.node, from, to) {
+            let holders = holders.between(from, to);
             return Check::fail(
                 id,
                 format!(
@@ -141,19 +151,14 @@ pub fn single_lock_owner(history: &History) -> Check {
 pub fn key_released_after_stop(history: &History) -> Check {
     let id = Property::KeyReleasedAfterStop.id();
     let changes = changes(history);
+    let commits = Commits::of(history);
     let mut released = Vec::new();
     for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.change == KeyChange::Deleted) {
         let Some(holder) = change.before else { continue };
         let gone = change.event.at[1];
         let again = changes[index + 1..].iter().find(|next| next.holder == Some(holder));
         let again = again.map_or(u64::MAX, |next| next.event.at[0]);
-        let wrote = history.events.iter().find(|event| {
-            let acknowledged = matches!(
-                event.kind,
-                Kind::Write { result: WriteResult::Ok, .. } | Kind::Batch { result: WriteResult::Ok, .. }
-            );
-            acknowledged && event.node.as_deref() == Some(holder) && event.at[0] >= gone && event.at[1] < again
-        });
+        let wrote = again.checked_sub(1).and_then(|before| commits.within(holder, [gone, before]));
         if let Some(event) = wrote {
             return Check::fail(
                 id,
@@ -196,33 +201,12 @@ pub fn watchdog_while_writable(history: &History) -> Check {
         return check;
     }
     let mut guarded = 0;
+    let armed: BTreeMap<&str, Intervals> =
+        history.run.nodes.iter().map(|node| (node.as_str(), Intervals::new(armed(history, node)))).collect();
     for reign in reigns(history) {
         for proof in &reign.proofs {
             // It was armed at some moment of the proof, if a span in which it may have been armed touches it.
-            let mut armed_at = None;
-            let mut touches = false;
-            let mut changes: Vec<_> = history
-                .events
-                .iter()
-                .filter(|event| event.node.as_deref() == Some(reign.node))
-                .filter_map(|event| match event.kind {
-                    Kind::Watchdog { change, .. } => Some((event.at, change)),
-                    _ => None,
-                })
-                .collect();
-            changes.sort_by_key(|(at, _)| *at);
-            for (at, change) in changes {
-                match change {
-                    Watchdog::Armed => armed_at = armed_at.or(Some(at[0])),
-                    // Left armed, it still resets the node in time.
-                    Watchdog::Abandoned => {}
-                    Watchdog::Disarmed | Watchdog::Fired => {
-                        touches |= armed_at.take().is_some_and(|from| from <= proof.at[1] && at[1] >= proof.at[0]);
-                    }
-                }
-            }
-            touches |= armed_at.is_some_and(|from| from <= proof.at[1]);
-            if !touches {
+            if armed[reign.node].meeting(proof.at).is_empty() {
                 return Check::fail(
                     id,
                     format!(
@@ -238,6 +222,30 @@ pub fn watchdog_while_writable(history: &History) -> Check {
         }
     }
     Check::pass(id, format!("the watchdog was armed at each of {guarded} moments at which a node was seen writable"))
+}
+
+/// Spans in which the watchdog of a node may have been armed.
+fn armed(history: &History, node: &str) -> Vec<[u64; 2]> {
+    let of_node = history.events.iter().filter(|event| event.node.as_deref() == Some(node));
+    let mut changes: Vec<_> = of_node
+        .filter_map(|event| match event.kind {
+            Kind::Watchdog { change, .. } => Some((event.at, change)),
+            _ => None,
+        })
+        .collect();
+    changes.sort_by_key(|(at, _)| *at);
+    let mut spans = Vec::new();
+    let mut armed_at = None;
+    for (at, change) in changes {
+        match change {
+            Watchdog::Armed => armed_at = armed_at.or(Some(at[0])),
+            // Left armed, it still resets the node in time.
+            Watchdog::Abandoned => {}
+            Watchdog::Disarmed | Watchdog::Fired => spans.extend(armed_at.take().map(|from| [from, at[1]])),
+        }
+    }
+    spans.extend(armed_at.map(|from| [from, u64::MAX]));
+    spans
 }
 
 /// Why a property cannot be told, if it cannot.

@@ -146,7 +146,8 @@ struct Seen<'h> {
     running: BTreeMap<u32, (&'h str, Process, u64)>,
     /// Of which node, and of which kind, a process was seen.
     processes_seen: BTreeSet<(&'h str, Process)>,
-    writes: BTreeSet<u64>,
+    /// Numbers of rows, as ranges by their first one: clients number them in a row.
+    writes: BTreeMap<u64, u64>,
     read_back: BTreeSet<&'h str>,
 }
 
@@ -162,7 +163,7 @@ impl<'h> Seen<'h> {
             processes_are_whole: whole(Source::Process),
             running: BTreeMap::new(),
             processes_seen: BTreeSet::new(),
-            writes: BTreeSet::new(),
+            writes: BTreeMap::new(),
             read_back: BTreeSet::new(),
         }
     }
@@ -181,7 +182,7 @@ impl<'h> Seen<'h> {
             Kind::ProcessStarted { what, pid, .. } => self.started(event, *what, *pid),
             Kind::ProcessExited { what, pid, .. } => self.exited(event, *what, *pid),
             Kind::Write { id, .. } => {
-                ensure(self.writes.insert(*id), || format!("id: {id} was written before, and each number is used once"))
+                ensure(self.is_new_row(*id), || format!("id: {id} was written before, and each number is used once"))
             }
             Kind::ReadBack { .. } => {
                 let begun = self.phases.iter().any(|(phase, at)| *phase == Phase::ReadBack && *at <= event.at[0]);
@@ -191,6 +192,20 @@ impl<'h> Seen<'h> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_new_row(&mut self, id: u64) -> bool {
+        if let Some((_, last)) = self.writes.range_mut(..=id).next_back() {
+            if *last >= id {
+                return false;
+            }
+            if *last + 1 == id {
+                *last = id;
+                return true;
+            }
+        }
+        self.writes.insert(id, id);
+        true
     }
 
     fn phase(&mut self, phase: Phase, at: u64) -> Result<(), String> {
