@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use pghaspec_model::belief::{Behaviour, Choices, Observation, Seen};
+use pghaspec_model::belief::{Behaviour, Belief, Channels, Choices, Difference, Limits, Observation, Seen, Start};
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, WalDetail};
 use pghaspec_model::event::{Event, FORMAT, KeyChange, Kind, Phase, Process, Run, ServerState, Source};
 use pghaspec_model::fault::Fault;
+
+use crate::judge::with_unknown_memory;
 
 /// Nanoseconds before and after a behaviour in which nothing happens.
 const MARGIN: u64 = 1_000_000_000;
@@ -26,6 +28,21 @@ pub fn outside(settings: Settings) -> Settings {
         ..Budget::NONE
     };
     Settings { wal: WalDetail::Timelines, grain: Grain::Observable, budget, ..settings }
+}
+
+/// Whether a mutant can be told from the honest rules.
+pub enum Told {
+    /// By a history in which this many steps lead to what no honest agent shows.
+    By {
+        /// Steps of the shortest such behaviour.
+        steps: usize,
+        /// It, and what came after.
+        history: Vec<Event>,
+    },
+    /// Never: all that it does was explored, so many pairs of its states and what can be known of them.
+    Never(usize),
+    /// So many pairs were explored, and there are more.
+    Unknown(usize),
 }
 
 /// The random behaviours of one model.
@@ -60,19 +77,24 @@ impl Simulation {
         let timeline = 1 + choices.below(3) as u8;
         let init = cluster.healthy(leader, timeline, zero);
         let behaviour = Behaviour::random(cluster, init, &mut choices, steps, 2 * MARGIN, BLUR);
+        self.written(&behaviour, self.run(seed, steps, zero), leader, timeline)
+    }
+
+    /// What was recorded of a behaviour that began with this leader on this timeline.
+    fn written(&self, behaviour: &Behaviour, run: Run, leader: NodeId, timeline: u8) -> Vec<Event> {
         let mut scribe = Scribe::new(self.settings.nodes, leader);
-        scribe.write(0, None, Source::Harness, Kind::Run(Box::new(self.run(seed, steps, zero))));
+        scribe.write(0, None, Source::Harness, Kind::Run(Box::new(run)));
         scribe.phase(0, Phase::Bootstrap);
         let key = Kind::LeaderKey { change: KeyChange::Created, holder: Some(name(leader)), revision: 1, lease: 1 };
         scribe.write(1, None, Source::Etcd, key);
-        for id in cluster.node_ids() {
+        for id in 0..self.settings.nodes {
             let primary = id == leader && !self.settings.standby_cluster;
             let state = if primary { ServerState::Primary } else { ServerState::Standby };
             scribe.write(2, Some(id), Source::Postgres, server(state, Some(u32::from(timeline))));
         }
         scribe.phase(MARGIN, Phase::Ready);
         scribe.phase(MARGIN + 1, Phase::Fault);
-        let mut observations = behaviour.observations;
+        let mut observations = behaviour.observations.clone();
         observations.sort_by_key(|seen| (seen.at[1], seen.seq));
         for observation in &observations {
             scribe.observe(observation);
@@ -81,6 +103,40 @@ impl Simulation {
             scribe.phase(behaviour.end + MARGIN + index as u64, phase);
         }
         scribe.events
+    }
+
+    /// How the mutant of this simulation can be told from the honest rules: a history that begins with a shortest behaviour that no honest
+    /// agent has, and goes on with so many random steps.
+    ///
+    /// Faults are as many as `settings` says. Of the honest rules `honest` is asked, a model of [`Simulation::honest`].
+    pub fn told_apart(honest: &mut Belief, settings: &Settings, most: usize, more: usize, seed: u64) -> Told {
+        let zero = honest.cluster().settings.start_timeouts == StartTimeouts::Zero;
+        let start_timeouts = honest.cluster().settings.start_timeouts;
+        let budget = Budget { commits: 0, operator: 0, ..settings.budget };
+        let simulation = Simulation::new(Settings { start_timeouts, ..settings.clone() });
+        let cluster = Cluster::new(Settings { budget, start_timeouts, ..outside(settings.clone()) });
+        let states = with_unknown_memory(honest.cluster(), honest.cluster().healthy(0, 1, zero));
+        let start = Start { states, timeline: 1, blind: Channels::NONE };
+        let init = cluster.healthy(0, 1, zero);
+        match honest.difference(&start, &cluster, init, most) {
+            Difference::Shown(steps) => {
+                let mut behaviour = Behaviour::along(&cluster, init, &steps, 2 * MARGIN);
+                if more > 0 {
+                    behaviour.go_on(&cluster, &mut Choices::new(seed), more, 0);
+                }
+                let run = simulation.run(seed, behaviour.steps.len(), zero);
+                Told::By { steps: steps.len(), history: simulation.written(&behaviour, run, 0, 1) }
+            }
+            Difference::None(pairs) => Told::Never(pairs),
+            Difference::Limit(pairs) => Told::Unknown(pairs),
+        }
+    }
+
+    /// The model of the honest rules with these settings, with a start timeout of zero or not, as far as an outsider can tell.
+    pub fn honest(settings: &Settings, zero: bool) -> Belief {
+        let start_timeouts = if zero { StartTimeouts::Zero } else { StartTimeouts::Positive };
+        let settings = Settings { start_timeouts, mutant: None, ..outside(settings.clone()) };
+        Belief::new(Cluster::new(settings), Limits::default())
     }
 
     fn run(&self, seed: u64, steps: usize, zero: bool) -> Run {

@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pghaspec::judge::{Check, History, Verdict, allowed};
-use pghaspec::simulate::Simulation;
+use pghaspec::simulate::{Simulation, Told};
 use pghaspec_model::assumption::Assumption;
-use pghaspec_model::cluster::Settings;
+use pghaspec_model::cluster::{Settings, StartTimeouts};
 use pghaspec_model::edition::Edition;
 use pghaspec_model::event::{Event, Kind, Run};
 use pghaspec_model::mutant::Mutant;
@@ -141,6 +141,131 @@ fn outcomes(mutants: &[Mutant], each: u64) -> Vec<Outcome> {
     println!("{named} of {refused} refusals name the mutant: {:.1} %", 100.0 * named as f64 / refused as f64);
     assert!(named * 10 >= refused * 9, "{named} of {refused}");
     outcomes
+}
+
+/// Mutants that cannot be told from the honest rules from outside, and why.
+const UNSEEN: &str = include_str!("unseen_mutants.txt");
+
+/// Name and reason of each.
+fn unseen() -> Vec<(Mutant, &'static str)> {
+    let lines = UNSEEN.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let read = lines.map(|line| {
+        let (name, why) = line.split_once(": ").unwrap_or_else(|| panic!("`{line}` is no `name: reason`"));
+        assert!(why.len() > 20, "{line}");
+        (Mutant::from_id(name).unwrap_or_else(|| panic!("{name} is no mutant")), why)
+    });
+    read.collect()
+}
+
+/// What became of the search for a behaviour that shows a mutant.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Under which assumption one was found, its steps, and how many histories that begin with it were refused, and by name.
+    by: Option<(Assumption, usize, u32, u32)>,
+    /// Assumptions under which all that it does was explored, and every step of it is one of the honest rules', too.
+    never: usize,
+    /// Assumptions under which more could be explored.
+    unknown: Vec<Assumption>,
+}
+
+/// Pairs of a mutant's state and what can be known of it that are explored under each assumption.
+const PAIRS: usize = 30_000;
+
+/// So many times more where a property shows the mutant.
+const FIRST: usize = 8;
+
+/// Looks for a shortest behaviour that shows a mutant, and has the judge judge histories that begin with it: first where a property shows it,
+/// then under each assumption.
+fn shown(mutant: Mutant, pairs: usize) -> Shown {
+    let edition = edition_of(mutant);
+    let mut shown = Shown::default();
+    let first = mutant.shown().map(|(assumption, _)| assumption);
+    let rest = Assumption::ALL.into_iter().filter(|assumption| Some(*assumption) != first);
+    for assumption in first.into_iter().chain(rest) {
+        let settings = Settings { mutant: Some(mutant), ..assumption.settings(edition) };
+        let zeros = match settings.start_timeouts {
+            StartTimeouts::Zero => &[true][..],
+            StartTimeouts::Positive => &[false],
+            StartTimeouts::Both => &[false, true],
+        };
+        let pairs = if Some(assumption) == first { FIRST * pairs } else { pairs };
+        let mut unknown = false;
+        for &zero in zeros {
+            let mut honest = Simulation::honest(&settings, zero);
+            // It, and it with what may come after it.
+            for (seed, more) in [(0, 0), (1, 15), (2, 30), (3, 60)] {
+                match Simulation::told_apart(&mut honest, &settings, pairs, more, seed) {
+                    Told::By { steps, history } => {
+                        let happens = something_happens(&history);
+                        let check = judged(history, edition);
+                        let (refused, named) = shown.by.map_or((0, 0), |(_, _, refused, named)| (refused, named));
+                        let is_refused = check.verdict == Verdict::Fail;
+                        let is_named = is_refused && check.why.contains(&format!("[{}]", mutant.id()));
+                        let may_pass = more > 0 || !happens;
+                        assert!(is_refused || may_pass, "{} {}: {check:#?}", mutant.id(), assumption.id());
+                        let counts = (refused + u32::from(is_refused), named + u32::from(is_named));
+                        shown.by = Some((assumption, steps, counts.0, counts.1));
+                    }
+                    Told::Never(_) => break,
+                    Told::Unknown(_) => {
+                        unknown = true;
+                        break;
+                    }
+                }
+            }
+            if shown.by.is_some() {
+                return shown;
+            }
+        }
+        match unknown {
+            true => shown.unknown.push(assumption),
+            false => shown.never += 1,
+        }
+    }
+    shown
+}
+
+/// Every mutant of these is refused, or listed as one that nobody can see; the rule is named in nine of ten refusals.
+fn are_told_apart(mutants: &[Mutant], pairs: usize) {
+    let unseen = unseen();
+    let found = in_parallel(mutants, |&mutant| {
+        let shown = shown(mutant, pairs);
+        match &shown.by {
+            Some((assumption, steps, refused, named)) => println!(
+                "{:32} refused under {}: {steps} steps, {refused} histories refused, {named} name it",
+                mutant.id(),
+                assumption.id()
+            ),
+            None => println!(
+                "{:32} never told apart: all explored under {} assumptions, not all under {}",
+                mutant.id(),
+                shown.never,
+                shown.unknown.iter().map(|assumption| assumption.id()).collect::<Vec<_>>().join(", ")
+            ),
+        }
+        (mutant, shown)
+    });
+    for (mutant, shown) in &found {
+        let listed = unseen.iter().any(|(other, _)| other == mutant);
+        assert_eq!(shown.by.is_none(), listed, "{}: {shown:?}", mutant.id());
+    }
+    let sum = |of: fn(&(Assumption, usize, u32, u32)) -> u32| {
+        found.iter().filter_map(|(_, shown)| shown.by.as_ref()).map(of).sum::<u32>()
+    };
+    let (refused, named) = (sum(|by| by.2), sum(|by| by.3));
+    println!("{named} of {refused} refusals name the mutant");
+    assert!(named * 10 >= refused * 9, "{named} of {refused}");
+}
+
+#[test]
+fn the_shortest_behaviour_that_shows_a_mutant_is_refused_by_name() {
+    are_told_apart(&[Mutant::AlwaysSingleUser, Mutant::OverwritesLock, Mutant::TrustsKeepalive], PAIRS);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn every_mutant_is_refused_or_cannot_be_seen() {
+    are_told_apart(&Mutant::ALL, PAIRS);
 }
 
 #[test]

@@ -63,8 +63,34 @@ impl Behaviour {
     pub fn random(cluster: &Cluster, init: State, choices: &mut Choices, steps: usize, begin: u64, blur: u64) -> Self {
         let mut behaviour = Behaviour { init, steps: Vec::with_capacity(steps), observations: Vec::new(), end: begin };
         behaviour.probe(cluster, choices, blur);
+        behaviour.go_on(cluster, choices, steps, blur);
+        behaviour
+    }
+
+    /// A behaviour that is given, step by step, 300 ms apart from `begin` nanoseconds on. What a step shows is recorded at its moment, and each
+    /// node is probed after it.
+    pub fn along(cluster: &Cluster, init: State, steps: &[(Action, State)], begin: u64) -> Self {
+        let mut choices = Choices::new(0);
+        let mut behaviour =
+            Behaviour { init, steps: Vec::with_capacity(steps.len()), observations: Vec::new(), end: begin };
+        for (action, after) in steps {
+            behaviour.end += 200 * MILLISECOND;
+            let before = behaviour.last();
+            for sight in cluster.shows(&before, *action, after) {
+                behaviour.record(Seen::Change(sight), &mut choices, 0);
+            }
+            behaviour.steps.push((*action, *after));
+            behaviour.end += 100 * MILLISECOND;
+            behaviour.probe(cluster, &mut choices, 0);
+        }
+        behaviour.end += MILLISECOND;
+        behaviour
+    }
+
+    /// So many random steps more, as those of [`Behaviour::random`].
+    pub fn go_on(&mut self, cluster: &Cluster, choices: &mut Choices, steps: usize, blur: u64) {
         for _ in 0..steps {
-            let state = behaviour.last();
+            let state = self.last();
             let (faults, others): (Vec<_>, Vec<_>) =
                 cluster.steps(&state).into_iter().partition(|(action, _)| matches!(action, Action::Fault(..)));
             // What was begun goes on, more often than not: a cycle in which nothing is to be done is no news.
@@ -78,20 +104,19 @@ impl Behaviour {
                 _ => others,
             };
             if choices.once_in(PROBES) {
-                behaviour.probe(cluster, choices, blur);
+                self.probe(cluster, choices, blur);
             }
             let (action, after) = among[choices.below(among.len() as u64) as usize];
-            behaviour.end += choices.below(300 * MILLISECOND);
+            self.end += choices.below(300 * MILLISECOND);
             for sight in cluster.shows(&state, action, &after) {
-                behaviour.record(Seen::Change(sight), choices, blur);
+                self.record(Seen::Change(sight), choices, blur);
             }
-            behaviour.steps.push((action, after));
+            self.steps.push((action, after));
         }
-        behaviour.end += 2 * blur + MILLISECOND;
-        behaviour.probe(cluster, choices, blur);
-        behaviour.end += 2 * blur + MILLISECOND;
-        behaviour.observations.sort_by_key(|seen| (seen.at[0], seen.seq));
-        behaviour
+        self.end += 2 * blur + MILLISECOND;
+        self.probe(cluster, choices, blur);
+        self.end += 2 * blur + MILLISECOND;
+        self.observations.sort_by_key(|seen| (seen.at[0], seen.seq));
     }
 
     /// The state in which it is.
@@ -123,7 +148,7 @@ impl Behaviour {
 }
 
 /// What a probe of a node finds.
-fn looks(cluster: &Cluster, state: &State, id: NodeId) -> Seen {
+pub(super) fn looks(cluster: &Cluster, state: &State, id: NodeId) -> Seen {
     let at = state.wal.timeline_at(state.nodes[usize::from(id)].data);
     let found = [ServerState::Primary, ServerState::Standby, ServerState::Starting, ServerState::Refused]
         .into_iter()

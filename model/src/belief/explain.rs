@@ -8,7 +8,7 @@ use crate::cluster::{Cluster, State};
 use super::graph::{Config, Graph, TOO_MUCH_WAL};
 use super::sets::{EMPTY, Known, Sets};
 use super::window::{Cut, Window};
-use super::{Channels, Observation, Seen};
+use super::{Channels, Observation, Seen, Watched};
 
 /// The history is a behaviour of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,24 +23,24 @@ pub struct Explanation {
 
 /// The history is no behaviour of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Divergence {
+pub struct Divergence<S = Sight> {
     /// Observations that could be explained, in the longest attempt.
     pub explained: u64,
     /// The first observation that could not; nothing if all could, and something else should have been seen as well.
-    pub observation: Option<Observation>,
+    pub observation: Option<Observation<S>>,
     /// Changes that the model allowed instead.
-    pub allowed: Vec<Sight>,
+    pub allowed: Vec<S>,
     /// Changes that must have happened at the end of the history and were not seen.
-    pub unseen: Vec<Sight>,
+    pub unseen: Vec<S>,
     /// What probes of the node could have found instead, if the observation was a probe's.
     pub looks: Vec<String>,
 }
 
 /// No explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Refusal<S = Sight> {
     /// There is none.
-    Diverged(Box<Divergence>),
+    Diverged(Box<Divergence<S>>),
     /// It was not found out: the search came to a limit, after so many observations.
     Limit {
         /// Observations that were explained until then.
@@ -52,9 +52,9 @@ pub enum Refusal {
 
 /// What may have been at the beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Start {
+pub struct Start<S = State> {
     /// States whose lowest timeline is 1.
-    pub states: Vec<State>,
+    pub states: Vec<S>,
     /// The timeline that it stands for.
     pub timeline: u32,
     /// Channels that miss changes from the beginning.
@@ -79,20 +79,27 @@ impl Default for Limits {
 }
 
 /// Which states of a model can be the true ones. It remembers what it found out, also from one history to the next.
-pub struct Belief {
-    sets: Sets,
+pub struct Belief<M: Watched = Cluster> {
+    pub(super) sets: Sets<M>,
     limits: Limits,
 }
 
 impl Belief {
+    /// The model of a cluster.
+    pub fn cluster(&self) -> &Cluster {
+        self.model()
+    }
+}
+
+impl<M: Watched> Belief<M> {
     /// About this model.
-    pub fn new(cluster: Cluster, limits: Limits) -> Self {
-        Belief { sets: Sets::new(Graph::new(cluster), limits.states), limits }
+    pub fn new(model: M, limits: Limits) -> Self {
+        Belief { sets: Sets::new(Graph::new(model), limits.states), limits }
     }
 
     /// The model.
-    pub fn cluster(&self) -> &Cluster {
-        &self.sets.graph.cluster
+    pub fn model(&self) -> &M {
+        &self.sets.graph.model
     }
 
     /// What it holds, roughly, in bytes.
@@ -108,9 +115,9 @@ impl Belief {
     /// The first observation that no behaviour explains, or the limit that was reached.
     pub fn explain(
         &mut self,
-        start: &Start,
-        observations: impl IntoIterator<Item = Observation>,
-    ) -> Result<Explanation, Refusal> {
+        start: &Start<M::State>,
+        observations: impl IntoIterator<Item = Observation<M::Sight>>,
+    ) -> Result<Explanation, Refusal<M::Sight>> {
         let mut window = Window::new(observations.into_iter());
         let mut explained = 0;
         let found = self.search(start, &mut window, &mut explained);
@@ -127,10 +134,10 @@ impl Belief {
 
     fn search(
         &mut self,
-        start: &Start,
-        window: &mut Window<impl Iterator<Item = Observation>>,
+        start: &Start<M::State>,
+        window: &mut Window<impl Iterator<Item = Observation<M::Sight>>, M::Sight>,
         explained: &mut u64,
-    ) -> Result<Result<Explanation, Divergence>, &'static str> {
+    ) -> Result<Result<Explanation, Divergence<M::Sight>>, &'static str> {
         let mut layer = vec![(Cut { high: 0, missing: Vec::new() }, self.beginning(start)?)];
         let mut widest = self.sets.truths(layer[0].1.set).len();
         let mut candidates = Vec::new();
@@ -171,18 +178,19 @@ impl Belief {
     fn widened(
         &mut self,
         layer: &[(Cut, Known)],
-        window: &mut Window<impl Iterator<Item = Observation>>,
+        window: &mut Window<impl Iterator<Item = Observation<M::Sight>>, M::Sight>,
         candidates: &mut Vec<u64>,
-    ) -> Result<Result<Vec<(Cut, Known)>, Divergence>, &'static str> {
+    ) -> Result<Result<Vec<(Cut, Known)>, Divergence<M::Sight>>, &'static str> {
         let earliest = layer.iter().map(|(cut, _)| cut.missing.first().copied().unwrap_or(cut.high)).min().unwrap_or(0);
         window.forget_before(earliest);
         let mut next: BTreeMap<Cut, Known> = BTreeMap::new();
-        let mut tried: Option<Observation> = None;
+        let mut tried: Option<Observation<M::Sight>> = None;
         for (cut, known) in layer {
             window.candidates(cut, candidates);
             for &index in candidates.iter() {
                 let observation = *window.get(index).expect("a candidate was read");
-                let order = |observation: &Observation| (observation.at[1], observation.at[0], observation.seq);
+                let order =
+                    |observation: &Observation<M::Sight>| (observation.at[1], observation.at[0], observation.seq);
                 if tried.as_ref().is_none_or(|tried| order(&observation) < order(tried)) {
                     tried = Some(observation);
                 }
@@ -213,10 +221,10 @@ impl Belief {
         Ok(Ok(next.into_iter().collect()))
     }
 
-    fn beginning(&mut self, start: &Start) -> Result<Known, &'static str> {
+    pub(super) fn beginning(&mut self, start: &Start<M::State>) -> Result<Known, &'static str> {
         let mut truths = Vec::new();
         for state in &start.states {
-            let state = self.sets.graph.pack(state).ok_or(TOO_MUCH_WAL)?;
+            let state = self.sets.graph.model.written(state).ok_or(TOO_MUCH_WAL)?;
             truths.push(self.sets.graph.number(Config { state, pending: 0 }));
         }
         let (set, by) = self.sets.closed(start.blind, truths)?;
@@ -239,8 +247,13 @@ impl Belief {
         layer.iter().map(|(_, known)| self.sets.truths(known.set).len()).sum()
     }
 
+    /// Whether a history may end here: some truth has shown nothing that was not seen.
+    pub(super) fn may_end(&self, known: Known) -> bool {
+        self.sets.truths(known.set).iter().any(|truth| self.sets.graph.config(*truth).pending == 0)
+    }
+
     /// What a step showed must have been seen; where it was not, that behaviour is refuted.
-    fn end(&self, layer: &[(Cut, Known)], explained: u64, widest: usize) -> Result<Explanation, Divergence> {
+    fn end(&self, layer: &[(Cut, Known)], explained: u64, widest: usize) -> Result<Explanation, Divergence<M::Sight>> {
         let truths = || layer.iter().flat_map(|(_, known)| self.sets.truths(known.set));
         let pending = |truth: &u32| self.sets.graph.config(*truth).pending;
         let last = truths().filter(|truth| pending(truth) == 0).count();
@@ -258,14 +271,19 @@ impl Belief {
         })
     }
 
-    fn diverged(&mut self, layer: &[(Cut, Known)], explained: u64, observation: Observation) -> Divergence {
+    fn diverged(
+        &mut self,
+        layer: &[(Cut, Known)],
+        explained: u64,
+        observation: Observation<M::Sight>,
+    ) -> Divergence<M::Sight> {
         let mut allowed = BTreeSet::new();
         let mut looks = BTreeSet::new();
         for (_, known) in layer {
             for truth in self.sets.truths(known.set).to_vec() {
                 let config = self.sets.graph.config(truth);
-                let mut show = |sights: &[Sight]| {
-                    allowed.extend(sights.iter().copied().filter(|sight| !matches!(sight, Sight::Fault(..))));
+                let mut show = |sights: &[M::Sight]| {
+                    allowed.extend(sights.iter().copied().filter(|sight| M::shown_by(*sight).others));
                 };
                 if config.pending == 0 {
                     let lists: Vec<u32> = self
@@ -279,9 +297,7 @@ impl Belief {
                 }
                 if let Seen::Looks(id, ..) = observation.what {
                     let state = self.sets.graph.state(truth);
-                    let node = &state.nodes[usize::from(id)];
-                    let timeline = u32::from(state.wal.timeline_at(node.data)) + known.timelines;
-                    looks.insert(format!("{:?} on timeline {timeline}", node.server).to_lowercase());
+                    looks.insert(self.sets.graph.model.look_text(&state, id, known.timelines));
                 }
             }
         }

@@ -1,23 +1,14 @@
 //! Possible truths and their steps: an automaton that is unfolded where it is looked at.
 
+use super::{Channels, Watched};
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use stateright::Model;
-
-use crate::cluster::show::Sight;
-use crate::cluster::{Action, Cluster, State};
-use crate::engine::Spec;
-use crate::fault::Fault;
-
-use super::Channels;
-
-/// A state in few words, its timelines relative to those of the set that it belongs to.
-pub(super) type Packed = <Cluster as Spec>::Packed;
 
 /// A possible truth: a state, and what the last step showed that was not seen yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Config {
-    pub state: Packed,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Config<P> {
+    /// In few words, its timelines relative to those of the set that it belongs to.
+    pub state: P,
     /// Number of a list of sights, 0 for none.
     pub pending: u32,
 }
@@ -28,26 +19,25 @@ pub(super) type Edge = (u32, u32);
 /// A state that cannot be written down in few words: why.
 pub(super) const TOO_MUCH_WAL: &str = "the nodes' WAL differs by more promotions than the model can tell apart";
 
-#[derive(Clone)]
-pub(super) struct Graph {
-    pub cluster: Cluster,
-    configs: IndexSet<Config, FxBuildHasher>,
+pub(super) struct Graph<M: Watched> {
+    pub model: M,
+    configs: IndexSet<Config<M::Packed>, FxBuildHasher>,
     edges: Vec<Option<Box<[Edge]>>>,
     /// Looked at only where one was recorded.
-    faults: FxHashMap<u32, Box<[Edge]>>,
+    recorded: FxHashMap<u32, Box<[Edge]>>,
     edge_count: usize,
     /// Lists of sights, sorted; number 0 is empty.
-    lists: IndexSet<Vec<Sight>, FxBuildHasher>,
+    lists: IndexSet<Vec<M::Sight>, FxBuildHasher>,
     channels: Vec<Channels>,
 }
 
-impl Graph {
-    pub fn new(cluster: Cluster) -> Self {
+impl<M: Watched> Graph<M> {
+    pub fn new(model: M) -> Self {
         let mut graph = Graph {
-            cluster,
+            model,
             configs: IndexSet::default(),
             edges: Vec::new(),
-            faults: FxHashMap::default(),
+            recorded: FxHashMap::default(),
             edge_count: 0,
             lists: IndexSet::default(),
             channels: Vec::new(),
@@ -58,21 +48,21 @@ impl Graph {
 
     /// What it holds, roughly, in bytes.
     pub fn bytes(&self) -> usize {
-        self.configs.len() * (size_of::<Config>() + 40) + self.edge_count * size_of::<Edge>()
+        self.configs.len() * (size_of::<Config<M::Packed>>() + 40) + self.edge_count * size_of::<Edge>()
     }
 
     /// Forgets all truths, and their numbers.
     pub fn clear(&mut self) {
         self.configs = IndexSet::default();
         self.edges = Vec::new();
-        self.faults = FxHashMap::default();
+        self.recorded = FxHashMap::default();
         self.edge_count = 0;
     }
 
     /// Number of a list of sights.
-    pub fn list(&mut self, mut sights: Vec<Sight>) -> u32 {
+    pub fn list(&mut self, mut sights: Vec<M::Sight>) -> u32 {
         sights.sort_unstable();
-        let channels = sights.iter().fold(Channels::NONE, |all, sight| all.and(Channels::showing(*sight)));
+        let channels = sights.iter().fold(Channels::NONE, |all, sight| all.and(M::channels(*sight)));
         let (index, new) = self.lists.insert_full(sights);
         if new {
             self.channels.push(channels);
@@ -80,7 +70,7 @@ impl Graph {
         index as u32
     }
 
-    pub fn sights(&self, list: u32) -> &[Sight] {
+    pub fn sights(&self, list: u32) -> &[M::Sight] {
         &self.lists[list as usize]
     }
 
@@ -96,26 +86,15 @@ impl Graph {
         self.list(sights)
     }
 
-    pub fn config(&self, number: u32) -> Config {
+    pub fn config(&self, number: u32) -> Config<M::Packed> {
         self.configs[number as usize]
     }
 
-    pub fn state(&self, number: u32) -> State {
-        self.unpack(self.config(number).state)
+    pub fn state(&self, number: u32) -> M::State {
+        self.model.read(self.config(number).state)
     }
 
-    pub fn unpack(&self, packed: Packed) -> State {
-        let mut state = self.cluster.unpack(packed);
-        state.budget = self.cluster.settings.budget;
-        state
-    }
-
-    /// The state in few words, without what nobody outside of the properties reads; nothing if it does not fit.
-    pub fn pack(&self, state: &State) -> Option<Packed> {
-        self.cluster.packed_for_belief(state)
-    }
-
-    pub fn number(&mut self, config: Config) -> u32 {
+    pub fn number(&mut self, config: Config<M::Packed>) -> u32 {
         let (index, new) = self.configs.insert_full(config);
         if new {
             self.edges.push(None);
@@ -123,38 +102,39 @@ impl Graph {
         index as u32
     }
 
-    fn step(&mut self, before: &State, action: Action) -> Result<Edge, &'static str> {
-        let after = self.cluster.next_state(before, action).expect("every action leads somewhere");
-        let sights = self.cluster.shows(before, action, &after);
+    fn step(&mut self, before: &M::State, action: M::Action) -> Result<Edge, &'static str> {
+        let after = self.model.next_state(before, action).expect("every action leads somewhere");
+        let sights = self.model.sights(before, action, &after);
         let list = self.list(sights);
-        let state = self.pack(&after).ok_or(TOO_MUCH_WAL)?;
+        let state = self.model.written(&after).ok_or(TOO_MUCH_WAL)?;
         Ok((list, self.number(Config { state, pending: 0 })))
     }
 
-    /// The steps from a truth of which all was seen, without faults: those happen only where they were recorded.
+    /// The steps from a truth of which all was seen, without those that happen only where they were recorded.
     pub fn edges(&mut self, number: u32) -> Result<&[Edge], &'static str> {
         if self.edges[number as usize].is_none() {
-            let edges = self.unfolded(number, |action| !is_recorded_fault(action))?;
+            let edges = self.unfolded(number, false)?;
             self.edges[number as usize] = Some(edges);
         }
         Ok(self.edges[number as usize].as_deref().expect("it was just made"))
     }
 
-    /// The faults that can hit now.
-    pub fn faults(&mut self, number: u32) -> Result<&[Edge], &'static str> {
-        if !self.faults.contains_key(&number) {
-            let edges = self.unfolded(number, is_recorded_fault)?;
-            self.faults.insert(number, edges);
+    /// The steps that happen only where they were recorded.
+    pub fn recorded(&mut self, number: u32) -> Result<&[Edge], &'static str> {
+        if !self.recorded.contains_key(&number) {
+            let edges = self.unfolded(number, true)?;
+            self.recorded.insert(number, edges);
         }
-        Ok(&self.faults[&number])
+        Ok(&self.recorded[&number])
     }
 
-    fn unfolded(&mut self, number: u32, wanted: impl Fn(Action) -> bool) -> Result<Box<[Edge]>, &'static str> {
+    fn unfolded(&mut self, number: u32, recorded: bool) -> Result<Box<[Edge]>, &'static str> {
         let before = self.state(number);
         let mut actions = Vec::new();
-        self.cluster.actions(&before, &mut actions);
+        self.model.actions(&before, &mut actions);
         let mut edges = Vec::new();
-        for action in actions.into_iter().filter(|action| wanted(*action)) {
+        actions.retain(|action| self.model.is_recorded(*action) == recorded);
+        for action in actions {
             let (list, next) = self.step(&before, action)?;
             // A step that nobody sees and that changes nothing is no step.
             if list != 0 || next != number {
@@ -170,9 +150,4 @@ impl Graph {
     pub fn len(&self) -> usize {
         self.configs.len()
     }
-}
-
-/// A lease ends by itself.
-fn is_recorded_fault(action: Action) -> bool {
-    matches!(action, Action::Fault(fault, _) if fault != Fault::LeaseExpires)
 }

@@ -7,13 +7,11 @@
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use crate::cluster::show::Sight;
-
 use super::graph::{Config, Graph, TOO_MUCH_WAL};
-use super::{Channels, Seen};
+use super::{Channels, Seen, Watched};
 
 /// A set of truths, and how many timelines are missing below its lowest one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Known {
     pub set: u32,
     pub timelines: u32,
@@ -29,11 +27,11 @@ struct Set {
 /// Number of the set without truths.
 pub(super) const EMPTY: u32 = 0;
 
-pub(super) struct Sets {
-    pub graph: Graph,
+pub(super) struct Sets<M: Watched> {
+    pub graph: Graph<M>,
     sets: IndexSet<Set, FxBuildHasher>,
     truths: usize,
-    next: FxHashMap<(u32, Seen), (u32, u32)>,
+    next: FxHashMap<(u32, Seen<M::Sight>), (u32, u32)>,
     unions: FxHashMap<(u32, u32, u32), (u32, u32)>,
     /// When each truth was last looked at, so that a set of them needs no clearing.
     marks: Vec<u32>,
@@ -42,8 +40,8 @@ pub(super) struct Sets {
     pub widest: usize,
 }
 
-impl Sets {
-    pub fn new(graph: Graph, widest: usize) -> Self {
+impl<M: Watched> Sets<M> {
+    pub fn new(graph: Graph<M>, widest: usize) -> Self {
         let mut sets = Sets {
             graph,
             sets: IndexSet::default(),
@@ -60,7 +58,7 @@ impl Sets {
 
     /// What it holds, roughly, in bytes.
     pub fn bytes(&self) -> usize {
-        let per_answer = size_of::<(u32, Seen)>() + 16;
+        let per_answer = size_of::<(u32, Seen<M::Sight>)>() + 16;
         self.graph.bytes()
             + self.truths * size_of::<u32>()
             + self.sets.len() * 40
@@ -79,7 +77,7 @@ impl Sets {
 
     /// Forgets everything but these sets, which get other numbers.
     pub fn forget_all_but(&mut self, kept: &mut [Known]) {
-        let old: Vec<(Channels, Vec<Config>)> = kept
+        let old: Vec<(Channels, Vec<Config<M::Packed>>)> = kept
             .iter()
             .map(|known| {
                 (self.blind(known.set), self.truths(known.set).iter().map(|t| self.graph.config(*t)).collect())
@@ -131,7 +129,7 @@ impl Sets {
             } else {
                 // What a blind observer was shown need not have been seen.
                 for position in 0..self.graph.sights(config.pending).len() {
-                    if Channels::showing(self.graph.sights(config.pending)[position]).within(blind) {
+                    if M::channels(self.graph.sights(config.pending)[position]).within(blind) {
                         let pending = self.graph.without(config.pending, position);
                         found.push(self.graph.number(Config { pending, ..config }));
                     }
@@ -161,7 +159,7 @@ impl Sets {
 
     /// Gives the lowest timeline the number 1. Returns the set, and by how much timelines were lowered.
     fn rebased(&mut self, blind: Channels, mut truths: Vec<u32>) -> Result<(u32, u32), &'static str> {
-        let lowest = |graph: &Graph, truth: u32| graph.cluster.timeline_of(&graph.config(truth).state);
+        let lowest = |graph: &Graph<M>, truth: u32| graph.model.lowest_timeline(&graph.config(truth).state);
         let low = truths.iter().map(|truth| lowest(&self.graph, *truth)).min().unwrap_or(1);
         let by = u32::from(low.saturating_sub(1));
         if by > 0 {
@@ -174,14 +172,14 @@ impl Sets {
     fn shift(&mut self, truths: &mut [u32], by: i32) -> Result<(), &'static str> {
         for truth in truths {
             let config = self.graph.config(*truth);
-            let state = self.graph.cluster.with_timelines_shifted(config.state, by).ok_or(TOO_MUCH_WAL)?;
+            let state = self.graph.model.shifted(config.state, by).ok_or(TOO_MUCH_WAL)?;
             *truth = self.graph.number(Config { state, ..config });
         }
         Ok(())
     }
 
     /// What an observation makes of a set.
-    pub fn after(&mut self, known: Known, seen: Seen) -> Result<Known, &'static str> {
+    pub fn after(&mut self, known: Known, seen: Seen<M::Sight>) -> Result<Known, &'static str> {
         let seen = match seen {
             Seen::Looks(id, found, Some(timeline)) => {
                 Seen::Looks(id, found, Some(timeline.saturating_sub(known.timelines).min(u32::from(u8::MAX))))
@@ -199,7 +197,7 @@ impl Sets {
         Ok(Known { set, timelines: known.timelines + by })
     }
 
-    fn advance(&mut self, set: u32, seen: Seen) -> Result<(u32, u32), &'static str> {
+    fn advance(&mut self, set: u32, seen: Seen<M::Sight>) -> Result<(u32, u32), &'static str> {
         let Set { blind, truths } = self.sets[set as usize].clone();
         match seen {
             Seen::Blind(channels) => self.closed(blind.and(channels), truths.into_vec()),
@@ -207,14 +205,13 @@ impl Sets {
             Seen::Sighted(channels) => self.rebased(blind.without(channels), truths.into_vec()),
             Seen::Looks(id, found, timeline) => {
                 let timeline = timeline.map(|timeline| timeline as u8);
-                let fits =
-                    |truth: &u32| self.graph.cluster.can_look_like(&self.graph.state(*truth), id, found, timeline);
+                let fits = |truth: &u32| self.graph.model.looks(&self.graph.state(*truth), id, found, timeline);
                 let left: Vec<u32> = truths.iter().copied().filter(fits).collect();
                 // A moment later it may look different.
                 self.closed(blind, left)
             }
             Seen::Holder(holder) => {
-                let names = |truth: &u32| self.graph.state(*truth).leader.map(|key| key.holder) == holder;
+                let names = |truth: &u32| self.graph.model.holder(&self.graph.state(*truth)) == holder;
                 let left: Vec<u32> = truths.iter().copied().filter(names).collect();
                 self.closed(blind, left)
             }
@@ -229,7 +226,7 @@ impl Sets {
     }
 
     /// The truths in which this is seen next.
-    fn see(&mut self, truth: u32, sight: Sight, next: &mut Vec<u32>) -> Result<(), &'static str> {
+    fn see(&mut self, truth: u32, sight: M::Sight, next: &mut Vec<u32>) -> Result<(), &'static str> {
         let config = self.graph.config(truth);
         if config.pending != 0 {
             if let Some(position) = self.graph.sights(config.pending).iter().position(|pending| *pending == sight) {
@@ -238,12 +235,9 @@ impl Sets {
             }
             return Ok(());
         }
-        // What a fault does may be recorded before the fault itself, where their intervals overlap.
-        let mut steps = match sight {
-            Sight::Said(..) => Vec::new(),
-            _ => self.graph.faults(truth)?.to_vec(),
-        };
-        if !matches!(sight, Sight::Fault(..)) {
+        let by = M::shown_by(sight);
+        let mut steps = if by.recorded { self.graph.recorded(truth)?.to_vec() } else { Vec::new() };
+        if by.others {
             steps.extend(self.graph.edges(truth)?);
         }
         for (list, after) in steps {

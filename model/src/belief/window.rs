@@ -29,22 +29,22 @@ impl Cut {
 }
 
 /// The part of a stream that is still needed. Observations come in the order in which they begin.
-pub(super) struct Window<I> {
+pub(super) struct Window<I, S> {
     source: I,
-    held: VecDeque<Observation>,
+    held: VecDeque<Observation<S>>,
     first: u64,
     last_start: u64,
     /// The stream was not in order.
     pub disordered: bool,
 }
 
-impl<I: Iterator<Item = Observation>> Window<I> {
+impl<S: Copy, I: Iterator<Item = Observation<S>>> Window<I, S> {
     pub fn new(source: I) -> Self {
         Window { source, held: VecDeque::new(), first: 0, last_start: 0, disordered: false }
     }
 
     /// The observation of this number, from 0.
-    pub fn get(&mut self, index: u64) -> Option<&Observation> {
+    pub fn get(&mut self, index: u64) -> Option<&Observation<S>> {
         while index >= self.first + self.held.len() as u64 {
             let next = self.source.next()?;
             self.disordered |= next.at[0] < self.last_start;

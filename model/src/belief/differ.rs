@@ -1,0 +1,128 @@
+//! Where one model does what another cannot: the shortest behaviour that an observer who sees everything would refuse.
+//!
+//! The states of the one are explored together with what the other makes of all that they showed so far. If a set gets empty, the behaviour
+//! that led there is a witness, and no witness is shorter. If none gets empty, no observer can tell the two apart, within the faults that the
+//! one was given.
+
+use rustc_hash::FxHashSet;
+
+use crate::cluster::show::Sight;
+use crate::cluster::{Action, Budget, Cluster, State};
+
+use super::Seen;
+use super::behaviour::looks;
+use super::explain::{Belief, Start};
+use super::sets::{EMPTY, Known};
+
+/// Whether two models differ, as far as one can see.
+#[derive(Clone, Debug)]
+pub enum Difference {
+    /// The steps of a shortest behaviour of the one that the other does not explain, each with the state that it leads to.
+    Shown(Vec<(Action, State)>),
+    /// All behaviours of the one were explored, so many pairs of a state and a set, and the other explains each.
+    None(usize),
+    /// It was not found out: so many pairs were explored, and there are more.
+    Limit(usize),
+}
+
+/// A state of the one and what the other makes of it.
+type Pair = ([u64; 5], Budget, Known);
+
+struct Place {
+    pair: Pair,
+    parent: u32,
+    action: Action,
+}
+
+impl Belief {
+    /// Looks for a shortest behaviour of `other` from `init` that this model does not explain from `start`, among the first so many pairs.
+    ///
+    /// Each node is probed after each step.
+    pub fn difference(&mut self, start: &Start, other: &Cluster, init: State, most: usize) -> Difference {
+        self.differ(start, other, init, most).unwrap_or_else(Difference::Limit)
+    }
+
+    fn differ(&mut self, start: &Start, other: &Cluster, init: State, most: usize) -> Result<Difference, usize> {
+        let known = self.beginning(start).map_err(|_| 0_usize)?;
+        let mut places: Vec<Place> = Vec::new();
+        let mut seen: FxHashSet<Pair> = FxHashSet::default();
+        let first = (other.packed_for_belief(&init).ok_or(0_usize)?, init.budget, known);
+        seen.insert(first);
+        places.push(Place { pair: first, parent: 0, action: Action::Cycle(0) });
+        // What should have been seen as well need not have been missed for good.
+        let mut unfinished: Option<Vec<(Action, State)>> = None;
+        let mut at = 0;
+        while at < places.len() {
+            let (packed, budget, known) = places[at].pair;
+            let before = unpacked(other, packed, budget);
+            for (action, after) in other.steps(&before) {
+                let sights = other.shows(&before, action, &after);
+                let known = self.watched(known, other, &sights, &after).map_err(|_| places.len())?;
+                let refused = known.set == EMPTY;
+                if refused || unfinished.is_none() && !self.may_end(known) {
+                    let mut steps = vec![(action, after)];
+                    let mut place = at;
+                    while place != 0 {
+                        let (packed, budget, _) = places[place].pair;
+                        steps.push((places[place].action, unpacked(other, packed, budget)));
+                        place = places[place].parent as usize;
+                    }
+                    steps.reverse();
+                    if refused {
+                        return Ok(Difference::Shown(steps));
+                    }
+                    unfinished = Some(steps);
+                }
+                let packed = other.packed_for_belief(&after).ok_or(places.len())?;
+                let pair = (packed, after.budget, known);
+                if seen.insert(pair) {
+                    places.push(Place { pair, parent: at as u32, action });
+                }
+            }
+            at += 1;
+            if places.len() > most {
+                return unfinished.map(Difference::Shown).ok_or(at);
+            }
+        }
+        Ok(unfinished.map_or(Difference::None(places.len()), Difference::Shown))
+    }
+
+    /// What is known after a step that showed this, at one moment, and after a probe of each node.
+    fn watched(
+        &mut self,
+        known: Known,
+        other: &Cluster,
+        sights: &[Sight],
+        after: &State,
+    ) -> Result<Known, &'static str> {
+        let mut next = self.in_any_order(known, sights)?;
+        for id in other.node_ids() {
+            if next.set != EMPTY {
+                next = self.sets.after(next, looks(other, after, id))?;
+            }
+        }
+        Ok(next)
+    }
+
+    /// Nobody knows in which order things happened that were seen at the same moment.
+    fn in_any_order(&mut self, known: Known, sights: &[Sight]) -> Result<Known, &'static str> {
+        if sights.is_empty() || known.set == EMPTY {
+            return Ok(known);
+        }
+        let mut all = Known { set: EMPTY, timelines: 0 };
+        for first in 0..sights.len() {
+            let mut rest = sights.to_vec();
+            let sight = rest.remove(first);
+            let next = self.sets.after(known, Seen::Change(sight))?;
+            let next = self.in_any_order(next, &rest)?;
+            all = if all.set == EMPTY { next } else { self.sets.union(all, next)? };
+        }
+        Ok(all)
+    }
+}
+
+fn unpacked(cluster: &Cluster, packed: [u64; 5], budget: Budget) -> State {
+    let mut state = crate::engine::Spec::unpack(cluster, packed);
+    state.budget = budget;
+    state
+}

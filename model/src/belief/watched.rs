@@ -1,0 +1,132 @@
+//! What a model must say about itself so that histories of it can be explained.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use crate::cluster::show::Sight;
+use crate::cluster::{Action, Cluster, NodeId, State};
+use crate::engine::Spec;
+use crate::event::ServerState;
+use crate::fault::Fault;
+
+use super::Channels;
+
+/// A model whose steps show something to an observer.
+pub trait Watched: Spec {
+    /// Something that a step shows.
+    type Sight: Copy + Debug + Ord + Hash;
+
+    /// Everything that a step shows, in no particular order; nothing if nobody sees it.
+    fn sights(&self, before: &Self::State, action: Self::Action, after: &Self::State) -> Vec<Self::Sight>;
+
+    /// Through which channels this is seen.
+    fn channels(sight: Self::Sight) -> Channels;
+
+    /// Such a step is taken only where a history has a sight of it, never unseen and never by itself.
+    fn is_recorded(&self, _action: Self::Action) -> bool {
+        false
+    }
+
+    /// Whether steps that are recorded, and whether others, may show this.
+    fn shown_by(_sight: Self::Sight) -> Shown {
+        Shown { recorded: false, others: true }
+    }
+
+    /// The state in few words, without what no step reads; nothing if it does not fit.
+    fn written(&self, state: &Self::State) -> Option<Self::Packed> {
+        Some(self.pack(state))
+    }
+
+    /// Reads what was written.
+    fn read(&self, packed: Self::Packed) -> Self::State {
+        self.unpack(packed)
+    }
+
+    /// The lowest timeline of a state, if timelines can be shifted without changing anything else.
+    fn lowest_timeline(&self, _packed: &Self::Packed) -> u8 {
+        1
+    }
+
+    /// The same state with all timelines higher by this; nothing if they do not fit.
+    fn shifted(&self, packed: Self::Packed, _by: i32) -> Option<Self::Packed> {
+        Some(packed)
+    }
+
+    /// Whether a probe of this node can find this.
+    fn looks(&self, _state: &Self::State, _id: NodeId, _found: ServerState, _timeline: Option<u8>) -> bool {
+        false
+    }
+
+    /// What a probe of this node finds, in words, with timelines higher by this.
+    fn look_text(&self, _state: &Self::State, _id: NodeId, _timelines: u32) -> String {
+        String::new()
+    }
+
+    /// Whom the leader key names.
+    fn holder(&self, _state: &Self::State) -> Option<NodeId> {
+        None
+    }
+}
+
+/// By which steps something may be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// By steps that happen only where they were recorded.
+    pub recorded: bool,
+    /// By all others.
+    pub others: bool,
+}
+
+impl Watched for Cluster {
+    type Sight = Sight;
+
+    fn sights(&self, before: &State, action: Action, after: &State) -> Vec<Sight> {
+        self.shows(before, action, after)
+    }
+
+    fn channels(sight: Sight) -> Channels {
+        Channels::showing(sight)
+    }
+
+    /// A lease ends by itself, all other faults are injected.
+    fn is_recorded(&self, action: Action) -> bool {
+        matches!(action, Action::Fault(fault, _) if fault != Fault::LeaseExpires)
+    }
+
+    /// What a fault does may be recorded before the fault itself, where their intervals overlap. No fault makes an agent speak.
+    fn shown_by(sight: Sight) -> Shown {
+        Shown { recorded: !matches!(sight, Sight::Said(..)), others: !matches!(sight, Sight::Fault(..)) }
+    }
+
+    fn written(&self, state: &State) -> Option<[u64; 5]> {
+        self.packed_for_belief(state)
+    }
+
+    fn read(&self, packed: [u64; 5]) -> State {
+        let mut state = self.unpack(packed);
+        state.budget = self.settings.budget;
+        state
+    }
+
+    fn lowest_timeline(&self, packed: &[u64; 5]) -> u8 {
+        self.timeline_of(packed)
+    }
+
+    fn shifted(&self, packed: [u64; 5], by: i32) -> Option<[u64; 5]> {
+        self.with_timelines_shifted(packed, by)
+    }
+
+    fn looks(&self, state: &State, id: NodeId, found: ServerState, timeline: Option<u8>) -> bool {
+        self.can_look_like(state, id, found, timeline)
+    }
+
+    fn look_text(&self, state: &State, id: NodeId, timelines: u32) -> String {
+        let node = &state.nodes[usize::from(id)];
+        let timeline = u32::from(state.wal.timeline_at(node.data)) + timelines;
+        format!("{:?} on timeline {timeline}", node.server).to_lowercase()
+    }
+
+    fn holder(&self, state: &State) -> Option<NodeId> {
+        state.leader.map(|key| key.holder)
+    }
+}
