@@ -240,7 +240,7 @@ fn an_exhaustive_explainer_agrees() {
 fn an_exhaustive_explainer_agrees_on_thousands() {
     let (explained, refused) = agree(20_000);
     println!("{explained} explained, {refused} refused, by both");
-    assert!(explained > 5_000 && refused > 5_000, "{explained} explained, {refused} refused");
+    assert!(explained > 4_000 && refused > 4_000, "{explained} explained, {refused} refused");
 }
 
 /// A search that may remember next to nothing finds the same.

@@ -5,6 +5,7 @@ use pghaspec_model::fault::Fault;
 
 use super::durability::last_primary;
 use super::history::{History, seconds};
+use super::intervals::FirstFrom;
 use super::verdict::{Check, Verdict};
 use super::words;
 
@@ -100,6 +101,7 @@ pub fn faults(history: &History) -> Check {
     let mut words = Vec::new();
     // Where not all ends were seen, they contradict nothing.
     let ends = if history.blind(&[Source::Process]).is_none() { postmaster_ends(history) } else { Vec::new() };
+    let ended = FirstFrom::new(ends.iter().map(|event| event.at[1]));
     for event in &history.events {
         let (what, effect) = match &event.kind {
             Kind::Fault { fault, effect } => (fault.id(), effect),
@@ -109,7 +111,7 @@ pub fn faults(history: &History) -> Check {
         let node = event.node.as_deref().unwrap_or("the cluster");
         match effect {
             Some(effect) => {
-                if let Some(why) = contradiction(history, &ends, event) {
+                if let Some(why) = contradiction(history, &ends[ended.place(event.at[0])..], event) {
                     return Check::inconclusive(ID, format!("{what} at {node}: {effect}; but {why}"));
                 }
                 words.push(format!("{what} at {node}: {effect}"));
@@ -134,7 +136,7 @@ fn postmaster_ends(history: &History) -> Vec<&Event> {
     history.events.iter().filter(ends).collect()
 }
 
-/// What the processes of a node say against a kill of its postmaster.
+/// What the ends of postmasters, from the first that may have come of it, say against a kill of its postmaster.
 fn contradiction(history: &History, ends: &[&Event], injected: &Event) -> Option<String> {
     let kills = matches!(injected.kind, Kind::Fault { fault: Fault::PostmasterKilled, .. });
     if !kills {

@@ -127,7 +127,8 @@ impl History {
 
     /// The earliest moment of the first event of that phase.
     pub fn phase(&self, phase: Phase) -> Option<u64> {
-        self.events.iter().find(|event| event.kind == Kind::Phase { phase }).map(|event| event.at[0])
+        let begins = |event: &&Event| matches!(event.kind, Kind::Phase { phase: begun } if begun == phase);
+        self.events.iter().find(begins).map(|event| event.at[0])
     }
 
     /// The run was recorded to its end.

@@ -1,4 +1,4 @@
-//! Many intervals, and which of them meet another one: in a long history nobody can look at all of them each time.
+//! Many intervals or moments, and which of them meet another one: in a long history nobody can look at all of them each time.
 
 /// Intervals in the order in which they begin, each with its place in the order in which they were given.
 pub struct Intervals {
@@ -40,9 +40,39 @@ impl Intervals {
     }
 }
 
+/// Where in a list, in whatever order, the first value stands that is no less than another.
+pub struct FirstFrom(Vec<u64>);
+
+impl FirstFrom {
+    /// Of this list.
+    pub fn new(values: impl IntoIterator<Item = u64>) -> FirstFrom {
+        let mut highest = 0;
+        let reach = values.into_iter().map(|value| {
+            highest = highest.max(value);
+            highest
+        });
+        FirstFrom(reach.collect())
+    }
+
+    /// Its place; the length of the list, if there is none.
+    pub fn place(&self, least: u64) -> usize {
+        self.0.partition_point(|highest| *highest < least)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_of_a_list_that_is_no_less_is_found() {
+        let values = [3, 1, 7, 7, 2, 9];
+        let list = FirstFrom::new(values);
+        for least in 0..12 {
+            let expected = values.iter().position(|value| *value >= least).unwrap_or(values.len());
+            assert_eq!(list.place(least), expected, "{least}");
+        }
+    }
 
     #[test]
     fn intervals_that_meet_are_found_in_their_order() {

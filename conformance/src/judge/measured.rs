@@ -7,6 +7,7 @@ use pghaspec_model::event::{Event, Kind, Process, WriteResult};
 use serde::{Deserialize, Serialize};
 
 use super::history::History;
+use super::intervals::FirstFrom;
 use super::key::{Change, changes};
 
 const SECOND: f64 = 1e9;
@@ -42,6 +43,8 @@ pub fn measure(history: &History) -> Vec<Measure> {
 /// What is asked for again and again.
 struct Seen<'h> {
     changes: Vec<Change<'h>>,
+    /// When each of them begins.
+    changed: FirstFrom,
     /// Acknowledged writes, in the order in which they end.
     writes: Vec<&'h Event>,
     /// For each node, when postmasters started, in order, and when the last one ended that was seen to.
@@ -70,7 +73,9 @@ impl<'h> Seen<'h> {
         for (starts, _) in postmasters.values_mut() {
             starts.sort_unstable();
         }
-        Seen { changes: changes(history), writes, postmasters }
+        let changes = changes(history);
+        let changed = FirstFrom::new(changes.iter().map(|change| change.event.at[0]));
+        Seen { changes, changed, writes, postmasters }
     }
 
     /// Whether a node's Postgres lived on since the fault, or was started again between it and this event.
@@ -92,13 +97,13 @@ fn after(history: &History, seen: &Seen, fault: &Event, name: &str) -> Vec<Measu
     };
     let node = fault.node.as_deref().unwrap_or("the cluster");
     let mut measured = Vec::new();
-    let changed =
-        seen.changes.iter().find(|change| change.event.at[0] >= fault.at[0] && change.holder != change.before);
+    let changes = || seen.changes[seen.changed.place(fault.at[0])..].iter();
+    let changed = changes().find(|change| change.event.at[0] >= fault.at[0] && change.holder != change.before);
     if let Some(change) = changed {
         let what = format!("from {name} at {node} to the change of the leader key");
         measured.push(named("fault-to-key-change", fault.at, change.event.at, what));
     }
-    let taken = seen.changes.iter().find(|change| {
+    let taken = changes().find(|change| {
         change.event.at[0] >= fault.at[0] && change.holder.is_some_and(|holder| Some(holder) != fault.node.as_deref())
     });
     if let Some(change) = taken.filter(|_| fault.node.is_some()) {
