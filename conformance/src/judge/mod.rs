@@ -6,6 +6,7 @@
 //! | `evidence.rs` | the run is whole, and its faults took effect |
 //! | `safety.rs` | safety of leadership, on the events alone: `reign.rs` (who was writable when), `key.rs` (who held the lock) |
 //! | `recovery.rs` | safety of crash recovery, on the events alone: `lives.rs` (processes from start to end) |
+//! | `needless.rs` | what was rewound had diverged |
 //! | `liveness.rs` | what must come at last |
 //! | `intervals.rs`, `commits.rs`, `rows.rs` | long histories: intervals that meet, acknowledged writes by time, rows as ranges |
 //! | `durability.rs` | lost, ghost and indeterminate writes by name; standbys hold the leader's rows |
@@ -28,6 +29,7 @@ mod lines;
 mod liveness;
 mod lives;
 mod measured;
+mod needless;
 mod picture;
 mod question;
 mod recovery;
@@ -76,6 +78,7 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
     let mut checks = vec![evidence::complete(history), evidence::faults(history), evidence::observers(history)];
     checks.extend(safety::checks(history));
     checks.extend(recovery::checks(history));
+    checks.push(needless::diverged_before_rewind(history));
     match expect {
         Some(expect) => checks.extend(expected::checks(history, &expect.of(edition))),
         None => checks.push(Check::new(

@@ -2,7 +2,7 @@
 
 use pghaspec_model::belief::{Belief, Channels, Explanation, Observation, Refusal, Seen, Start};
 use pghaspec_model::cluster::show::Sight;
-use pghaspec_model::cluster::{Budget, Cluster, Names, NodeId, Rewind, Settings, StartTimeouts, State};
+use pghaspec_model::cluster::{Budget, Cluster, Names, NodeId, Rewind, Settings, StartTimeouts, State, SyncKey};
 use pghaspec_model::edition::{Edition, Rules};
 use pghaspec_model::event::{KeyChange, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::fault::Fault;
@@ -86,6 +86,9 @@ impl Question {
             let what = match &event.kind {
                 // It ends by itself: the key tells.
                 Kind::Fault { fault: Fault::LeaseExpires, .. } => continue,
+                Kind::Fault { fault, effect: None } => {
+                    return Err(format!("nothing shows that {} took effect, or when", fault.id()));
+                }
                 Kind::Fault { fault, .. } if of_the_cluster(*fault) => Seen::Change(Sight::Fault(*fault, 0)),
                 Kind::Fault { fault, .. } => Seen::Change(Sight::Fault(*fault, known(id)?)),
                 Kind::LeaderKey { change, holder, .. } => {
@@ -343,9 +346,18 @@ fn known(node: Option<NodeId>) -> Result<NodeId, String> {
     node.ok_or_else(|| "an event names a node that is not of this run".into())
 }
 
-/// What a healthy standby's agent remembers of earlier comparisons cannot be seen: it may be about to compare timelines.
+/// What a healthy standby's agent remembers of earlier comparisons cannot be seen: it may be about to compare timelines. Nor can whom the
+/// leader has chosen for its synchronous standby, if it has: `/sync` is not recorded.
 pub fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
     let mut states = vec![healthy];
+    if let Some(sync) = healthy.sync {
+        for standby in cluster.node_ids().filter(|id| *id != sync.leader) {
+            let mut state = healthy;
+            state.sync = Some(SyncKey { standby: Some(standby), ..sync });
+            state.nodes[usize::from(sync.leader)].sync_names = Some(standby);
+            states.push(state);
+        }
+    }
     for id in cluster.node_ids() {
         for mut state in states.clone() {
             if let Some(agent) = state.nodes[usize::from(id)].agent.as_mut() {

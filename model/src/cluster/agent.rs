@@ -290,10 +290,11 @@ impl Cluster {
         if agent.rewind == Rewind::Need && self.settings.can_rewind {
             agent.slot = Some(Task::Rewind.into());
             agent.at = At::Rewinding;
+        } else if agent.rewind == Rewind::Need && removes && !self.settings.standby_cluster {
+            agent.slot = Some(Task::Reinitialize.into());
+            agent.at = At::Rewinding;
         } else {
-            if agent.rewind == Rewind::Need && removes && !self.settings.standby_cluster {
-                agent.slot = Some(Task::Reinitialize.into());
-            } else if node.upstream != target {
+            if node.upstream != target {
                 node.upstream = target;
             }
             agent.rest();

@@ -189,7 +189,13 @@ impl Cluster {
                     // A primary's data directory without a server: patroni 4.1.5 postgresql/__init__.py 158-159.
                     (false, _) => Role::Demoted,
                 };
-                node.agent = Some(Agent::started(role, health));
+                let mut agent = Agent::started(role, health);
+                // A new agent that finds a standby compares timelines when its first cycle is over (`on_start`; patroni 2.1.2 `ha.py` 1475-1478,
+                // 4.1.5 `ha.py` 2328-2331). Left out where it cannot be seen: a standby that was never a primary has nothing to lose by it.
+                if self.settings.grain == Grain::Observable && node.server == Server::Standby {
+                    agent.trigger_divergence_check(self.settings.divergence_matters());
+                }
+                node.agent = Some(agent);
             }
             Fault::AgentFrozen | Fault::AgentThawed => {
                 if let Some(agent) = node.agent.as_mut() {

@@ -72,6 +72,7 @@ use stateright::Model;
 use crate::automaton::Automaton;
 use crate::branch::Branch;
 use crate::decision::Decision;
+use crate::dialogue::Task;
 use crate::edition::Rules;
 use crate::fault::{Class, Fault, Faults};
 use crate::mutant::Mutant;
@@ -233,7 +234,9 @@ impl Cluster {
     /// the same words; and crash recovery before a rewind says the same as any.
     pub fn said_in(&self, state: &State, action: Action) -> Option<Branch> {
         let Action::Decide(node) = action else { return None };
-        match state.nodes[usize::from(node)].agent.as_ref()?.at {
+        let agent = state.nodes[usize::from(node)].agent.as_ref()?;
+        match agent.at {
+            At::Rewinding if agent.task() == Some(Task::Reinitialize) => Some(Branch::Reinitialize),
             At::Rewinding => Some(Branch::Rewind),
             _ => self.branch_of(state, action).map(|branch| match branch {
                 Branch::CrashRecoveryBeforeRewind => Branch::CrashRecovery,

@@ -58,7 +58,7 @@ impl Cluster {
                 }
                 _ => action(names, step),
             },
-            (Action::Decide(_), Some(At::Rewinding)) => format!("{node}: agent says 'running pg_rewind'"),
+            (Action::Decide(_), Some(At::Rewinding)) => format!("{node}: agent says that it mends its data"),
             _ => action(names, step),
         }
     }

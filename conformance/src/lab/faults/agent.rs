@@ -5,6 +5,9 @@ use pghaspec_model::event::{Kind, Process};
 use super::{Done, Faults, Open};
 use crate::lab::error::LabError;
 
+/// How often a dead agent is asked to start.
+const ASKED: u32 = 3;
+
 impl Faults<'_> {
     pub(super) async fn kill_agent(&mut self, node: &str) -> Result<Done, LabError> {
         let done = self.kill(node, Process::Agent).await?;
@@ -16,22 +19,36 @@ impl Faults<'_> {
     pub(super) async fn restart_agent(&mut self, node: &str) -> Result<Done, LabError> {
         self.closed(&Open::Dead(node.to_owned()));
         let since = self.recorder.clock().now();
-        if self.node_is_dead(node).await? {
+        let dead = self.node_is_dead(node).await?;
+        if dead {
             self.power.revive(node).await?;
-        } else {
-            self.lane.signal(node, "SIGUSR1").await?;
+        }
+        // What watches over the agent misses a signal that comes while it still waits for the end of the one before.
+        let mut started = None;
+        for _ in 0..ASKED {
+            if !dead {
+                self.lane.signal(node, "SIGUSR1").await?;
+            }
+            started = self.started(node, since).await;
+            if dead || started.is_some() {
+                break;
+            }
         }
         let after = self.recorder.clock().now();
-        let started = self
-            .event_of(Some(node), &format!("the agent of {node} to start"), since, |event| match event.kind {
-                Kind::ProcessStarted { what: Process::Agent, pid, .. } => Some((event.at, pid)),
-                _ => None,
-            })
-            .await;
         Ok(match started {
             Some((at, pid)) => (at, Some(format!("the agent is process {pid}"))),
             None => ([since, after], None),
         })
+    }
+
+    /// When an agent of that node was seen to start, and its process id.
+    async fn started(&self, node: &str, since: u64) -> Option<([u64; 2], u32)> {
+        let what = format!("the agent of {node} to start");
+        let started = self.event_of(Some(node), &what, since, |event| match event.kind {
+            Kind::ProcessStarted { what: Process::Agent, pid, .. } => Some((event.at, pid)),
+            _ => None,
+        });
+        started.await
     }
 
     pub(super) async fn freeze_agent(&mut self, node: &str) -> Result<Done, LabError> {
