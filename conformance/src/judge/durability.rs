@@ -320,7 +320,7 @@ fn wal_around(history: &History, oldest: &Event, until: u64) -> Option<u64> {
     }
     positions.sort_unstable();
     let (_, before) = positions.iter().rev().find(|(at, _)| at[1] <= oldest.at[0])?;
-    let (_, last) = positions.last().filter(|(at, _)| at[1] >= oldest.at[0])?;
+    let (_, last) = positions.last().filter(|_| history.blind(&[Source::Postgres]).is_none())?;
     last.checked_sub(*before)
 }
 

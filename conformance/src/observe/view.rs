@@ -12,7 +12,7 @@ pub struct View {
     /// The nodes, by name.
     pub nodes: BTreeMap<String, NodeView>,
     /// When something last changed: leader key, what a probe found, a process. Upper bound, nanoseconds. A probe that could not tell
-    /// is no change, and neither are words of the agent.
+    /// is no change, and neither are words of the agent, unless they are what it does about its Postgres.
     pub changed_at: u64,
     /// How many phases have begun.
     pub phases: u64,
@@ -125,6 +125,8 @@ impl View {
                 node.exits.push((*what, *pid, *signal));
                 true
             }
+            // What it has decided is yet to come: a standby that streams may be about to be rewound.
+            Kind::Recover { .. } => true,
             Kind::Write { session, result: WriteResult::Ok, .. } => {
                 node.wrote.insert(*session);
                 false
