@@ -27,12 +27,18 @@ struct Set {
 /// Number of the set without truths.
 pub(super) const EMPTY: u32 = 0;
 
+/// A set, and what is seen then.
+type Asked<M> = (u32, Seen<<M as Watched>::Sight>);
+
+/// A set, and by how much its timelines were lowered.
+type Answer = (u32, u32);
+
 pub(super) struct Sets<M: Watched> {
     pub graph: Graph<M>,
     sets: IndexSet<Set, FxBuildHasher>,
     truths: usize,
-    next: FxHashMap<(u32, Seen<M::Sight>), (u32, u32)>,
-    unions: FxHashMap<(u32, u32, u32), (u32, u32)>,
+    next: FxHashMap<Asked<M>, Answer>,
+    unions: FxHashMap<(u32, u32, u32), Answer>,
     /// When each truth was last looked at, so that a set of them needs no clearing.
     marks: Vec<u32>,
     mark: u32,
