@@ -135,7 +135,8 @@ impl Simulation {
     /// The model of the honest rules with these settings, with a start timeout of zero or not, as far as an outsider can tell.
     pub fn honest(settings: &Settings, zero: bool) -> Belief {
         let start_timeouts = if zero { StartTimeouts::Zero } else { StartTimeouts::Positive };
-        let settings = Settings { start_timeouts, mutant: None, ..outside(settings.clone()) };
+        // As the judge asks it.
+        let settings = Settings { start_timeouts, mutant: None, as_observed: true, ..outside(settings.clone()) };
         Belief::new(Cluster::new(settings), Limits::default())
     }
 

@@ -274,6 +274,7 @@ fn is_explained(history: &History) -> Result<bool, &'static str> {
         standby_cluster: configuration.standby_cluster,
         synchronous: configuration.synchronous_mode,
         failsafe: configuration.failsafe_mode,
+        as_observed: true,
         budget: Budget { process: unlimited, task: unlimited, network: unlimited, ..Budget::NONE },
         ..Settings::of_timelines(Edition::V4_1, run.nodes.len() as u8)
     };

@@ -304,7 +304,13 @@ fn bounded_async_loss(history: &History, ledger: &Result<Ledger, String>) -> Che
                     "{words}; that is {bytes} bytes of WAL as probes saw it, and {allowed} may be lost however old they are"
                 ),
             ),
-            _ => Check::inconclusive(id, format!("{words}; that is more than a ttl of {}", seconds(ttl))),
+            _ => match wal_at_most(history, oldest, since, ttl).into_iter().chain([of_rows(&lost, since, ttl)]).min() {
+                Some(bytes) if bytes <= allowed => Check::pass(
+                    id,
+                    format!("{words}; what is older than a ttl of {} is at most {bytes} bytes of WAL", seconds(ttl)),
+                ),
+                _ => Check::inconclusive(id, format!("{words}; that is more than a ttl of {}", seconds(ttl))),
+            },
         },
     }
 }
@@ -322,6 +328,31 @@ fn wal_around(history: &History, oldest: &Event, until: u64) -> Option<u64> {
     let (_, before) = positions.iter().rev().find(|(at, _)| at[1] <= oldest.at[0])?;
     let (_, last) = positions.last().filter(|_| history.blind(&[Source::Postgres]).is_none())?;
     last.checked_sub(*before)
+}
+
+/// WAL in bytes of the lost writes that are older than a ttl, at most. A write of the recorded clients is one short row: whole images of its
+/// page and of two pages of the index, and the commit.
+fn of_rows(lost: &[(u64, &Event)], since: u64, ttl: u64) -> u64 {
+    const ROW: u64 = 4 * 8192;
+    lost.iter().filter(|(_, event)| event.at[0] + ttl < since).count() as u64 * ROW
+}
+
+/// WAL in bytes that the node of the oldest lost write wrote at most from then on until a ttl before another took the lock: from where it was
+/// before that write to where it was found at or after that moment. If it was dead by then, that is when it came back with what it had.
+fn wal_at_most(history: &History, oldest: &Event, since: u64, ttl: u64) -> Option<u64> {
+    let mut found: Vec<_> = history
+        .events
+        .iter()
+        .filter(|event| event.node == oldest.node)
+        .filter_map(|event| match event.kind {
+            Kind::Server { lsn: Some(lsn), .. } => Some((event.at, lsn)),
+            _ => None,
+        })
+        .collect();
+    found.sort_unstable();
+    let before = found.iter().filter(|(at, _)| at[1] <= oldest.at[0]).map(|(_, lsn)| *lsn).max()?;
+    let (_, after) = found.iter().find(|(at, _)| at[0] >= since.saturating_sub(ttl))?;
+    after.checked_sub(before)
 }
 
 /// WAL in bytes that the node of the oldest lost write certainly wrote after it, and before another took the lock: all of that is lost.
@@ -350,9 +381,9 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
     // A client's write whose answer was lost may still have been on its way to the primary while the standbys were read.
     let indeterminate = Rows::of(ledger.indeterminate.iter().map(|(id, _)| *id));
     let mut unread = None;
-    let mut same = Vec::new();
+    let (mut same, mut apart) = (Vec::new(), Vec::new());
     for node in history.run.nodes.iter().filter(|node| *node != primary) {
-        let healthy = found_at_the_end(history, node) == Some((ServerState::Standby, true));
+        let healthy = claims_health(history, node, primary);
         let Some(others) = read_back(history, node) else {
             unread = unread.or(Some(format!("{node} was not read back")));
             continue;
@@ -362,17 +393,18 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
         let missing = ledger.rows.without(&others);
         if !own.is_empty() {
             let why = format!("{node} holds rows that the primary {primary} does not: {}", id_ranges(&own));
-            if healthy {
-                return Check::fail(id, format!("{why}; it streams, and its WAL is off the leader's"));
+            match healthy {
+                Some(true) => return Check::fail(id, format!("{why}; it streams, and its WAL is off the leader's")),
+                Some(false) => apart.push(format!("{why}, and does not stream on its timeline")),
+                None => unread = unread.or(Some(format!("{why}; whether it says that it is healthy was not seen"))),
             }
-            unread = unread.or(Some(format!("{why}; it does not say that it is healthy")));
         } else if !missing.is_empty() {
             let rows: Vec<u64> = missing.iter().collect();
             let why = format!("{node} lacks {} of the primary {primary}", id_ranges(&rows));
             // The lab waits until a standby has replayed all that was flushed, and says so if it has not.
             let late = history.gap_of(&[Source::Postgres, Source::Harness]);
             let acknowledged = || ledger.acknowledged.iter().any(|(id, _)| missing.contains(*id));
-            if healthy && late.is_none() && acknowledged() {
+            if healthy == Some(true) && late.is_none() && acknowledged() {
                 return Check::fail(id, format!("{why}; it streams and has replayed everything"));
             }
             let late = late.map_or(String::new(), |late| format!(": {late}"));
@@ -383,6 +415,37 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
     }
     match unread {
         Some(why) => Check::inconclusive(id, why),
-        None => Check::pass(id, format!("{} rows on each of {} nodes", ledger.rows.len(), same.len() + 1)),
+        None => {
+            let words = format!("{} rows on each of {} nodes", ledger.rows.len(), same.len() + 1);
+            Check::pass(id, apart.into_iter().fold(words, |words, why| format!("{words}; {why}")))
+        }
     }
+}
+
+/// Whether a node says at the end that it is a healthy standby of that primary: it streams on the primary's timeline. One whose WAL is off the
+/// primary's is let in for moments again and again, on its old timeline, and told that this has ended. Nothing if it was not seen.
+fn claims_health(history: &History, node: &str, primary: &str) -> Option<bool> {
+    let settled = history.phase(Phase::Settled)?;
+    let last = |node: &str| {
+        history.events.iter().rev().filter(|event| event.at[1] >= settled).find_map(|event| match event.kind {
+            Kind::Server { state, streaming, timeline, .. }
+                if event.node.as_deref() == Some(node) && state != ServerState::Unknown =>
+            {
+                Some((state, streaming == Some(true), timeline))
+            }
+            _ => None,
+        })
+    };
+    let (found, (.., timeline)) = (last(node)?, last(primary)?);
+    // A standby whose timeline is not known is given no benefit of the doubt.
+    let other = matches!((found.2, timeline), (Some(theirs), Some(ours)) if theirs != ours);
+    Some(found.0 == ServerState::Standby && found.1 && !other)
+}
+
+/// Rows that a node holds at the end and the last primary does not, though no answer to a client was lost: its data is off the primary's.
+pub fn has_diverged(history: &History, node: &str) -> bool {
+    let Ok(ledger) = Ledger::of(history) else { return false };
+    let doubtful = Rows::of(ledger.indeterminate.iter().map(|(id, _)| *id));
+    read_back(history, node)
+        .is_some_and(|rows| !rows.without(&ledger.rows).without(&doubtful).without(&ledger.batches).is_empty())
 }

@@ -42,22 +42,18 @@ pub fn observers(history: &History) -> Check {
         return Check::inconclusive(ID, "the run did not get that far");
     };
     let after = |at: u64| history.events.iter().filter(move |event| event.at[0] >= at);
-    let injected = |node: &Option<String>| {
-        let agent = |fault: &Fault| matches!(fault, Fault::AgentKilled | Fault::NodeKilled);
-        history.events.iter().any(|e| {
-            let kills = match &e.kind {
-                Kind::Fault { fault, .. } => agent(fault),
-                Kind::Watchdog { change, .. } => *change == Watchdog::Fired,
-                _ => false,
-            };
-            e.node == *node && kills
-        })
-    };
-    for event in &history.events {
-        if matches!(event.kind, Kind::ProcessExited { what: Process::Agent, signal: Some(9), .. })
-            && !injected(&event.node)
-        {
-            let node = event.node.as_deref().unwrap_or("a node");
+    // Each end of an agent by SIGKILL needs a kill of its own.
+    for node in &history.run.nodes {
+        let of_node = || history.events.iter().filter(|event| event.node.as_ref() == Some(node));
+        let kills = |event: &&Event| match &event.kind {
+            Kind::Fault { fault, .. } => matches!(fault, Fault::AgentKilled | Fault::NodeKilled),
+            Kind::Watchdog { change, .. } => *change == Watchdog::Fired,
+            _ => false,
+        };
+        let injected = of_node().filter(kills).count();
+        let killed =
+            |event: &&Event| matches!(event.kind, Kind::ProcessExited { what: Process::Agent, signal: Some(9), .. });
+        if let Some(event) = of_node().filter(killed).nth(injected) {
             return Check::new(
                 ID,
                 Verdict::Error,

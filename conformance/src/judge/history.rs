@@ -9,7 +9,7 @@ use pghaspec_model::edition::Edition;
 use pghaspec_model::event::{Event, Kind, Phase, Run, Source};
 use pghaspec_model::switch::Switch;
 
-use super::{lines, sound, words};
+use super::{gaps, lines, sound, words};
 
 /// Bytes of a file that are read at once.
 const CHUNK: usize = 1 << 16;
@@ -140,7 +140,7 @@ impl History {
     pub fn gap_of(&self, sources: &[Source]) -> Option<String> {
         let ready = self.phase(Phase::Ready).unwrap_or(0);
         self.events.iter().filter(|event| event.at[1] >= ready).find_map(|event| match &event.kind {
-            Kind::Gap { of, why } if sources.contains(of) => Some(format!(
+            Kind::Gap { of, why } if sources.contains(of) && !gaps::tells_all(self, event) => Some(format!(
                 "not all was observed by {} from {} to {}: {why}",
                 words::source(*of),
                 seconds(event.at[0]),

@@ -3,7 +3,7 @@
 use pghaspec_model::event::{Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::property::Property;
 
-use super::durability::found_at_the_end;
+use super::durability::{found_at_the_end, has_diverged};
 use super::history::{History, seconds};
 use super::key::{changes, spans};
 use super::lives::lives;
@@ -131,6 +131,12 @@ pub fn crashed_node_rejoins(history: &History) -> Check {
         let agents = lives.iter().filter(|life| life.what == Process::Agent);
         if agents.clone().next().is_some() && agents.clone().all(|life| life.to.is_some()) {
             continue; // Nobody is left there who could bring it back.
+        }
+        let configuration = &history.run.configuration;
+        let mends = configuration.use_pg_rewind || configuration.remove_data_directory_on_diverged_timelines;
+        if !mends && has_diverged(history, node) {
+            back.push(format!("{node} has rows of its own, and may neither be rewound nor be cloned anew"));
+            continue;
         }
         match found_at_the_end(history, node) {
             Some((ServerState::Standby, true)) => back.push(format!("{node} streams")),

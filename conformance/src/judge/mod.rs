@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `history.rs`, `lines.rs`, `sound.rs` | reads a history, and refuses what is damaged |
 //! | `evidence.rs` | the run is whole, and its faults took effect |
+//! | `gaps.rs` | gaps that hide nothing |
 //! | `safety.rs` | safety of leadership, on the events alone: `reign.rs` (who was writable when), `key.rs` (who held the lock) |
 //! | `recovery.rs` | safety of crash recovery, on the events alone: `lives.rs` (processes from start to end) |
 //! | `needless.rs` | what was rewound had diverged |
@@ -22,6 +23,7 @@ mod commits;
 mod durability;
 mod evidence;
 mod expected;
+mod gaps;
 mod history;
 mod intervals;
 mod key;

@@ -23,6 +23,8 @@ pub struct Question {
     settings: Settings,
     /// The edition that the agent claims, and the rules in which its release differs from that.
     claimed: Option<(Edition, Vec<String>)>,
+    /// There is one node only.
+    alone: bool,
     leader: NodeId,
     timeline: u32,
     blind: Channels,
@@ -36,8 +38,10 @@ impl Question {
     pub fn of(history: &History) -> Result<Question, String> {
         let run = &history.run;
         let nodes = match run.nodes.len() {
+            // A cluster of one behaves as one of two whose other node is never there.
+            1 => 2,
             2 | 3 => run.nodes.len() as u8,
-            other => return Err(format!("the model has two or three nodes, and this cluster {other}")),
+            other => return Err(format!("the model has up to three nodes, and this cluster {other}")),
         };
         for source in [Source::Etcd, Source::Postgres] {
             if !history.observed(source) {
@@ -58,6 +62,7 @@ impl Question {
         let mut question = Question {
             settings: settings(history, nodes),
             claimed: Edition::from_id(&run.edition).map(|edition| (edition, run.rules.clone())),
+            alone: run.nodes.len() == 1,
             leader,
             timeline,
             blind,
@@ -67,7 +72,9 @@ impl Question {
         };
         question.observe(history, from, to)?;
         question.leave_gaps(history, from, to);
-        if !question.observations.iter().any(|seen| matches!(seen.what, Seen::Change(_))) {
+        // What must change nothing may have done so.
+        let disturbed = history.events.iter().any(|event| matches!(event.kind, Kind::Disturbance { .. }));
+        if !disturbed && !question.observations.iter().any(|seen| matches!(seen.what, Seen::Change(_))) {
             return Err("nothing happened between ready and the end".into());
         }
         question.observations.sort_by_key(|seen| seen.at[0]);
@@ -88,6 +95,12 @@ impl Question {
                 Kind::Fault { fault: Fault::LeaseExpires, .. } => continue,
                 Kind::Fault { fault, effect: None } => {
                     return Err(format!("nothing shows that {} took effect, or when", fault.id()));
+                }
+                // A postmaster that may not go on without one of its processes ends: the model has the end of a postmaster at one moment.
+                Kind::Fault { fault: Fault::BackendCrashed, .. } if !history.run.configuration.restart_after_crash => {
+                    let id = known(id)?;
+                    at[1] = servers[usize::from(id)].next_exit(at[0]).unwrap_or(at[1]).max(at[1]);
+                    Seen::Change(Sight::Fault(Fault::PostmasterKilled, id))
                 }
                 Kind::Fault { fault, .. } if of_the_cluster(*fault) => Seen::Change(Sight::Fault(*fault, 0)),
                 Kind::Fault { fault, .. } => Seen::Change(Sight::Fault(*fault, known(id)?)),
@@ -212,7 +225,11 @@ impl Question {
     fn ask_belief(&self, belief: &mut Belief) -> Result<Explanation, Refusal> {
         let cluster = belief.cluster();
         let zero = cluster.settings.start_timeouts == StartTimeouts::Zero;
-        let states = with_unknown_memory(cluster, cluster.healthy(self.leader, 1, zero));
+        let mut healthy = cluster.healthy(self.leader, 1, zero);
+        if self.alone {
+            healthy.leave_only(self.leader);
+        }
+        let states = with_unknown_memory(cluster, healthy);
         let start = Start { states, timeline: self.timeline, blind: self.blind };
         belief.explain(&start, self.observations.iter().copied())
     }
@@ -250,6 +267,7 @@ fn settings(history: &History, nodes: u8) -> Settings {
         standby_cluster: configuration.standby_cluster,
         synchronous: configuration.synchronous_mode,
         failsafe: configuration.failsafe_mode,
+        as_observed: true,
         budget: Budget {
             process: Budget::UNLIMITED,
             task: Budget::UNLIMITED,
@@ -286,6 +304,7 @@ fn healthy_leader(history: &History, names: &Names, from: u64) -> Result<(NodeId
 }
 
 /// What was seen of one node's server, by time.
+#[derive(Default)]
 struct Server {
     /// When each probe began and ended, whether nothing listened, and until when something did, by all probes up to this one.
     looks: Vec<(u64, bool, u64)>,
@@ -293,6 +312,8 @@ struct Server {
     ends: Vec<u64>,
     /// When one started.
     starts: Vec<u64>,
+    /// When one was seen to end, at the latest.
+    exits: Vec<u64>,
 }
 
 /// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find that nothing listens
@@ -301,9 +322,15 @@ const CLOSING: u64 = 1_000_000_000;
 
 impl Server {
     fn of(history: &History, node: &str) -> Server {
-        let mut server = Server { looks: Vec::new(), ends: Vec::new(), starts: Vec::new() };
+        let mut server = Server::default();
         for event in history.events.iter().filter(|event| event.node.as_deref() == Some(node)) {
+            if let Kind::ProcessExited { what: Process::Postmaster, .. } = event.kind {
+                server.exits.push(event.at[1]);
+            }
+            // Backends go on for a moment where a killed one takes their postmaster with it.
+            let takes_all = !history.run.configuration.restart_after_crash;
             match &event.kind {
+                Kind::Fault { fault: Fault::BackendCrashed, .. } if takes_all => server.ends.push(event.at[0]),
                 Kind::Server { state, .. } => {
                     server.looks.push((event.at[0], *state == ServerState::Refused, event.at[1]));
                 }
@@ -316,6 +343,7 @@ impl Server {
         server.looks.sort_unstable();
         server.ends.sort_unstable();
         server.starts.sort_unstable();
+        server.exits.sort_unstable();
         let mut listened = 0;
         for (_, refused, end) in &mut server.looks {
             if !*refused {
@@ -324,6 +352,11 @@ impl Server {
             *end = listened;
         }
         server
+    }
+
+    /// When the next postmaster was seen to end, at the latest.
+    fn next_exit(&self, from: u64) -> Option<u64> {
+        self.exits.get(self.exits.partition_point(|exit| *exit < from)).copied()
     }
 
     /// When a postmaster that exited then may have begun to do so: at the first probe, shortly before, from which on nothing listened.
@@ -376,7 +409,7 @@ mod tests {
     /// When a postmaster began to end that exited at 10 s, if these were the findings so long before.
     fn begins(findings: &[(bool, u64)]) -> u64 {
         let exit = 10_000_000_000;
-        let mut server = Server { looks: Vec::new(), ends: Vec::new(), starts: Vec::new() };
+        let mut server = Server::default();
         let mut listened = 0;
         let mut sorted: Vec<_> = findings.iter().map(|(refused, before)| (exit - before, *refused)).collect();
         sorted.sort_unstable();
@@ -402,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_write_may_outlive_its_postmaster_until_the_next_one_starts() {
-        let server = Server { looks: Vec::new(), ends: vec![10, 11, 30], starts: vec![20] };
+        let server = Server { ends: vec![10, 11, 30], starts: vec![20], ..Server::default() };
         for (write, outlives) in
             [([5, 9], false), ([5, 10], true), ([12, 13], true), ([19, 25], true), ([20, 25], false), ([31, 32], true)]
         {

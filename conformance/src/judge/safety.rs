@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pghaspec_model::event::{KeyChange, Kind, Phase, Source, Watchdog};
+use pghaspec_model::event::{KeyChange, Kind, Phase, Process, Source, Watchdog};
 use pghaspec_model::property::Property;
 
 use super::commits::Commits;
@@ -12,6 +12,9 @@ use super::key::{Holders, changes};
 use super::reign::{Proof, Reign, is_proof, reigns};
 use super::verdict::Check;
 use super::words;
+
+/// How long killing a node's processes may take, in nanoseconds.
+const RESET: u64 = 2_000_000_000;
 
 /// The properties that apply to the configuration of this run.
 pub fn checks(history: &History) -> Vec<Check> {
@@ -241,11 +244,22 @@ fn armed(history: &History, node: &str) -> Vec<[u64; 2]> {
             Watchdog::Armed => armed_at = armed_at.or(Some(at[0])),
             // Left armed, it still resets the node in time.
             Watchdog::Abandoned => {}
-            Watchdog::Disarmed | Watchdog::Fired => spans.extend(armed_at.take().map(|from| [from, at[1]])),
+            Watchdog::Disarmed => spans.extend(armed_at.take().map(|from| [from, at[1]])),
+            Watchdog::Fired => spans.extend(armed_at.take().map(|from| [from, reset(history, node, at[1])])),
         }
     }
     spans.extend(armed_at.map(|from| [from, u64::MAX]));
     spans
+}
+
+/// When the reset was done that a watchdog has begun. A real device resets at once; the lab kills the node's processes one after the other.
+fn reset(history: &History, node: &str, fired: u64) -> u64 {
+    let of_node = history.events.iter().filter(|event| event.node.as_deref() == Some(node) && event.at[1] >= fired);
+    let ends = of_node.filter_map(|event| match event.kind {
+        Kind::ProcessExited { what: Process::Postmaster, signal: Some(9), .. } => Some(event.at[1]),
+        _ => None,
+    });
+    ends.min().filter(|end| end - fired <= RESET).unwrap_or(fired)
 }
 
 /// Why a property cannot be told, if it cannot.

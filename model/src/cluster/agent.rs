@@ -71,7 +71,11 @@ impl Cluster {
         }
         self.agent_mut(state, id).failsafe = false;
         // `demote('offline')`: an orderly shutdown, then a start as a standby of nobody.
-        self.shut_down(state, id);
+        if self.settings.as_observed {
+            self.begins_to_shut_down(state, id);
+        } else {
+            self.shut_down(state, id);
+        }
         self.demoted_to(state, id, Upstream::Nobody);
     }
 
@@ -258,10 +262,13 @@ impl Cluster {
             agent.trigger_divergence_check(allowed);
         } else if let Upstream::Member(leader) = target
             && self.rules.compares_when_behind
-            && self.settings.wal.is_exact()
             && state.wal.timeline_at(state.nodes[index].data)
                 < state.wal.timeline_at(state.nodes[usize::from(leader)].data)
-            && self.receivable(state, id).is_none()
+            && match self.settings.wal.is_exact() {
+                true => self.receivable(state, id).is_none(),
+                // Where positions are unknown, it may have nothing to receive. Only what a failed rewind left is certain to.
+                false => self.settings.as_observed && self.agent(state, id).rewind == Rewind::Failed,
+            }
         {
             self.agent_mut(state, id).trigger_divergence_check(allowed);
         }

@@ -15,8 +15,40 @@ impl Cluster {
         }
     }
 
+    /// A postmaster that hangs does not end for being told to, and the agent waits for it, however long: its lease ends meanwhile. It stands
+    /// still as if it were frozen, until the postmaster is killed.
+    fn waits_for_hung(&self, state: &mut State, id: NodeId) -> bool {
+        let node = &mut state.nodes[usize::from(id)];
+        let waits =
+            self.settings.as_observed && node.hung && node.server == Server::Starting && !node.is_shutting_down();
+        if let Some(agent) = node.agent.as_mut().filter(|_| waits) {
+            (agent.at, agent.frozen) = (At::StartingUp, true);
+        }
+        waits
+    }
+
+    /// The agent waits for a postmaster that hangs.
+    pub(super) fn is_waiting_for_hung(&self, state: &State, id: NodeId) -> bool {
+        let node = &state.nodes[usize::from(id)];
+        let waits = |agent: &Agent| agent.frozen && agent.at == At::StartingUp;
+        self.settings.as_observed
+            && node.hung
+            && node.server == Server::Starting
+            && node.agent.as_ref().is_some_and(waits)
+    }
+
+    /// It has ended at last, and the demotion goes on.
+    pub(super) fn no_longer_waits(&self, state: &mut State, id: NodeId) {
+        self.agent_mut(state, id).frozen = false;
+        self.release_lock(state, id);
+        self.demoted_to(state, id, Upstream::Nobody);
+    }
+
     /// `demote('immediate-nolock')`: stop at once, start again as a standby.
     pub(super) fn demote_without_lock(&self, state: &mut State, id: NodeId) {
+        if self.waits_for_hung(state, id) {
+            return;
+        }
         self.stop_at_once(state, id);
         let target = self.node_to_follow(id, state.leader_seen_by(id));
         self.demoted_to(state, id, target);
@@ -100,6 +132,9 @@ impl Cluster {
     pub(super) fn still_starting(&self, state: &mut State, id: NodeId) {
         if self.is_out_of_time(state, id) && self.is_failover_possible(state, id) {
             // 'stopped PostgreSQL because of startup timeout'
+            if self.waits_for_hung(state, id) {
+                return;
+            }
             self.stop_at_once(state, id);
             self.release_lock(state, id);
             return self.demoted_to(state, id, Upstream::Nobody);

@@ -126,7 +126,10 @@ impl Cluster {
     /// has found out before that, `loop_wait + 2*retry_timeout <= ttl`; and nobody else is still in the cycle in which it saw no such
     /// key.
     fn may_expire(&self, state: &State, id: NodeId) -> bool {
-        let Some(key) = state.leader.filter(|key| key.holder == id && !state.dcs_down) else { return false };
+        let silent = self.settings.as_observed;
+        let Some(key) = state.leader.filter(|key| key.holder == id && (silent || !state.dcs_down)) else {
+            return false;
+        };
         // A cycle that began before the key named this node is over long before its lease is: cycles take less than `ttl`.
         let outdated = |agent: &Agent| agent.at != At::Idle && !agent.frozen && agent.seen != Some(id);
         if self.settings.grain == Grain::Coarse
@@ -140,7 +143,8 @@ impl Cluster {
         }
         let Some(agent) = &node.agent else { return false };
         // It asked once more within the ttl, and has been told; with the consent of the others it goes on.
-        let told = node.dcs == Reach::Nothing && agent.warned && agent.at == At::Idle;
+        let unheard = node.dcs == Reach::Nothing || silent && (node.dcs == Reach::NoReplies || state.dcs_down);
+        let told = unheard && agent.warned && agent.at == At::Idle;
         told && (agent.failsafe || !node.watchdog)
     }
 
@@ -169,12 +173,16 @@ impl Cluster {
         if let Some(left) = left {
             Budget::take(left);
         }
+        let waiting = fault == Fault::PostmasterKilled && self.is_waiting_for_hung(state, id);
         let node = &mut state.nodes[usize::from(id)];
         match fault {
             Fault::PostmasterKilled | Fault::OrphansLeft => {
                 node.ends();
                 node.orphans |= fault == Fault::OrphansLeft;
                 node.single_user_starts = 0; // a new crash is a new recovery episode
+                if waiting {
+                    self.no_longer_waits(state, id);
+                }
             }
             Fault::BackendCrashed => {
                 node.server = Server::Starting;

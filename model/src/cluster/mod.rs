@@ -230,8 +230,8 @@ impl Cluster {
         settings.faults.iter().map(Fault::id).chain(steps).collect()
     }
 
-    /// The branch whose message the agent says in `action`. A running standby that diverged is rewound outside of `recover()`, with
-    /// the same words; and crash recovery before a rewind says the same as any.
+    /// The branch whose message the agent says in `action`. A running standby that diverged is rewound, or cloned anew, outside of
+    /// `recover()`, with the same words; and crash recovery before a rewind says the same as any.
     pub fn said_in(&self, state: &State, action: Action) -> Option<Branch> {
         let Action::Decide(node) = action else { return None };
         let agent = state.nodes[usize::from(node)].agent.as_ref()?;

@@ -89,6 +89,13 @@ impl Cluster {
         state.nodes[index].control = Some(ControlState::ShutDown);
     }
 
+    /// The same, but it does not end yet: who knows how long it waits for a standby that is not reached. Nobody can write any more.
+    pub(super) fn begins_to_shut_down(&self, state: &mut State, id: NodeId) {
+        self.shut_down(state, id);
+        let node = &mut state.nodes[usize::from(id)];
+        (node.server, node.hung, node.control) = (Server::Starting, true, Some(ControlState::InProduction));
+    }
+
     /// Forgets WAL that no longer tells anything apart.
     pub(super) fn trim(&self, state: &mut State) {
         let State { wal, remote, nodes, status, history, stalled, .. } = state;

@@ -17,7 +17,11 @@ impl Cluster {
         }
         // What a process does, it does also when the agent that started it is dead.
         match node.server {
+            _ if node.is_shutting_down() => actions.push(Action::PostmasterStops(id)),
+            // It may have been slow only.
+            _ if self.is_waiting_for_hung(state, id) => actions.push(Action::PostmasterStops(id)),
             _ if node.hung => {}
+            Server::Starting if self.is_futile(node) => actions.push(Action::PostmasterStops(id)),
             Server::SingleUser => actions.push(Action::SingleUserEnds(id)),
             Server::Rewinding => actions.push(Action::RewindEnds(id)),
             Server::Copying => actions.push(Action::CopyEnds(id)),
@@ -35,6 +39,19 @@ impl Cluster {
         let Some(slot) = agent.slot else { return [None; 2] };
         let clean = matches!(node.control, Some(ControlState::ShutDown | ControlState::ShutDownInRecovery));
         let blocked = node.disk_full || node.orphans && self.mutant != Some(Mutant::RemovesLockFile);
+        if self.is_futile(node) && matches!((slot.begun, node.server), (false, Server::Down)) {
+            let start = match slot.task {
+                Task::CrashRecovery => Some(Action::SingleUserStarts(id)),
+                Task::StartPrimary | Task::Follow | Task::FollowAfterDemotion => Some(Action::PostmasterStarts(id)),
+                _ => None,
+            };
+            if start.is_some() {
+                return [Some(Action::TaskEnds(id)), start];
+            }
+        }
+        if node.is_shutting_down() && !slot.begun {
+            return [None; 2]; // it waits for the end
+        }
         // Not before the leader has made its checkpoint: until then the task ends with nothing done, and is tried again.
         let waits = (slot.task, slot.begun, node.server) == (Task::Rewind, false, Server::Down);
         let next = match (slot.task, slot.begun, node.server) {
@@ -79,6 +96,12 @@ impl Cluster {
             _ => Some(Action::TaskEnds(id)),
         };
         [waits.then_some(Action::TaskEnds(id)), next]
+    }
+
+    /// A server that starts here ends by itself a moment later: there is no room on the disk, or a backend of a dead postmaster holds its shared
+    /// memory.
+    fn is_futile(&self, node: &Node) -> bool {
+        self.settings.as_observed && (node.disk_full || node.orphans && self.mutant != Some(Mutant::RemovesLockFile))
     }
 
     /// With coarse steps: decisions are said, tasks start their processes, and ended tasks leave the slot, all at once. The answer says
@@ -154,8 +177,24 @@ impl Cluster {
     pub(super) fn server_step(&self, state: &mut State, action: Action) {
         let id = action.node();
         let source = self.copy_source(state, id);
+        let futile = self.is_futile(&state.nodes[usize::from(id)]);
+        let waiting = self.is_waiting_for_hung(state, id);
         let node = &mut state.nodes[usize::from(id)];
         match action {
+            // Its process ends before it has changed anything.
+            Action::SingleUserEnds(_) if futile => {
+                node.ends();
+                self.single_user_over(state, id);
+            }
+            Action::PostmasterStops(_) if waiting => {
+                node.ends();
+                self.no_longer_waits(state, id);
+            }
+            Action::PostmasterStops(_) if futile && node.server == Server::Starting => node.ends(),
+            Action::PostmasterStops(_) if node.is_shutting_down() => {
+                node.ends();
+                node.control = Some(ControlState::ShutDown);
+            }
             Action::SingleUserStarts(_) => {
                 node.server = Server::SingleUser;
                 self.begin_task(node);
@@ -181,6 +220,9 @@ impl Cluster {
                 }
                 node.server = Server::Starting;
                 self.begin_task(node);
+                if futile {
+                    return;
+                }
                 node.control = match (node.signal, node.control) {
                     (true, _) => Some(ControlState::InArchiveRecovery),
                     (false, Some(ControlState::ShutDown)) => Some(ControlState::ShutDown),

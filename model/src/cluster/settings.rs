@@ -38,6 +38,10 @@ pub struct Settings {
     pub wal: WalDetail,
     /// How finely what an agent does is cut into steps.
     pub grain: Grain,
+    /// What takes time in a real cluster and only makes more states where nothing is held against an observation: an orderly shutdown waits
+    /// for standbys that are not reached; a start that cannot succeed runs a process for a moment; and a lease also ends while the DCS stands
+    /// still, or while its holder hears nothing any more, whose connections break before long.
+    pub as_observed: bool,
     /// Faults that may happen.
     pub faults: Faults,
     /// How many.
@@ -112,6 +116,7 @@ impl Settings {
             maximum_lag: 0,
             wal: WalDetail::Records,
             grain: Grain::Coarse,
+            as_observed: false,
             faults: USUAL,
             // As many crashes as leave one node that was spared.
             budget: Budget { process: nodes - 1, task: 1, network: 1, commits: 2, operator: 0 },

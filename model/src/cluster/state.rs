@@ -256,7 +256,7 @@ pub enum At {
     StartingUp,
     /// It is a standby of the leader in its snapshot, and will compare timelines with it.
     Compare,
-    /// It has found that its standby diverged, and will say that it rewinds.
+    /// It has found that its standby diverged, and will say that it rewinds it, or clones it anew.
     Rewinding,
     /// Nobody held the lock and no other node was healthier: it will try to take the lock.
     Race,
@@ -315,6 +315,17 @@ pub enum Rewind {
     Failed,
 }
 
+impl State {
+    /// Every other node is one that never was there.
+    pub fn leave_only(&mut self, id: NodeId) {
+        for (other, node) in (0..).zip(&mut self.nodes) {
+            if other != id {
+                *node = Node::absent();
+            }
+        }
+    }
+}
+
 impl Node {
     /// A node that does not belong to the cluster.
     pub(super) fn absent() -> Self {
@@ -363,6 +374,11 @@ impl Node {
     /// A postmaster is alive.
     pub fn has_postmaster(&self) -> bool {
         matches!(self.server, Server::Starting | Server::Standby | Server::Primary)
+    }
+
+    /// A primary that shuts down and has not ended: it accepts no connections, as one that starts, but it was in production until now.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.server == Server::Starting && self.hung && self.control == Some(ControlState::InProduction)
     }
 
     /// A server starts here, or recovers in single-user mode.
