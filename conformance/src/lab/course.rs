@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use pghaspec_model::event::{Kind, Phase, Process, Run, Session as Through, Source};
+use pghaspec_model::event::{Kind, Phase, Process, Run, Session as Through, Source, WriteResult};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -18,7 +18,7 @@ use super::tasks::{Ends, Tasks};
 use super::template::Template;
 use super::wait::{Seen, until};
 use crate::manifest::Manifest;
-use crate::observe::postgres::Session;
+use crate::observe::postgres::{Failure, Session};
 use crate::observe::probe;
 use crate::observe::recorder::Recorder;
 use crate::observe::view::{Healthy, View};
@@ -191,8 +191,15 @@ impl Course<'_> {
         // Else a standby would refuse the first writes because it knows no such table.
         caught_up(nodes, Some(leader)).await.map_err(LabError::harness)?;
         let held = try_join_all(nodes.iter().map(async |node| {
-            let opened = Session::open(&node.config).await;
-            opened.map_err(|failure| failed("opening a session", &node.name, &failure.words()))
+            let deadline = tokio::time::Instant::now() + WRITERS;
+            loop {
+                match Session::open(&node.config).await {
+                    Ok(session) => return Ok(session),
+                    // A busy machine answers late; nothing was done to the cluster yet.
+                    Err(Failure::TimedOut) if tokio::time::Instant::now() < deadline => {}
+                    Err(failure) => return Err(failed("opening a session", &node.name, &failure.words())),
+                }
+            }
         }))
         .await?;
 
@@ -236,7 +243,16 @@ impl Course<'_> {
         let settings = &self.scenario.settings;
         let limit = Duration::from_secs(settings.settle_s.into());
         let since = self.recorder.clock().now();
-        match self.until("the cluster to settle", limit, |view| view.healthy_for(self.hold()).into()).await {
+        // A leader that waits for a standby acknowledges nothing, however well all looks.
+        let settled = |view: &View| {
+            let healthy = view.healthy_for(self.hold())?;
+            let wrote = view.events_since(since).any(|event| {
+                event.node.as_ref() == Some(&healthy.leader)
+                    && matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. })
+            });
+            if wrote { Ok(healthy) } else { Err(format!("{} has acknowledged no write", healthy.leader)) }
+        };
+        match self.until("the cluster to settle", limit, |view| settled(view).into()).await {
             Ok(Healthy { leader, .. }) => Some(leader),
             Err(error) => {
                 let cannot_tell = self.recorder.view().borrow().may_be_healthy();

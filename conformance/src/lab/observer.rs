@@ -115,6 +115,12 @@ impl Observer {
         Ok(())
     }
 
+    /// Nothing starts on this node any more, until it is met again.
+    pub fn is_dead(&self, node: &str) {
+        // The task that takes it ends only with the run.
+        let _ = self.inputs.send(Input::Dead { node: node.to_owned() });
+    }
+
     /// Inode of the PID namespace of a node.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::observe::recorder::Recorder;
 use crate::scenario::Scenario;
 
 /// How long a killed container may take to be gone.
-const GONE: Duration = Duration::from_secs(20);
+const GONE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What a watchdog needs: to look into the node, and to end it.
@@ -114,6 +114,7 @@ impl<'run> Power<'run> {
     /// It does not start, or came up under other addresses.
     pub async fn revive(&self, name: &str) -> Result<(), LabError> {
         let container = self.lane.name(name);
+        self.observer.is_dead(name);
         let deadline = Instant::now() + GONE;
         while self.lane.runs(&container).await? {
             if Instant::now() > deadline {

@@ -25,7 +25,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub async fn read_back(recorder: &Recorder, nodes: &[Node], primary: Option<&str>) {
     let since = recorder.clock().now();
     if let Err(why) = caught_up(nodes, primary).await {
-        recorder.gap(None, since, Source::Postgres, format!("rows are read back though {why}"));
+        // Probes went on: in what state Postgres was is known.
+        recorder.gap(None, since, Source::Harness, format!("rows are read back though {why}"));
     }
     let (last, first): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| Some(node.name.as_str()) == primary);
     for nodes in [first, last] {
@@ -93,7 +94,7 @@ async fn read_node(recorder: &Recorder, node: &Node) {
         }
         Err(failure) => {
             let why = format!("rows could not be read back: {}", failure.words());
-            recorder.gap(Some(&node.name), start, Source::Postgres, why);
+            recorder.gap(Some(&node.name), start, Source::Harness, why);
         }
     }
 }

@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(100);
 const LIMIT: Duration = Duration::from_secs(1);
 /// Pause before a broken watch is made anew.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long no tick may come back before that is a gap.
+/// How long no tick may have come back at the end before that is a gap.
 const BLIND: Duration = Duration::from_secs(1);
 /// How long a watch may bring nothing, not even a tick, before it counts as broken.
 const DEAD: Duration = Duration::from_secs(3);
@@ -34,8 +34,6 @@ pub struct LeaderWatch {
     next: i64,
     /// When the newest tick that was seen was sent: a lower bound for all that follows.
     not_before: u64,
-    /// [`View::dcs_outages`](super::view::View::dcs_outages) when the tick before this one came back.
-    outages: u64,
 }
 
 impl LeaderWatch {
@@ -64,7 +62,7 @@ impl LeaderWatch {
                 Ok(Ok(answer)) => match answer.header() {
                     Some(header) => {
                         let next = header.revision() + 1;
-                        return Ok(LeaderWatch { recorder, client, leader_key, next, not_before, outages: 0 });
+                        return Ok(LeaderWatch { recorder, client, leader_key, next, not_before });
                     }
                     None => "an answer without a header".to_owned(),
                 },
@@ -88,8 +86,9 @@ impl LeaderWatch {
         tick(self.recorder.clone(), self.client.kv_client())
     }
 
-    /// Watches for ever. A watch that breaks is made again from the next revision on, so that only intervals grow; what etcd has
-    /// compacted away meanwhile is a gap, and so is a time in which no tick comes back.
+    /// Watches for ever. etcd tells every revision in its order: a watch that breaks is made again from the next one on, and a tick that
+    /// comes late says that nothing before it was missed. So only intervals grow. What etcd has compacted away meanwhile is a gap, and so
+    /// is a time at the end from which no tick comes back any more.
     pub async fn run(mut self) {
         let why = "no tick came back through the watch on the leader key";
         let mut silence = Silence::new(self.recorder.clone(), None, Source::Etcd, BLIND, why);
@@ -131,12 +130,7 @@ impl LeaderWatch {
         if kv.key() == TICK_KEY.as_bytes() {
             let sent = std::str::from_utf8(kv.value()).ok().and_then(|text| text.parse::<u64>().ok());
             self.not_before = self.not_before.max(sent.unwrap_or(0));
-            // While the lab keeps the DCS down nothing can change, and the watch goes on where it stopped: that is no blindness.
-            let outages = self.recorder.view().borrow().dcs_outages;
-            match std::mem::replace(&mut self.outages, outages) == outages && outages.is_multiple_of(2) {
-                true => silence.heard(received),
-                false => silence.resume(received),
-            }
+            silence.resume(received);
             return;
         }
         if kv.key() != self.leader_key.as_bytes() {

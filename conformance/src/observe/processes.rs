@@ -137,6 +137,12 @@ pub enum Input {
     },
     /// All nodes are known: whatever is in another namespace is no business of ours.
     AllKnown,
+    /// All processes of a node were killed, the first of its namespace among them: nothing starts there any more, and its number may become
+    /// anybody's.
+    Dead {
+        /// The node's name.
+        node: String,
+    },
     /// A node is about to be started again, in a namespace that nobody knows yet.
     Expected,
 }
@@ -148,6 +154,8 @@ pub struct Processes {
     /// Names under which the agent may show once only its name is left; empty until one was seen.
     agent_names: BTreeSet<String>,
     nodes: HashMap<u64, String>,
+    /// Namespaces of nodes that are dead: only ends are still reported from there.
+    dead: BTreeSet<u64>,
     all_known: bool,
     kept: Vec<Report>,
     /// Processes whose start was recorded, by process id.
@@ -165,6 +173,7 @@ impl Processes {
             agent,
             agent_names: BTreeSet::new(),
             nodes: HashMap::new(),
+            dead: BTreeSet::new(),
             all_known: false,
             kept: Vec::new(),
             running: HashMap::new(),
@@ -194,6 +203,7 @@ impl Processes {
                 // A node that was started again is in a new namespace, and the number of the old one may become anybody's.
                 self.nodes.retain(|_, known| *known != node);
                 self.nodes.insert(pidns, node);
+                self.dead.remove(&pidns);
                 for report in std::mem::take(&mut self.kept) {
                     self.report(report);
                 }
@@ -201,6 +211,9 @@ impl Processes {
             Input::AllKnown => {
                 self.all_known = true;
                 self.kept.clear();
+            }
+            Input::Dead { node } => {
+                self.dead.extend(self.nodes.iter().filter(|(_, known)| **known == node).map(|(pidns, _)| *pidns));
             }
             Input::Expected => self.all_known = false,
         }
@@ -213,7 +226,9 @@ impl Processes {
             // Not even its ancestors' namespace could be read: it may be of any node.
             Report::Unread { pidns: None, .. } => self.unread(None, report),
             Report::Exec { pidns, .. } | Report::Exit { pidns, .. } | Report::Unread { pidns, .. } => {
-                let Some(node) = pidns.and_then(|pidns| self.nodes.get(&pidns)).cloned() else {
+                let starts = matches!(report, Report::Exec { .. });
+                let alive = pidns.filter(|pidns| !starts || !self.dead.contains(pidns));
+                let Some(node) = alive.and_then(|pidns| self.nodes.get(&pidns)).cloned() else {
                     if !self.all_known && self.kept.len() < KEPT {
                         self.kept.push(report);
                     }
@@ -316,6 +331,29 @@ mod tests {
         processes.take(Input::AllKnown);
         processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
         assert!(processes.recorder.view().borrow().nodes["n1"].processes.is_empty());
+    }
+
+    #[test]
+    fn the_namespace_of_a_dead_node_may_become_anybodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut processes = processes(folder.path());
+        processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
+        processes.take(report(EXEC));
+        processes.take(Input::AllKnown);
+        processes.take(Input::Dead { node: "n1".to_owned() });
+        processes.take(report(EXIT));
+        processes.take(report(&EXEC.replace("70", "80")));
+        processes.take(Input::Expected);
+        processes.take(report(&EXEC.replace("111", "222").replace("70", "90")));
+        processes.take(Input::Namespace { pidns: 222, node: "n1".to_owned() });
+        let seen = processes.recorder.view().borrow().nodes["n1"].clone();
+        assert_eq!(seen.exits, [(Process::Postmaster, 70, Some(9))]);
+        assert_eq!(seen.processes.keys().copied().collect::<Vec<_>>(), [90]);
+        // The number may be the node's own again.
+        processes.take(Input::Dead { node: "n1".to_owned() });
+        processes.take(Input::Namespace { pidns: 222, node: "n1".to_owned() });
+        processes.take(report(&EXEC.replace("111", "222").replace("70", "91")));
+        assert!(processes.recorder.view().borrow().nodes["n1"].processes.contains_key(&91));
     }
 
     #[test]

@@ -16,8 +16,6 @@ pub struct View {
     pub changed_at: u64,
     /// How many phases have begun.
     pub phases: u64,
-    /// How often the lab has taken the DCS down or let it up again: while the number is odd, its silence says nothing about who watches it.
-    pub dcs_outages: u64,
     /// All events so far, in the order in which they were recorded.
     pub events: Vec<Event>,
 }

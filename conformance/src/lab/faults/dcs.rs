@@ -24,8 +24,6 @@ impl Faults<'_> {
         let outage = outage.unwrap_or(Outage::Stop);
         let members = &self.dcs.members;
         let before = self.recorder.clock().now();
-        // The watch must not take the silence for blindness: nothing can change now, and it goes on where it stopped.
-        self.recorder.update(|view| view.dcs_outages += 1);
         for member in members.iter().skip(usize::from(outage == Outage::QuorumLoss)) {
             match outage {
                 Outage::Freeze => self.lane.pause(&member.container).await?,
@@ -57,7 +55,6 @@ impl Faults<'_> {
             let answer = self.first()?.answers().await;
             let at = [before, self.recorder.clock().now()];
             if answer.is_ok() {
-                self.recorder.update(|view| view.dcs_outages += 1);
                 return Ok((at, Some("etcd answers".to_owned())));
             }
             if Instant::now() > deadline {

@@ -17,7 +17,7 @@ mod signals;
 mod targets;
 mod traps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pghaspec_model::disturbance::Disturbance;
@@ -43,8 +43,8 @@ use awaited::Roles;
 use cuts::Rule;
 use traps::Stopped;
 
-/// How long a fault may take to show its effect.
-const EFFECT: Duration = Duration::from_secs(15);
+/// How long a fault may take to show its effect, on a machine with much else to do.
+const EFFECT: Duration = Duration::from_secs(60);
 
 /// What a fault did: when, in nanoseconds of the run, and what shows it.
 type Done = ([u64; 2], Option<String>);
@@ -69,6 +69,8 @@ pub struct Faults<'run> {
     pub volume: Option<&'run str>,
     nodes: &'run [Node],
     open: Vec<Open>,
+    /// Nodes without power.
+    powerless: BTreeSet<String>,
     outage: Option<Outage>,
     /// Rules in each node's network.
     cuts: BTreeMap<String, Vec<Rule>>,
@@ -130,6 +132,7 @@ impl<'run> Faults<'run> {
             volume,
             nodes: power.nodes,
             open: Vec::new(),
+            powerless: BTreeSet::new(),
             outage: None,
             cuts: BTreeMap::new(),
             helpers: BTreeMap::new(),

@@ -12,11 +12,14 @@ impl Faults<'_> {
         let (pid, _) = self.running(node, Process::Agent)?;
         let (_, at) = self.signal("KILL", &["docker-init", &init.to_string()]).await?;
         self.opened(Open::Dead(node.to_owned()));
+        // Docker may be slow to notice, and must not be asked.
+        self.powerless.insert(node.to_owned());
         let effect = self.killed(node, pid).await;
+        self.observer.is_dead(node);
         Ok((at, effect.map(|agent| format!("all of its processes were killed: of the agent, {agent}"))))
     }
 
-    pub(super) async fn node_is_dead(&self, node: &str) -> Result<bool, LabError> {
-        Ok(!self.lane.runs(&self.lane.name(node)).await?)
+    pub(super) async fn node_is_dead(&mut self, node: &str) -> Result<bool, LabError> {
+        Ok(self.powerless.remove(node) || !self.lane.runs(&self.lane.name(node)).await?)
     }
 }
