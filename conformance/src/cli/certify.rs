@@ -251,7 +251,7 @@ async fn certify(
             shrink(args, manifest, edition, (id, text), dir, &progress).await?;
         }
     }
-    print(args.json, &results, || report::text::results(&results, dir.path()))?;
+    print(args.json, &results, || report::text::results(&results, dir.path(), &[dir.path().to_owned()]))?;
     match stopped {
         Some(error) => {
             progress.say(&format!("go on with: pghaspec certify {} --resume {}", args.agent, dir.path().display()));

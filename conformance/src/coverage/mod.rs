@@ -7,15 +7,18 @@
 //! | `measured.rs` | where a recorded history led |
 //! | `excuses.rs` | why something is not covered |
 //! | `matrix.rs` | scenarios against all that |
+//! | `traced.rs` | branches of the agent's own code that were taken |
 
 mod excuses;
 mod item;
 mod matrix;
 mod measured;
 mod planned;
+mod traced;
 
 pub use excuses::Excuses;
 pub use item::{Item, ItemStep, committed};
 pub use matrix::{Matrix, Row, html, measured_text, planned};
 pub use measured::{Measured, measured};
 pub use planned::{Place, places};
+pub use traced::text as traced_text;

@@ -1,6 +1,6 @@
 //! Results in words, for a terminal.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Results;
 use crate::coverage;
@@ -8,8 +8,8 @@ use crate::deviations::Standing;
 use crate::judge::{Judgement, Verdict};
 use crate::lab::Lap;
 
-/// A whole run.
-pub fn results(results: &Results, folder: &Path) -> String {
+/// A whole run: its results, the folder that they are in, and those with the evidence.
+pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
     let mut text = format!(
         "\n{} {} against edition {} of the specification{}\n\n",
         results.agent.name,
@@ -30,6 +30,7 @@ pub fn results(results: &Results, folder: &Path) -> String {
     }
     text += &deviations(&results.deviations);
     text += &coverage::measured_text(&results.scenarios);
+    text += &coverage::traced_text(runs);
     let expected = match (results.verdict, results.as_expected) {
         (Verdict::Fail, true) => ", as is known of this release",
         (Verdict::Fail, false) => "",
