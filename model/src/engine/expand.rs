@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use stateright::Model;
+
 use super::found::Seen;
 use super::known::{index32, shard};
 use super::path::Trail;
@@ -97,6 +99,9 @@ fn push_if<T>(to: &mut Vec<T>, item: T, wanted: bool) {
 #[repr(align(64))]
 struct Aligned<S>(S);
 
+/// A state in hand: its packed form, itself, and a place for where a step leads.
+type Places<M> = (<M as Spec>::Packed, Aligned<<M as Model>::State>, Aligned<<M as Model>::State>);
+
 pub(super) fn expand<M: Spec>(
     model: &M,
     options: &Options,
@@ -107,8 +112,7 @@ pub(super) fn expand<M: Spec>(
     out: &mut Expanded<M::Packed>,
 ) {
     let mut actions = Vec::new();
-    // The state in hand, its packed form, and where a step leads.
-    let mut places: Option<(M::Packed, Aligned<M::State>, Aligned<M::State>)> = None;
+    let mut places: Option<Places<M>> = None;
     for index in range {
         let parent = index32(index);
         let from = trail.states.get(index);
