@@ -200,16 +200,16 @@ fn an_empty_history_is_refused() {
     refused(&["judge", folder.path().parent().unwrap().join("nowhere").to_str().unwrap()], &["nowhere"]);
 }
 
-/// A copy of the recorded histories in a folder of its own.
+/// A copy of three recorded histories in a folder of its own.
 fn copied_traces(folder: &std::path::Path) -> std::path::PathBuf {
     let traces = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/traces");
-    for agent in ["patroni-4.1.5", "keeps-lock"] {
+    let failover = "leader-postmaster-killed-start-timeout-0.jsonl";
+    let copied =
+        [("patroni-4.1.5", failover), ("patroni-4.1.5", "leader-postmaster-killed.jsonl"), ("keeps-lock", failover)];
+    for (agent, file) in copied {
         let to = folder.join("deep/er").join(agent);
         std::fs::create_dir_all(&to).unwrap();
-        for entry in std::fs::read_dir(traces.join(agent)).unwrap() {
-            let file = entry.unwrap().path();
-            std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
-        }
+        std::fs::copy(traces.join(agent).join(file), to.join(file)).unwrap();
     }
     folder.join("deep")
 }
