@@ -85,8 +85,8 @@ fn covers(scenario: &Scenario, places: &[Place], item: &Item) -> bool {
     if item.kind == "fault" {
         return places.iter().any(|place| place.id() == item.id);
     }
-    let rules = Edition::from_id(&item.edition).filter(|_| item.kind == "branch");
-    if let Some(expected) = rules.map(|edition| scenario.expect.of(edition)) {
+    let edition = Edition::from_id(&item.edition).filter(|_| item.kind == "branch");
+    if let Some(expected) = edition.map(|edition| scenario.expect.of(&edition.rules())) {
         let mut demanded = expected.branches.iter().chain(&expected.others).flatten();
         if demanded.any(|branch| item.id.ends_with(&format!("/{}", branch.id()))) {
             return true;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use pghaspec_model::event::{Event, Kind, Phase, ServerState, Session, Source, WriteResult};
 use pghaspec_model::property::Property;
 
+use super::async_loss::bounded_async_loss;
 use super::history::{History, seconds};
 use super::key::changes;
 use super::rows::Rows;
@@ -32,14 +33,21 @@ fn read_back(history: &History, node: &str) -> Option<Rows> {
     })
 }
 
-/// What the last telling probe of a node found since everything settled: its state, and whether it streams.
-pub fn found_at_the_end(history: &History, node: &str) -> Option<(ServerState, bool)> {
+/// What the last telling probe of a node found since everything settled.
+pub struct AtTheEnd {
+    pub state: ServerState,
+    pub streams: bool,
+    pub timeline: Option<u32>,
+}
+
+/// Nothing if no probe of this node told anything since everything settled.
+pub fn found_at_the_end(history: &History, node: &str) -> Option<AtTheEnd> {
     let settled = history.phase(Phase::Settled)?;
     history.events.iter().rev().filter(|event| event.at[1] >= settled).find_map(|event| match event.kind {
-        Kind::Server { state, streaming, .. }
+        Kind::Server { state, streaming, timeline, .. }
             if event.node.as_deref() == Some(node) && state != ServerState::Unknown =>
         {
-            Some((state, streaming == Some(true)))
+            Some(AtTheEnd { state, streams: streaming == Some(true), timeline })
         }
         _ => None,
     })
@@ -55,8 +63,8 @@ pub fn last_primary(history: &History) -> Option<&str> {
 }
 
 /// The rows of the last primary and what the clients know of them.
-struct Ledger<'h> {
-    primary: &'h str,
+pub(super) struct Ledger<'h> {
+    pub(super) primary: &'h str,
     rows: Rows,
     acknowledged: Vec<(u64, &'h Event)>,
     refused: Vec<(u64, &'h Event)>,
@@ -94,7 +102,7 @@ impl<'h> Ledger<'h> {
         }
     }
 
-    fn lost(&self) -> Vec<(u64, &'h Event)> {
+    pub(super) fn lost(&self) -> Vec<(u64, &'h Event)> {
         self.acknowledged.iter().filter(|(id, _)| !self.rows.contains(*id)).copied().collect()
     }
 
@@ -137,7 +145,7 @@ impl<'h> Ledger<'h> {
 type Sent = (u64, [u64; 2]);
 
 /// Writes by name: node, session, ids as ranges, when.
-fn named(writes: &[(u64, &Event)]) -> String {
+pub(super) fn named(writes: &[(u64, &Event)]) -> String {
     let mut groups: BTreeMap<(&str, Option<Session>), Vec<Sent>> = BTreeMap::new();
     for (id, event) in writes {
         let session = match event.kind {
@@ -229,7 +237,7 @@ fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Ch
 }
 
 /// The latest moment at which the key came to name this node for the last time.
-fn last_taken(history: &History, node: &str) -> Option<u64> {
+pub(super) fn last_taken(history: &History, node: &str) -> Option<u64> {
     changes(history).iter().rev().find(|change| change.holder == Some(node)).map(|change| change.event.at[1])
 }
 
@@ -248,126 +256,6 @@ fn no_lost_sync_commit(ledger: &Result<Ledger, String>) -> Check {
         }
         None => Check::pass(id, format!("all {} acknowledged writes are there", ledger.acknowledged.len())),
     }
-}
-
-/// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before it, or is no more than
-/// `maximum_lag_on_failover` of WAL.
-fn bounded_async_loss(history: &History, ledger: &Result<Ledger, String>) -> Check {
-    let id = Property::BoundedAsyncLoss.id();
-    let ledger = match ledger {
-        Ok(ledger) => ledger,
-        Err(why) => return Check::inconclusive(id, why),
-    };
-    let mut lost = ledger.lost();
-    if lost.is_empty() {
-        return Check::pass(id, "nothing was lost");
-    }
-    if let Some(why) = history.blind(&[Source::Etcd]) {
-        return Check::inconclusive(id, format!("who led when is not known: {why}"));
-    }
-    let Some(since) = last_taken(history, ledger.primary) else {
-        return Check::inconclusive(id, format!("{} was not seen to take the lock", ledger.primary));
-    };
-    // What was acknowledged later was no failover's to lose.
-    lost.retain(|(_, event)| event.at[0] <= since);
-    let ends = |(_, event): &&(u64, &Event)| event.at[1];
-    let Some((_, oldest)) = lost.iter().min_by_key(ends) else {
-        return Check::pass(
-            id,
-            format!("nothing was lost that was acknowledged before {} took the lock", ledger.primary),
-        );
-    };
-    let ttl = u64::from(history.run.ttl_s) * 1_000_000_000;
-    let before = since.saturating_sub(oldest.at[1]);
-    let words = format!(
-        "lost {} acknowledged writes, the oldest up to {} before {} took the lock: {}",
-        lost.len(),
-        seconds(before),
-        ledger.primary,
-        named(&lost)
-    );
-    if before <= ttl {
-        return Check::pass(id, words);
-    }
-    let allowed = history.run.configuration.maximum_lag_on_failover;
-    match wal_since(history, oldest, since) {
-        Some(bytes) if bytes > allowed => {
-            let why = format!(
-                "{words}; the old leader wrote at least {bytes} bytes of WAL meanwhile, and {allowed} may be lost"
-            );
-            Check::fail(id, why).at(Some(oldest.seq))
-        }
-        _ => match wal_around(history, oldest, since) {
-            Some(bytes) if bytes <= allowed / 2 => Check::pass(
-                id,
-                format!(
-                    "{words}; that is {bytes} bytes of WAL as probes saw it, and {allowed} may be lost however old they are"
-                ),
-            ),
-            _ => match wal_at_most(history, oldest, since, ttl).into_iter().chain([of_rows(&lost, since, ttl)]).min() {
-                Some(bytes) if bytes <= allowed => Check::pass(
-                    id,
-                    format!("{words}; what is older than a ttl of {} is at most {bytes} bytes of WAL", seconds(ttl)),
-                ),
-                _ => Check::inconclusive(id, format!("{words}; that is more than a ttl of {}", seconds(ttl))),
-            },
-        },
-    }
-}
-
-/// WAL in bytes that the node of the oldest lost write wrote from before it until it was last seen to be a primary. Of what it wrote after
-/// that, in the time between two probes, nothing is known: whoever relies on this leaves room for it.
-fn wal_around(history: &History, oldest: &Event, until: u64) -> Option<u64> {
-    let mut positions: Vec<([u64; 2], u64)> = Vec::new();
-    for event in history.events.iter().filter(|event| event.node == oldest.node && event.at[1] <= until) {
-        if let Kind::Server { state: ServerState::Primary, lsn: Some(lsn), .. } = event.kind {
-            positions.push((event.at, lsn));
-        }
-    }
-    positions.sort_unstable();
-    let (_, before) = positions.iter().rev().find(|(at, _)| at[1] <= oldest.at[0])?;
-    let (_, last) = positions.last().filter(|_| history.blind(&[Source::Postgres]).is_none())?;
-    last.checked_sub(*before)
-}
-
-/// WAL in bytes of the lost writes that are older than a ttl, at most. A write of the recorded clients is one short row: whole images of its
-/// page and of two pages of the index, and the commit.
-fn of_rows(lost: &[(u64, &Event)], since: u64, ttl: u64) -> u64 {
-    const ROW: u64 = 4 * 8192;
-    lost.iter().filter(|(_, event)| event.at[0] + ttl < since).count() as u64 * ROW
-}
-
-/// WAL in bytes that the node of the oldest lost write wrote at most from then on until a ttl before another took the lock: from where it was
-/// before that write to where it was found at or after that moment. If it was dead by then, that is when it came back with what it had.
-fn wal_at_most(history: &History, oldest: &Event, since: u64, ttl: u64) -> Option<u64> {
-    let mut found: Vec<_> = history
-        .events
-        .iter()
-        .filter(|event| event.node == oldest.node)
-        .filter_map(|event| match event.kind {
-            Kind::Server { lsn: Some(lsn), .. } => Some((event.at, lsn)),
-            _ => None,
-        })
-        .collect();
-    found.sort_unstable();
-    let before = found.iter().filter(|(at, _)| at[1] <= oldest.at[0]).map(|(_, lsn)| *lsn).max()?;
-    let (_, after) = found.iter().find(|(at, _)| at[0] >= since.saturating_sub(ttl))?;
-    after.checked_sub(before)
-}
-
-/// WAL in bytes that the node of the oldest lost write certainly wrote after it, and before another took the lock: all of that is lost.
-fn wal_since(history: &History, oldest: &Event, until: u64) -> Option<u64> {
-    let of_node = |event: &&Event| event.node == oldest.node && event.at[0] >= oldest.at[1] && event.at[1] <= until;
-    let positions: Vec<u64> = history
-        .events
-        .iter()
-        .filter(of_node)
-        .filter_map(|event| match event.kind {
-            Kind::Server { state: ServerState::Primary, lsn, .. } => lsn,
-            _ => None,
-        })
-        .collect();
-    Some(positions.iter().max()? - positions.iter().min()?)
 }
 
 /// `no-silent-divergence`: who streams as a standby at the end holds the leader's rows, no others, and all of them.
@@ -425,21 +313,10 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
 /// Whether a node says at the end that it is a healthy standby of that primary: it streams on the primary's timeline. One whose WAL is off the
 /// primary's is let in for moments again and again, on its old timeline, and told that this has ended. Nothing if it was not seen.
 fn claims_health(history: &History, node: &str, primary: &str) -> Option<bool> {
-    let settled = history.phase(Phase::Settled)?;
-    let last = |node: &str| {
-        history.events.iter().rev().filter(|event| event.at[1] >= settled).find_map(|event| match event.kind {
-            Kind::Server { state, streaming, timeline, .. }
-                if event.node.as_deref() == Some(node) && state != ServerState::Unknown =>
-            {
-                Some((state, streaming == Some(true), timeline))
-            }
-            _ => None,
-        })
-    };
-    let (found, (.., timeline)) = (last(node)?, last(primary)?);
+    let (found, leads) = (found_at_the_end(history, node)?, found_at_the_end(history, primary)?);
     // A standby whose timeline is not known is given no benefit of the doubt.
-    let other = matches!((found.2, timeline), (Some(theirs), Some(ours)) if theirs != ours);
-    Some(found.0 == ServerState::Standby && found.1 && !other)
+    let other = matches!((found.timeline, leads.timeline), (Some(theirs), Some(ours)) if theirs != ours);
+    Some(found.state == ServerState::Standby && found.streams && !other)
 }
 
 /// Rows that a node holds at the end and the last primary does not, though no answer to a client was lost: its data is off the primary's.

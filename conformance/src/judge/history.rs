@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use pghaspec_model::edition::Edition;
+use pghaspec_model::edition::{Edition, Rules};
 use pghaspec_model::event::{Event, Kind, Phase, Run, Source};
 use pghaspec_model::switch::Switch;
 
@@ -48,7 +48,24 @@ impl fmt::Display for HistoryError {
 
 impl std::error::Error for HistoryError {}
 
+/// The rules of an edition, but for some, each with its position.
+///
+/// # Panics
+/// If there are none like these: a history that says so is refused when it is read.
+pub fn rules(edition: Edition, differs: &[String]) -> Rules {
+    let mut rules = edition.rules();
+    for rule in differs {
+        Switch::apply(&mut rules, rule).expect("a history with other rules is refused when it is read");
+    }
+    rules
+}
+
 impl History {
+    /// The rules of an edition, or of the agent's release, if that is the one that it claims.
+    pub fn rules(&self, edition: Edition) -> Rules {
+        if self.run.edition == edition.id() { rules(edition, &self.run.rules) } else { edition.rules() }
+    }
+
     /// Reads `events.jsonl`.
     ///
     /// # Errors

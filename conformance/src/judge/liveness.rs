@@ -3,7 +3,7 @@
 use pghaspec_model::event::{Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::property::Property;
 
-use super::durability::{found_at_the_end, has_diverged};
+use super::durability::{AtTheEnd, found_at_the_end, has_diverged};
 use super::history::{History, seconds};
 use super::key::{changes, spans};
 use super::lives::lives;
@@ -64,9 +64,9 @@ pub fn leader_eventually(history: &History) -> Check {
             && event.at[0] <= until
             && matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. })
     });
-    match (found_at_the_end(history, holder), wrote) {
-        (Some((ServerState::Primary, _)), Some(_)) => Check::pass(id, format!("{holder} leads and accepts writes")),
-        (Some((ServerState::Primary, _)), None) => {
+    match (found_at_the_end(history, holder).map(|found| found.state), wrote) {
+        (Some(ServerState::Primary), Some(_)) => Check::pass(id, format!("{holder} leads and accepts writes")),
+        (Some(ServerState::Primary), None) => {
             missing(history, id, heal, format!("{holder} leads, and acknowledged no write after the faults"))
         }
         _ => missing(history, id, heal, format!("{holder} holds the leader lock and is no primary")),
@@ -86,15 +86,14 @@ pub fn unstartable_leader_yields(history: &History) -> Check {
     let up = |state| matches!(state, ServerState::Primary | ServerState::Standby);
     match found_at_the_end(history, holder) {
         None => return Check::inconclusive(id, format!("{holder} was not probed at the end")),
-        Some((state, _)) if up(state) => {
+        Some(found) if up(found.state) => {
             return Check::pass(id, format!("Postgres runs at {holder}, who holds the lock"));
         }
         Some(_) => {}
     }
-    let candidates =
-        history.run.nodes.iter().filter(|node| {
-            *node != holder && matches!(found_at_the_end(history, node), Some((ServerState::Standby, _)))
-        });
+    let is_standby =
+        |node: &&String| found_at_the_end(history, node).is_some_and(|found| found.state == ServerState::Standby);
+    let candidates = history.run.nodes.iter().filter(|node| *node != holder).filter(is_standby);
     let candidates: Vec<&str> = candidates.map(String::as_str).collect();
     if candidates.is_empty() {
         return Check::pass(id, format!("nobody could take over from {holder}"));
@@ -139,13 +138,15 @@ pub fn crashed_node_rejoins(history: &History) -> Check {
             continue;
         }
         match found_at_the_end(history, node) {
-            Some((ServerState::Standby, true)) => back.push(format!("{node} streams")),
-            Some((ServerState::Primary, _)) if holder == Some(node) => back.push(format!("{node} leads")),
+            Some(AtTheEnd { state: ServerState::Standby, streams: true, .. }) => back.push(format!("{node} streams")),
+            Some(found) if found.state == ServerState::Primary && holder == Some(node) => {
+                back.push(format!("{node} leads"));
+            }
             None => return Check::inconclusive(id, format!("{node} was not probed at the end")),
-            Some((state, _)) => {
+            Some(found) => {
                 let why = format!(
                     "{node}, whose Postgres died, is no streaming standby at the end and does not lead: {}",
-                    super::words::state(state)
+                    super::words::state(found.state)
                 );
                 return missing(history, id, heal, why);
             }

@@ -17,6 +17,7 @@
 //! | `measured.rs` | how long things took; no verdict |
 
 mod allowed;
+mod async_loss;
 mod beliefs;
 mod blame;
 mod commits;
@@ -38,6 +39,7 @@ mod recovery;
 mod reign;
 mod rows;
 mod safety;
+mod server;
 mod sound;
 mod verdict;
 mod words;
@@ -82,7 +84,7 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
     checks.extend(recovery::checks(history));
     checks.push(needless::diverged_before_rewind(history));
     match expect {
-        Some(expect) => checks.extend(expected::checks(history, &expect.of(edition))),
+        Some(expect) => checks.extend(expected::checks(history, &expect.of(&history.rules(edition)))),
         None => checks.push(Check::new(
             "scenario-demands",
             Verdict::Skipped,

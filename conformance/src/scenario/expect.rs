@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use pghaspec_model::branch::Branch;
-use pghaspec_model::edition::Edition;
+use pghaspec_model::edition::{Edition, Rules};
+use pghaspec_model::switch::Switch;
 use serde::Deserialize;
 
 /// What must come of a scenario; a key that is absent says nothing.
@@ -22,16 +23,22 @@ pub struct Expect {
     pub single_user: Option<bool>,
     /// What the node hit first is in the end.
     pub rejoins: Option<Rejoins>,
-    /// What is demanded otherwise of agents that follow this edition of the specification, by its name, or an older one.
-    pub up_to: BTreeMap<String, Expect>,
+    /// What is demanded otherwise of agents that have a rule of the specification in this position, such as `starts_crashed_primary: no`. Not of
+    /// an edition: a release may be between two.
+    #[serde(rename = "if")]
+    pub otherwise: BTreeMap<String, Expect>,
 }
 
 impl Expect {
-    /// What is demanded of an agent that follows an edition: of all demands up to some edition, those of the nearest one count.
-    pub fn of(&self, edition: Edition) -> Expect {
-        let mut demanded = Expect { up_to: BTreeMap::new(), ..self.clone() };
-        for last in Edition::ALL.into_iter().rev().filter(|last| *last >= edition) {
-            let Some(other) = self.up_to.get(last.id()).cloned() else { continue };
+    /// What is demanded of an agent that follows these rules. Of several that apply, the last by name counts.
+    pub fn of(&self, rules: &Rules) -> Expect {
+        let mut demanded = Expect { otherwise: BTreeMap::new(), ..self.clone() };
+        let applies = |rule: &str| {
+            let mut with = *rules;
+            Switch::apply(&mut with, rule).is_ok() && with == *rules
+        };
+        for (_, other) in self.otherwise.iter().filter(|(rule, _)| applies(rule)) {
+            let other = other.clone();
             demanded = Expect {
                 branches: other.branches.or(demanded.branches),
                 others: other.others.or(demanded.others),
@@ -39,7 +46,7 @@ impl Expect {
                 timeline: other.timeline.or(demanded.timeline),
                 single_user: other.single_user.or(demanded.single_user),
                 rejoins: other.rejoins.or(demanded.rejoins),
-                up_to: BTreeMap::new(),
+                otherwise: BTreeMap::new(),
             };
         }
         demanded
@@ -47,16 +54,12 @@ impl Expect {
 
     /// What is wrong with it, and what would be right.
     pub(super) fn trouble(&self) -> Option<(String, String)> {
-        let known: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
-        let (edition, _) = self
-            .up_to
-            .iter()
-            .find(|(edition, other)| Edition::from_id(edition).is_none() || !other.up_to.is_empty())?;
-        Some(match Edition::from_id(edition) {
-            None => (format!("`{edition}` is no edition"), format!("use one of: {}", known.join(", "))),
-            Some(_) => {
-                (format!("the demands up to {edition} have some of their own"), "write each below `expect`".into())
+        self.otherwise.iter().find_map(|(rule, other)| {
+            if let Err(why) = Switch::apply(&mut Edition::V4_1.rules(), rule) {
+                return Some((why, "write it as `[expect.if.\"starts_crashed_primary: no\"]`".into()));
             }
+            let nested = (format!("the demands if {rule} have some of their own"), "write each below `expect`".into());
+            (!other.otherwise.is_empty()).then_some(nested)
         })
     }
 }

@@ -10,7 +10,7 @@
 //! | `needs` | features that an agent must claim, else the scenario is `unsupported` |
 //! | `[settings]` | [`Settings`] |
 //! | `[[step]]` | [`Step`]: `fault`, `disturbance` or `lift`, its `target`, the event `when` it is time, and particulars ([`How`]) |
-//! | `[expect]` | [`Expect`]; `[expect.up_to."3.0.2"]` says what is demanded otherwise of that edition and of older ones |
+//! | `[expect]` | [`Expect`]; `[expect.if."starts_crashed_primary: no"]` says what is demanded otherwise of agents with this rule |
 //!
 //! ```toml
 //! [[step]]
@@ -167,7 +167,7 @@ impl Scenario {
             return Err(InputError::of_file(file, "nothing is done to the cluster", "write a [[step]]").at_key("step"));
         }
         if let Some((problem, mend)) = written.expect.get_ref().trouble() {
-            return wrong("expect.up_to", written.expect.span(), problem, &mend);
+            return wrong("expect.if", written.expect.span(), problem, &mend);
         }
         let id = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Scenario {
@@ -224,7 +224,7 @@ fn ids() -> Result<Vec<String>, InputError> {
 #[cfg(test)]
 mod tests {
     use pghaspec_model::branch::Branch;
-    use pghaspec_model::edition::Edition;
+    use pghaspec_model::edition::{Edition, Rules};
     use pghaspec_model::event::{Process, ServerState};
 
     use super::*;
@@ -324,23 +324,27 @@ mod tests {
     }
 
     #[test]
-    fn older_editions_have_demands_of_their_own() {
+    fn agents_with_other_rules_have_demands_of_their_own() {
         let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
         let text = input::read(&file).unwrap();
         let expect = Scenario::parse(&file, &text).unwrap().expect;
-        assert_eq!(expect.of(Edition::V3_0_4), Expect { up_to: Default::default(), ..expect.clone() });
-        for edition in [Edition::V2_1_2, Edition::V3_0_2] {
-            let older = expect.of(edition);
+        let newer = Edition::V3_0_4.rules();
+        assert_eq!(expect.of(&newer), Expect { otherwise: Default::default(), ..expect.clone() });
+        // 3.0.3 is nearer to the edition 3.0.4 than to 3.0.2, and has this rule of the older one.
+        let between = Rules { starts_crashed_primary: false, watchdog_disabled_late: false, ..newer };
+        for rules in [Edition::V2_1_2.rules(), Edition::V3_0_2.rules(), between] {
+            let older = expect.of(&rules);
             assert_eq!(older.branches, Some(vec![Branch::CrashRecovery, Branch::StartReadOnly]));
             assert_eq!((older.leader, older.timeline), (Some(LeaderAfter::Same), Some(TimelineAfter::Bumped)));
         }
-        let nearer = format!("{text}\n[expect.up_to.\"2.1.2\"]\nleader = \"other\"");
-        let expect = Scenario::parse(&file, &nearer).unwrap().expect;
-        let leaders = [Edition::V2_1_2, Edition::V3_0_2].map(|edition| expect.of(edition).leader);
-        assert_eq!(leaders, [Some(LeaderAfter::Other), Some(LeaderAfter::Same)]);
-        let error = Scenario::parse(&file, &text.replace("up_to.\"3.0.2\"", "up_to.\"3.0\"")).unwrap_err();
-        assert_eq!(error.key.as_deref(), Some("expect.up_to"));
-        assert!(error.mend.contains("3.0.2"), "{error}");
+        for (damaged, words) in [("starts_primary: no", "is no rule"), ("starts_crashed_primary: maybe", "only: ")] {
+            let error = Scenario::parse(&file, &text.replace("starts_crashed_primary: no", damaged)).unwrap_err();
+            assert_eq!(error.key.as_deref(), Some("expect.if"));
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let nested =
+            format!("{text}\n[expect.if.\"starts_crashed_primary: no\".if.\"words: master\"]\nleader = \"other\"");
+        assert_eq!(Scenario::parse(&file, &nested).unwrap_err().key.as_deref(), Some("expect.if"));
     }
 
     #[test]
