@@ -246,7 +246,7 @@ impl Scribe {
                 let kind = Kind::Recover { branch, message: branch.id().to_owned() };
                 self.put(at, Some(id), Source::AgentLog, kind);
             }
-            Seen::Holder(_) | Seen::Blind(_) | Seen::Sighted(_) => {
+            Seen::Holder(_) | Seen::HasHadCycle(_) | Seen::Blind(_) | Seen::Sighted(_) => {
                 unreachable!("a behaviour is watched from its beginning to its end")
             }
         }

@@ -4,7 +4,7 @@ use pghaspec_model::belief::{Belief, Channels, Explanation, Observation, Refusal
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Names, NodeId, Rewind, Settings, StartTimeouts, State, SyncKey};
 use pghaspec_model::edition::{Edition, Rules};
-use pghaspec_model::event::{KeyChange, Kind, Phase, Process, ServerState, Source, WriteResult};
+use pghaspec_model::event::{Event, KeyChange, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::fault::Fault;
 use pghaspec_model::mutant::Mutant;
 
@@ -72,6 +72,7 @@ impl Question {
         };
         question.observe(history, from, to)?;
         question.leave_gaps(history, from, to);
+        question.await_cycles(history, from, to);
         // What must change nothing may have done so.
         let disturbed = history.events.iter().any(|event| matches!(event.kind, Kind::Disturbance { .. }));
         if !disturbed && !question.observations.iter().any(|seen| matches!(seen.what, Seen::Change(_))) {
@@ -156,6 +157,45 @@ impl Question {
             self.observations.push(Observation { at, what, seq: event.seq, chain });
         }
         Ok(())
+    }
+
+    /// The model knows no time, and an agent's cycle cannot be seen. But a new primary's agent does not do without for long.
+    fn await_cycles(&mut self, history: &History, from: u64, to: u64) {
+        let run = &history.run;
+        // The cycle in which it became one, and another in which an operation had to be tried again.
+        let cycle = u64::from(2 * run.loop_wait_s + run.retry_timeout_s) * 1_000_000_000;
+        for name in &run.nodes {
+            let Some(id) = self.names.id(name) else { continue };
+            let disturbs = |event: &&Event| {
+                matches!(event.kind, Kind::Fault { .. } | Kind::Disturbance { .. } | Kind::Gap { of: Source::Etcd, .. })
+                    && event.node.as_ref().is_none_or(|node| node == name)
+            };
+            let disturbed: Vec<[u64; 2]> = history.events.iter().filter(disturbs).map(|event| event.at).collect();
+            let mut timelines = 0;
+            for event in history.events.iter().filter(|event| event.node.as_ref() == Some(name)) {
+                let Kind::Server { state: ServerState::Primary, timeline: Some(timeline), .. } = event.kind else {
+                    continue;
+                };
+                if timeline <= timelines {
+                    continue;
+                }
+                timelines = timeline;
+                let mut at = event.at[1] + cycle;
+                while let Some(last) =
+                    disturbed.iter().filter(|[begin, end]| *begin < at && end + cycle > at).map(|at| at[1]).max()
+                {
+                    at = last + cycle;
+                }
+                if event.at[0] >= from && at <= to {
+                    self.observations.push(Observation {
+                        at: [at; 2],
+                        what: Seen::HasHadCycle(id),
+                        seq: event.seq,
+                        chain: 0,
+                    });
+                }
+            }
+        }
     }
 
     /// In a stated gap changes may hide.

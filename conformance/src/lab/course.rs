@@ -12,7 +12,7 @@ use super::error::LabError;
 use super::faults::Faults;
 use super::lane::Lane;
 use super::power::Power;
-use super::read_back::{caught_up, only_primary, read_back};
+use super::read_back::{caught_up, has_synchronous, only_primary, read_back};
 use super::stopwatch::{Part, Stopwatch};
 use super::tasks::{Ends, Tasks};
 use super::template::Template;
@@ -125,8 +125,20 @@ impl Course<'_> {
         self.stopwatch.lap(Part::ComingUp);
         let writers = self.start_writers(tasks, nodes, &healthy.leader).await?;
         self.recorder.phase(Phase::Ready);
-        // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes.
-        self.until("the cluster to be steady", UP, |view| view.healthy_for(self.hold()).into()).await?;
+        // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes, and a synchronous
+        // standby is not yet named in the DCS.
+        let (hold, mut since) = (self.hold(), 0);
+        let leader = nodes.iter().find(|node| node.name == healthy.leader);
+        if let Some(leader) = leader.filter(|_| self.scenario.settings.synchronous_mode) {
+            self.report.doing("waiting for a synchronous standby");
+            has_synchronous(leader, UP).await.map_err(LabError::harness)?;
+            since = self.recorder.clock().now();
+        }
+        let steady = |view: &View| match view.nodes.iter().find(|(_, node)| node.probed_at < since + hold) {
+            None => view.healthy_for(hold).into(),
+            Some((name, _)) => Seen::NotYet(format!("{name} was not probed since the agents had a cycle")),
+        };
+        self.until("the cluster to be steady", UP, steady).await?;
         self.stopwatch.lap(Part::Steadying);
 
         self.recorder.phase(Phase::Fault);

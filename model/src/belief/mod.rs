@@ -61,6 +61,9 @@ pub enum Seen<S = Sight> {
     Looks(NodeId, ServerState, Option<u32>),
     /// The leader key was found to name this node, or nobody.
     Holder(Option<NodeId>),
+    /// So much time has passed since this node became a primary that its agent has had a cycle since, if it had the lock and nothing kept it
+    /// from one.
+    HasHadCycle(NodeId),
     /// From here on changes may happen that these do not see.
     Blind(Channels),
     /// From here on these see all changes again.

@@ -221,6 +221,11 @@ impl<M: Watched> Sets<M> {
                 let left: Vec<u32> = truths.iter().copied().filter(names).collect();
                 self.closed(blind, left)
             }
+            Seen::HasHadCycle(id) => {
+                let has = |truth: &u32| self.graph.model.has_had_cycle(&self.graph.state(*truth), id);
+                let left: Vec<u32> = truths.iter().copied().filter(has).collect();
+                self.closed(blind, left)
+            }
             Seen::Change(sight) => {
                 let mut next = Vec::new();
                 for &truth in &truths {

@@ -62,6 +62,11 @@ pub trait Watched: Spec {
         String::new()
     }
 
+    /// Whether a leader that nothing keeps from a cycle has had one since it became a primary.
+    fn has_had_cycle(&self, _state: &Self::State, _id: NodeId) -> bool {
+        true
+    }
+
     /// Whom the leader key names.
     fn holder(&self, _state: &Self::State) -> Option<NodeId> {
         None
@@ -124,6 +129,10 @@ impl Watched for Cluster {
         let node = &state.nodes[usize::from(id)];
         let timeline = u32::from(state.wal.timeline_at(node.data)) + timelines;
         format!("{:?} on timeline {timeline}", node.server).to_lowercase()
+    }
+
+    fn has_had_cycle(&self, state: &State, id: NodeId) -> bool {
+        self.has_announced_itself(state, id)
     }
 
     fn holder(&self, state: &State) -> Option<NodeId> {

@@ -8,6 +8,11 @@ use super::Cluster;
 use super::state::*;
 use super::wal::{Point, Record};
 
+/// The leader's timeline is in `/history`: it has had a cycle as a primary, and its member key says so, too.
+fn announces_timeline(state: &State, leader: NodeId) -> bool {
+    state.history >= state.wal.timeline_at(state.nodes[usize::from(leader)].data)
+}
+
 impl Cluster {
     /// The server that a standby streams from, if it can, and what that server has.
     fn source(&self, state: &State, id: NodeId) -> Option<Point> {
@@ -117,6 +122,13 @@ impl Cluster {
         }
     }
 
+    /// Unless this is a leader whose agent works, and who has had no cycle since it became a primary.
+    pub fn has_announced_itself(&self, state: &State, id: NodeId) -> bool {
+        let node = &state.nodes[usize::from(id)];
+        let leads = state.leader.is_some_and(|key| key.holder == id) && node.server == Server::Primary;
+        !leads || !node.is_attended() || self.reach(state, id) != Reach::Both || announces_timeline(state, id)
+    }
+
     /// Possible outcomes of comparing this data directory with the leader of the snapshot: it diverged, it did not, nobody knows
     /// (patroni `postgresql/rewind.py` `rewind_or_reinitialize_needed_and_possible` and `_check_timeline_and_lsn`).
     pub(super) fn divergence(&self, state: &State, id: NodeId) -> &'static [Option<bool>] {
@@ -133,7 +145,10 @@ impl Cluster {
             let believed = !self.rules.asks_leader_for_recovery
                 && primary.server == Server::Standby
                 && primary.agent.as_ref().is_some_and(|agent| agent.role == Role::Primary);
-            if (primary.server != Server::Primary && !believed) || state.nodes_cut {
+            // Before its first cycle as a leader its member key does not say that it is a primary, and then nothing is compared (patroni 2.1.2
+            // `postgresql/rewind.py` 164-165, 4.1.5 237-239).
+            let announced = !self.settings.as_observed || announces_timeline(state, leader);
+            if (primary.server != Server::Primary && !believed) || !announced || state.nodes_cut {
                 return match agent.rewind {
                     Rewind::Check => NOBODY_KNOWS, // not reachable, or still in recovery
                     decided => known(decided == Rewind::Need),

@@ -39,8 +39,9 @@ pub struct Settings {
     /// How finely what an agent does is cut into steps.
     pub grain: Grain,
     /// What takes time in a real cluster and only makes more states where nothing is held against an observation: an orderly shutdown waits
-    /// for standbys that are not reached; a start that cannot succeed runs a process for a moment; and a lease also ends while the DCS stands
-    /// still, or while its holder hears nothing any more, whose connections break before long.
+    /// for standbys that are not reached; a start that cannot succeed runs a process for a moment; a new leader's member key says only after
+    /// its next cycle that it is a primary, and nobody compares timelines with it before; and a lease also ends while the DCS stands still, or
+    /// while its holder hears nothing any more, whose connections break before long.
     pub as_observed: bool,
     /// Faults that may happen.
     pub faults: Faults,

@@ -55,6 +55,11 @@ pub fn is_explained(cluster: &Cluster, init: &[State], observations: &[Observati
                         next.push((state, pending.clone(), past));
                     }
                 }
+                Seen::HasHadCycle(id) => {
+                    if cluster.has_announced_itself(&state, id) {
+                        next.push((state, pending.clone(), past));
+                    }
+                }
                 Seen::Holder(holder) => {
                     if state.leader.map(|key| key.holder) == holder {
                         next.push((state, pending.clone(), past));
