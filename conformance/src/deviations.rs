@@ -4,8 +4,8 @@
 //!
 //! ```toml
 //! [[deviation]]
-//! check = "one-writable-leader"
-//! scenario = "leader-leaves-orphan"
+//! checks = ["one-writable-leader"]               # each of them in each of the scenarios
+//! scenarios = ["orphan-writer"]
 //! releases = { from = "2.1.2", to = "4.1.5" }   # both included, both may be left out
 //! reason = "A backend that outlives its postmaster goes on committing while another node leads."
 //! link = "https://github.com/patroni/patroni/issues/1"
@@ -54,8 +54,8 @@ struct Written {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenDeviation {
-    check: Spanned<String>,
-    scenario: String,
+    checks: Spanned<Vec<Spanned<String>>>,
+    scenarios: Spanned<Vec<String>>,
     #[serde(default)]
     releases: Range,
     reason: Spanned<String>,
@@ -139,25 +139,41 @@ impl Deviations {
             if from.is_some() && to.is_some() && from > to {
                 return Err(wrong(
                     "releases",
-                    one.check.span(),
+                    one.checks.span(),
                     "ends before it begins",
                     "let `from` be the older one",
                 ));
             }
-            let check = one.check.get_ref().clone();
-            let deviation = Deviation {
-                check,
-                scenario: one.scenario,
-                from,
-                to,
-                reason: one.reason.into_inner(),
-                link: one.link.into_inner(),
-            };
-            if known.iter().any(|other| other.overlaps(&deviation)) {
-                let mend = "keep one of the two, or let their releases not overlap";
-                return Err(wrong("check", one.check.span(), "is known twice for the same scenario and release", mend));
+            for (key, span, nothing) in [
+                ("checks", one.checks.span(), one.checks.get_ref().is_empty()),
+                ("scenarios", one.scenarios.span(), one.scenarios.get_ref().is_empty()),
+            ] {
+                if nothing {
+                    return Err(wrong(key, span, "is empty", "name what is known to fail, and where"));
+                }
             }
-            known.push(deviation);
+            for (check, scenario) in one
+                .checks
+                .get_ref()
+                .iter()
+                .flat_map(|check| one.scenarios.get_ref().iter().map(move |scenario| (check, scenario)))
+            {
+                let deviation = Deviation {
+                    check: check.get_ref().clone(),
+                    scenario: scenario.clone(),
+                    from: from.clone(),
+                    to: to.clone(),
+                    reason: one.reason.get_ref().clone(),
+                    link: one.link.get_ref().clone(),
+                };
+                if known.iter().any(|other| other.overlaps(&deviation)) {
+                    let problem =
+                        format!("names {}, which is known already for {scenario} and such a release", check.get_ref());
+                    let mend = "keep one of the two, or let their releases not overlap";
+                    return Err(wrong("checks", check.span(), &problem, mend));
+                }
+                known.push(deviation);
+            }
         }
         Ok(Deviations(known))
     }
@@ -240,8 +256,8 @@ mod tests {
 
     const TEXT: &str = r#"
 [[deviation]]
-check = "one-writable-leader"
-scenario = "orphan"
+checks = ["one-writable-leader"]
+scenarios = ["orphan"]
 releases = { from = "2.1.2", to = "4.1.5" }
 reason = "a backend outlives its postmaster"
 link = "https://example.org/1"
@@ -300,7 +316,8 @@ link = "https://example.org/1"
     #[test]
     fn mistakes_are_told_with_their_place() {
         for (from, to, words, line) in [
-            ("scenario =", "scenarios =", "scenarios", Some(4)),
+            ("scenarios =", "scenario =", "scenario", Some(4)),
+            ("[\"orphan\"]", "[]", "deviation[0].scenarios: is empty", Some(4)),
             ("\"a backend outlives its postmaster\"", "\" \"", "deviation[0].reason: is empty", Some(6)),
             ("https://example.org/1", "somewhere", "deviation[0].link: is no link", Some(7)),
             ("4.1.5", "newest", "deviation[0].releases.to: is no release", Some(5)),
@@ -311,7 +328,7 @@ link = "https://example.org/1"
             assert_eq!(error.line, line, "{error}");
         }
         let error = parse(&format!("{TEXT}{}", TEXT.replace("to = \"4.1.5\"", "to = \"3.0.0\""))).unwrap_err();
-        assert!(error.to_string().contains("twice"), "{error}");
+        assert!(error.to_string().contains("known already"), "{error}");
         parse(&format!("{TEXT}{}", TEXT.replace("from = \"2.1.2\", to = \"4.1.5\"", "from = \"4.1.6\""))).unwrap();
         assert_eq!(parse("").unwrap(), Deviations::default());
     }

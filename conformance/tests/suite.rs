@@ -131,7 +131,7 @@ fn what_was_not_run_to_its_end_is_inconclusive() {
 fn known_deviations_are_expected() {
     let known = |check: &str| {
         format!(
-            "[[deviation]]\ncheck = \"{check}\"\nscenario = \"{FAILOVER}\"\nreleases = {{ to = \"4.1.5\" }}\n\
+            "[[deviation]]\nchecks = [\"{check}\"]\nscenarios = [\"{FAILOVER}\"]\nreleases = {{ to = \"4.1.5\" }}\n\
             reason = \"the lock is kept\"\nlink = \"https://example.org/1\"\n\n"
         )
     };

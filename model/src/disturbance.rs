@@ -18,17 +18,20 @@ pub enum Disturbance {
     ClockSkewed,
     /// The wall clock is right again.
     ClockRestored,
+    /// A backend that was stopped before its postmaster died goes on, if it still lives.
+    OrphansContinued,
 }
 
 impl Disturbance {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Disturbance; 6] = [
+    pub const ALL: [Disturbance; 7] = [
         Disturbance::EtcdLeaderMoved,
         Disturbance::EtcdCompacted,
         Disturbance::LinkSlowed,
         Disturbance::LinkRestored,
         Disturbance::ClockSkewed,
         Disturbance::ClockRestored,
+        Disturbance::OrphansContinued,
     ];
 
     /// The stable name, as in command lines and files.
@@ -40,6 +43,7 @@ impl Disturbance {
             Disturbance::LinkRestored => "link-restored",
             Disturbance::ClockSkewed => "clock-skewed",
             Disturbance::ClockRestored => "clock-restored",
+            Disturbance::OrphansContinued => "orphans-continued",
         }
     }
 
@@ -52,6 +56,7 @@ impl Disturbance {
             Disturbance::LinkRestored => "the link is as fast as ever",
             Disturbance::ClockSkewed => "the wall clock of a node's agent jumps",
             Disturbance::ClockRestored => "the wall clock is right again",
+            Disturbance::OrphansContinued => "a backend that was stopped before its postmaster died goes on",
         }
     }
 }

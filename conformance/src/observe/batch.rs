@@ -18,6 +18,10 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Row numbers that one call may use.
 pub const NUMBERS: u64 = 1_000_000;
 
+/// Answers which backend of a server runs the procedure: its id in the server's own namespace.
+pub const CALLING: &str =
+    "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'CALL pghaspec_batch(%'";
+
 /// A call that runs.
 pub struct Batch {
     told: watch::Receiver<Told>,

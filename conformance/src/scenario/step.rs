@@ -54,6 +54,9 @@ pub struct How {
     pub direction: Option<Direction>,
     /// `orphans-left`: seconds that the backend goes on committing after the step was begun; 20 if nothing is said.
     pub lasts_s: Option<u32>,
+    /// `orphans-left`: the backend is stopped before the postmaster is killed, until `orphans-continued` or the end of all faults.
+    #[serde(default)]
+    pub stopped: bool,
     /// `link-slowed`: milliseconds that each direction takes longer.
     pub delay_ms: Option<u32>,
     /// `clock-skewed`: seconds that the clock jumps, ahead or back.
@@ -206,6 +209,8 @@ pub(super) struct Written {
     process: Option<Child>,
     direction: Option<Direction>,
     lasts_s: Option<u32>,
+    #[serde(default)]
+    stopped: bool,
     delay_ms: Option<u32>,
     skew_s: Option<i32>,
 }
@@ -216,8 +221,10 @@ impl Written {
     /// # Errors
     /// What is wrong with it, and what would be right.
     pub(super) fn checked(self, before: &[Step]) -> Result<Step, (String, &'static str)> {
-        let Written { when, target, every, during, outage, process, direction, lasts_s, delay_ms, skew_s, .. } = self;
-        let how = How { every, during, outage, process, direction, lasts_s, delay_ms, skew_s };
+        let Written {
+            when, target, every, during, outage, process, direction, lasts_s, stopped, delay_ms, skew_s, ..
+        } = self;
+        let how = How { every, during, outage, process, direction, lasts_s, stopped, delay_ms, skew_s };
         let action = match (self.fault, self.disturbance, self.lift) {
             (Some(fault), None, None) => Action::Fault(fault),
             (None, Some(disturbance), None) => Action::Disturbance(disturbance),
@@ -267,6 +274,10 @@ impl Step {
             let mend = "what is done to the DCS has the target `etcd`, all else has another one";
             return Err((format!("{} cannot be done to that target", self.name()), mend));
         }
+        if self.action == Disturbs(Disturbance::OrphansContinued) && !before.iter().any(|step| step.how.stopped) {
+            let mend = "let a step before leave orphans with `stopped = true`";
+            return Err(("no orphan was stopped that could go on".into(), mend));
+        }
         if let Lift(fault) = self.action {
             let set = |step: &Step| step.action == Breaks(fault) && step.how.every;
             if !before.iter().any(set) {
@@ -290,6 +301,7 @@ impl Step {
             ("process", how.process.is_some(), fault == Some(Fault::BackendCrashed)),
             ("direction", how.direction.is_some(), fault == Some(Fault::NodesCut)),
             ("lasts_s", how.lasts_s.is_some(), fault == Some(Fault::OrphansLeft)),
+            ("stopped", how.stopped, fault == Some(Fault::OrphansLeft)),
             ("delay_ms", how.delay_ms.is_some(), disturbance == Some(Disturbance::LinkSlowed)),
             ("skew_s", how.skew_s.is_some(), disturbance == Some(Disturbance::ClockSkewed)),
         ];

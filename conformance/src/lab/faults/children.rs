@@ -56,7 +56,7 @@ impl Faults<'_> {
     }
 
     /// What a query for a process id answers, in the node's own namespace.
-    async fn pid(&self, node: &str, query: &str) -> Option<String> {
+    pub(super) async fn pid(&self, node: &str, query: &str) -> Option<String> {
         let node = self.nodes.iter().find(|one| one.name == node)?;
         let rows = query_once(&node.config, query, LIMIT).await.ok()?;
         rows.into_iter().flatten().flatten().next()

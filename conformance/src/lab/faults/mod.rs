@@ -107,6 +107,8 @@ enum Open {
     Slowed(String),
     /// A node's clock is wrong.
     Skewed(String),
+    /// A node's orphan is stopped: its id on the host, and the name of its program.
+    OrphanStopped(String, u32, String),
     /// A trap is laid for a node, and strikes every time.
     Trap(Fault, String, String),
 }
@@ -211,6 +213,7 @@ impl<'run> Faults<'run> {
                         Disturbance::ClockRestored => self.restore_clock(target).await?,
                         Disturbance::LinkSlowed => self.slow_link(target, step.how.delay_ms.unwrap_or(0)).await?,
                         Disturbance::LinkRestored => self.restore_link(target).await?,
+                        Disturbance::OrphansContinued => self.continue_orphans(target).await?,
                         Disturbance::EtcdLeaderMoved | Disturbance::EtcdCompacted => return Err(cannot(step)),
                     };
                     self.disturbed(Some(target), disturbance, done);
@@ -240,7 +243,7 @@ impl<'run> Faults<'run> {
         }
         let done = match fault {
             Fault::PostmasterKilled => self.kill_postmaster(node).await?,
-            Fault::OrphansLeft => self.leave_orphans(node, how.lasts_s).await?,
+            Fault::OrphansLeft => self.leave_orphans(node, how).await?,
             Fault::BackendCrashed => self.kill_child(node, how.process).await?,
             Fault::AgentKilled => self.kill_agent(node).await?,
             Fault::AgentRestarted => self.restart_agent(node).await?,
@@ -302,6 +305,10 @@ impl<'run> Faults<'run> {
                 Open::Skewed(node) => {
                     let done = self.restore_clock(node).await?;
                     self.disturbed(Some(node), Disturbance::ClockRestored, done);
+                }
+                Open::OrphanStopped(node, ..) => {
+                    let done = self.continue_orphans(node).await?;
+                    self.disturbed(Some(node), Disturbance::OrphansContinued, done);
                 }
                 Open::Trap(fault, node, _) => self.lift(*fault, node).await?,
             }
