@@ -23,7 +23,7 @@ use std::process::{Command, ExitCode};
 
 use pghaspec_model::cluster::{Action, Budget, Cluster, Settings, State};
 use pghaspec_model::edition::Edition;
-use pghaspec_model::engine::{Inspect, Options, Spec, search};
+use pghaspec_model::engine::{Inspect, Options, Spec};
 use pghaspec_model::property::Property;
 use stateright::{Checker, HasDiscoveries, Model, Property as Always};
 
@@ -123,7 +123,7 @@ where
 }
 
 fn engine(cluster: &Cluster, options: Options) -> Counts {
-    let searched = search(cluster, options, &Broken);
+    let searched = cluster.search(options, &Broken, None);
     (searched.states, searched.transitions, searched.found.iter().flatten().count())
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::branch::Branch;
 use crate::cluster::{Action, Cluster, Settings, State};
-use crate::engine::{Inspect, Limit, Options, Path, Progress, SecondOpinion, Spill, search_spilling, second_opinion};
+use crate::engine::{Inspect, Limit, Options, Path, Progress, SecondOpinion, Spill, second_opinion};
 use crate::fault::Fault;
 use crate::property::Property;
 
@@ -91,7 +91,7 @@ pub fn check(
         properties.iter().copied().filter(|property| !property.is_liveness() && cluster.is_about(*property)).collect();
     let seen = (0..Fault::ALL.len() + Action::IDS.len()).map(|_| AtomicBool::new(false)).collect();
     let look = Look { properties: &properties, seen, progress };
-    let exploration = search_spilling(&cluster, options, &look, spill);
+    let exploration = cluster.search(options, &look, spill);
     let found = &exploration.found;
     Report {
         states: exploration.states,

@@ -22,6 +22,7 @@
 //! | `promises.rs` | what must happen at last, and what fairness assumes |
 //! | `show.rs` | what an outside observer sees of a step |
 //! | `pack.rs` | states in few machine words |
+//! | `spec.rs` | the cluster as what the engine searches |
 //! | `forget.rs` | what no longer matters |
 //! | `canonical.rs` | the one state that stands for all that behave alike |
 //! | `text.rs` | states and steps in words |
@@ -53,6 +54,7 @@ mod replication;
 mod server;
 mod settings;
 pub mod show;
+mod spec;
 mod state;
 mod text;
 mod wal;

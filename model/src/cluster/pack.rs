@@ -1,17 +1,16 @@
-//! A state of the cluster in five machine words.
+//! A state of the cluster in a few machine words: five, and four where there are but two nodes.
 //!
 //! | word | what |
 //! | --- | --- |
-//! | 0 to 2 | a node each: Postgres 7, pg_control 3, data 4, files 2, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 32 |
-//! | 3 | leader key 3, `/sync` 5, `/status` 4, `/history` 4, flags 4, remote 4, budgets 10, timeline 5, stalled watch 19 |
-//! | 4 | the WAL: 6 bits a record |
+//! | first | a node each: Postgres 7, pg_control 3, data 4, files 2, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 32 |
+//! | last but one | leader key 3, `/sync` 5, `/status` 4, `/history` 4, flags 4, remote 4, budgets 10, timeline 5, stalled watch 19 |
+//! | last | the WAL: 6 bits a record |
 //!
 //! The agent: alive 1, place in its cycle 10, flags 4, snapshot 2, role 2, health 2, two flags, rewind 3, background slot 5.
 
 use crate::automaton::Position;
 use crate::control::ControlState;
 use crate::dialogue::Task;
-use crate::engine::{Fairness, Spec};
 
 use super::Cluster;
 use super::action::Action;
@@ -361,10 +360,89 @@ impl Cluster {
         (self.put_node(&node), relations.bits)
     }
 
+    /// The state in as many words: a word for each node, one for the keys and all that is not said elsewhere, one for the WAL.
+    pub(super) fn in_words<const N: usize>(&self, state: &State) -> [u64; N] {
+        let mut words = [0; N];
+        // Two nodes are always written, the third only where it belongs to the cluster.
+        let nodes = if self.settings.nodes > 2 { 3 } else { 2 };
+        for (word, node) in words[..N - 2].iter_mut().zip(&state.nodes[..nodes]) {
+            *word = self.put_node(node);
+        }
+        words[N - 2] = self.put_cluster(state);
+        words[N - 1] = Self::put_wal(&state.wal);
+        words
+    }
+
+    /// Reads such words.
+    pub(super) fn of_words<const N: usize>(&self, words: [u64; N]) -> State {
+        let mut state = State {
+            leader: None,
+            sync: None,
+            status: 0,
+            history: 0,
+            paused: false,
+            start_timeout_is_zero: false,
+            dcs_down: false,
+            nodes_cut: false,
+            remote: 0,
+            wal: Wal::new(0),
+            nodes: [
+                self.take_node(words[0]),
+                self.take_node(words[1]),
+                if self.settings.nodes > 2 { self.take_node(words[2]) } else { Node::absent() },
+            ],
+            budget: Budget::NONE,
+            stalled: None,
+        };
+        Self::take_cluster(words[N - 2], &mut state);
+        state.wal = Self::take_wal(words[N - 1], state.wal.timeline);
+        state
+    }
+
+    /// Reads them over another state, that of the `old` words.
+    pub(super) fn of_words_over<const N: usize>(&self, words: [u64; N], old: [u64; N], state: &mut State) {
+        for (place, node) in state.nodes[..usize::from(self.settings.nodes)].iter_mut().enumerate() {
+            if words[place] != old[place] {
+                *node = self.take_node(words[place]);
+            }
+        }
+        if words[N - 2] != old[N - 2] {
+            Self::take_cluster(words[N - 2], state);
+        }
+        if words[N - 1] != old[N - 1] {
+            state.wal = Self::take_wal(words[N - 1], state.wal.timeline);
+        }
+    }
+
+    /// Takes a step from a state that has these words, and writes down what it changed.
+    #[inline]
+    pub(super) fn step_in_words<const N: usize>(
+        &self,
+        state: &State,
+        words: [u64; N],
+        action: Action,
+        next: &mut State,
+    ) -> [u64; N] {
+        let touched = self.step_to(state, action, next);
+        let mut after = words;
+        // Mostly one node acts, and nothing else changes.
+        let id = action.node();
+        after[usize::from(id)] = self.put_node(&next.nodes[usize::from(id)]);
+        let others = touched.nodes & !(1 << id);
+        if others != 0 {
+            for other in self.node_ids().filter(|other| others >> other & 1 == 1) {
+                after[usize::from(other)] = self.put_node(&next.nodes[usize::from(other)]);
+            }
+        }
+        after[N - 2] = self.put_cluster(next);
+        if touched.wal {
+            after[N - 1] = Self::put_wal(&next.wal);
+        }
+        after
+    }
+
     pub(super) fn packed(&self, state: &State) -> [u64; 5] {
-        let [first, second, third] = &state.nodes;
-        let third = if self.settings.nodes > 2 { self.put_node(third) } else { 0 };
-        [self.put_node(first), self.put_node(second), third, self.put_cluster(state), Self::put_wal(&state.wal)]
+        self.in_words(state)
     }
 }
 
@@ -399,84 +477,5 @@ impl Cluster {
             packed[3] = packed[3] & !(31 << place) | shifted << place;
         }
         Some(packed)
-    }
-}
-
-impl Spec for Cluster {
-    type Packed = [u64; 5];
-
-    fn pack(&self, state: &State) -> [u64; 5] {
-        self.packed(state)
-    }
-
-    fn unpack(&self, [first, second, third, cluster, wal]: [u64; 5]) -> State {
-        let mut state = State {
-            leader: None,
-            sync: None,
-            status: 0,
-            history: 0,
-            paused: false,
-            start_timeout_is_zero: false,
-            dcs_down: false,
-            nodes_cut: false,
-            remote: 0,
-            wal: Wal::new(0),
-            nodes: [
-                self.take_node(first),
-                self.take_node(second),
-                if self.settings.nodes > 2 { self.take_node(third) } else { Node::absent() },
-            ],
-            budget: Budget::NONE,
-            stalled: None,
-        };
-        Self::take_cluster(cluster, &mut state);
-        state.wal = Self::take_wal(wal, state.wal.timeline);
-        state
-    }
-
-    fn unpack_over(&self, packed: [u64; 5], old: [u64; 5], state: &mut State) {
-        for (place, node) in state.nodes[..usize::from(self.settings.nodes)].iter_mut().enumerate() {
-            if packed[place] != old[place] {
-                *node = self.take_node(packed[place]);
-            }
-        }
-        if packed[3] != old[3] {
-            Self::take_cluster(packed[3], state);
-        }
-        if packed[4] != old[4] {
-            state.wal = Self::take_wal(packed[4], state.wal.timeline);
-        }
-    }
-
-    fn step(&self, state: &State, action: Action, next: &mut State) -> bool {
-        self.step_to(state, action, next);
-        true
-    }
-
-    fn step_packed(&self, state: &State, packed: [u64; 5], action: Action, next: &mut State) -> Option<[u64; 5]> {
-        let touched = self.step_to(state, action, next);
-        let mut after = packed;
-        // Mostly one node acts, and nothing else changes.
-        let id = action.node();
-        after[usize::from(id)] = self.put_node(&next.nodes[usize::from(id)]);
-        let others = touched.nodes & !(1 << id);
-        if others != 0 {
-            for other in self.node_ids().filter(|other| others >> other & 1 == 1) {
-                after[usize::from(other)] = self.put_node(&next.nodes[usize::from(other)]);
-            }
-        }
-        after[3] = self.put_cluster(next);
-        if touched.wal {
-            after[4] = Self::put_wal(&next.wal);
-        }
-        Some(after)
-    }
-
-    fn fairness(&self, action: &Action) -> Fairness {
-        self.fairness_of(*action)
-    }
-
-    fn canonical(&self, state: &State) -> State {
-        self.canonical_state(state)
     }
 }

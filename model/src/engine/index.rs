@@ -1,6 +1,6 @@
 //! Sets of packed states that are stored elsewhere.
 
-use super::known::{Known, Words};
+use super::known::{End, Ends, Known, Words};
 use super::spec::Word;
 use super::table::NO_STATE;
 
@@ -13,6 +13,8 @@ use super::table::NO_STATE;
 /// the new ones; that a tag stands close to its slot is the price, but bits enough are left to tell neighbours apart.
 pub(super) struct Index {
     parts: Vec<Part>,
+    /// How often a part has grown.
+    growths: u32,
 }
 
 struct Part {
@@ -90,7 +92,12 @@ impl Part {
     /// The slot of the number that is wanted, one of those with this tag, or the free slot at which the search for it ends.
     #[inline]
     fn find(&self, tag: u32, wanted: impl Fn(u32) -> bool) -> usize {
-        let mut place = self.first(tag);
+        self.find_from(self.first(tag), tag, wanted)
+    }
+
+    /// The same where it is known that it is in no slot before this one.
+    #[inline]
+    fn find_from(&self, mut place: usize, tag: u32, wanted: impl Fn(u32) -> bool) -> usize {
         loop {
             let slot = self.slots[place];
             if slot == FREE || slot.tag() == tag && wanted(slot.number()) {
@@ -118,7 +125,8 @@ impl<W: Word> Known<W> for Index {
 
     fn new() -> Self {
         let parts = 1 << PART_BITS;
-        Index { parts: (0..parts).map(|part| Part::with_slots(SLOTS + SLOTS * part / parts)).collect() }
+        let parts = (0..parts).map(|part| Part::with_slots(SLOTS + SLOTS * part / parts)).collect();
+        Index { parts, growths: 0 }
     }
 
     fn bytes(&self) -> usize {
@@ -138,7 +146,7 @@ impl<W: Word> Known<W> for Index {
     }
 
     #[inline]
-    fn look_up(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>) -> u64 {
+    fn look_up(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>, ends: &mut Ends) -> u64 {
         // First all slots, then all states, so that none waits for the one before.
         let mut touched = 0;
         for (_, hash) in batch.clone() {
@@ -147,10 +155,12 @@ impl<W: Word> Known<W> for Index {
         }
         std::hint::black_box(touched);
         let mut numbers = [FREE.number(); u64::BITS as usize];
-        for ((_, hash), number) in batch.clone().zip(&mut numbers) {
+        for (((_, hash), number), end) in batch.clone().zip(&mut numbers).zip(ends.iter_mut()) {
             let part = &self.parts[part(hash)];
             // The first with this tag is almost always the only one.
-            *number = part.slots[part.find(tag(hash), |_| true)].number();
+            let slot = part.find(tag(hash), |_| true);
+            *number = part.slots[slot].number();
+            *end = End { slot: slot as u32, growths: self.growths };
         }
         let mut known = 0;
         for (place, ((word, _), number)) in batch.zip(numbers).enumerate() {
@@ -160,9 +170,11 @@ impl<W: Word> Known<W> for Index {
     }
 
     #[inline]
-    fn insert(&mut self, word: W, hash: u64, words: Words<'_, W>) -> bool {
+    fn insert(&mut self, word: W, hash: u64, end: Option<End>, words: Words<'_, W>) -> bool {
         let (part, tag) = (&mut self.parts[part(hash)], tag(hash));
-        let place = part.find(tag, |number| words.get(number).same(word));
+        let end = end.filter(|end| end.growths == self.growths);
+        let first = end.map_or_else(|| part.first(tag), |end| end.slot as usize);
+        let place = part.find_from(first, tag, |number| words.get(number).same(word));
         if part.slots[place] != FREE {
             return false;
         }
@@ -171,6 +183,7 @@ impl<W: Word> Known<W> for Index {
         part.len += 1;
         if part.len * FULL.1 > part.slots.len() * FULL.0 {
             part.grow();
+            self.growths += 1;
         }
         true
     }

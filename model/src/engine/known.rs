@@ -19,14 +19,24 @@ pub(super) trait Known<W: Word>: Send {
 
     /// Looks up to 64 states up by their hashes, each without waiting for the one before, which lets the memory fetch many at once. For
     /// each one that is known a bit is set; one that is not may be, and what adding it will read has been read.
-    fn look_up(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>) -> u64;
+    fn look_up(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>, ends: &mut Ends) -> u64;
 
-    /// Adds a state, which then has the next number; false if it was there.
-    fn insert(&mut self, word: W, hash: u64, words: Words<'_, W>) -> bool;
+    /// Adds a state, which then has the next number; false if it was there. `end` is where a look-up ended that did not find it.
+    fn insert(&mut self, word: W, hash: u64, end: Option<End>, words: Words<'_, W>) -> bool;
 
     /// Gives a state, which has one number, another.
     fn renumber(&mut self, word: W, from: u32, to: u32);
 }
+
+/// Where a look-up ended: a slot, and how often the set had grown by then. When it has grown since, the slot says nothing.
+#[derive(Clone, Copy, Default)]
+pub(super) struct End {
+    pub(super) slot: u32,
+    pub(super) growths: u32,
+}
+
+/// Where those of a batch ended.
+pub(super) type Ends = [End; u64::BITS as usize];
 
 /// The states that have numbers: those of the trail and, above them, those that a shard has just found new.
 #[derive(Clone, Copy)]
@@ -76,19 +86,20 @@ impl<W: Word, K: Known<W>> Shard<W, K> {
         self.end = index32(trail.len());
         let Shard { known, fresh, .. } = self;
         let mut hashes = [0; u64::BITS as usize];
+        let mut ends = [End::default(); u64::BITS as usize];
         for part in parts {
             for batch in part.shards[number].chunks(hashes.len()) {
                 for (successor, hash) in batch.iter().zip(&mut hashes) {
                     *hash = successor.word.spread();
                 }
                 let pairs = batch.iter().zip(&hashes).map(|(successor, hash)| (successor.word, *hash));
-                let mut left =
-                    !known.look_up(pairs, Words { trail, fresh }) & (u64::MAX >> (hashes.len() - batch.len()));
+                let mut left = !known.look_up(pairs, Words { trail, fresh }, &mut ends)
+                    & (u64::MAX >> (hashes.len() - batch.len()));
                 while left != 0 {
                     let place = left.trailing_zeros() as usize;
                     left &= left - 1;
                     let (successor, hash) = (&batch[place], hashes[place]);
-                    if known.insert(successor.word, hash, Words { trail, fresh }) {
+                    if known.insert(successor.word, hash, Some(ends[place]), Words { trail, fresh }) {
                         fresh.push(*successor);
                     }
                 }

@@ -179,7 +179,7 @@ fn explore<M: Spec, K: Known<M::Packed>>(
         let state = if options.symmetry { model.canonical(&state) } else { state };
         let word = model.pack(&state);
         let hash = word.spread();
-        if shards[shard(hash, threads)].known.insert(word, hash, Words::of(&trail.states)) {
+        if shards[shard(hash, threads)].known.insert(word, hash, None, Words::of(&trail.states)) {
             let index = index32(trail.states.len());
             trail.push(word, index);
         }

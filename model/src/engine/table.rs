@@ -1,6 +1,6 @@
 //! Sets of packed states.
 
-use super::known::{Known, Words};
+use super::known::{End, Ends, Known, Words};
 use super::spec::Word;
 
 /// An exact set: open addressing with linear probing, the states themselves in the slots.
@@ -60,7 +60,7 @@ impl<W: Word> Known<W> for Table<W> {
     }
 
     #[inline]
-    fn look_up(&self, batch: impl Iterator<Item = (W, u64)>, _: Words<'_, W>) -> u64 {
+    fn look_up(&self, batch: impl Iterator<Item = (W, u64)>, _: Words<'_, W>, _: &mut Ends) -> u64 {
         let mut known = 0;
         for (place, (word, hash)) in batch.enumerate() {
             let slot = self.slots[hash as usize & self.mask];
@@ -69,8 +69,9 @@ impl<W: Word> Known<W> for Table<W> {
         known
     }
 
+    /// The first slot is the one that was looked at: there is no better place to begin.
     #[inline]
-    fn insert(&mut self, word: W, hash: u64, _: Words<'_, W>) -> bool {
+    fn insert(&mut self, word: W, hash: u64, _: Option<End>, _: Words<'_, W>) -> bool {
         let mut slot = hash as usize & self.mask;
         loop {
             let found = self.slots[slot];
