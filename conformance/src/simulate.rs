@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use pghaspec_model::belief::{Behaviour, Belief, Channels, Choices, Difference, Limits, Observation, Seen, Start};
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, WalDetail};
+use pghaspec_model::disturbance::Disturbance;
 use pghaspec_model::event::{Event, FORMAT, KeyChange, Kind, Phase, Process, Run, ServerState, Source};
 use pghaspec_model::fault::Fault;
 
@@ -220,6 +221,11 @@ impl Scribe {
                 let whole = matches!(fault, Fault::NodesCut | Fault::NodesJoined | Fault::DcsDown | Fault::DcsUp);
                 let effect = Some("simulated".to_owned());
                 self.put(at, (!whole).then_some(id), Source::Harness, Kind::Fault { fault, effect });
+            }
+            Seen::Change(Sight::RemoteFailover) => {
+                let effect = Some("simulated".to_owned());
+                let disturbance = Disturbance::RemoteFailover;
+                self.put(at, None, Source::Harness, Kind::Disturbance { disturbance, effect });
             }
             Seen::Change(Sight::LeaderKey(holder)) => {
                 let change = match (self.holder, holder) {

@@ -166,7 +166,7 @@ fn when(sight: Sight, first: Option<&str>) -> Option<String> {
         }
         Sight::Exited(what, id) => format!("{{ ends = {{ process = \"{}\", at = \"{}\" }} }}", process(what), at(id)),
         Sight::Said(branch, id) => format!("{{ takes = {{ at = \"{}\", branch = \"{}\" }} }}", at(id), branch.id()),
-        Sight::LeaderKey(_) | Sight::Fault(..) => return None,
+        Sight::LeaderKey(_) | Sight::Fault(..) | Sight::RemoteFailover => return None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Something that must change nothing, or its end.
+/// Something that must change nothing, or its end; and what happens elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Disturbance {
@@ -20,11 +20,14 @@ pub enum Disturbance {
     ClockRestored,
     /// A backend that was stopped before its postmaster died goes on, if it still lives.
     OrphansContinued,
+    /// The primary elsewhere that a standby cluster follows ends, and one takes over there that lacks what was written last. This one the model
+    /// knows, as a step that nobody can see.
+    RemoteFailover,
 }
 
 impl Disturbance {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Disturbance; 7] = [
+    pub const ALL: [Disturbance; 8] = [
         Disturbance::EtcdLeaderMoved,
         Disturbance::EtcdCompacted,
         Disturbance::LinkSlowed,
@@ -32,6 +35,7 @@ impl Disturbance {
         Disturbance::ClockSkewed,
         Disturbance::ClockRestored,
         Disturbance::OrphansContinued,
+        Disturbance::RemoteFailover,
     ];
 
     /// The stable name, as in command lines and files.
@@ -44,6 +48,7 @@ impl Disturbance {
             Disturbance::ClockSkewed => "clock-skewed",
             Disturbance::ClockRestored => "clock-restored",
             Disturbance::OrphansContinued => "orphans-continued",
+            Disturbance::RemoteFailover => "remote-failover",
         }
     }
 
@@ -57,6 +62,9 @@ impl Disturbance {
             Disturbance::ClockSkewed => "the wall clock of a node's agent jumps",
             Disturbance::ClockRestored => "the wall clock is right again",
             Disturbance::OrphansContinued => "a backend that was stopped before its postmaster died goes on",
+            Disturbance::RemoteFailover => {
+                "the primary that a standby cluster follows is replaced by one that lacks the last writes"
+            }
         }
     }
 }

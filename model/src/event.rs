@@ -188,7 +188,7 @@ pub enum Kind {
         /// What shows that it took effect; `None` when nothing does, and then the run proves nothing.
         effect: Option<String>,
     },
-    /// Something was done to the cluster that must change nothing, which is why the model knows nothing of it.
+    /// Something was done to the cluster that is no fault. Mostly it must change nothing, which is why the model knows nothing of it.
     Disturbance {
         /// What.
         disturbance: Disturbance,

@@ -36,6 +36,8 @@ struct Known {
     crashed_leads: bool,
     /// Nobody is known to lead.
     nobody: bool,
+    /// What who leads is, when all is well.
+    leader: &'static str,
     crashed: &'static str,
     other: &'static str,
 }
@@ -44,9 +46,9 @@ struct Known {
 pub fn places(scenario: &Scenario) -> Vec<Place> {
     let leader = if scenario.settings.standby_cluster { "standby" } else { "primary" };
     let first = scenario.steps.first().map(|step| step.target);
-    let hit_leader = matches!(first, Some(Target::Leader | Target::All | Target::Etcd) | None);
+    let hit_leader = matches!(first, Some(Target::Leader | Target::All | Target::Etcd | Target::Remote) | None);
     let (crashed, other) = if hit_leader { (leader, "standby") } else { ("standby", leader) };
-    let mut known = Known { hit_leader, crashed_leads: hit_leader, nobody: false, crashed, other };
+    let mut known = Known { hit_leader, crashed_leads: hit_leader, nobody: false, leader, crashed, other };
     scenario.steps.iter().flat_map(|step| known.take(step)).collect()
 }
 
@@ -94,7 +96,7 @@ impl Known {
             Target::Other | Target::Others | Target::NewLeader => vec![false],
             Target::Standby | Target::Standbys => vec![!self.hit_leader && self.crashed_leads == self.hit_leader],
             Target::All => vec![true, false],
-            Target::Etcd => vec![self.crashed_leads],
+            Target::Etcd | Target::Remote => vec![self.crashed_leads],
         }
     }
 
@@ -112,12 +114,12 @@ impl Known {
             When::LeaderElsewhere | When::WriteElsewhere => {
                 (self.nobody, self.crashed_leads) = (false, !self.hit_leader);
                 if self.hit_leader {
-                    self.other = "primary";
+                    self.other = self.leader;
                 }
             }
             When::Healthy => {
                 self.nobody = false;
-                let (leads, follows) = ("primary", "standby");
+                let (leads, follows) = (self.leader, "standby");
                 (self.crashed, self.other) = if self.crashed_leads { (leads, follows) } else { (follows, leads) };
             }
             When::Starts(one) => set(

@@ -160,11 +160,14 @@ fn leader(history: &History, wanted: LeaderAfter, crashed: &str) -> Check {
     }
 }
 
+/// The highest timeline of a primary; in a standby cluster, which has none, of anybody.
 fn highest_timeline(history: &History, from: u64, to: u64) -> Option<u32> {
+    let of_standbys = history.run.configuration.standby_cluster;
     let events = history.events.iter().filter(|event| event.at[1] >= from && event.at[0] <= to);
     events
         .filter_map(|event| match event.kind {
             Kind::Server { state: ServerState::Primary, timeline, .. } => timeline,
+            Kind::Server { state: ServerState::Standby, timeline, .. } if of_standbys => timeline,
             _ => None,
         })
         .max()
@@ -234,7 +237,8 @@ fn rejoins(history: &History, wanted: Rejoins, crashed: &str) -> Check {
         }
         _ => None,
     });
-    let primary = last_primary(history).unwrap_or("nobody");
+    let elsewhere = if history.run.configuration.standby_cluster { "whom it follows" } else { "nobody" };
+    let primary = last_primary(history).unwrap_or(elsewhere);
     match (wanted, found) {
         (_, None) => Check::inconclusive(ID, format!("{crashed} was not probed in the end")),
         (Rejoins::Primary, Some((ServerState::Primary, ..))) => {

@@ -1,5 +1,6 @@
 //! What must come at last, once faults are over. A run is finite: what has not come counts only when it had time enough.
 
+use pghaspec_model::disturbance::Disturbance;
 use pghaspec_model::event::{Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::property::Property;
 
@@ -110,6 +111,12 @@ pub fn unstartable_leader_yields(history: &History) -> Check {
     missing(history, id, down_since, why)
 }
 
+/// Whether the primary elsewhere that a standby cluster follows was replaced by one that lacks what was written last.
+fn primary_was_replaced(history: &History) -> bool {
+    let replaced = |kind: &Kind| matches!(kind, Kind::Disturbance { disturbance: Disturbance::RemoteFailover, .. });
+    history.events.iter().any(|event| replaced(&event.kind))
+}
+
 /// `crashed-node-rejoins`: when faults are over, every node whose Postgres died ends as a streaming standby or as the leader.
 pub fn crashed_node_rejoins(history: &History) -> Check {
     let id = Property::CrashedNodeRejoins.id();
@@ -132,9 +139,10 @@ pub fn crashed_node_rejoins(history: &History) -> Check {
             continue; // Nobody is left there who could bring it back.
         }
         let configuration = &history.run.configuration;
-        let mends = configuration.use_pg_rewind || configuration.remove_data_directory_on_diverged_timelines;
-        if !mends && has_diverged(history, node) {
-            back.push(format!("{node} has rows of its own, and may neither be rewound nor be cloned anew"));
+        // No member of a standby cluster is cloned anew: nobody there can tell who is right.
+        let cloned = configuration.remove_data_directory_on_diverged_timelines && !configuration.standby_cluster;
+        if !configuration.use_pg_rewind && !cloned && (has_diverged(history, node) || primary_was_replaced(history)) {
+            back.push(format!("{node} has what its primary lacks, and may neither be rewound nor be cloned anew"));
             continue;
         }
         match found_at_the_end(history, node) {

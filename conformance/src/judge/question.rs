@@ -3,6 +3,7 @@
 use pghaspec_model::belief::{Belief, Channels, Explanation, Observation, Refusal, Seen, Start};
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Names, NodeId, Rewind, Settings, StartTimeouts, State, SyncKey};
+use pghaspec_model::disturbance::Disturbance;
 use pghaspec_model::edition::{Edition, Rules};
 use pghaspec_model::event::{Event, KeyChange, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::fault::Fault;
@@ -105,6 +106,9 @@ impl Question {
                 }
                 Kind::Fault { fault, .. } if of_the_cluster(*fault) => Seen::Change(Sight::Fault(*fault, 0)),
                 Kind::Fault { fault, .. } => Seen::Change(Sight::Fault(*fault, known(id)?)),
+                Kind::Disturbance { disturbance: Disturbance::RemoteFailover, effect: Some(_) } => {
+                    Seen::Change(Sight::RemoteFailover)
+                }
                 Kind::LeaderKey { change, holder, .. } => {
                     let holder = holder.as_deref().map(|name| known(self.names.id(name))).transpose()?;
                     let before = std::mem::replace(&mut key, holder);
@@ -294,6 +298,10 @@ fn settings(history: &History, nodes: u8) -> Settings {
     });
     let faults: Vec<Fault> = faults.collect();
     let zero = history.run.primary_start_timeout_s == 0;
+    let remote_fails_over = history
+        .events
+        .iter()
+        .any(|event| matches!(event.kind, Kind::Disturbance { disturbance: Disturbance::RemoteFailover, .. }));
     let settings = Settings {
         start_timeouts: if zero { StartTimeouts::Zero } else { StartTimeouts::Positive },
         watchdog: configuration.watchdog_present
@@ -308,6 +316,7 @@ fn settings(history: &History, nodes: u8) -> Settings {
             process: Budget::UNLIMITED,
             task: Budget::UNLIMITED,
             network: Budget::UNLIMITED,
+            operator: if remote_fails_over { Budget::UNLIMITED } else { 0 },
             ..Budget::NONE
         },
         ..Settings::of_timelines(Edition::V4_1, nodes)

@@ -59,8 +59,10 @@ pub struct Builder<'run> {
 /// The two networks of a lane. Nodes and etcd know one another in the cluster network; the harness reaches each of them in the control
 /// network, where they cannot reach one another. So a partition of the cluster never blinds the observer.
 pub struct Networks {
-    cluster: String,
-    control: String,
+    /// Name of the one in which they know one another.
+    pub cluster: String,
+    /// Name of the one in which the harness reaches them.
+    pub control: String,
 }
 
 /// A node of the cluster.
@@ -218,6 +220,11 @@ impl Builder<'_> {
             self.lane.address(&container, &networks.cluster),
             observer.meet(self.lane, name)
         )?;
+        Ok(Node { name: name.to_owned(), config: self.postgres_at(control), address, control })
+    }
+
+    /// How the Postgres at that address is reached.
+    pub fn postgres_at(&self, control: IpAddr) -> Config {
         let mut config = Config::new();
         config
             .host(control.to_string())
@@ -226,7 +233,7 @@ impl Builder<'_> {
             .password(&self.manifest.credentials.password)
             .dbname("postgres")
             .application_name("pghaspec");
-        Ok(Node { name: name.to_owned(), config, address, control })
+        config
     }
 
     /// Copies a container's log to the run's folder, and each line to `take`, until the run ends. That of a node goes on after its container
@@ -293,7 +300,7 @@ impl Builder<'_> {
                 "restart_after_crash" => if settings.restart_after_crash { "on" } else { "off" }.to_owned(),
                 "watchdog_mode" => settings.watchdog.id().to_owned(),
                 "watchdog_device" => WATCHDOG.to_owned(),
-                "standby_cluster" => "null".to_owned(),
+                "standby_cluster" => self.remote_for_agents(),
                 _ => return self.manifest.variables.get(name).cloned(),
             })
         };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use pghaspec_model::event::{Kind, Phase, Process, Run, Session as Through, Source, WriteResult};
+use pghaspec_model::disturbance::Disturbance;
+use pghaspec_model::event::{Event, Kind, Phase, Process, Run, Session as Through, Source, WriteResult};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -13,6 +14,7 @@ use super::faults::Faults;
 use super::lane::Lane;
 use super::power::Power;
 use super::read_back::{caught_up, has_synchronous, only_primary, read_back};
+use super::remote::Remote;
 use super::stopwatch::{Part, Stopwatch};
 use super::tasks::{Ends, Tasks};
 use super::template::Template;
@@ -88,10 +90,10 @@ impl Course<'_> {
             template: self.template,
         };
         self.report.doing("starting the observer and etcd");
-        let (mut observer, (networks, (dcs, leader_watch))) = tokio::try_join!(builder.observer(), async {
+        let (mut observer, (networks, (dcs, leader_watch), remote)) = tokio::try_join!(builder.observer(), async {
             let networks = builder.networks().await?;
-            let etcd = builder.etcd(&networks).await?;
-            Ok((networks, etcd))
+            let (etcd, remote) = tokio::try_join!(builder.etcd(&networks), builder.remote(&networks))?;
+            Ok((networks, etcd, remote))
         })?;
         self.record_run(&observer.mechanism);
         self.recorder.phase(Phase::Bootstrap);
@@ -110,20 +112,36 @@ impl Course<'_> {
 
         self.stopwatch.lap(Part::Containers);
         let volume = builder.volume();
+        let outside = (&dcs, remote.as_ref());
         let faults =
-            Faults::new((self.lane, &observer, self.recorder), self.report, self.scenario, &power, &dcs, volume);
+            Faults::new((self.lane, &observer, self.recorder), self.report, self.scenario, &power, outside, volume);
         tokio::select! {
             biased;
             error = power.revive_reset(reset) => Err(error),
-            outcome = self.with_nodes(tasks, &nodes, faults) => outcome,
+            outcome = self.with_nodes(tasks, &nodes, remote.as_ref(), faults) => outcome,
         }
     }
 
     /// The phases from the moment on when all nodes run.
-    async fn with_nodes(&self, tasks: &Tasks, nodes: &[Node], mut faults: Faults<'_>) -> Result<(), LabError> {
+    async fn with_nodes(
+        &self,
+        tasks: &Tasks,
+        nodes: &[Node],
+        remote: Option<&Remote>,
+        mut faults: Faults<'_>,
+    ) -> Result<(), LabError> {
         let healthy = self.until("the cluster to come up", UP, up).await?;
         self.stopwatch.lap(Part::ComingUp);
-        let writers = self.start_writers(tasks, nodes, &healthy.leader).await?;
+        let writers = match remote {
+            Some(remote) => {
+                // All nodes have what was there before: what they are to be rewound to is on their disks.
+                if self.scenario.disturbs(Disturbance::RemoteFailover) {
+                    remote.copy(self.lane).await?;
+                }
+                self.start_refused_writers(tasks, nodes, &remote.node).await?
+            }
+            None => self.start_writers(tasks, nodes, &healthy.leader).await?,
+        };
         self.recorder.phase(Phase::Ready);
         // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes, and a synchronous
         // standby is not yet named in the DCS.
@@ -155,7 +173,8 @@ impl Course<'_> {
         writers.stop().await;
         self.recorder.phase(Phase::ReadBack);
         self.report.doing("reading back");
-        read_back(self.recorder, nodes, primary.as_deref()).await;
+        let primary = primary.and_then(|primary| nodes.iter().find(|node| node.name == primary));
+        read_back(self.recorder, nodes, remote.map(|remote| &remote.node).or(primary)).await;
         // Nothing may be recorded behind the end.
         tasks.stop().await;
         self.recorder.phase(Phase::End);
@@ -193,15 +212,61 @@ impl Course<'_> {
 
     /// Makes the table, opens the held sessions at every node, and waits until writes are acknowledged.
     async fn start_writers(&self, observing: &Tasks, nodes: &[Node], leader: &str) -> Result<Writers, LabError> {
+        let primary = nodes.iter().find(|node| node.name == leader);
+        let writers = self.open_writers(observing, nodes, primary).await?;
+        self.until("the leader to acknowledge writes", WRITERS, |view| {
+            let wrote = view.nodes.get(leader).map(|node| &node.wrote);
+            let missing = [Through::Held, Through::Fresh]
+                .into_iter()
+                .find(|through| wrote.is_none_or(|wrote| !wrote.contains(through)));
+            match missing {
+                None => Seen::Yes(()),
+                Some(through) => Seen::NotYet(format!("no write through a {through:?} session")),
+            }
+        })
+        .await?;
+        Ok(writers)
+    }
+
+    /// The same for a cluster in which no node may acknowledge any: it waits until each has refused one.
+    async fn start_refused_writers(
+        &self,
+        observing: &Tasks,
+        nodes: &[Node],
+        remote: &Node,
+    ) -> Result<Writers, LabError> {
+        let since = self.recorder.clock().now();
+        let writers = self.open_writers(observing, nodes, Some(remote)).await?;
+        self.until("every node to answer a write", WRITERS, |view| {
+            let answered = |name: &String| {
+                let of_node =
+                    |event: &Event| event.node.as_ref() == Some(name) && matches!(event.kind, Kind::Write { .. });
+                view.events_since(since).any(of_node)
+            };
+            match view.nodes.keys().find(|name| !answered(name)) {
+                None => Seen::Yes(()),
+                Some(name) => Seen::NotYet(format!("no answer of {name}")),
+            }
+        })
+        .await?;
+        Ok(writers)
+    }
+
+    /// Makes the table at the primary, and opens the held sessions at every node.
+    async fn open_writers(
+        &self,
+        observing: &Tasks,
+        nodes: &[Node],
+        primary: Option<&Node>,
+    ) -> Result<Writers, LabError> {
         self.report.doing("opening the writers' sessions");
         let failed = |what: &str, node: &str, why: &str| LabError::harness(format!("{what} at {node}: {why}"));
-        for node in nodes.iter().filter(|node| node.name == leader) {
-            make_table(&node.config)
-                .await
-                .map_err(|failure| failed("making the table", &node.name, &failure.words()))?;
+        if let Some(primary) = primary {
+            let made = make_table(&primary.config).await;
+            made.map_err(|failure| failed("making the table", &primary.name, &failure.words()))?;
         }
         // Else a standby would refuse the first writes because it knows no such table.
-        caught_up(nodes, Some(leader)).await.map_err(LabError::harness)?;
+        caught_up(nodes, primary).await.map_err(LabError::harness)?;
         let held = try_join_all(nodes.iter().map(async |node| {
             let deadline = tokio::time::Instant::now() + WRITERS;
             loop {
@@ -235,17 +300,6 @@ impl Course<'_> {
             let name = format!("writing through new sessions at {}", node.name);
             tasks.spawn(observing.guarded(name, Ends::WhenStopped, stop.subscribe(), writer(node).renew()));
         }
-        self.until("the leader to acknowledge writes", WRITERS, |view| {
-            let wrote = view.nodes.get(leader).map(|node| &node.wrote);
-            let missing = [Through::Held, Through::Fresh]
-                .into_iter()
-                .find(|through| wrote.is_none_or(|wrote| !wrote.contains(through)));
-            match missing {
-                None => Seen::Yes(()),
-                Some(through) => Seen::NotYet(format!("no write through a {through:?} session")),
-            }
-        })
-        .await?;
         Ok(Writers { stop, tasks })
     }
 
@@ -258,6 +312,9 @@ impl Course<'_> {
         // A leader that waits for a standby acknowledges nothing, however well all looks.
         let settled = |view: &View| {
             let healthy = view.healthy_for(self.hold())?;
+            if settings.standby_cluster {
+                return Ok(healthy);
+            }
             let wrote = view.events_since(since).any(|event| {
                 event.node.as_ref() == Some(&healthy.leader)
                     && matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. })

@@ -6,6 +6,7 @@ use super::cluster::ETCD_IMAGE;
 use super::docker;
 use super::error::LabError;
 use super::observer::OBSERVER_IMAGE;
+use super::remote::REMOTE_IMAGE;
 use crate::manifest::Manifest;
 
 /// Version of the Docker Engine.
@@ -21,7 +22,7 @@ pub async fn docker_version() -> Result<String, LabError> {
 
 /// Images that runs against these agents need.
 pub fn needed_images(agents: &[Manifest]) -> BTreeSet<String> {
-    let own = [ETCD_IMAGE, OBSERVER_IMAGE].map(str::to_owned);
+    let own = [ETCD_IMAGE, OBSERVER_IMAGE, REMOTE_IMAGE].map(str::to_owned);
     own.into_iter().chain(agents.iter().map(|agent| agent.image.clone())).collect()
 }
 

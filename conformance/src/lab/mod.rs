@@ -12,6 +12,7 @@ mod machine;
 mod observer;
 mod power;
 mod read_back;
+mod remote;
 mod stopwatch;
 mod sweep;
 mod tasks;
@@ -74,7 +75,7 @@ pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
     if scenario.breaks(Fault::DiskFull) && manifest.data_volume.is_none() {
         return Some(format!("the manifest of {} does not say where data lies (`data_volume`)", manifest.name));
     }
-    scenario.settings.standby_cluster.then(|| "the lab makes no primary elsewhere to follow".to_owned())
+    None
 }
 
 /// Runs a scenario against an agent and records it below `dir`.
@@ -95,7 +96,8 @@ pub async fn run(
 ) -> Result<Completed, LabError> {
     let docker = docker::connect().await?;
     let image_digest = docker::image_digest(&docker, &manifest.image).await?;
-    for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE] {
+    let remote = scenario.settings.standby_cluster.then_some(remote::REMOTE_IMAGE);
+    for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE].into_iter().chain(remote) {
         docker::image_digest(&docker, image).await?;
     }
     let template = match options.fresh {

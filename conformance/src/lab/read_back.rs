@@ -22,13 +22,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Waits until the standbys of `primary` have replayed all that it has flushed, and records the rows of every node. What cannot be read
 /// is recorded as a gap. The primary is read last: a row that commits meanwhile then shows there only,
 /// never on standbys only.
-pub async fn read_back(recorder: &Recorder, nodes: &[Node], primary: Option<&str>) {
+pub async fn read_back(recorder: &Recorder, nodes: &[Node], primary: Option<&Node>) {
     let since = recorder.clock().now();
     if let Err(why) = caught_up(nodes, primary).await {
         // Probes went on: in what state Postgres was is known.
         recorder.gap(None, since, Source::Harness, format!("rows are read back though {why}"));
     }
-    let (last, first): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| Some(node.name.as_str()) == primary);
+    let (last, first): (Vec<_>, Vec<_>) =
+        nodes.iter().partition(|node| primary.is_some_and(|primary| primary.name == node.name));
     for nodes in [first, last] {
         join_all(nodes.into_iter().map(|node| read_node(recorder, node))).await;
     }
@@ -50,10 +51,8 @@ pub fn only_primary(recorder: &Recorder) -> Option<String> {
 ///
 /// # Errors
 /// What is missing, in words.
-pub async fn caught_up(nodes: &[Node], primary: Option<&str>) -> Result<(), String> {
-    let Some(primary) = nodes.iter().find(|node| Some(node.name.as_str()) == primary) else {
-        return Err("there is not one primary to wait for".to_owned());
-    };
+pub async fn caught_up(nodes: &[Node], primary: Option<&Node>) -> Result<(), String> {
+    let primary = primary.ok_or("there is not one primary to wait for")?;
     let flushed = position(primary, "pg_current_wal_flush_lsn()").await?;
     let flushed = flushed.ok_or_else(|| format!("{} does not say how far it is", primary.name))?;
     let deadline = Instant::now() + REPLAY;

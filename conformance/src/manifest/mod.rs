@@ -50,6 +50,8 @@ pub struct Manifest {
     pub ports: Ports,
     /// Who may log in.
     pub credentials: Credentials,
+    /// What the primary elsewhere is told that a standby cluster follows, statement by statement: the roles that the agent wants there.
+    pub remote_sql: Vec<String>,
     /// Features that the agent claims to have.
     pub features: BTreeSet<String>,
     /// Finds the agent's own process by its command line, words joined with blanks.

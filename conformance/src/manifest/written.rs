@@ -34,6 +34,7 @@ struct Toml {
     env: BTreeMap<String, String>,
     ports: Option<Ports>,
     credentials: Option<Credentials>,
+    remote: Option<TomlRemote>,
     claims: Option<TomlClaims>,
     processes: Option<TomlProcesses>,
     log: Option<TomlLog>,
@@ -66,6 +67,12 @@ struct TomlFile {
     to: String,
     #[serde(default)]
     template: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TomlRemote {
+    sql: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +116,7 @@ pub struct Written {
     env: BTreeMap<String, String>,
     ports: Option<Ports>,
     credentials: Option<Credentials>,
+    remote_sql: Vec<String>,
     features: BTreeSet<String>,
     agent_process: Option<Regex>,
     log_time: Option<Regex>,
@@ -175,6 +183,9 @@ impl Written {
             self.older.push((release::of(file, text, &format!("older[{index}].than"), &older.than)?, older.variables));
         }
         let variables: Vec<&str> = VARIABLES.into_iter().chain(self.variables.keys().map(String::as_str)).collect();
+        if let Some(remote) = toml.remote {
+            self.remote_sql = remote.sql;
+        }
         if let Some(claims) = toml.claims {
             self.features = claims.features;
         }
@@ -231,6 +242,7 @@ impl Written {
             data_volume: self.data_volume,
             ports: self.ports.ok_or_else(|| missing("ports"))?,
             credentials: self.credentials.ok_or_else(|| missing("credentials"))?,
+            remote_sql: self.remote_sql,
             features: self.features,
             agent_process: self.agent_process.ok_or_else(|| missing("processes"))?,
             log_time: self.log_time,

@@ -11,6 +11,8 @@ pub struct View {
     pub leader: Option<String>,
     /// The nodes, by name.
     pub nodes: BTreeMap<String, NodeView>,
+    /// The leader of this cluster follows a primary elsewhere.
+    pub standby_cluster: bool,
     /// When something last changed: leader key, what a probe found, a process. Upper bound, nanoseconds. A probe that could not tell
     /// is no change, and neither are words of the agent, unless they are what it does about its Postgres.
     pub changed_at: u64,
@@ -105,6 +107,7 @@ impl View {
                 self.phases += 1;
                 return;
             }
+            Kind::Run(run) => self.standby_cluster = run.configuration.standby_cluster,
             _ => {}
         }
         let Some(node) = event.node.as_ref().and_then(|name| self.nodes.get_mut(name)) else { return };
@@ -136,7 +139,8 @@ impl View {
         }
     }
 
-    /// Who leads, when all is well: the leader key's holder is the only primary and every other node streams from its timeline.
+    /// Who leads, when all is well: the leader key's holder is the only primary and every other node streams from its timeline. In a standby
+    /// cluster the holder streams from elsewhere, and nobody is a primary.
     ///
     /// # Errors
     /// The first thing that is not well, in words.
@@ -146,7 +150,12 @@ impl View {
         let holder =
             self.nodes.get(&leader).ok_or_else(|| format!("the leader key is held by {leader}, who is no node"))?;
         let timeline = match finding(&leader, holder)? {
-            Finding { state: ServerState::Primary, timeline: Some(timeline), .. } => timeline,
+            Finding { state: ServerState::Primary, timeline: Some(timeline), .. } if !self.standby_cluster => timeline,
+            Finding { state: ServerState::Standby, timeline: Some(timeline), streaming: Some(true), .. }
+                if self.standby_cluster =>
+            {
+                timeline
+            }
             other => return Err(format!("{leader} holds the leader key but is {}", words(&other))),
         };
         for (name, node) in self.nodes.iter().filter(|(name, _)| **name != leader) {
@@ -166,7 +175,7 @@ impl View {
         let Some(leader) = self.leader.as_ref().filter(|leader| self.nodes.contains_key(*leader)) else { return false };
         let mut timelines = BTreeSet::new();
         for (name, node) in &self.nodes {
-            let leads = name == leader;
+            let leads = name == leader && !self.standby_cluster;
             match node.finding {
                 None | Some(Finding { state: ServerState::Unknown, .. }) => {}
                 Some(Finding { state: ServerState::Primary, timeline: Some(timeline), .. }) if leads => {

@@ -139,6 +139,7 @@ impl Scenario {
             return wrong("etcd", members.span(), problem, "say 1 or 3");
         }
         let settings = written.settings.get_ref();
+        let standby_cluster = settings.standby_cluster;
         if settings.loop_wait_s < 1 || settings.loop_wait_s + 2 * settings.retry_timeout_s > settings.ttl_s {
             let problem = format!(
                 "loop_wait_s {} + 2 * retry_timeout_s {} is more than ttl_s {}, or a loop takes no time",
@@ -162,6 +163,10 @@ impl Scenario {
         if let Some(step) = steps.iter().find(|step| members < 3 && needs_three(step)) {
             let problem = format!("{} is nothing for etcd with one member", step.name());
             return Err(InputError::of_file(file, problem, "say etcd = 3").at_key("etcd"));
+        }
+        if let Some(step) = steps.iter().find(|step| step.target == Target::Remote).filter(|_| !standby_cluster) {
+            let problem = format!("{} is nothing for a cluster that follows nobody", step.name());
+            return Err(InputError::of_file(file, problem, "say standby_cluster = true").at_key("settings"));
         }
         if steps.is_empty() {
             return Err(InputError::of_file(file, "nothing is done to the cluster", "write a [[step]]").at_key("step"));

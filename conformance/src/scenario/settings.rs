@@ -37,7 +37,7 @@ pub struct Settings {
     /// `postgresql.remove_data_directory_on_diverged_timelines`
     #[serde(default)]
     pub remove_data_directory_on_diverged_timelines: bool,
-    /// The cluster follows a primary elsewhere, which the lab makes: `standby_cluster` names it.
+    /// `standby_cluster`: the cluster follows a primary elsewhere, which the lab makes.
     #[serde(default)]
     pub standby_cluster: bool,
     /// `maximum_lag_on_failover`, bytes

@@ -115,11 +115,11 @@ pub enum Target {
     Standby,
     /// Every node that does not hold the leader key at that moment.
     Standbys,
-    /// The node that the first step hit.
+    /// The node that was hit first.
     Crashed,
-    /// The first node by name that the first step did not hit.
+    /// The first node by name that was not hit first.
     Other,
-    /// Every node that the first step did not hit.
+    /// Every node that was not hit first.
     Others,
     /// The node that holds the leader key at that moment, if it is not the one hit first.
     NewLeader,
@@ -127,6 +127,8 @@ pub enum Target {
     All,
     /// The DCS.
     Etcd,
+    /// The primary elsewhere that a standby cluster follows.
+    Remote,
 }
 
 /// Something that can be observed. It counts if it has happened since the step before was begun; a state counts if it is the last one seen.
@@ -272,6 +274,10 @@ impl Step {
         };
         if of_the_dcs != (self.target == Target::Etcd) {
             let mend = "what is done to the DCS has the target `etcd`, all else has another one";
+            return Err((format!("{} cannot be done to that target", self.name()), mend));
+        }
+        if (self.action == Disturbs(Disturbance::RemoteFailover)) != (self.target == Target::Remote) {
+            let mend = "`remote-failover` has the target `remote`, and all else another one";
             return Err((format!("{} cannot be done to that target", self.name()), mend));
         }
         if self.action == Disturbs(Disturbance::OrphansContinued) && !before.iter().any(|step| step.how.stopped) {

@@ -30,7 +30,7 @@ impl Channels {
     pub(super) fn showing(sight: Sight) -> Channels {
         match sight {
             // Whoever injects faults records them.
-            Sight::Fault(..) => FAULTS,
+            Sight::Fault(..) | Sight::RemoteFailover => FAULTS,
             Sight::LeaderKey(_) => Channels::of(Source::Etcd, None),
             Sight::Started(_, id) | Sight::Exited(_, id) => Channels::of(Source::Process, Some(id)),
             Sight::Said(_, id) => Channels::of(Source::AgentLog, Some(id)),

@@ -93,14 +93,19 @@ impl Watched for Cluster {
         Channels::showing(sight)
     }
 
-    /// A lease ends by itself, all other faults are injected.
+    /// A lease ends by itself, all other faults are injected, and so is what operators do.
     fn is_recorded(&self, action: Action) -> bool {
-        matches!(action, Action::Fault(fault, _) if fault != Fault::LeaseExpires)
+        match action {
+            Action::Fault(fault, _) => fault != Fault::LeaseExpires,
+            Action::Pause | Action::Resume | Action::Request(_) | Action::RemoteFailover => true,
+            _ => false,
+        }
     }
 
     /// What a fault does may be recorded before the fault itself, where their intervals overlap. No fault makes an agent speak.
     fn shown_by(sight: Sight) -> Shown {
-        Shown { recorded: !matches!(sight, Sight::Said(..)), others: !matches!(sight, Sight::Fault(..)) }
+        let injected = matches!(sight, Sight::Fault(..) | Sight::RemoteFailover);
+        Shown { recorded: !matches!(sight, Sight::Said(..)), others: !injected }
     }
 
     fn written(&self, state: &State) -> Option<[u64; 5]> {

@@ -25,7 +25,12 @@ impl Cluster {
             Server::SingleUser => actions.push(Action::SingleUserEnds(id)),
             Server::Rewinding => actions.push(Action::RewindEnds(id)),
             Server::Copying => actions.push(Action::CopyEnds(id)),
-            Server::Starting => actions.push(Action::PostmasterReady(id)),
+            Server::Starting => {
+                actions.push(Action::PostmasterReady(id));
+                if self.may_be_turned_away(state, id) {
+                    actions.push(Action::PostmasterStops(id));
+                }
+            }
             Server::Standby if self.receivable(state, id).is_some() => actions.push(Action::Replicate(id)),
             _ => {}
         }
@@ -104,6 +109,22 @@ impl Cluster {
         self.settings.as_observed && (node.disk_full || node.orphans && self.mutant != Some(Mutant::RemovesLockFile))
     }
 
+    /// A standby that starts here may end by itself a moment later: it knows the history of its source's timeline, and that what it has is not part
+    /// of it. Where positions are unknown, whoever is on an older timeline may have such data. The primary of a standby cluster can be replaced
+    /// by one whose history its members get to know while they run.
+    fn may_be_turned_away(&self, state: &State, id: NodeId) -> bool {
+        let node = &state.nodes[usize::from(id)];
+        let source = match node.upstream {
+            Upstream::Remote => state.remote,
+            Upstream::Member(other) => state.nodes[usize::from(other)].data,
+            Upstream::Nobody => return false,
+        };
+        self.settings.as_observed
+            && self.settings.standby_cluster
+            && node.signal
+            && state.wal.timeline_at(node.data) != state.wal.timeline_at(source)
+    }
+
     /// With coarse steps: decisions are said, tasks start their processes, and ended tasks leave the slot, all at once. The answer says
     /// which nodes that may have changed, a bit for each.
     pub(super) fn settle(&self, state: &mut State) -> u8 {
@@ -178,6 +199,7 @@ impl Cluster {
         let id = action.node();
         let source = self.copy_source(state, id);
         let futile = self.is_futile(&state.nodes[usize::from(id)]);
+        let turned_away = self.may_be_turned_away(state, id);
         let waiting = self.is_waiting_for_hung(state, id);
         let node = &mut state.nodes[usize::from(id)];
         match action {
@@ -190,7 +212,7 @@ impl Cluster {
                 node.ends();
                 self.no_longer_waits(state, id);
             }
-            Action::PostmasterStops(_) if futile && node.server == Server::Starting => node.ends(),
+            Action::PostmasterStops(_) if (futile || turned_away) && node.server == Server::Starting => node.ends(),
             Action::PostmasterStops(_) if node.is_shutting_down() => {
                 node.ends();
                 node.control = Some(ControlState::ShutDown);

@@ -21,6 +21,8 @@ pub enum Sight {
     Exited(Process, NodeId),
     /// The agent said what it does about its dead Postgres.
     Said(Branch, NodeId),
+    /// The harness replaced the primary that a standby cluster follows.
+    RemoteFailover,
 }
 
 impl Sight {
@@ -33,6 +35,7 @@ impl Sight {
             Sight::Started(process, id) => format!("{}: {} starts", names.of(id), process_text(process)),
             Sight::Exited(process, id) => format!("{}: {} ends", names.of(id), process_text(process)),
             Sight::Said(branch, id) => format!("{}: recover decides {}", names.of(id), branch.id()),
+            Sight::RemoteFailover => "the primary elsewhere is another".into(),
         }
     }
 }
@@ -56,6 +59,7 @@ impl Cluster {
             // A lease ends by itself: only the key tells.
             Action::Fault(Fault::LeaseExpires, _) => {}
             Action::Fault(fault, id) => sights.push(Sight::Fault(fault, id)),
+            Action::RemoteFailover => sights.push(Sight::RemoteFailover),
             _ => {}
         }
         if let Some(branch) = self.said_in(before, action) {

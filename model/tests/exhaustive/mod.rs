@@ -118,7 +118,7 @@ fn unwatched(observations: &[Observation], past: u128, from_the_beginning: Chann
 /// Who would have seen it; nobody has to see a fault: it is recorded by whoever injects it.
 fn seers(sight: Sight) -> Option<Channels> {
     match sight {
-        Sight::Fault(..) => None,
+        Sight::Fault(..) | Sight::RemoteFailover => None,
         Sight::LeaderKey(_) => Some(Channels::of(Source::Etcd, None)),
         Sight::Started(_, id) | Sight::Exited(_, id) => Some(Channels::of(Source::Process, Some(id))),
         Sight::Said(_, id) => Some(Channels::of(Source::AgentLog, Some(id))),

@@ -9,7 +9,7 @@ use crate::scenario::{Target, When};
 
 /// What was done so far, as far as later steps refer to it. Times are nanoseconds of the run.
 pub struct Roles {
-    /// The nodes that the first step hit.
+    /// The nodes that the first step hit which hit any.
     pub crashed: Vec<String>,
     /// When the step before was begun.
     pub since: u64,

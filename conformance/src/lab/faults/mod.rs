@@ -31,6 +31,7 @@ use super::error::LabError;
 use super::lane::Lane;
 use super::observer::Observer;
 use super::power::Power;
+use super::remote::Remote;
 use super::wait::{Seen, until};
 use crate::observe::recorder::Recorder;
 use crate::observe::view::View;
@@ -65,6 +66,8 @@ pub struct Faults<'run> {
     pub power: &'run Power<'run>,
     /// etcd.
     pub dcs: &'run Dcs,
+    /// The primary elsewhere that a standby cluster follows.
+    pub remote: Option<&'run Remote>,
     /// Folder of the nodes that the lab has put on a small file system.
     pub volume: Option<&'run str>,
     nodes: &'run [Node],
@@ -120,7 +123,7 @@ impl<'run> Faults<'run> {
         report: &'run progress::Lane,
         scenario: &'run Scenario,
         power: &'run Power<'run>,
-        dcs: &'run Dcs,
+        (dcs, remote): (&'run Dcs, Option<&'run Remote>),
         volume: Option<&'run str>,
     ) -> Faults<'run> {
         Faults {
@@ -131,6 +134,7 @@ impl<'run> Faults<'run> {
             scenario,
             power,
             dcs,
+            remote,
             volume,
             nodes: power.nodes,
             open: Vec::new(),
@@ -182,7 +186,7 @@ impl<'run> Faults<'run> {
             self.report.doing(&format!("step {index}: {}", step.name()));
             self.take(step, &targets).await?;
             roles.effect_at = clock.now();
-            if index == 0 {
+            if roles.crashed.is_empty() {
                 roles.crashed = targets;
             }
         }
@@ -206,6 +210,13 @@ impl<'run> Faults<'run> {
                 let done = self.compact_etcd().await?;
                 self.disturbed(None, Disturbance::EtcdCompacted, done);
             }
+            Action::Disturbance(Disturbance::RemoteFailover) => {
+                let remote = self.remote.ok_or_else(|| cannot(step))?;
+                let since = self.recorder.clock().now();
+                let effect = format!("the primary elsewhere is another now, {}", remote.fail_over(self.lane).await?);
+                let done = ([since, self.recorder.clock().now()], Some(effect));
+                self.disturbed(None, Disturbance::RemoteFailover, done);
+            }
             Action::Disturbance(disturbance) => {
                 for target in targets {
                     let done = match disturbance {
@@ -214,7 +225,9 @@ impl<'run> Faults<'run> {
                         Disturbance::LinkSlowed => self.slow_link(target, step.how.delay_ms.unwrap_or(0)).await?,
                         Disturbance::LinkRestored => self.restore_link(target).await?,
                         Disturbance::OrphansContinued => self.continue_orphans(target).await?,
-                        Disturbance::EtcdLeaderMoved | Disturbance::EtcdCompacted => return Err(cannot(step)),
+                        Disturbance::EtcdLeaderMoved | Disturbance::EtcdCompacted | Disturbance::RemoteFailover => {
+                            return Err(cannot(step));
+                        }
                     };
                     self.disturbed(Some(target), disturbance, done);
                 }

@@ -4,7 +4,7 @@ use super::awaited::Roles;
 use crate::observe::view::View;
 use crate::scenario::Target;
 
-/// The nodes that are meant right now; none for the DCS.
+/// The nodes that are meant right now; none for the DCS and for the primary elsewhere.
 ///
 /// # Errors
 /// There is no such node yet, in words.
@@ -17,7 +17,7 @@ pub fn find(target: Target, view: &View, roles: &Roles) -> Result<Vec<String>, S
         None => Err(format!("there is no {who}")),
     };
     match target {
-        Target::Etcd => Ok(Vec::new()),
+        Target::Etcd | Target::Remote => Ok(Vec::new()),
         Target::All => Ok(names().cloned().collect()),
         Target::Leader => one(leader.filter(|name| view.nodes.contains_key(*name)), "leader"),
         Target::NewLeader => one(leader.filter(|name| !hit(name)), "other leader"),
