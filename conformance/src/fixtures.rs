@@ -37,3 +37,8 @@ pub fn derived() -> PathBuf {
 pub fn uncovered() -> PathBuf {
     root().join("uncovered.toml")
 }
+
+/// Which agent fails each scenario.
+pub fn failed_by() -> PathBuf {
+    root().join("failed_by.toml")
+}

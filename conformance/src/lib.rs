@@ -6,6 +6,7 @@ pub mod cli;
 pub mod coverage;
 pub mod deviations;
 pub mod diff;
+pub mod failed_by;
 pub mod fixtures;
 pub mod input;
 pub mod judge;

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use pghaspec::coverage::{Excuses, Matrix, committed};
+use pghaspec::failed_by::{FailedBy, Standing};
 use pghaspec::fixtures;
+use pghaspec::judge::{History, judge};
 use pghaspec::manifest::Manifest;
 use pghaspec::plan::{Plan, Planned};
 use pghaspec::rundir::{Outcome, RunDir};
 use pghaspec::scenario::Scenario;
+use pghaspec_model::edition::Edition;
 use serde_json::Value;
 
 const RESTART: &str = "leader-postmaster-killed";
@@ -239,4 +242,51 @@ fn the_suite_covers_what_is_derived() {
 fn what_is_committed_is_derived() {
     let derived: Vec<_> = pghaspec_model::derive::derive(&|_| ()).iter().map(pghaspec::coverage::Item::from).collect();
     assert_eq!(committed().unwrap(), derived, "write it anew: pghaspec scenarios --derive --write");
+}
+
+/// A scenario that nobody can fail proves nothing.
+#[test]
+fn every_scenario_is_failed_by_somebody() {
+    let all = FailedBy::committed().unwrap();
+    // Which checks there are depends on what the scenario demands and how its cluster is configured, not on what happened.
+    let mut history = History::read(&fixtures::root().join(format!("traces/patroni-4.1.5/{RESTART}.jsonl"))).unwrap();
+    for scenario in Scenario::all().unwrap() {
+        let id = &scenario.id;
+        let pair = all.iter().find(|one| one.scenario == *id).unwrap_or_else(|| {
+            panic!(
+                "{id}: say in fixtures/failed_by.toml which agent fails it by which check, a seeded defect of fixtures/agents/patroni-defects \
+                 or a release, and see it with `pghaspec defects --scenario {id}`"
+            )
+        });
+        Manifest::load(&pair.agent).unwrap_or_else(|error| panic!("{id}: {error}"));
+        history.run.configuration = scenario.settings.configuration(scenario.etcd);
+        let checks = judge(&history, Edition::V4_1, Some(&scenario.expect)).checks;
+        let ids: Vec<&str> = checks.iter().map(|check| check.id.as_str()).collect();
+        assert!(ids.contains(&pair.check.as_str()), "{id}: there is no check {} in it, but {ids:?}", pair.check);
+    }
+    for pair in all {
+        assert!(Scenario::exists(&pair.scenario), "there is no scenario {}", pair.scenario);
+    }
+}
+
+/// What was recorded of a pair shows the failure.
+#[test]
+fn seeded_defects_are_caught_by_what_was_recorded() {
+    let all = FailedBy::committed().unwrap();
+    let is_defect = |name: &str| name.starts_with("patroni-defects/") && name != "patroni-defects/none";
+    for manifest in Manifest::all().unwrap().into_iter().filter(|manifest| is_defect(&manifest.name)) {
+        let name = manifest.name.trim_start_matches("patroni-defects/");
+        for pair in all.iter().filter(|pair| pair.agent == manifest.name) {
+            let file = fixtures::root().join(format!("traces/{name}/{}.jsonl", pair.scenario));
+            if !file.is_file() {
+                continue;
+            }
+            let history = History::read(&file).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!((&history.run.agent, &history.run.scenario), (&manifest.name, &pair.scenario));
+            let expect = Scenario::load(&pair.scenario).unwrap().expect;
+            let judged = judge(&history, history.edition(&file).unwrap(), Some(&expect));
+            let (standing, why) = pair.standing(&judged.checks);
+            assert_eq!(standing, Standing::Caught, "{}: {}: {why}", file.display(), pair.check);
+        }
+    }
 }

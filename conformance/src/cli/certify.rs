@@ -65,9 +65,23 @@ pub struct Args {
 }
 
 /// A scenario and its file's text.
-struct Chosen {
-    scenario: Scenario,
-    text: String,
+pub(super) struct Chosen {
+    pub(super) scenario: Scenario,
+    pub(super) text: String,
+}
+
+/// Where scenarios are run, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'run> {
+    pub(super) options: Options,
+    pub(super) dir: &'run RunDir,
+    pub(super) progress: &'run Progress,
+}
+
+impl Args {
+    fn run<'run>(&self, dir: &'run RunDir, progress: &'run Progress) -> Run<'run> {
+        Run { options: Options { keep: self.keep, fresh: self.fresh }, dir, progress }
+    }
 }
 
 /// Most runs to make a scenario that fails smaller.
@@ -154,7 +168,7 @@ fn of_drawn(drawn: Drawn) -> Result<Chosen, Failure> {
     Ok(Chosen { scenario, text: drawn.text })
 }
 
-fn of_fixture(scenario: Scenario) -> Result<Chosen, Failure> {
+pub(super) fn of_fixture(scenario: Scenario) -> Result<Chosen, Failure> {
     let text = input::read(&fixtures::scenarios().join(format!("{}.toml", scenario.id)))?;
     Ok(Chosen { scenario, text })
 }
@@ -227,8 +241,8 @@ async fn certify(
         lab::provide(manifest, &progress).await?;
         let mut running = stream::iter(todo)
             .map(|scenario| {
-                let progress = &progress;
-                async move { one(args, manifest, edition, scenario, dir, progress).await }
+                let run = args.run(dir, &progress);
+                async move { run_one(run, manifest, edition, scenario).await }
             })
             .buffer_unordered(args.jobs.map_or_else(default_jobs, NonZeroUsize::get));
         while let Some(ended) = running.next().await {
@@ -280,7 +294,7 @@ async fn shrink(
         let id = one.scenario.id.clone();
         dir.set_aside(&id)?;
         dir.scenario(&id)?.begin(&one.text)?;
-        let (result, stops) = self::one(args, manifest, edition, one.scenario, dir, progress).await?;
+        let (result, stops) = run_one(args.run(dir, progress), manifest, edition, one.scenario).await?;
         progress.say(&format!("{id}: {}", result.verdict.text()));
         if let Some(error) = stops {
             return Err(error.into());
@@ -297,20 +311,18 @@ async fn shrink(
 }
 
 /// One lane keeps about two cores busy while its cluster comes up.
-fn default_jobs() -> usize {
+pub(super) fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 /// Runs a scenario and judges it. Beside the result an error after which no other scenario needs to be tried.
-async fn one(
-    args: &Args,
+pub(super) async fn run_one(
+    Run { options, dir, progress }: Run<'_>,
     manifest: &Manifest,
     edition: Edition,
     scenario: Scenario,
-    dir: &RunDir,
-    progress: &Progress,
 ) -> Result<(ScenarioResult, Option<LabError>), Failure> {
-    let ran = lab::run(&scenario, manifest, dir, Options { keep: args.keep, fresh: args.fresh }, progress).await;
+    let ran = lab::run(&scenario, manifest, dir, options, progress).await;
     let paths = dir.scenario_paths(&scenario.id);
     let done = ran.as_ref().ok();
     let (image_digest, time) = (done.map(|it| it.image_digest.clone()), done.map_or(Vec::new(), |it| it.laps.clone()));

@@ -1,10 +1,11 @@
-//! The command line: `pghaspec check | timing | diff | explore | certify | judge | simulate | report | verify | scenarios | list | doctor`.
+//! The command line: `pghaspec check | timing | diff | explore | certify | defects | judge | simulate | report | verify | scenarios | list | doctor`.
 //!
 //! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks something;
 //! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
 
 mod certify;
 mod check;
+mod defects;
 mod diff;
 mod doctor;
 mod explore;
@@ -60,6 +61,11 @@ enum Command {
     Explore(explore::Args),
     /// Run scenarios against an agent on real containers and judge it.
     Certify(certify::Args),
+    /// Run each scenario against the agent that is said to fail it, on real containers, and say which of them do.
+    ///
+    /// A scenario that nobody can fail proves nothing. The pairs are in fixtures/failed_by.toml: seeded defects of an agent, and releases that
+    /// are known to be wrong. Exit code 1 if a defect gets through.
+    Defects(defects::Args),
     /// Judge recorded histories, without containers.
     Judge(judge::Args),
     /// Make the results of recorded runs again from their evidence, and put the parts of a split run together.
@@ -135,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Certify(args) => certify::run(&args),
+        Command::Defects(args) => defects::run(&args),
         Command::Judge(args) => judge::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -5,6 +5,7 @@ use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source};
 
 use super::durability::last_primary;
 use super::history::{History, seconds};
+use super::in_time::read_only_in_time;
 use super::verdict::Check;
 use super::words;
 use crate::scenario::{Expect, LeaderAfter, Rejoins, TimelineAfter};
@@ -26,6 +27,12 @@ pub fn checks(history: &History, expect: &Expect) -> Vec<Check> {
     checks.extend(expect.timeline.map(|wanted| timeline(history, wanted)));
     checks.extend(expect.rejoins.map(|wanted| rejoins(history, wanted, crashed)));
     checks.extend(expect.single_user.map(|wanted| single_user(history, wanted, crashed, fault)));
+    if expect.read_only_in_time == Some(true) {
+        checks.push(match leaders(history) {
+            Ok((before, _)) => read_only_in_time(history, before),
+            Err(why) => Check::inconclusive("read-only-in-time", why),
+        });
+    }
     checks
 }
 

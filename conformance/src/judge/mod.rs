@@ -11,7 +11,7 @@
 //! | `liveness.rs` | what must come at last |
 //! | `intervals.rs`, `commits.rs`, `rows.rs` | long histories: intervals that meet, acknowledged writes by time, rows as ranges |
 //! | `durability.rs` | lost, ghost and indeterminate writes by name; standbys hold the leader's rows |
-//! | `expected.rs` | what the scenario demands |
+//! | `expected.rs` | what the scenario demands; `in_time.rs`: a leader that is cut off stops being writable before its lease can end |
 //! | `allowed.rs` | some behaviour of the model explains the history: `question.rs` asks, `blame.rs` names the broken rule, `beliefs.rs` remembers |
 //! | `picture/` | swim lanes |
 //! | `measured.rs` | how long things took; no verdict |
@@ -26,6 +26,7 @@ mod evidence;
 mod expected;
 mod gaps;
 mod history;
+mod in_time;
 mod intervals;
 mod key;
 mod lines;

@@ -109,6 +109,7 @@ pub async fn provide(
     if scenario.settings.standby_cluster || scenario.breaks(Fault::DiskFull) {
         return Ok(None);
     }
+    let manifest = manifest.prepared_by.as_deref().unwrap_or(manifest);
     let wanted = Wanted::of(docker, scenario, manifest).await?;
     if let Some(found) = wanted.find().await? {
         return Ok(Some(found));

@@ -42,6 +42,8 @@ pub struct Manifest {
     pub files: Vec<File>,
     /// Environment of the agent.
     pub env: BTreeMap<String, String>,
+    /// The agent that prepares its clusters, with the same image; itself if none is named.
+    pub prepared_by: Option<Box<Manifest>>,
     /// Key in etcd whose value is the leader's name; may hold `{{scope}}`.
     pub leader_key: String,
     /// The folder of a node in which the data directory lies: where a scenario that fills the disk puts a small file system.

@@ -32,6 +32,8 @@ struct Toml {
     files: Vec<TomlFile>,
     #[serde(default)]
     env: BTreeMap<String, String>,
+    /// The agent that prepares the clusters with which runs of this one begin.
+    prepared_by: Option<Spanned<String>>,
     ports: Option<Ports>,
     credentials: Option<Credentials>,
     remote: Option<TomlRemote>,
@@ -114,6 +116,7 @@ pub struct Written {
     data_volume: Option<String>,
     files: Vec<File>,
     env: BTreeMap<String, String>,
+    prepared_by: Option<Box<Written>>,
     ports: Option<Ports>,
     credentials: Option<Credentials>,
     remote_sql: Vec<String>,
@@ -174,6 +177,16 @@ impl Written {
         self.ports = toml.ports.or(self.ports.take());
         self.credentials = toml.credentials.or(self.credentials.take());
         self.env.extend(toml.env);
+        if let Some(name) = toml.prepared_by {
+            let other = load(&find(name.get_ref())?)?;
+            if other.prepared_by.is_some() {
+                let problem = format!("{} does not prepare its own clusters", name.get_ref());
+                return Err(InputError::of_file(file, problem, "name the agent that prepares those")
+                    .at_key("prepared_by")
+                    .at_span(text, name.span()));
+            }
+            self.prepared_by = Some(Box::new(other));
+        }
         self.releases.extend(toml.releases);
         if let Some(found) = toml.found {
             self.found = Some(Table::read(&folder.join(found))?);
@@ -228,6 +241,12 @@ impl Written {
         let leader_key = self.leader_key.ok_or_else(|| missing("leader_key"))?;
         render(&leader_key, |name| (name == "scope").then(String::new))
             .map_err(|name| unknown_variable(&file, &name, &["scope"]).at_key("leader_key"))?;
+        let prepared_by = self.prepared_by.map(|other| other.finish(Some(&version))).transpose()?;
+        if let Some(other) = prepared_by.as_ref().filter(|other| other.image != image) {
+            let problem =
+                format!("{} has another image, {}: a prepared cluster is made of that", other.name, other.image);
+            return Err(InputError::of_file(&file, problem, "leave it out").at_key("prepared_by"));
+        }
         Ok(Manifest {
             name: self.name.ok_or_else(|| missing("name"))?,
             version,
@@ -238,6 +257,7 @@ impl Written {
             build,
             files: self.files,
             env: self.env,
+            prepared_by: prepared_by.map(Box::new),
             leader_key,
             data_volume: self.data_volume,
             ports: self.ports.ok_or_else(|| missing("ports"))?,

@@ -23,6 +23,8 @@ pub struct Expect {
     pub single_user: Option<bool>,
     /// What the node hit first is in the end.
     pub rejoins: Option<Rejoins>,
+    /// Whether the leader, kept from updating the lock by the fault, is writable no longer than a ttl after it.
+    pub read_only_in_time: Option<bool>,
     /// What is demanded otherwise of agents that have a rule of the specification in this position, such as `starts_crashed_primary: no`. Not of
     /// an edition: a release may be between two.
     #[serde(rename = "if")]
@@ -46,6 +48,7 @@ impl Expect {
                 timeline: other.timeline.or(demanded.timeline),
                 single_user: other.single_user.or(demanded.single_user),
                 rejoins: other.rejoins.or(demanded.rejoins),
+                read_only_in_time: other.read_only_in_time.or(demanded.read_only_in_time),
                 otherwise: BTreeMap::new(),
             };
         }

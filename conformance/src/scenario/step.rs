@@ -44,7 +44,7 @@ pub struct How {
     /// A trap strikes every time, until it is lifted or the run heals; else once.
     #[serde(default)]
     pub every: bool,
-    /// `postmaster-killed`: not now, but at the next start of a postmaster, in the midst of this.
+    /// `postmaster-killed`, `single-user-hangs`: not as soon as the process starts, but in the midst of this.
     pub during: Option<During>,
     /// `dcs-down`: how it goes down. Stopped if nothing is said.
     pub outage: Option<Outage>,
@@ -63,7 +63,7 @@ pub struct How {
     pub skew_s: Option<i32>,
 }
 
-/// What a postmaster is killed in the midst of.
+/// What a postmaster is killed in the midst of, or single-user mode stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum During {
@@ -302,7 +302,7 @@ impl Step {
         let how = &self.how;
         let particulars = [
             ("every", how.every, fault.is_some_and(|fault| is_trap(fault, how))),
-            ("during", how.during.is_some(), fault == Some(Fault::PostmasterKilled)),
+            ("during", how.during.is_some(), matches!(fault, Some(Fault::PostmasterKilled | Fault::SingleUserHangs))),
             ("outage", how.outage.is_some(), fault == Some(Fault::DcsDown)),
             ("process", how.process.is_some(), fault == Some(Fault::BackendCrashed)),
             ("direction", how.direction.is_some(), fault == Some(Fault::NodesCut)),

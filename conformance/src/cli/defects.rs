@@ -1,0 +1,274 @@
+//! `pghaspec defects`
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use futures_util::{StreamExt, stream};
+use pghaspec_model::edition::Edition;
+use serde::Serialize;
+
+use super::certify::{Run, default_jobs, of_fixture, run_one};
+use super::{Failure, known, print};
+use crate::failed_by::{FailedBy, Standing};
+use crate::lab::{self, Options};
+use crate::manifest::Manifest;
+use crate::plan::{Plan, Planned, Shard};
+use crate::progress::Progress;
+use crate::report::rejudge;
+use crate::rundir::{DEFAULT_OUT, RunDir};
+use crate::scenario::Scenario;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only the pairs of this scenario; may be given several times.
+    #[arg(long)]
+    scenario: Vec<String>,
+    /// Only the pairs of this agent; may be given several times.
+    #[arg(long)]
+    agent: Vec<String>,
+    /// Run up to this many scenarios at the same time; one for every two cores if not given.
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
+    /// Run only this part of the pairs, for instance `2/3`, the second of three.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Go on with the run in this folder: what is recorded to its end is not run again.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "agent", "shard", "out"])]
+    resume: Option<PathBuf>,
+    /// Folder for the evidence: one run for each agent is put into a folder of this.
+    #[arg(long, default_value = DEFAULT_OUT)]
+    out: PathBuf,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The pairs of one agent: its run.
+struct Group {
+    manifest: Manifest,
+    edition: Edition,
+    dir: RunDir,
+}
+
+/// A pair and where it is run.
+struct Pair<'run> {
+    expected: FailedBy,
+    group: &'run Group,
+}
+
+#[derive(Serialize)]
+struct Document {
+    caught: usize,
+    unknown: usize,
+    escaped: usize,
+    pairs: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    scenario: String,
+    agent: String,
+    check: String,
+    standing: Standing,
+    why: String,
+    evidence: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<u8, Failure> {
+    let all = FailedBy::committed()?;
+    let (outer, groups) = match &args.resume {
+        Some(folder) => resume(folder)?,
+        None => begin(args, &all)?,
+    };
+    let mut pairs = Vec::new();
+    for group in &groups {
+        for planned in Plan::read(group.dir.path())?.scenarios {
+            let expected = all.iter().find(|one| one.scenario == planned.id);
+            let expected = expected.ok_or_else(|| {
+                Failure::usage(format!(
+                    "{}: nobody is said to fail {} any more",
+                    group.dir.path().display(),
+                    planned.id
+                ))
+            })?;
+            pairs.push(Pair { expected: expected.clone(), group });
+        }
+    }
+    pairs.sort_by(|one, other| one.expected.scenario.cmp(&other.expected.scenario));
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| Failure::environment(format!("no async runtime: {error}")))?;
+    let rows = runtime.block_on(run_all(args, &pairs, &outer))?;
+    let count = |standing| rows.iter().filter(|row| row.standing == standing).count();
+    let [caught, unknown, escaped] = [Standing::Caught, Standing::Unknown, Standing::Escaped].map(count);
+    let worst = rows.iter().map(|row| row.standing).max().unwrap_or(Standing::Unknown);
+    let document = Document { caught, unknown, escaped, pairs: rows };
+    print(args.json, &document, || text(&document, outer.path()))?;
+    Ok(worst.exit_code())
+}
+
+/// A new run: a folder with a run of each agent, and what each sets out to do.
+fn begin(args: &Args, all: &[FailedBy]) -> Result<(RunDir, Vec<Group>), Failure> {
+    let agents: Vec<&str> = all.iter().map(|one| one.agent.as_str()).collect();
+    let scenarios: Vec<&str> = all.iter().map(|one| one.scenario.as_str()).collect();
+    for agent in &args.agent {
+        known("agent that is to fail", agent, |word| agents.contains(&word).then_some(()), &agents)?;
+    }
+    for scenario in &args.scenario {
+        known("scenario that is to be failed", scenario, |word| scenarios.contains(&word).then_some(()), &scenarios)?;
+    }
+    let of = |list: &[String], word: &String| list.is_empty() || list.contains(word);
+    let wanted = |one: &&FailedBy| of(&args.agent, &one.agent) && of(&args.scenario, &one.scenario);
+    let mut wanted: Vec<&FailedBy> = all.iter().filter(wanted).collect();
+    if let Some(shard) = args.shard {
+        wanted = shard.part(wanted);
+    }
+    if wanted.is_empty() {
+        return Err(Failure::usage("no pair of an agent and a scenario is meant by that"));
+    }
+    let mut by_agent: BTreeMap<&str, Vec<&FailedBy>> = BTreeMap::new();
+    for one in wanted {
+        by_agent.entry(&one.agent).or_default().push(one);
+    }
+    // All that can be wrong is found before anything is made.
+    let mut checked = Vec::new();
+    for (agent, pairs) in by_agent {
+        let manifest = Manifest::load(agent)?;
+        let mut planned = Vec::new();
+        for pair in pairs {
+            let chosen = of_fixture(Scenario::load(&pair.scenario)?)?;
+            planned.push(Planned::new(&pair.scenario, &chosen.text));
+        }
+        checked.push((manifest, planned));
+    }
+    let outer = RunDir::create(&args.out, "defects")?;
+    let mut groups = Vec::new();
+    for (manifest, planned) in checked {
+        let dir = RunDir::create(outer.path(), &format!("{}@{}", manifest.name, manifest.version))?;
+        Plan { shard: args.shard.map(|shard| shard.to_string()), ..Plan::new(&manifest, planned) }.write(dir.path())?;
+        groups.push(group(manifest, dir)?);
+    }
+    Ok((outer, groups))
+}
+
+/// A run that goes on.
+fn resume(folder: &Path) -> Result<(RunDir, Vec<Group>), Failure> {
+    let refuse = |why: String| {
+        Failure::usage(format!("--resume {}: {why}; a run goes on as it began, or begin a new one", folder.display()))
+    };
+    let listed = std::fs::read_dir(folder).map_err(|error| refuse(format!("cannot be listed: {error}")))?;
+    let mut folders: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    folders.retain(|path| !path.is_symlink() && path.join("plan.json").is_file());
+    folders.sort();
+    if folders.is_empty() {
+        return Err(refuse("there is no run of an agent in it".into()));
+    }
+    let mut groups = Vec::new();
+    for folder in folders {
+        let plan = Plan::read(&folder)?;
+        let manifest = Manifest::load(&format!("{}@{}", plan.agent, plan.version))?;
+        if let Some(mismatch) = plan.mismatch(&Plan::new(&manifest, Vec::new())) {
+            return Err(refuse(format!("this would be {mismatch}")));
+        }
+        for planned in &plan.scenarios {
+            let chosen = of_fixture(Scenario::load(&planned.id)?)?;
+            if Planned::new(&planned.id, &chosen.text) != *planned {
+                return Err(refuse(format!("the scenario `{}` has changed since", planned.id)));
+            }
+        }
+        groups.push(group(manifest, RunDir::open(&folder)?)?);
+    }
+    Ok((RunDir::open(folder)?, groups))
+}
+
+fn group(manifest: Manifest, dir: RunDir) -> Result<Group, Failure> {
+    let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
+    let edition = known("edition", &manifest.edition, Edition::from_id, &all)?;
+    Ok(Group { manifest, edition, dir })
+}
+
+async fn run_all(args: &Args, pairs: &[Pair<'_>], outer: &RunDir) -> Result<Vec<Row>, Failure> {
+    let progress = Progress::stderr();
+    progress.say(&format!("evidence: {}", outer.path().display()));
+    let todo: Vec<&Pair> = pairs.iter().filter(|pair| !is_recorded(pair)).collect();
+    if !todo.is_empty() {
+        lab::sweep().await?;
+        let mut provided: Vec<&str> = Vec::new();
+        for pair in &todo {
+            if !provided.contains(&pair.group.manifest.image.as_str()) {
+                lab::provide(&pair.group.manifest, &progress).await?;
+                provided.push(&pair.group.manifest.image);
+            }
+        }
+    }
+    let total = todo.len();
+    let mut running = stream::iter(todo)
+        .map(|pair| {
+            let progress = &progress;
+            async move {
+                let (group, id) = (pair.group, &pair.expected.scenario);
+                if let Some(kept) = group.dir.set_aside(id)? {
+                    progress.say(&format!("{id} is run again; what there is stays in {kept}"));
+                }
+                let chosen = of_fixture(Scenario::load(id)?)?;
+                group.dir.scenario(id)?.begin(&chosen.text)?;
+                let run = Run { options: Options::default(), dir: &group.dir, progress };
+                let (result, stops) = run_one(run, &group.manifest, group.edition, chosen.scenario).await?;
+                let (standing, _) = pair.expected.standing(&result.checks);
+                let said = format!("{id}: {} by {}", standing.text(), pair.expected.check);
+                Ok::<_, Failure>((said, stops))
+            }
+        })
+        .buffer_unordered(args.jobs.map_or_else(default_jobs, NonZeroUsize::get));
+    let mut done = 0;
+    while let Some(ended) = running.next().await {
+        let (said, stops) = ended?;
+        done += 1;
+        progress.say(&format!("{done} of {total} done: {said}"));
+        if let Some(error) = stops {
+            progress.say(&format!("go on with: pghaspec defects --resume {}", outer.path().display()));
+            return Err(error.into());
+        }
+    }
+    Ok(pairs.iter().map(row).collect())
+}
+
+fn is_recorded(pair: &Pair) -> bool {
+    pair.group.dir.scenario_paths(&pair.expected.scenario).is_complete()
+}
+
+/// What the evidence says about a pair.
+fn row(pair: &Pair) -> Row {
+    let FailedBy { scenario, agent, check } = pair.expected.clone();
+    let paths = pair.group.dir.scenario_paths(&scenario);
+    let result = rejudge::scenario(&paths, &scenario, pair.group.edition);
+    let (standing, why) = pair.expected.standing(&result.checks);
+    Row { why: why.to_owned(), scenario, agent, check, standing, evidence: paths.path }
+}
+
+fn text(document: &Document, folder: &Path) -> String {
+    let width = |of: fn(&Row) -> &str| document.pairs.iter().map(|row| of(row).len()).max().unwrap_or(0);
+    let (scenario, agent) = (width(|row| &row.scenario), width(|row| &row.agent));
+    let mut text = String::new();
+    for row in &document.pairs {
+        let why = row.why.lines().next().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{:8} {:scenario$}  {:agent$}  {}: {why}",
+            row.standing.text(),
+            row.scenario,
+            row.agent,
+            row.check
+        );
+    }
+    let _ = write!(
+        text,
+        "\n{} scenarios are failed as foretold, {} are not, of {} nothing is known\nevidence: {}",
+        document.caught,
+        document.escaped,
+        document.unknown,
+        folder.display()
+    );
+    text
+}

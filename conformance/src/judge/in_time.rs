@@ -1,0 +1,93 @@
+//! Whether a leader that cannot know that it leads stopped being writable before its lease could end.
+
+use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source};
+use pghaspec_model::fault::Fault;
+
+use super::history::{History, seconds};
+use super::reign::is_proof;
+use super::verdict::Check;
+use super::words;
+
+const ID: &str = "read-only-in-time";
+
+/// `read-only-in-time`: whoever is cut off from the DCS, or whose agent stands still or is dead, is not writable any more a ttl later. Its
+/// last update of the lock took effect before the fault had, so its lease, as far as it can know, has ended by then.
+pub fn read_only_in_time(history: &History, leader: &str) -> Check {
+    if let Some(why) = history.blind(&[Source::Postgres, Source::Writer]) {
+        return Check::inconclusive(ID, why);
+    }
+    let cut = history.events.iter().filter(|event| cuts(event, leader)).min_by_key(|event| event.at[0]);
+    let Some(cut) = cut else {
+        return Check::inconclusive(ID, format!("{leader} was not kept from updating the lock"));
+    };
+    let bound = cut.at[1] + u64::from(history.run.ttl_s) * 1_000_000_000;
+    let until = mended(history, leader, cut);
+    let of_leader = || history.events.iter().filter(|event| event.node.as_deref() == Some(leader));
+    let proofs = || of_leader().filter(|event| is_proof(event) && event.at[0] >= cut.at[1] && event.at[1] <= until);
+    if let Some(late) = proofs().filter(|event| event.at[0] > bound).min_by_key(|event| event.at[0]) {
+        let why = format!(
+            "{leader} could not update the lock since {}, and was writable at {}, though its lease of {} s may have ended: {}",
+            seconds(cut.at[1]),
+            seconds(late.at[0]),
+            history.run.ttl_s,
+            words::what(late)
+        );
+        return Check::fail(ID, why).at(Some(late.seq));
+    }
+    // A moment after which no proof was found says something only if it was looked for, or if there was a sign of the contrary.
+    let last = proofs().map(|event| event.at[1]).max().unwrap_or(cut.at[1]);
+    let sign = of_leader().find(|event| event.at[1] >= last && event.at[1] <= until && is_sign(event));
+    match sign {
+        Some(sign) => Check::pass(
+            ID,
+            format!(
+                "{leader} could not update the lock since {}, and was not writable any more at {}; its ttl is {} s",
+                seconds(cut.at[1]),
+                seconds(sign.at[1]),
+                history.run.ttl_s
+            ),
+        ),
+        None => {
+            Check::inconclusive(ID, format!("nothing was seen of {leader} that says when it stopped being writable"))
+        }
+    }
+}
+
+/// Whether that keeps the leader from updating the lock.
+fn cuts(event: &Event, leader: &str) -> bool {
+    let of_leader = event.node.as_deref() == Some(leader);
+    match &event.kind {
+        Kind::Fault { fault: Fault::DcsDown, .. } => true,
+        Kind::Fault { fault, .. } => {
+            let keeps =
+                matches!(fault, Fault::RequestsLost | Fault::RepliesLost | Fault::AgentFrozen | Fault::AgentKilled);
+            of_leader && keeps
+        }
+        _ => false,
+    }
+}
+
+/// When the leader could update the lock again at the earliest: the DCS answers it, or its agent goes on, or is a new one.
+fn mended(history: &History, leader: &str, cut: &Event) -> u64 {
+    let ends = |event: &&Event| {
+        let of_leader = event.node.as_deref() == Some(leader);
+        event.at[1] > cut.at[1]
+            && match &event.kind {
+                Kind::Fault { fault: Fault::DcsUp, .. } => true,
+                Kind::Fault { fault: Fault::DcsReached | Fault::AgentThawed | Fault::AgentRestarted, .. } => of_leader,
+                Kind::ProcessStarted { what: Process::Agent, .. } => of_leader,
+                _ => false,
+            }
+    };
+    let mended = history.events.iter().filter(ends).map(|event| event.at[0]).min();
+    mended.or(history.phase(Phase::Heal)).unwrap_or(u64::MAX)
+}
+
+/// Whether that says that its node is not writable.
+fn is_sign(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        Kind::Server { state: ServerState::Standby | ServerState::Starting | ServerState::Refused, .. }
+            | Kind::ProcessExited { what: Process::Postmaster, .. }
+    )
+}
