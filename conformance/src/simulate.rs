@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use pghaspec_model::belief::{Behaviour, Belief, Channels, Choices, Difference, Limits, Observation, Seen, Start};
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, WalDetail};
+use pghaspec_model::control::{ControlFile, ControlState};
 use pghaspec_model::disturbance::Disturbance;
 use pghaspec_model::event::{Event, FORMAT, KeyChange, Kind, Phase, Process, Run, ServerState, Source};
 use pghaspec_model::fault::Fault;
@@ -15,6 +16,9 @@ use crate::judge::with_unknown_memory;
 
 /// Nanoseconds before and after a behaviour in which nothing happens.
 const MARGIN: u64 = 1_000_000_000;
+
+/// The system identifier of every simulated cluster.
+const SYSTEM: u64 = 1;
 
 /// How wide intervals are, at most, on either side: an eighth of the longest pause between two steps.
 const BLUR: u64 = 40_000_000;
@@ -171,7 +175,13 @@ fn name(id: NodeId) -> String {
 }
 
 fn server(state: ServerState, timeline: Option<u32>) -> Kind {
-    Kind::Server { state, timeline, lsn: None, streaming: (state == ServerState::Standby).then_some(true) }
+    let says = |state| Some(ControlFile { system: SYSTEM, state });
+    let control = match state {
+        ServerState::Primary => says(ControlState::InProduction),
+        ServerState::Standby => says(ControlState::InArchiveRecovery),
+        _ => None,
+    };
+    Kind::Server { state, timeline, lsn: None, streaming: (state == ServerState::Standby).then_some(true), control }
 }
 
 /// Writes events down, and remembers what they refer to.
@@ -245,7 +255,7 @@ impl Scribe {
             }
             Seen::Change(Sight::Exited(what, id)) => {
                 let pid = self.pids.get(&(id, what)).copied().unwrap_or(0);
-                let kind = Kind::ProcessExited { what, pid, code: Some(0), signal: None };
+                let kind = Kind::ProcessExited { what, pid, code: Some(0), signal: None, control: None };
                 self.put(at, Some(id), Source::Process, kind);
             }
             Seen::Change(Sight::Said(branch, id)) => {

@@ -219,7 +219,7 @@ fn judge_takes_folders_and_goes_on_after_a_damaged_history() {
     let folder = tempfile::tempdir().unwrap();
     let traces = copied_traces(folder.path());
     let damaged = traces.join("er/damaged.jsonl");
-    std::fs::write(&damaged, "{\"v\":2}\n").unwrap();
+    std::fs::write(&damaged, "{\"v\":3}\n").unwrap();
     let document = json(&["judge", "--json", traces.to_str().unwrap()], 1);
     let histories = document["histories"].as_array().unwrap();
     let verdicts: Vec<_> = histories.iter().map(|history| history["verdict"].as_str().unwrap()).collect();

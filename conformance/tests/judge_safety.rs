@@ -192,28 +192,6 @@ fn a_required_watchdog_that_is_not_armed_fails() {
 }
 
 #[test]
-fn copying_over_a_data_directory_fails_where_it_is_not_allowed() {
-    let text = trace("patroni-4.1.5", FAILOVER);
-    says(&text, FAILOVER, "data-directory-kept", Verdict::Pass);
-    let at = moment(&text, |event| event["branch"] == "fail-over");
-    let copy = |folder: &str| {
-        let argv = ["pg_basebackup", &format!("--pgdata={folder}"), "-X", "stream"];
-        with(
-            &text,
-            [
-                started(at, "n1", "pg-basebackup", 900, &argv),
-                exited(at + MS, "n1", "pg-basebackup", 900, Some(0), None),
-            ],
-        )
-    };
-    let why = says(&copy(DATA), FAILOVER, "data-directory-kept", Verdict::Fail);
-    assert!(why.contains(DATA), "{why}");
-    says(&copy("/backup"), FAILOVER, "data-directory-kept", Verdict::Pass);
-    let allowed = configured(&copy(DATA), json!({"remove_data_directory_on_diverged_timelines": true}));
-    says(&allowed, FAILOVER, "data-directory-kept", Verdict::Pass);
-}
-
-#[test]
 fn a_standby_cluster_that_writes_fails() {
     let text = configured(&trace("patroni-4.1.5", RESTART), json!({"standby_cluster": true}));
     says(&text, RESTART, "standby-cluster-read-only", Verdict::Fail);

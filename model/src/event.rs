@@ -9,7 +9,7 @@
 //!
 //! | field | meaning |
 //! | --- | --- |
-//! | `v` | version of the format, [`FORMAT`] |
+//! | `v` | version of the format, the same in all lines of a history: [`FORMAT`] or an older one |
 //! | `seq` | order of recording, from 0; says nothing about order of happening |
 //! | `at` | `[not_before, not_after]` in nanoseconds of the observing host's monotonic clock, zero at the start of the run |
 //! | `node` | the node that the event is about; absent for the cluster or the run |
@@ -17,15 +17,27 @@
 //! | `kind` | what was seen, [`Kind`], with the fields of that kind beside it |
 //!
 //! An observation is never an instant, so `at` is always an interval. What could not be seen is recorded as a [`Kind::Gap`].
+//!
+//! A history of an older format is read as long as it says what it says today: a new field is optional, and no event of an older history has
+//! it. What only a newer format can tell is not asked of an older one. A history of a newer format than the reader's is refused.
+//!
+//! | format | what it added |
+//! | --- | --- |
+//! | 1 | |
+//! | 2 | [`ControlFile`]: `control` of [`Kind::Server`] and [`Kind::ProcessExited`] |
 
 use serde::{Deserialize, Serialize};
 
 use crate::branch::Branch;
+use crate::control::ControlFile;
 use crate::disturbance::Disturbance;
 use crate::fault::Fault;
 
-/// Version of the event format that this crate reads and writes.
-pub const FORMAT: u32 = 1;
+/// Version of the event format that this crate writes; it reads all from 1 on.
+pub const FORMAT: u32 = 2;
+
+/// The first format that tells what the control files say.
+pub const WITH_CONTROL: u32 = 2;
 
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -233,6 +245,9 @@ pub enum Kind {
         code: Option<i32>,
         /// Signal, when one ended it.
         signal: Option<i32>,
+        /// What the control file of its data directory said just after that, where it could be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        control: Option<ControlFile>,
     },
     /// A probe found Postgres in a state. Recorded when the finding differs from the one before, and once for each phase.
     Server {
@@ -244,6 +259,9 @@ pub enum Kind {
         lsn: Option<u64>,
         /// Whether a standby's WAL receiver streams; `None` for a primary.
         streaming: Option<bool>,
+        /// What its control file said, where the server could be asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        control: Option<ControlFile>,
     },
     /// A client's write ended. `at` spans from its start to its end.
     Write {

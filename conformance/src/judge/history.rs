@@ -102,6 +102,9 @@ impl History {
                     events.len()
                 )));
             }
+            if events.first().is_some_and(|first| first.v != event.v) {
+                return Err(refuse(format!("v: is of format {}, and the history of another", event.v)));
+            }
             if event.at[0] > event.at[1] {
                 return Err(refuse(format!("at: ends before it begins, {} after {}", event.at[1], event.at[0])));
             }

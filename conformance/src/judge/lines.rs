@@ -5,8 +5,9 @@
 //! nothing is. A line that is read in one pass gives the event that they would have given, which a test holds it to.
 
 use pghaspec_model::branch::Branch;
+use pghaspec_model::control::ControlFile;
 use pghaspec_model::event::{
-    Event, FORMAT, KeyChange, Kind, Phase, Process, ServerState, Session, Source, Watchdog, WriteResult,
+    Event, FORMAT, KeyChange, Kind, Phase, Process, ServerState, Session, Source, WITH_CONTROL, Watchdog, WriteResult,
 };
 use pghaspec_model::fault::Fault;
 use serde::{Deserialize, Deserializer};
@@ -24,7 +25,7 @@ pub fn read(line: &[u8]) -> Result<Event, String> {
 fn by_the_book(line: &[u8]) -> Result<Event, String> {
     let value: Value = serde_json::from_slice(line).map_err(|error| format!("is not a JSON object: {error}"))?;
     match value.get("v").and_then(Value::as_u64) {
-        Some(version) if version == u64::from(FORMAT) => {}
+        Some(version) if (1..=u64::from(FORMAT)).contains(&version) => {}
         Some(version) if version > u64::from(FORMAT) => {
             return Err(format!(
                 "is of format {version}, and this pghaspec reads up to format {FORMAT}; judge it with a newer one"
@@ -33,7 +34,7 @@ fn by_the_book(line: &[u8]) -> Result<Event, String> {
         _ => return Err("is not an event: it has no format version `v`".into()),
     }
     let event: Event = serde_json::from_value(value.clone()).map_err(|error| format!("is not an event: {error}"))?;
-    match unknown_field(&value, &event) {
+    match unknown_field(&value, &event).or_else(|| newer_field(&event).map(str::to_owned)) {
         Some(field) => Err(format!("{field}: such an event has no such field")),
         None => Ok(event),
     }
@@ -47,6 +48,13 @@ fn unknown_field(line: &Value, event: &Event) -> Option<String> {
         .iter()
         .find(|(key, value)| !value.is_null() && read.get(key).is_none())
         .map(|(key, _)| key.clone())
+}
+
+/// A field that events of its format do not have yet.
+fn newer_field(event: &Event) -> Option<&'static str> {
+    let control =
+        matches!(event.kind, Kind::Server { control: Some(_), .. } | Kind::ProcessExited { control: Some(_), .. });
+    (control && event.v < WITH_CONTROL).then_some("control")
 }
 
 /// The kinds that are read in one pass.
@@ -99,6 +107,7 @@ struct Plain {
     lsn: Option<Option<u64>>,
     #[serde(default, deserialize_with = "there")]
     streaming: Option<Option<bool>>,
+    control: Option<ControlFile>,
     id: Option<u64>,
     session: Option<Session>,
     result: Option<WriteResult>,
@@ -158,7 +167,7 @@ fn plain(line: &[u8]) -> Option<Event> {
         return None;
     }
     let mut plain: Plain = serde_json::from_slice(line).ok()?;
-    if plain.v != FORMAT {
+    if !(1..=FORMAT).contains(&plain.v) || plain.v < WITH_CONTROL && plain.control.is_some() {
         return None;
     }
     let node = plain.node.take();
@@ -190,12 +199,14 @@ impl Plain {
                 pid: self.pid.take()?,
                 code: self.code.take()?,
                 signal: self.signal.take()?,
+                control: self.control.take(),
             },
             Tag::Server => Kind::Server {
                 state: self.state.take()?,
                 timeline: self.timeline.take()?,
                 lsn: self.lsn.take()?,
                 streaming: self.streaming.take()?,
+                control: self.control.take(),
             },
             Tag::Write => Kind::Write {
                 id: self.id.take()?,
@@ -234,6 +245,7 @@ impl Plain {
             timeline,
             lsn,
             streaming,
+            control,
             id,
             session,
             result,
@@ -260,6 +272,7 @@ impl Plain {
             && timeline.is_none()
             && lsn.is_none()
             && streaming.is_none()
+            && control.is_none()
             && id.is_none()
             && session.is_none()
             && result.is_none()

@@ -1,5 +1,6 @@
 //! The lives of processes on a node: from the event of a start to that of its end.
 
+use pghaspec_model::control::ControlFile;
 use pghaspec_model::event::{Kind, Process};
 
 use super::history::{History, seconds};
@@ -23,6 +24,8 @@ pub struct Life<'h> {
     pub code: Option<i32>,
     /// Signal, when one ended it.
     pub signal: Option<i32>,
+    /// What the control file of its data directory said just after its end.
+    pub control: Option<ControlFile>,
     /// `seq` of its start.
     pub seq: u64,
 }
@@ -74,11 +77,12 @@ pub fn lives<'h>(history: &'h History, node: &str) -> Vec<Life<'h>> {
                 to: None,
                 code: None,
                 signal: None,
+                control: None,
                 seq: event.seq,
             }),
-            Kind::ProcessExited { pid, code, signal, .. } => {
+            Kind::ProcessExited { pid, code, signal, control, .. } => {
                 if let Some(life) = lives.iter_mut().rev().find(|life| life.pid == *pid && life.to.is_none()) {
-                    (life.to, life.code, life.signal) = (Some(event.at), *code, *signal);
+                    (life.to, life.code, life.signal, life.control) = (Some(event.at), *code, *signal, *control);
                 }
             }
             _ => {}

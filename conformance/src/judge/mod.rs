@@ -7,6 +7,8 @@
 //! | `gaps.rs` | gaps that hide nothing |
 //! | `safety.rs` | safety of leadership, on the events alone: `reign.rs` (who was writable when), `key.rs` (who held the lock) |
 //! | `recovery.rs` | safety of crash recovery, on the events alone: `lives.rs` (processes from start to end) |
+//! | `directory.rs` | safety of data directories, on the events alone |
+//! | `identity.rs` | every data directory is one of the cluster's |
 //! | `needless.rs` | what was rewound had diverged |
 //! | `liveness.rs` | what must come at last |
 //! | `intervals.rs`, `commits.rs`, `rows.rs` | long histories: intervals that meet, acknowledged writes by time, rows as ranges |
@@ -21,11 +23,13 @@ mod async_loss;
 mod beliefs;
 mod blame;
 mod commits;
+mod directory;
 mod durability;
 mod evidence;
 mod expected;
 mod gaps;
 mod history;
+mod identity;
 mod in_time;
 mod intervals;
 mod key;
@@ -83,6 +87,8 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
     let mut checks = vec![evidence::complete(history), evidence::faults(history), evidence::observers(history)];
     checks.extend(safety::checks(history));
     checks.extend(recovery::checks(history));
+    checks.extend(directory::checks(history));
+    checks.extend(identity::one_system_identifier(history));
     checks.push(needless::diverged_before_rewind(history));
     match expect {
         Some(expect) => checks.extend(expected::checks(history, &expect.of(&history.rules(edition)))),

@@ -1,5 +1,6 @@
 //! Safety properties of crash recovery, by the lives of processes on a node. Nothing here knows the model.
 
+use pghaspec_model::control::ControlState;
 use pghaspec_model::event::{Event, Kind, Process, ServerState, Source};
 use pghaspec_model::property::Property;
 
@@ -13,16 +14,11 @@ use super::words;
 
 /// All of them.
 pub fn checks(history: &History) -> Vec<Check> {
-    vec![
-        crash_recovery_once(history),
-        crash_recovery_alone(history),
-        clean_before_rewind(history),
-        data_directory_kept(history),
-    ]
+    vec![crash_recovery_once(history), crash_recovery_alone(history), clean_before_rewind(history)]
 }
 
 /// Why a property of processes cannot be told, if it cannot.
-fn unseen(history: &History, id: &str) -> Option<Check> {
+pub fn unseen(history: &History, id: &str) -> Option<Check> {
     unobserved(history, id, &[Source::Process]).or_else(|| {
         let why = "processes were only looked for now and then: a start may have been missed";
         history.polls_processes().then(|| Check::inconclusive(id, why))
@@ -127,7 +123,7 @@ pub fn crash_recovery_alone(history: &History) -> Check {
 }
 
 /// pg_rewind (since PostgreSQL 13) runs `postgres --single -F` where the data directory was not shut down cleanly.
-fn of_pg_rewind(single: &Life) -> bool {
+pub fn of_pg_rewind(single: &Life) -> bool {
     single.argv.iter().any(|word| word == "-F")
 }
 
@@ -159,11 +155,15 @@ pub fn clean_before_rewind(history: &History) -> Check {
                     return Check::fail(
                         id,
                         format!(
-                            "{node} ran pg_rewind at {}, and the {} that used the data directory last (process {}) {}",
+                            "{node} ran pg_rewind at {}, and the {} that used the data directory last (process {}) {}{}",
                             seconds(rewind.from[1]),
                             words::process(life.what),
                             life.pid,
-                            life.how_it_ended()
+                            life.how_it_ended(),
+                            life.control.map_or(String::new(), |control| format!(
+                                "; its control file said `{}`",
+                                control.state.text()
+                            ))
                         ),
                     )
                     .at(Some(rewind.seq));
@@ -191,7 +191,17 @@ fn left<'h>(history: &History, lives: &'h [Life<'h>], rewind: &Life) -> Left<'h>
         if life.what == Process::SingleUser && of_pg_rewind(life) {
             continue;
         }
-        if life.to.is_none_or(|to| to[0] > rewind.from[1]) || life.signal.is_some() {
+        if life.to.is_none_or(|to| to[0] > rewind.from[1]) {
+            return Left::Uncleanly(life);
+        }
+        // What the control file said tells more than how a process ended: an immediate shutdown ends with code 0, too.
+        if let Some(control) = life.control {
+            return match control.state {
+                ControlState::ShutDown | ControlState::ShutDownInRecovery => Left::Cleanly(life),
+                _ => Left::Uncleanly(life),
+            };
+        }
+        if life.signal.is_some() {
             return Left::Uncleanly(life);
         }
         match life.code {
@@ -214,56 +224,4 @@ fn came_up(history: &History, life: &Life) -> bool {
             && event.at[0] <= to
             && matches!(event.kind, Kind::Server { state: ServerState::Primary | ServerState::Standby, .. })
     })
-}
-
-/// `data-directory-kept`: a data directory with data in it is copied over only where the configuration allows its removal.
-pub fn data_directory_kept(history: &History) -> Check {
-    let id = Property::DataDirectoryKept.id();
-    let allowed = history.run.configuration.remove_data_directory_on_diverged_timelines;
-    let mut copies = 0;
-    for node in &history.run.nodes {
-        let lives = lives(history, node);
-        for copy in lives.iter().filter(|life| life.what == Process::PgBasebackup) {
-            copies += 1;
-            let used = lives.iter().find(|life| {
-                life.what == Process::Postmaster
-                    && life.from[1] <= copy.from[0]
-                    && data_directory(life.argv).is_some_and(|folder| data_directory(copy.argv) == Some(folder))
-            });
-            if let (Some(used), false) = (used, allowed) {
-                return Check::fail(
-                    id,
-                    format!(
-                        "{node} ran pg_basebackup into {} at {}, where Postgres (process {}) ran since {}; its configuration does not \
-                         allow to remove a data directory",
-                        data_directory(copy.argv).unwrap_or("its data directory"),
-                        seconds(copy.from[1]),
-                        used.pid,
-                        seconds(used.from[1])
-                    ),
-                )
-                .at(Some(copy.seq));
-            }
-        }
-    }
-    unseen(history, id).unwrap_or_else(|| match (copies, allowed) {
-        (_, true) => Check::pass(id, "the configuration allows to remove a data directory"),
-        (0, _) => Check::pass(id, "pg_basebackup did not run"),
-        _ => Check::pass(id, format!("pg_basebackup ran {copies} times, into directories that no server had used")),
-    })
-}
-
-/// The data directory that a command line names.
-fn data_directory(argv: &[String]) -> Option<&str> {
-    let mut words = argv.iter().map(String::as_str);
-    while let Some(word) = words.next() {
-        match word {
-            "-D" | "--pgdata" => return words.next(),
-            _ => {}
-        }
-        if let Some(folder) = word.strip_prefix("--pgdata=").or_else(|| word.strip_prefix("-D")) {
-            return Some(folder);
-        }
-    }
-    None
 }

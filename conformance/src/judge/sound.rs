@@ -106,11 +106,10 @@ fn fields(event: &Event) -> Result<(), String> {
             ensure(code.is_none_or(|code| (0..=255).contains(&code)), || "code: is none".into())?;
             ensure(signal.is_none_or(|signal| (1..=64).contains(&signal)), || "signal: there is no such signal".into())
         }
-        Kind::Server { state, timeline, lsn, streaming } => {
+        Kind::Server { state, timeline, lsn, streaming, control } => {
             let answers = matches!(state, ServerState::Primary | ServerState::Standby);
-            ensure(answers || timeline.is_none() && lsn.is_none() && streaming.is_none(), || {
-                "state: who accepts no session says no more than that".into()
-            })?;
+            let says = timeline.is_some() || lsn.is_some() || streaming.is_some() || control.is_some();
+            ensure(answers || !says, || "state: who accepts no session says no more than that".into())?;
             ensure(*timeline != Some(0), || "timeline: timelines begin with 1".into())?;
             ensure(*state != ServerState::Primary || streaming.is_none(), || "streaming: a primary does not".into())
         }

@@ -33,7 +33,7 @@ pub fn what(event: &Event) -> String {
         }
         Kind::LeaderKey { holder: None, revision, .. } => format!("the leader key is gone (revision {revision})"),
         Kind::ProcessStarted { what, pid, .. } => format!("{} starts (process {pid})", process_text(*what)),
-        Kind::ProcessExited { what, pid, code, signal } => {
+        Kind::ProcessExited { what, pid, code, signal, .. } => {
             let how = match (signal, code) {
                 (Some(signal), _) => format!("of signal {signal}"),
                 (None, Some(code)) => format!("with code {code}"),

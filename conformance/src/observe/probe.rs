@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pghaspec_model::control::ControlFile;
 use pghaspec_model::event::{Kind, ServerState, Source};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_postgres::Config;
@@ -21,7 +22,7 @@ const BLIND: Duration = Duration::from_secs(2);
 /// A finding that still held this long after it was recorded is recorded once more when it changes. Nanoseconds.
 const HELD: u64 = 300_000_000;
 
-/// In recovery?, WAL position, timeline, does the WAL receiver stream?
+/// In recovery?, WAL position, timeline, does the WAL receiver stream?, the beginning of the control file.
 ///
 /// A standby's timeline is the one that it replays. `received_tli` may run ahead of that and `min_recovery_end_timeline` lag behind it
 /// until the next flush, but the history of the received timeline says to which of its ancestors the replayed position belongs. Without a
@@ -40,7 +41,8 @@ SELECT standby,
                                   received_tli)
                     FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL)
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END,
-       CASE WHEN standby THEN EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE status = 'streaming') END
+       CASE WHEN standby THEN EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE status = 'streaming') END,
+       encode(pg_read_binary_file('global/pg_control', 0, 20), 'hex')
   FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) AS now";
 
 /// Probes a node for ever and records what changes; all findings once for each phase. A time in which no probe tells anything is a gap.
@@ -65,8 +67,10 @@ pub async fn watch(recorder: Recorder, node: String, config: Config) {
         if finding.state != ServerState::Unknown {
             silence.heard(at[1]);
         }
-        for (Finding { state, timeline, lsn, streaming }, at) in told.next(finding, at, phases).into_iter().flatten() {
-            let kind = Kind::Server { state, timeline, lsn, streaming };
+        for (Finding { state, timeline, lsn, streaming, control }, at) in
+            told.next(finding, at, phases).into_iter().flatten()
+        {
+            let kind = Kind::Server { state, timeline, lsn, streaming, control };
             recorder.record(Some(&node), Source::Postgres, at, kind);
         }
         recorder.update(|view| {
@@ -95,7 +99,7 @@ impl Told {
             self.recorded = Some((at[1], phases));
             return [None, Some((finding, at))];
         };
-        let changed = !old.same(&finding);
+        let changed = !old.same(&finding) || old.control != finding.control;
         if !changed && told_phases == phases {
             return [None, None];
         }
@@ -126,7 +130,14 @@ fn read(row: &[Option<String>]) -> Finding {
         lsn: column(1).and_then(|text| text.parse().ok()),
         timeline: column(2).and_then(|text| text.parse().ok()),
         streaming: column(3).map(|text| text == "t"),
+        control: column(4).and_then(|text| ControlFile::read(&bytes(text)?)),
     }
+}
+
+/// What hexadecimal digits stand for.
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// What a failed probe says. Silence never means "not writable".
@@ -140,20 +151,31 @@ fn state_of(failure: &Failure) -> ServerState {
 
 #[cfg(test)]
 mod tests {
+    use pghaspec_model::control::ControlState;
+
     use super::*;
 
-    fn row(columns: [Option<&str>; 4]) -> Vec<Option<String>> {
+    const CONTROL: &str = "c7af0d3a5c2bf2681007000040ffec0b06000000";
+
+    fn row(columns: [Option<&str>; 5]) -> Vec<Option<String>> {
         columns.iter().map(|column| column.map(str::to_owned)).collect()
     }
 
     #[test]
     fn answers_are_read() {
-        let primary = read(&row([Some("f"), Some("50331648"), Some("2"), None]));
-        let expected =
-            Finding { state: ServerState::Primary, timeline: Some(2), lsn: Some(50_331_648), streaming: None };
+        let primary = read(&row([Some("f"), Some("50331648"), Some("2"), None, Some(CONTROL)]));
+        let control = ControlFile { system: 7_562_154_399_419_445_191, state: ControlState::InProduction };
+        let expected = Finding {
+            state: ServerState::Primary,
+            timeline: Some(2),
+            lsn: Some(50_331_648),
+            streaming: None,
+            control: Some(control),
+        };
         assert_eq!(primary, expected);
-        let standby = read(&row([Some("t"), Some("7"), None, Some("f")]));
-        let expected = Finding { state: ServerState::Standby, timeline: None, lsn: Some(7), streaming: Some(false) };
+        let standby = read(&row([Some("t"), Some("7"), None, Some("f"), Some("c7af")]));
+        let found = Finding::only(ServerState::Standby);
+        let expected = Finding { lsn: Some(7), streaming: Some(false), ..found };
         assert_eq!(standby, expected);
         assert_eq!(read(&[]).state, ServerState::Unknown);
     }

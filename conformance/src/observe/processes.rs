@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use pghaspec_model::control::ControlFile;
 use pghaspec_model::event::{Kind, Process, Source};
 use regex::Regex;
 use serde::Deserialize;
@@ -61,6 +62,9 @@ pub enum Report {
         code: Option<i32>,
         /// Signal that ended it.
         signal: Option<i32>,
+        /// What the control file of its data directory says now.
+        #[serde(default)]
+        control: Option<ControlFile>,
     },
     /// A process was gone before anything but its name could be read. Said at its end.
     Unread {
@@ -259,9 +263,9 @@ impl Processes {
                 }
                 (at, Kind::ProcessStarted { what, pid, argv })
             }
-            Report::Exit { at, pid, code, signal, .. } => {
+            Report::Exit { at, pid, code, signal, control, .. } => {
                 let Some(what) = self.running.remove(&pid) else { return };
-                (at, Kind::ProcessExited { what, pid, code, signal })
+                (at, Kind::ProcessExited { what, pid, code, signal, control })
             }
             Report::Unread { .. } => return self.unread(Some(node), report),
             _ => return,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pghaspec_model::control::ControlFile;
 use pghaspec_model::event::{Event, Kind, Process, ServerState, Session, WriteResult};
 
 /// The cluster as last observed.
@@ -52,15 +53,17 @@ pub struct Finding {
     pub lsn: Option<u64>,
     /// Whether a standby's WAL receiver streams.
     pub streaming: Option<bool>,
+    /// What the control file says.
+    pub control: Option<ControlFile>,
 }
 
 impl Finding {
     /// A state of which nothing more is known.
     pub fn only(state: ServerState) -> Finding {
-        Finding { state, timeline: None, lsn: None, streaming: None }
+        Finding { state, timeline: None, lsn: None, streaming: None, control: None }
     }
 
-    /// Whether both say the same, but for the WAL position, which moves all the time.
+    /// Whether both say the same of the server, but for the WAL position, which moves all the time.
     pub fn same(&self, other: &Finding) -> bool {
         (self.state, self.timeline, self.streaming) == (other.state, other.timeline, other.streaming)
     }
@@ -112,8 +115,9 @@ impl View {
         }
         let Some(node) = event.node.as_ref().and_then(|name| self.nodes.get_mut(name)) else { return };
         let changed = match &event.kind {
-            Kind::Server { state, timeline, lsn, streaming } => {
-                let new = Finding { state: *state, timeline: *timeline, lsn: *lsn, streaming: *streaming };
+            Kind::Server { state, timeline, lsn, streaming, control } => {
+                let new =
+                    Finding { state: *state, timeline: *timeline, lsn: *lsn, streaming: *streaming, control: *control };
                 node.finding = Some(new);
                 *state != ServerState::Unknown && node.told.replace(new).is_none_or(|old| !old.same(&new))
             }
@@ -241,7 +245,7 @@ mod tests {
     }
 
     fn server(state: ServerState, timeline: u32, streaming: Option<bool>) -> Kind {
-        Kind::Server { state, timeline: Some(timeline), lsn: Some(1), streaming }
+        Kind::Server { state, timeline: Some(timeline), lsn: Some(1), streaming, control: None }
     }
 
     fn settled() -> View {
@@ -275,7 +279,8 @@ mod tests {
         let mut view = settled();
         assert!(view.may_be_healthy());
         let changed_at = view.changed_at;
-        let unknown = Kind::Server { state: ServerState::Unknown, timeline: None, lsn: None, streaming: None };
+        let unknown =
+            Kind::Server { state: ServerState::Unknown, timeline: None, lsn: None, streaming: None, control: None };
         view.apply(&event(4, Some("n2"), unknown.clone()));
         assert!(view.healthy().is_err() && view.may_be_healthy());
         view.apply(&event(5, Some("n2"), server(ServerState::Standby, 1, Some(true))));
@@ -303,7 +308,8 @@ mod tests {
         // The same finding again is no change.
         view.apply(&event(9, Some("n1"), server(ServerState::Primary, 1, None)));
         assert!(view.healthy_for(7).is_ok());
-        let exit = Kind::ProcessExited { what: Process::Postmaster, pid: 7, code: None, signal: Some(9) };
+        let exit =
+            Kind::ProcessExited { what: Process::Postmaster, pid: 7, code: None, signal: Some(9), control: None };
         view.apply(&event(9, Some("n1"), exit));
         assert!(view.healthy_for(7).is_err());
         assert_eq!(view.nodes["n1"].exits, [(Process::Postmaster, 7, Some(9))]);

@@ -34,8 +34,11 @@ pub fn events(text: &[u8]) -> Vec<Value> {
 
 pub fn written(events: impl IntoIterator<Item = Value>) -> Vec<u8> {
     let mut text = String::new();
+    let mut format = None;
     for (seq, mut event) in events.into_iter().enumerate() {
         event["seq"] = json!(seq);
+        // What is added to a recorded history is of its format.
+        event["v"] = format.get_or_insert_with(|| event["v"].clone()).clone();
         text += &format!("{event}\n");
     }
     text.into_bytes()

@@ -150,7 +150,8 @@ mod tests {
         view.apply(&event(61, None, key("n2")));
         assert!(is_met(&When::LeaderElsewhere, &view, &roles));
         let primary = When::Server { at: Target::NewLeader, is: ServerState::Primary };
-        let server = Kind::Server { state: ServerState::Primary, timeline: Some(1), lsn: None, streaming: None };
+        let server =
+            Kind::Server { state: ServerState::Primary, timeline: Some(1), lsn: None, streaming: None, control: None };
         view.apply(&event(62, Some("n2"), server));
         assert!(!is_met(&primary, &view, &roles), "no probe since the step before");
         view.nodes.get_mut("n2").unwrap().probed_at = 62;
