@@ -290,10 +290,12 @@ fn settings(history: &History, nodes: u8) -> Settings {
     let freezes = recorded(Fault::AgentFrozen);
     let cuts = [Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown].into_iter().any(recorded);
     let stalls = recorded(Fault::WatchStalls);
+    // What is lost on its way is lost to the watch, too.
+    let stalls_unseen = cuts && !stalls;
     let faults = Fault::ALL.into_iter().filter(|fault| match fault {
         Fault::AgentFrozen => freezes,
         Fault::RequestsLost | Fault::RepliesLost | Fault::DcsDown => cuts,
-        Fault::WatchStalls | Fault::WatchResumes => stalls,
+        Fault::WatchStalls | Fault::WatchResumes => stalls || stalls_unseen,
         _ => true,
     });
     let faults: Vec<Fault> = faults.collect();
@@ -312,6 +314,7 @@ fn settings(history: &History, nodes: u8) -> Settings {
         synchronous: configuration.synchronous_mode,
         failsafe: configuration.failsafe_mode,
         as_observed: true,
+        stalls_unseen,
         budget: Budget {
             process: Budget::UNLIMITED,
             task: Budget::UNLIMITED,

@@ -106,6 +106,14 @@ impl Builder<'_> {
         Ok((Dcs { members }, watch))
     }
 
+    /// The key that names the synchronous standby, if the agent has one.
+    ///
+    /// # Errors
+    /// It holds an unknown variable.
+    pub fn sync_key(&self) -> Result<Option<String>, LabError> {
+        self.manifest.sync_key.as_ref().map(|key| self.filled(key, "")).transpose()
+    }
+
     /// Parts of etcd's members in the lane.
     fn etcd_parts(&self) -> Vec<String> {
         match self.scenario.etcd {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use etcd_client::Client;
 use futures_util::future::try_join_all;
 use pghaspec_model::disturbance::Disturbance;
 use pghaspec_model::event::{Event, Kind, Phase, Process, Run, Session as Through, Source, WriteResult};
@@ -13,9 +14,10 @@ use super::error::LabError;
 use super::faults::Faults;
 use super::lane::Lane;
 use super::power::Power;
-use super::read_back::{caught_up, has_synchronous, only_primary, read_back};
+use super::read_back::{caught_up, only_primary, read_back};
 use super::remote::Remote;
 use super::stopwatch::{Part, Stopwatch};
+use super::synchronous::{has_synchronous, is_named};
 use super::tasks::{Ends, Tasks};
 use super::template::Template;
 use super::wait::{Seen, until};
@@ -103,6 +105,7 @@ impl Course<'_> {
         let nodes = builder.nodes(&networks, &observer).await?;
         let (power, reset) = Power::new((self.lane, &observer, self.recorder), tasks, self.scenario, &nodes);
         try_join_all(nodes.iter().map(|node| power.watch(&node.name))).await?;
+        let etcd = leader_watch.client();
         tasks.spawn("putting ticks into etcd", Ends::WhenStopped, leader_watch.ticks());
         tasks.spawn("watching the leader key", Ends::WhenStopped, leader_watch.run());
         for node in &nodes {
@@ -118,7 +121,7 @@ impl Course<'_> {
         tokio::select! {
             biased;
             error = power.revive_reset(reset) => Err(error),
-            outcome = self.with_nodes(tasks, &nodes, remote.as_ref(), faults) => outcome,
+            outcome = self.with_nodes(tasks, &nodes, (remote.as_ref(), etcd, builder.sync_key()?), faults) => outcome,
         }
     }
 
@@ -127,11 +130,30 @@ impl Course<'_> {
         &self,
         tasks: &Tasks,
         nodes: &[Node],
-        remote: Option<&Remote>,
+        (remote, etcd, sync_key): (Option<&Remote>, Client, Option<String>),
         mut faults: Faults<'_>,
     ) -> Result<(), LabError> {
         let healthy = self.until("the cluster to come up", UP, up).await?;
         self.stopwatch.lap(Part::ComingUp);
+        // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes. And who is about to
+        // rewind a standby that streams already has said so by then.
+        let (hold, mut since) = (self.hold(), 0);
+        let leader = nodes.iter().find(|node| node.name == healthy.leader);
+        if let Some(leader) = leader.filter(|_| self.scenario.settings.synchronous_mode) {
+            self.report.doing("waiting for a synchronous standby");
+            has_synchronous(leader, UP).await.map_err(LabError::harness)?;
+            if let Some(key) = sync_key {
+                let standbys: Vec<&str> =
+                    nodes.iter().map(|node| node.name.as_str()).filter(|name| *name != leader.name).collect();
+                is_named(etcd, &key, &standbys, UP).await.map_err(LabError::harness)?;
+            }
+            since = self.recorder.clock().now();
+        }
+        let steady = |view: &View| match view.nodes.iter().find(|(_, node)| node.probed_at < since + hold) {
+            None => view.healthy_for(hold).into(),
+            Some((name, _)) => Seen::NotYet(format!("{name} was not probed since the agents had a cycle")),
+        };
+        let healthy = self.until("the cluster to be steady", UP, steady).await?;
         let writers = match remote {
             Some(remote) => {
                 // All nodes have what was there before: what they are to be rewound to is on their disks.
@@ -143,20 +165,7 @@ impl Course<'_> {
             None => self.start_writers(tasks, nodes, &healthy.leader).await?,
         };
         self.recorder.phase(Phase::Ready);
-        // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes, and a synchronous
-        // standby is not yet named in the DCS.
-        let (hold, mut since) = (self.hold(), 0);
-        let leader = nodes.iter().find(|node| node.name == healthy.leader);
-        if let Some(leader) = leader.filter(|_| self.scenario.settings.synchronous_mode) {
-            self.report.doing("waiting for a synchronous standby");
-            has_synchronous(leader, UP).await.map_err(LabError::harness)?;
-            since = self.recorder.clock().now();
-        }
-        let steady = |view: &View| match view.nodes.iter().find(|(_, node)| node.probed_at < since + hold) {
-            None => view.healthy_for(hold).into(),
-            Some((name, _)) => Seen::NotYet(format!("{name} was not probed since the agents had a cycle")),
-        };
-        self.until("the cluster to be steady", UP, steady).await?;
+        self.until_probed_anew().await?;
         self.stopwatch.lap(Part::Steadying);
 
         self.recorder.phase(Phase::Fault);

@@ -15,6 +15,7 @@ mod read_back;
 mod remote;
 mod stopwatch;
 mod sweep;
+mod synchronous;
 mod tasks;
 mod template;
 mod wait;

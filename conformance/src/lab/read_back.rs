@@ -61,29 +61,6 @@ pub async fn caught_up(nodes: &[Node], primary: Option<&Node>) -> Result<(), Str
     waits.into_iter().collect()
 }
 
-/// Waits until a primary in synchronous mode has a synchronous standby. Until then commits wait for nobody, and nobody else may lead.
-///
-/// # Errors
-/// There is none in time, or the primary does not say.
-pub async fn has_synchronous(node: &Node, limit: Duration) -> Result<(), String> {
-    let query = "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')";
-    let deadline = Instant::now() + limit;
-    loop {
-        let rows = query_once(&node.config, query, LIMIT).await;
-        let found = rows.map(|rows| rows.first().and_then(|row| row.first()).cloned().flatten());
-        if matches!(&found, Ok(Some(count)) if count != "0") {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            return Err(match found {
-                Ok(_) => format!("{} has chosen no synchronous standby", node.name),
-                Err(failure) => format!("{} answers: {}", node.name, failure.words()),
-            });
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
 async fn replayed(node: &Node, target: u64, deadline: Instant) -> Result<(), String> {
     loop {
         let replayed = position(node, "pg_last_wal_replay_lsn()").await;

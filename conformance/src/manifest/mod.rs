@@ -46,6 +46,8 @@ pub struct Manifest {
     pub prepared_by: Option<Box<Manifest>>,
     /// Key in etcd whose value is the leader's name; may hold `{{scope}}`.
     pub leader_key: String,
+    /// Key in etcd whose value names the synchronous standby, in synchronous mode; may hold `{{scope}}`.
+    pub sync_key: Option<String>,
     /// The folder of a node in which the data directory lies: where a scenario that fills the disk puts a small file system.
     pub data_volume: Option<String>,
     /// Where it listens.

@@ -27,6 +27,7 @@ struct Toml {
     /// How the image is built: a program, by its path from the manifest, and arguments, which may hold `{{version}}`.
     build: Option<Vec<String>>,
     leader_key: Option<String>,
+    sync_key: Option<String>,
     data_volume: Option<String>,
     #[serde(default)]
     files: Vec<TomlFile>,
@@ -113,6 +114,7 @@ pub struct Written {
     image: Option<String>,
     build: Vec<String>,
     leader_key: Option<String>,
+    sync_key: Option<String>,
     data_volume: Option<String>,
     files: Vec<File>,
     env: BTreeMap<String, String>,
@@ -173,6 +175,7 @@ impl Written {
             }
         }
         self.leader_key = toml.leader_key.or(self.leader_key.take());
+        self.sync_key = toml.sync_key.or(self.sync_key.take());
         self.data_volume = toml.data_volume.or(self.data_volume.take());
         self.ports = toml.ports.or(self.ports.take());
         self.credentials = toml.credentials.or(self.credentials.take());
@@ -239,8 +242,10 @@ impl Written {
         let build = self.build.iter().map(with_version).collect::<Result<_, _>>();
         let build = build.map_err(|name| unknown_variable(&file, &name, &["version"]).at_key("build"))?;
         let leader_key = self.leader_key.ok_or_else(|| missing("leader_key"))?;
-        render(&leader_key, |name| (name == "scope").then(String::new))
-            .map_err(|name| unknown_variable(&file, &name, &["scope"]).at_key("leader_key"))?;
+        for (key, value) in [("leader_key", Some(&leader_key)), ("sync_key", self.sync_key.as_ref())] {
+            render(value.map_or("", String::as_str), |name| (name == "scope").then(String::new))
+                .map_err(|name| unknown_variable(&file, &name, &["scope"]).at_key(key))?;
+        }
         let prepared_by = self.prepared_by.map(|other| other.finish(Some(&version))).transpose()?;
         if let Some(other) = prepared_by.as_ref().filter(|other| other.image != image) {
             let problem =
@@ -259,6 +264,7 @@ impl Written {
             env: self.env,
             prepared_by: prepared_by.map(Box::new),
             leader_key,
+            sync_key: self.sync_key,
             data_volume: self.data_volume,
             ports: self.ports.ok_or_else(|| missing("ports"))?,
             credentials: self.credentials.ok_or_else(|| missing("credentials"))?,

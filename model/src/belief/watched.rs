@@ -96,6 +96,7 @@ impl Watched for Cluster {
     /// A lease ends by itself, all other faults are injected, and so is what operators do.
     fn is_recorded(&self, action: Action) -> bool {
         match action {
+            Action::Fault(Fault::WatchStalls | Fault::WatchResumes, _) => !self.settings.stalls_unseen,
             Action::Fault(fault, _) => fault != Fault::LeaseExpires,
             Action::Pause | Action::Resume | Action::Request(_) | Action::RemoteFailover => true,
             _ => false,

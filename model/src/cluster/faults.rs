@@ -108,6 +108,7 @@ impl Cluster {
         never!(DcsUp if !state.dcs_down);
         never!(LeaseLost if state.leader != Some(LeaderKey { holder: id, lease: Lease::Kept }));
         never!(WatchStalls if state.stalled.is_some());
+        never!(WatchStalls if self.settings.stalls_unseen && self.reach(state, id) == Reach::Both);
         // These two take longer to tell.
         never!(LeaseExpires if faults.contains(Fault::LeaseExpires) && !self.may_expire(state, id));
         never!(WatchResumes if faults.contains(Fault::WatchResumes) && !self.may_resume(state, id));

@@ -5,6 +5,7 @@ use crate::control::ControlState;
 use crate::dialogue::{Answer, Leader, Question, Stop, Task};
 
 use super::dcs::DcsError;
+use super::replication::announces_timeline;
 use super::state::*;
 use super::{Cluster, Grain, Settings, StartTimeouts};
 
@@ -89,6 +90,7 @@ impl Cluster {
                 return [first, answers.next().filter(|second| Some(*second) != first)];
             }
             Question::IsFailoverPossible => Answer::Bool(self.is_failover_possible(state, id)),
+            Question::WasPrimary => return [Some(Answer::Bool(false)), Some(Answer::Bool(true))],
             Question::UpdateLock => match self.update_lock(&mut state.clone(), id) {
                 Ok(refreshed) => Answer::Bool(refreshed),
                 Err(DcsError) => Answer::DcsError,
@@ -199,6 +201,9 @@ impl Cluster {
     fn local_answer(&self, state: &mut State, id: NodeId, question: Question) -> Option<Answer> {
         let seen = self.agent(state, id).seen;
         let start_timeout_is_zero = state.start_timeout_is_zero;
+        // From the order to promote to its next cycle an agent calls its Postgres `promoted`, unless the promotion was quick (patroni 4.1.5
+        // `postgresql/__init__.py` 1202-1207, 1262-1267).
+        let promoted = self.settings.as_observed && !announces_timeline(state, id);
         let node = &mut state.nodes[usize::from(id)];
         let agent = node.agent.as_mut().expect("an agent that recovers is alive");
         let member = |leader: Option<NodeId>| leader.map_or(Leader::Nobody, |_| THE_LEADER);
@@ -213,6 +218,7 @@ impl Cluster {
             Question::StartTimeout => Answer::Seconds(if start_timeout_is_zero { 0 } else { 300 }),
             Question::ControlData => Answer::Control(node.control),
             Question::IsCrashed => Answer::Bool(agent.health == Health::Crashed),
+            Question::WasPrimary if promoted && agent.role == Role::Primary => return None,
             Question::WasPrimary => Answer::Bool(agent.role == Role::Primary),
             Question::RecoveryConfExists => Answer::Bool(node.signal),
             Question::CrashRecoveryExecuted => Answer::Bool(agent.crash_recovery_started),

@@ -9,7 +9,7 @@ use super::state::*;
 use super::wal::{Point, Record};
 
 /// The leader's timeline is in `/history`: it has had a cycle as a primary, and its member key says so, too.
-fn announces_timeline(state: &State, leader: NodeId) -> bool {
+pub(super) fn announces_timeline(state: &State, leader: NodeId) -> bool {
     state.history >= state.wal.timeline_at(state.nodes[usize::from(leader)].data)
 }
 

@@ -43,6 +43,8 @@ pub struct Settings {
     /// its next cycle that it is a primary, and nobody compares timelines with it before; and a lease also ends while the DCS stands still, or
     /// while its holder hears nothing any more, whose connections break before long.
     pub as_observed: bool,
+    /// The watch of an agent that is cut off from the DCS may stall unseen, so that it goes on to read what it had read.
+    pub stalls_unseen: bool,
     /// Faults that may happen.
     pub faults: Faults,
     /// How many.
@@ -118,6 +120,7 @@ impl Settings {
             wal: WalDetail::Records,
             grain: Grain::Coarse,
             as_observed: false,
+            stalls_unseen: false,
             faults: USUAL,
             // As many crashes as leave one node that was spared.
             budget: Budget { process: nodes - 1, task: 1, network: 1, commits: 2, operator: 0 },

@@ -58,6 +58,7 @@ impl Cluster {
         match action {
             // A lease ends by itself: only the key tells.
             Action::Fault(Fault::LeaseExpires, _) => {}
+            Action::Fault(Fault::WatchStalls | Fault::WatchResumes, _) if self.settings.stalls_unseen => {}
             Action::Fault(fault, id) => sights.push(Sight::Fault(fault, id)),
             Action::RemoteFailover => sights.push(Sight::RemoteFailover),
             _ => {}
