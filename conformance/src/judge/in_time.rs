@@ -4,21 +4,23 @@ use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source};
 use pghaspec_model::fault::Fault;
 
 use super::history::{History, seconds};
+use super::key::changes;
 use super::reign::is_proof;
 use super::verdict::Check;
 use super::words;
 
 const ID: &str = "read-only-in-time";
 
-/// `read-only-in-time`: whoever is cut off from the DCS, or whose agent stands still or is dead, is not writable any more a ttl later. Its
-/// last update of the lock took effect before the fault had, so its lease, as far as it can know, has ended by then.
-pub fn read_only_in_time(history: &History, leader: &str) -> Check {
+/// `read-only-in-time`: whoever is cut off from the DCS, whose agent stands still or is dead, or whose lease is gone, is not writable any more
+/// a ttl later, unless it can hold the lock again. Its last update took effect before the fault had, so its lease, as far as it can know, has
+/// ended by then.
+pub fn read_only_in_time(history: &History) -> Check {
     if let Some(why) = history.blind(&[Source::Postgres, Source::Writer]) {
         return Check::inconclusive(ID, why);
     }
-    let cut = history.events.iter().filter(|event| cuts(event, leader)).min_by_key(|event| event.at[0]);
-    let Some(cut) = cut else {
-        return Check::inconclusive(ID, format!("{leader} was not kept from updating the lock"));
+    let cut = history.events.iter().filter(|event| cuts(event)).min_by_key(|event| event.at[0]);
+    let Some((cut, leader)) = cut.and_then(|cut| Some((cut, leader(history, cut)?))) else {
+        return Check::inconclusive(ID, "no leader was kept from updating the lock");
     };
     let bound = cut.at[1] + u64::from(history.run.ttl_s) * 1_000_000_000;
     let until = mended(history, leader, cut);
@@ -47,28 +49,50 @@ pub fn read_only_in_time(history: &History, leader: &str) -> Check {
                 history.run.ttl_s
             ),
         ),
+        None if is_lost(cut) && until <= bound => {
+            let why = format!(
+                "{leader} lost its lease at {}, and took the lock again at {}",
+                seconds(cut.at[1]),
+                seconds(until)
+            );
+            Check::pass(ID, why)
+        }
         None => {
             Check::inconclusive(ID, format!("nothing was seen of {leader} that says when it stopped being writable"))
         }
     }
 }
 
-/// Whether that keeps the leader from updating the lock.
-fn cuts(event: &Event, leader: &str) -> bool {
-    let of_leader = event.node.as_deref() == Some(leader);
-    match &event.kind {
-        Kind::Fault { fault: Fault::DcsDown, .. } => true,
-        Kind::Fault { fault, .. } => {
-            let keeps =
-                matches!(fault, Fault::RequestsLost | Fault::RepliesLost | Fault::AgentFrozen | Fault::AgentKilled);
-            of_leader && keeps
-        }
-        _ => false,
-    }
+/// Whether that keeps a leader from updating the lock.
+fn cuts(event: &Event) -> bool {
+    use Fault::{AgentFrozen, AgentKilled, DcsDown, LeaseLost, RepliesLost, RequestsLost};
+    let Kind::Fault { fault, .. } = &event.kind else { return false };
+    matches!(fault, DcsDown | RequestsLost | RepliesLost | AgentFrozen | AgentKilled | LeaseLost)
 }
 
-/// When the leader could update the lock again at the earliest: the DCS answers it, or its agent goes on, or is a new one.
+/// The node that was hit; what hits the DCS hits whoever led.
+fn leader<'h>(history: &'h History, cut: &'h Event) -> Option<&'h str> {
+    let led = || changes(history).into_iter().rev().find(|change| change.event.at[1] <= cut.at[0])?.holder;
+    cut.node.as_deref().or_else(led)
+}
+
+fn is_lost(cut: &Event) -> bool {
+    matches!(cut.kind, Kind::Fault { fault: Fault::LeaseLost, .. })
+}
+
+/// When the leader could update the lock again at the earliest: the DCS answers it, or its agent goes on, or is a new one; or when it took the
+/// lock anew that was lost to it.
 fn mended(history: &History, leader: &str, cut: &Event) -> u64 {
+    if is_lost(cut) {
+        let took = history.events.iter().filter(|event| {
+            let holder = match &event.kind {
+                Kind::LeaderKey { holder, .. } => holder.as_deref(),
+                _ => None,
+            };
+            holder == Some(leader) && event.at[1] > cut.at[1]
+        });
+        return took.map(|event| event.at[0]).min().unwrap_or(u64::MAX);
+    }
     let ends = |event: &&Event| {
         let of_leader = event.node.as_deref() == Some(leader);
         event.at[1] > cut.at[1]
