@@ -102,9 +102,9 @@ pub enum Question {
     TriggerDivergenceCheck,
     /// `_rewind.reset_state()` (–; 679). Effect.
     ResetRewind,
-    /// `get_remote_master()` / `cluster.leader` as the source of a rewind (294; 590) → leader
+    /// `get_remote_master()` / `cluster.leader` as the source of a rewind (297; 590) → leader
     RewindSource,
-    /// `rewind_or_reinitialize_needed_and_possible(leader)` (295; 591) → bool
+    /// `rewind_or_reinitialize_needed_and_possible(leader)` (298; 591) → bool
     RewindNeeded,
     /// `is_running()`: a postmaster is alive (–; 596) → bool
     IsRunning,

@@ -30,7 +30,7 @@ pub enum Property {
     StandbyClusterReadOnly,
     /// A voluntarily released lock belongs to a node that can no longer write.
     KeyReleasedAfterStop,
-    /// Only the owner's name is ever overwritten in the leader key.
+    /// A leader key that names one node is never overwritten by another.
     SingleLockOwner,
     /// Faults over: some node becomes leader and accepts writes.
     LeaderEventually,

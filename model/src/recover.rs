@@ -44,7 +44,8 @@ pub fn recover(rules: &Rules, ha: &mut Dialogue) -> Result<Decision, Stop> {
     let control = ha.control_data()?;
 
     // This process ran it as a primary moments ago and still has the lock: just start it. The releases exclude a
-    // timeout of zero, so without a candidate it goes the long way below (#3121); `ideal` does not.
+    // timeout of zero, so without a candidate it goes the long way below: crash recovery in single-user mode, then a read-only start that is
+    // promoted (#3121). `ideal` does not.
     if rules.starts_crashed_primary
         && timeout.is_some_and(|seconds| seconds > 0 || rules.starts_primary_without_candidate)
         && (matches!(control, Some(InProduction | ShuttingDown | ShutDown))
@@ -73,6 +74,7 @@ pub fn recover(rules: &Rules, ha: &mut Dialogue) -> Result<Decision, Stop> {
 
     ha.does(LoadCluster)?;
 
+    // `if self.is_standby_cluster() or not self.has_lock()` (339), the other way round.
     let leads_here = if rules.lock_before_standby_cluster {
         ha.asks(HasLock)? && !ha.asks(IsStandbyCluster)?
     } else {
@@ -129,12 +131,12 @@ pub fn handle_crash_recovery(ha: &mut Dialogue, branch: Branch) -> Result<Option
     Ok(None)
 }
 
-/// Rewind, or wipe and copy, if the data diverged: 2.1.2 `ha.py` 293-308, 4.1.5 589-607.
+/// Rewind, or wipe and copy, if the data diverged: 2.1.2 `ha.py` 296-308, 4.1.5 589-607.
 ///
 /// # Errors
 /// As [`recover`].
 pub fn handle_rewind_or_reinitialize(rules: &Rules, ha: &mut Dialogue) -> Result<Option<Decision>, Stop> {
-    ha.asks(IsStandbyCluster)?;
+    ha.asks(IsStandbyCluster)?; // whether the source is the remote primary or the leader
     let leader = ha.source(RewindSource)?;
     if !ha.asks(RewindNeeded)? || leader == Leader::Nobody {
         return Ok(None);

@@ -80,8 +80,8 @@ impl Cluster {
             // It is not noticed that the lease has ended.
             LockUpdate::TrustsKeepalive if !leased => true,
             LockUpdate::ComparesAndSwaps if state.leader.is_some_and(|key| key.holder != id) => false,
-            // The key is absent, under the lease of a predecessor, or another node's.
-            _ => {
+            // The key is absent, under the lease of a predecessor, or, where an update `Overwrites`, another node's.
+            LockUpdate::Overwrites | LockUpdate::ComparesAndSwaps | LockUpdate::TrustsKeepalive => {
                 self.agent_mut(state, id).leased = true;
                 state.leader = Some(ours);
                 true

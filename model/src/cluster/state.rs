@@ -214,7 +214,7 @@ pub struct Agent {
     pub role: Role,
     /// It saw its Postgres running and has not taken note of its death yet, or has (`crashed`).
     pub health: Health,
-    /// Single-user recovery was started in this episode (`_crash_recovery_started`).
+    /// Single-user recovery was started in this episode (`_crash_recovery_executed`).
     pub crash_recovery_started: bool,
     /// A start is under way whose outcome the next cycle has to look at (`recovering`).
     pub recovering: bool,
