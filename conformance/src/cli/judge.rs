@@ -8,7 +8,7 @@ use pghaspec_model::edition::Edition;
 use serde::Serialize;
 
 use super::{Failure, known, print};
-use crate::judge::{self, History, HistoryError, Judgement, Verdict};
+use crate::judge::{self, History, HistoryError, Judgement, Recording, Verdict};
 use crate::report;
 use crate::rundir::RunDirError;
 use crate::scenario::Scenario;
@@ -120,24 +120,38 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 }
 
 fn judged(file: &Path, edition: Option<Edition>) -> Result<(History, Judged), HistoryError> {
-    let history = History::read(file)?;
-    let edition = edition.map_or_else(|| history.edition(file), Ok)?;
+    let recording = Recording::open(file)?;
+    let run = recording.run.clone();
+    let edition = edition.map_or_else(|| recording.edition(file), Ok)?;
     // An incident's log belongs to no scenario of ours; then nothing but the specification is demanded of it.
-    let scenario = match Scenario::exists(&history.run.scenario) {
-        true => Some(Scenario::load(&history.run.scenario).map_err(|error| HistoryError {
+    let scenario = match Scenario::exists(&run.scenario) {
+        true => Some(Scenario::load(&run.scenario).map_err(|error| HistoryError {
             file: file.to_path_buf(),
             line: Some(1),
             problem: format!("scenario: {error}"),
         })?),
         false => None,
     };
-    let judgement = judge::judge(&history, edition, scenario.as_ref().map(|scenario| &scenario.expect));
-    let explained_by = judge::explaining_editions(&history);
+    let expect = scenario.as_ref().map(|scenario| &scenario.expect);
+    let (history, judgement, explained_by) = match recording.into_short() {
+        Ok(history) => {
+            let judgement = judge::judge(&history, edition, expect);
+            let explained_by = judge::explaining_editions(&history);
+            (history, judgement, explained_by)
+        }
+        Err(recording) => {
+            let again = |(line, problem)| HistoryError { file: file.to_path_buf(), line, problem };
+            let long = judge::judge_long(&recording, edition, expect, &Edition::ALL).map_err(again)?;
+            // What is drawn is around the first failure, else at the end.
+            let failing = long.judgement.checks.iter().find_map(|check| check.event).unwrap_or(recording.count - 1);
+            (recording.part_with(failing).map_err(again)?, long.judgement, long.explained_by)
+        }
+    };
     let judged = Judged {
         file: file.to_path_buf(),
-        agent: history.run.agent.clone(),
-        version: history.run.version.clone(),
-        scenario: history.run.scenario.clone(),
+        agent: run.agent,
+        version: run.version,
+        scenario: run.scenario,
         edition: edition.id(),
         explained_by: explained_by.map(|editions| editions.into_iter().map(Edition::id).collect()),
         svg: None,

@@ -3,8 +3,9 @@
 use pghaspec_model::event::{Event, Kind, ServerState, Source};
 use pghaspec_model::property::Property;
 
-use super::durability::{Ledger, last_taken, named};
+use super::durability::last_taken;
 use super::history::{History, seconds};
+use super::ledger::{Ledger, named};
 use super::verdict::Check;
 
 /// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before it, or is no more than
@@ -44,7 +45,7 @@ pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, Stri
         return Check::pass(id, words);
     }
     let allowed = history.run.configuration.maximum_lag_on_failover;
-    let positions = positions(history, oldest);
+    let positions = positions(ledger, oldest);
     if let Some(bytes) = at_least(&positions, oldest, since).filter(|bytes| *bytes > allowed) {
         let why =
             format!("{words}; the old leader wrote at least {bytes} bytes of WAL meanwhile, and {allowed} may be lost");
@@ -68,14 +69,13 @@ const ROW: u64 = 4 * 8192;
 type Position = ([u64; 2], ServerState, u64);
 
 /// Of the node that acknowledged this write, by time.
-fn positions(history: &History, write: &Event) -> Vec<Position> {
-    let of_node = history.events.iter().filter(|event| event.node == write.node);
-    let mut positions: Vec<Position> = of_node
-        .filter_map(|event| match event.kind {
-            Kind::Server { state, lsn: Some(lsn), .. } => Some((event.at, state, lsn)),
-            _ => None,
-        })
-        .collect();
+fn positions(ledger: &Ledger, write: &Event) -> Vec<Position> {
+    let mut positions = Vec::new();
+    ledger.of_node(write.node.as_deref(), |event| {
+        if let Kind::Server { state, lsn: Some(lsn), .. } = event.kind {
+            positions.push((event.at, state, lsn));
+        }
+    });
     positions.sort_by_key(|(at, ..)| *at);
     positions
 }

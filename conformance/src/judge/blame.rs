@@ -91,7 +91,7 @@ fn is_former_rule(mutant: Mutant) -> bool {
 
 /// The rule whose breach explains the event: best of all one that explains the whole history, else one that gets furthest.
 pub fn broken_rule(question: &Question, edition: Edition, divergence: &Divergence) -> String {
-    let whole = question.observations.len() as u64 + 1;
+    let whole = question.observations.len() + 1;
     let reach = |settings| match question.ask(settings) {
         Ok(_) => whole,
         Err(Refusal::Diverged(further)) => further.explained,

@@ -1,36 +1,31 @@
 //! What became of the clients' rows, by the final reads: lost, ghost and indeterminate writes by name, and whether standbys hold the
 //! leader's rows.
 
-use std::collections::BTreeMap;
-
-use pghaspec_model::event::{Event, Kind, Phase, ServerState, Session, Source, WriteResult};
+use pghaspec_model::event::{Event, Kind, Phase, ServerState, Source};
 use pghaspec_model::property::Property;
 
 use super::async_loss::bounded_async_loss;
-use super::history::{History, seconds};
+use super::history::History;
 use super::key::changes;
+use super::ledger::{Ledger, id_ranges, named};
 use super::rows::Rows;
 use super::verdict::Check;
-use super::words;
-
-/// Groups of writes that are named one by one.
-const NAMED: usize = 6;
 
 /// What applies to the configuration of this run.
-pub fn checks(history: &History) -> Vec<Check> {
+pub fn checks(history: &History, ledger: &Result<Ledger, String>) -> Vec<Check> {
     if history.run.configuration.standby_cluster {
         // Its clients are refused, and what is written elsewhere is none of its business.
         return Vec::new();
     }
-    let ledger = Ledger::of(history);
     let loss = match history.run.configuration.synchronous_mode {
-        true => no_lost_sync_commit(&ledger),
-        false => bounded_async_loss(history, &ledger),
+        true => no_lost_sync_commit(ledger),
+        false => bounded_async_loss(history, ledger),
     };
-    vec![acknowledged_writes(history, &ledger), loss, no_silent_divergence(history, &ledger)]
+    vec![acknowledged_writes(history, ledger), loss, no_silent_divergence(history, ledger)]
 }
 
-fn read_back(history: &History, node: &str) -> Option<Rows> {
+/// The rows that a node was read back to hold.
+pub fn read_back(history: &History, node: &str) -> Option<Rows> {
     history.events.iter().rev().find_map(|event| match &event.kind {
         Kind::ReadBack { rows } if event.node.as_deref() == Some(node) => Some(Rows::new(rows.iter().copied())),
         _ => None,
@@ -66,134 +61,6 @@ pub fn last_primary(history: &History) -> Option<&str> {
     })
 }
 
-/// The rows of the last primary and what the clients know of them.
-pub(super) struct Ledger<'h> {
-    pub(super) primary: &'h str,
-    rows: Rows,
-    acknowledged: Vec<(u64, &'h Event)>,
-    refused: Vec<(u64, &'h Event)>,
-    indeterminate: Vec<(u64, &'h Event)>,
-    /// Rows that a procedure committed without waiting for its disk or a standby, or may have.
-    batches: Rows,
-}
-
-impl<'h> Ledger<'h> {
-    fn of(history: &'h History) -> Result<Ledger<'h>, String> {
-        let primary = last_primary(history).ok_or("no primary was seen at the end")?;
-        let rows = read_back(history, primary).ok_or_else(|| format!("the primary {primary} was not read back"))?;
-        let writes = |wanted: WriteResult| {
-            let of = history.events.iter().filter_map(move |event| match event.kind {
-                Kind::Write { id, result, .. } if result == wanted => Some((id, event)),
-                _ => None,
-            });
-            of.collect::<Vec<_>>()
-        };
-        let batches = history.events.iter().filter_map(|event| match event.kind {
-            Kind::Batch { rows: [first, last], result } if result != WriteResult::Failed => Some([first, last]),
-            _ => None,
-        });
-        let ledger = Ledger {
-            primary,
-            rows,
-            acknowledged: writes(WriteResult::Ok),
-            refused: writes(WriteResult::Failed),
-            indeterminate: writes(WriteResult::Indeterminate),
-            batches: Rows::new(batches),
-        };
-        match ledger.acknowledged.is_empty() {
-            true => Err("no write was acknowledged in the whole run".into()),
-            false => Ok(ledger),
-        }
-    }
-
-    pub(super) fn lost(&self) -> Vec<(u64, &'h Event)> {
-        self.acknowledged.iter().filter(|(id, _)| !self.rows.contains(*id)).copied().collect()
-    }
-
-    fn counts(&self, lost: usize) -> String {
-        let committed: Vec<_> = self.indeterminate.iter().filter(|(id, _)| self.rows.contains(*id)).copied().collect();
-        let open = self.indeterminate.len();
-        let mut text = format!(
-            "{} acknowledged, {lost} lost, {open} indeterminate ({} of them committed), {} ghosts",
-            self.acknowledged.len(),
-            committed.len(),
-            self.refused.iter().filter(|(id, _)| self.rows.contains(*id)).count(),
-        );
-        if open > 0 {
-            text += &format!("\nindeterminate: {}", named(&self.indeterminate));
-        }
-        text
-    }
-
-    /// Rows of which no write was recorded: those that certainly were refused, and those of which nothing is known. A writer records a
-    /// refusal once, however often it is repeated, and numbers its writes in a row.
-    fn unaccounted(&self) -> [Vec<u64>; 2] {
-        let all = || [&self.acknowledged, &self.refused, &self.indeterminate].into_iter().flatten();
-        let known = Rows::of(all().map(|(id, _)| *id));
-        let rows = self.rows.without(&known).without(&self.batches);
-        if rows.is_empty() {
-            return [Vec::new(), Vec::new()];
-        }
-        let mut known: Vec<(u64, &Event)> = all().copied().collect();
-        known.sort_by_key(|(id, _)| *id);
-        let refused = |row: &u64| {
-            let before = known[..known.partition_point(|(id, _)| id < row)].last();
-            before.is_some_and(|(_, event)| matches!(event.kind, Kind::Write { result: WriteResult::Failed, .. }))
-        };
-        let (refused, unknown) = rows.iter().partition(refused);
-        [refused, unknown]
-    }
-}
-
-/// Number of a row, and when its write began and ended.
-type Sent = (u64, [u64; 2]);
-
-/// Writes by name: node, session, ids as ranges, when.
-pub(super) fn named(writes: &[(u64, &Event)]) -> String {
-    let mut groups: BTreeMap<(&str, Option<Session>), Vec<Sent>> = BTreeMap::new();
-    for (id, event) in writes {
-        let session = match event.kind {
-            Kind::Write { session, .. } => Some(session),
-            _ => None,
-        };
-        groups.entry((event.node.as_deref().unwrap_or("?"), session)).or_default().push((*id, event.at));
-    }
-    let mut words: Vec<String> = groups
-        .iter_mut()
-        .map(|((node, session), writes)| {
-            writes.sort_unstable();
-            let from = writes.iter().map(|(_, at)| at[0]).min().unwrap_or(0);
-            let to = writes.iter().map(|(_, at)| at[1]).max().unwrap_or(0);
-            let ids: Vec<u64> = writes.iter().map(|(id, _)| *id).collect();
-            let through = session.map_or(String::new(), |session| format!(" through {}", words::session(session)));
-            format!("{} at {node}{through}, between {} and {}", id_ranges(&ids), seconds(from), seconds(to))
-        })
-        .collect();
-    let more = words.len().saturating_sub(NAMED);
-    words.truncate(NAMED);
-    let more = if more > 0 { format!("; and {more} more groups") } else { String::new() };
-    words.join("; ") + &more
-}
-
-/// `3000001–3000004, 3000007 (5 rows)`
-fn id_ranges(ids: &[u64]) -> String {
-    let mut ranges: Vec<[u64; 2]> = Vec::new();
-    for id in ids {
-        match ranges.last_mut() {
-            Some(last) if *id == last[1] + 1 => last[1] = *id,
-            _ => ranges.push([*id, *id]),
-        }
-    }
-    let shown: Vec<String> = ranges
-        .iter()
-        .take(NAMED)
-        .map(|[first, last]| if first == last { first.to_string() } else { format!("{first}–{last}") })
-        .collect();
-    let more = if ranges.len() > NAMED { ", …" } else { "" };
-    let rows = if ids.len() == 1 { "row" } else { "rows" };
-    format!("{}{more} ({} {rows})", shown.join(", "), ids.len())
-}
-
 /// `acknowledged-writes`: what was acknowledged under the last leader is there, and nothing is there that was refused or that nobody wrote.
 /// An asynchronous failover may lose what the old leader acknowledged last, and then the loss is said.
 fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Check {
@@ -204,7 +71,7 @@ fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Ch
     };
     let lost = ledger.lost();
     let counts = ledger.counts(lost.len());
-    let ghosts: Vec<_> = ledger.refused.iter().filter(|(id, _)| ledger.rows.contains(*id)).copied().collect();
+    let ghosts = ledger.ghosts();
     if let Some((_, event)) = ghosts.first() {
         return Check::fail(ID, format!("refused and there all the same: {}\n{counts}", named(&ghosts)))
             .at(Some(event.seq));
@@ -228,8 +95,8 @@ fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Ch
             false => Check::inconclusive(ID, format!("{counts}; who led when is not known{lost_words}")),
         };
     }
-    let after: Vec<_> =
-        lost.iter().filter(|(_, event)| since.is_some_and(|since| event.at[0] > since)).copied().collect();
+    let later = |(_, event): &&(u64, Event)| since.is_some_and(|since| event.at[0] > since);
+    let after: Vec<_> = lost.iter().filter(later).cloned().collect();
     if let Some((_, event)) = after.first() {
         let why = format!("acknowledged when {} held the lock already, and gone: {}", ledger.primary, named(&after));
         return Check::fail(ID, format!("{why}\n{counts}")).at(Some(event.seq));
@@ -270,8 +137,6 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
         Err(why) => return Check::inconclusive(id, why),
     };
     let primary = ledger.primary;
-    // A client's write whose answer was lost may still have been on its way to the primary while the standbys were read.
-    let indeterminate = Rows::of(ledger.indeterminate.iter().map(|(id, _)| *id));
     let mut unread = None;
     let (mut same, mut apart) = (Vec::new(), Vec::new());
     for node in history.run.nodes.iter().filter(|node| *node != primary) {
@@ -280,8 +145,7 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
             unread = unread.or(Some(format!("{node} was not read back")));
             continue;
         };
-        let own: Vec<u64> =
-            others.without(&ledger.rows).without(&indeterminate).without(&ledger.batches).iter().collect();
+        let own = ledger.unshared(&others);
         let missing = ledger.rows.without(&others);
         if !own.is_empty() {
             let why = format!("{node} holds rows that the primary {primary} does not: {}", id_ranges(&own));
@@ -291,11 +155,10 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
                 None => unread = unread.or(Some(format!("{why}; whether it says that it is healthy was not seen"))),
             }
         } else if !missing.is_empty() {
-            let rows: Vec<u64> = missing.iter().collect();
-            let why = format!("{node} lacks {} of the primary {primary}", id_ranges(&rows));
+            let why = format!("{node} lacks {} of the primary {primary}", id_ranges(&missing));
             // The lab waits until a standby has replayed all that was flushed, and says so if it has not.
             let late = history.gap_of(&[Source::Postgres, Source::Harness]);
-            let acknowledged = || ledger.acknowledged.iter().any(|(id, _)| missing.contains(*id));
+            let acknowledged = || !ledger.acknowledged.within(&missing).is_empty();
             if healthy == Some(true) && late.is_none() && acknowledged() {
                 return Check::fail(id, format!("{why}; it streams and has replayed everything"));
             }
@@ -324,9 +187,7 @@ fn claims_health(history: &History, node: &str, primary: &str) -> Option<bool> {
 }
 
 /// Rows that a node holds at the end and the last primary does not, though no answer to a client was lost: its data is off the primary's.
-pub fn has_diverged(history: &History, node: &str) -> bool {
-    let Ok(ledger) = Ledger::of(history) else { return false };
-    let doubtful = Rows::of(ledger.indeterminate.iter().map(|(id, _)| *id));
-    read_back(history, node)
-        .is_some_and(|rows| !rows.without(&ledger.rows).without(&doubtful).without(&ledger.batches).is_empty())
+pub fn has_diverged(history: &History, ledger: &Result<Ledger, String>, node: &str) -> bool {
+    let Ok(ledger) = ledger else { return false };
+    read_back(history, node).is_some_and(|rows| !ledger.unshared(&rows).is_empty())
 }

@@ -31,39 +31,17 @@ pub fn complete(history: &History) -> Check {
             );
         }
     }
-    Check::pass(ID, format!("{} events, recorded to the end", history.events.len()))
+    Check::pass(ID, format!("{} events, recorded to the end", history.count()))
 }
 
 /// `observers-alive`: the observers went on to the end: each node was probed with a telling answer after everything settled, the last
-/// primary acknowledged a write after the fault, and nobody but the harness killed anything.
+/// primary acknowledged a write after the fault. That nobody but the harness killed anything, [`strangers`] sees to.
 pub fn observers(history: &History) -> Check {
     const ID: &str = "observers-alive";
     let (Some(fault), Some(settled)) = (history.phase(Phase::Fault), history.phase(Phase::Settled)) else {
         return Check::inconclusive(ID, "the run did not get that far");
     };
     let after = |at: u64| history.events.iter().filter(move |event| event.at[0] >= at);
-    // Each end of an agent by SIGKILL needs a kill of its own.
-    for node in &history.run.nodes {
-        let of_node = || history.events.iter().filter(|event| event.node.as_ref() == Some(node));
-        let kills = |event: &&Event| match &event.kind {
-            Kind::Fault { fault, .. } => matches!(fault, Fault::AgentKilled | Fault::NodeKilled),
-            Kind::Watchdog { change, .. } => *change == Watchdog::Fired,
-            _ => false,
-        };
-        let injected = of_node().filter(kills).count();
-        let killed =
-            |event: &&Event| matches!(event.kind, Kind::ProcessExited { what: Process::Agent, signal: Some(9), .. });
-        if let Some(event) = of_node().filter(killed).nth(injected) {
-            return Check::new(
-                ID,
-                Verdict::Error,
-                format!(
-                    "somebody else killed the agent of {node} at {}: the run says nothing about it",
-                    seconds(event.at[1])
-                ),
-            );
-        }
-    }
     for node in &history.run.nodes {
         let telling = after(settled).any(|event| {
             event.node.as_ref() == Some(node)
@@ -93,6 +71,34 @@ fn nobody_wrote(history: &History, fault: u64) -> Option<String> {
             && matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. })
     });
     (!wrote).then(|| format!("{primary}, the primary in the end, acknowledged no write after the fault"))
+}
+
+/// `observers-alive`, where somebody else did what only the harness may.
+pub fn strangers(history: &History) -> Check {
+    const ID: &str = "observers-alive";
+    // Each end of an agent by SIGKILL needs a kill of its own.
+    for node in &history.run.nodes {
+        let of_node = || history.fresh().iter().filter(|event| event.node.as_ref() == Some(node));
+        let kills = |event: &&Event| match &event.kind {
+            Kind::Fault { fault, .. } => matches!(fault, Fault::AgentKilled | Fault::NodeKilled),
+            Kind::Watchdog { change, .. } => *change == Watchdog::Fired,
+            _ => false,
+        };
+        let injected = of_node().filter(kills).count();
+        let killed =
+            |event: &&Event| matches!(event.kind, Kind::ProcessExited { what: Process::Agent, signal: Some(9), .. });
+        if let Some(event) = of_node().filter(killed).nth(injected) {
+            return Check::new(
+                ID,
+                Verdict::Error,
+                format!(
+                    "somebody else killed the agent of {node} at {}: the run says nothing about it",
+                    seconds(event.at[1])
+                ),
+            );
+        }
+    }
+    Check::pass(ID, "nobody else killed anything")
 }
 
 /// `fault-took-effect`: every injected fault has a witness of its effect.

@@ -9,7 +9,8 @@ use pghaspec_model::edition::{Edition, Rules};
 use pghaspec_model::event::{Event, Kind, Phase, Run, Source};
 use pghaspec_model::switch::Switch;
 
-use super::{gaps, lines, sound, words};
+use super::reading::{Problem, read_all};
+use super::{gaps, words};
 
 /// Bytes of a file that are read at once.
 const CHUNK: usize = 1 << 16;
@@ -23,6 +24,21 @@ pub struct History {
     pub events: Vec<Event>,
     /// The last line was cut off, as by a harness that was killed.
     pub cut_off: bool,
+    /// What was before it, if it is a part of a longer one.
+    pub before: Before,
+}
+
+/// What was before a part of a history, and what of its end is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// How many of the part's events are of before: what was still open then.
+    pub held: usize,
+    /// How many events there were before.
+    pub events: u64,
+    /// How many of the part's events, its last ones, are phases that are still to come.
+    pub to_come: usize,
+    /// What was missed before, by each source; nothing, if only this part is asked about.
+    pub missed: Vec<(Source, String)>,
 }
 
 /// Why a file is not a history.
@@ -60,6 +76,22 @@ pub fn rules(edition: Edition, differs: &[String]) -> Rules {
     rules
 }
 
+/// The edition that the agent of a run claims.
+///
+/// # Errors
+/// There is no such edition.
+pub fn edition_of(run: &Run, file: &Path) -> Result<Edition, HistoryError> {
+    Edition::from_id(&run.edition).ok_or_else(|| HistoryError {
+        file: file.to_path_buf(),
+        line: Some(1),
+        problem: format!(
+            "edition: there is no edition `{}`; choose one of {} with --edition",
+            run.edition,
+            Edition::ALL.map(Edition::id).join(", ")
+        ),
+    })
+}
+
 impl History {
     /// The rules of an edition, or of the agent's release, if that is the one that it claims.
     pub fn rules(&self, edition: Edition) -> Rules {
@@ -77,51 +109,15 @@ impl History {
     }
 
     /// Parses the content of `events.jsonl`; the error is a line, from 1, and a problem.
-    pub fn parse(text: &[u8]) -> Result<History, (Option<usize>, String)> {
+    pub fn parse(text: &[u8]) -> Result<History, Problem> {
         History::of_lines(text)
     }
 
-    /// Reads line by line, so that no more than a line of the text is held.
-    fn of_lines(mut text: impl BufRead) -> Result<History, (Option<usize>, String)> {
+    /// Reads line by line.
+    fn of_lines(text: impl BufRead) -> Result<History, Problem> {
         let mut events: Vec<Event> = Vec::new();
-        let mut line = Vec::new();
-        let cut_off = loop {
-            line.clear();
-            let length =
-                text.read_until(b'\n', &mut line).map_err(|error| (None, format!("cannot be read: {error}")))?;
-            // The writer ends each event with a newline, so what follows the last one was cut off.
-            if line.pop_if(|byte| *byte == b'\n').is_none() {
-                break length > 0;
-            }
-            let refuse = |problem: String| (Some(events.len() + 1), problem);
-            let event = lines::read(&line).map_err(refuse)?;
-            if event.seq != events.len() as u64 {
-                return Err(refuse(format!(
-                    "is event {} where event {} belongs: lines are missing, doubled or out of order",
-                    event.seq,
-                    events.len()
-                )));
-            }
-            if events.first().is_some_and(|first| first.v != event.v) {
-                return Err(refuse(format!("v: is of format {}, and the history of another", event.v)));
-            }
-            if event.at[0] > event.at[1] {
-                return Err(refuse(format!("at: ends before it begins, {} after {}", event.at[1], event.at[0])));
-            }
-            events.push(event);
-        };
-        let Some(first) = events.first() else { return Err((None, "is empty: nothing was recorded".into())) };
-        let Kind::Run(run) = &first.kind else {
-            return Err((Some(1), "does not say what was run: the first event of a history is `run`".into()));
-        };
-        let run = Run::clone(run);
-        let mut rules = Edition::V4_1.rules();
-        for rule in &run.rules {
-            Switch::apply(&mut rules, rule)
-                .map_err(|error| (Some(1), format!("rules: names a rule that is none: {error}")))?;
-        }
-        sound::check(&run, &events).map_err(|(index, problem)| (Some(index + 1), problem))?;
-        Ok(History { run, events, cut_off })
+        let (run, cut_off) = read_all(text, |event| events.push(event))?;
+        Ok(History { run, events, cut_off, before: Before::default() })
     }
 
     /// Reads the edition of the specification that the agent claims.
@@ -129,20 +125,27 @@ impl History {
     /// # Errors
     /// There is no such edition.
     pub fn edition(&self, file: &Path) -> Result<Edition, HistoryError> {
-        Edition::from_id(&self.run.edition).ok_or_else(|| HistoryError {
-            file: file.to_path_buf(),
-            line: Some(1),
-            problem: format!(
-                "edition: there is no edition `{}`; choose one of {} with --edition",
-                self.run.edition,
-                Edition::ALL.map(Edition::id).join(", ")
-            ),
-        })
+        edition_of(&self.run, file)
     }
 
     /// Whether this source really observed the run.
     pub fn observed(&self, source: Source) -> bool {
         self.run.observed.contains(&source)
+    }
+
+    /// Events that are neither of before nor still to come.
+    pub fn fresh(&self) -> &[Event] {
+        &self.events[self.before.held..self.events.len() - self.before.to_come]
+    }
+
+    /// The event is not of before.
+    pub fn is_fresh(&self, event: &Event) -> bool {
+        event.seq >= self.before.events
+    }
+
+    /// How many events there were up to its end.
+    pub fn count(&self) -> u64 {
+        self.before.events + self.fresh().len() as u64
     }
 
     /// The earliest moment of the first event of that phase.
@@ -159,14 +162,18 @@ impl History {
     /// The first gap of these sources since the cluster was ready, in words; whatever needs them cannot pass over it.
     pub fn gap_of(&self, sources: &[Source]) -> Option<String> {
         let ready = self.phase(Phase::Ready).unwrap_or(0);
-        self.events.iter().filter(|event| event.at[1] >= ready).find_map(|event| match &event.kind {
-            Kind::Gap { of, why } if sources.contains(of) && !gaps::tells_all(self, event) => Some(format!(
-                "not all was observed by {} from {} to {}: {why}",
-                words::source(*of),
-                seconds(event.at[0]),
-                seconds(event.at[1])
-            )),
-            _ => None,
+        let before = self.before.missed.iter().find(|(of, _)| sources.contains(of)).map(|(_, why)| why.clone());
+        let mut events = self.events.iter().filter(|event| event.at[1] >= ready);
+        before.or_else(|| {
+            events.find_map(|event| match &event.kind {
+                Kind::Gap { of, why } if sources.contains(of) && !gaps::tells_all(self, event) => Some(format!(
+                    "not all was observed by {} from {} to {}: {why}",
+                    words::source(*of),
+                    seconds(event.at[0]),
+                    seconds(event.at[1])
+                )),
+                _ => None,
+            })
         })
     }
 

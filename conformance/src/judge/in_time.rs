@@ -18,6 +18,12 @@ pub fn read_only_in_time(history: &History) -> Check {
     if let Some(why) = history.blind(&[Source::Postgres, Source::Writer]) {
         return Check::inconclusive(ID, why);
     }
+    if history.before.events > 0 {
+        return Check::inconclusive(
+            ID,
+            "the history is too long to ask it for all that was seen since the first fault",
+        );
+    }
     let cut = history.events.iter().filter(|event| cuts(event)).min_by_key(|event| event.at[0]);
     let Some((cut, leader)) = cut.and_then(|cut| Some((cut, leader(history, cut)?))) else {
         return Check::inconclusive(ID, "no leader was kept from updating the lock");

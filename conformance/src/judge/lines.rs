@@ -71,6 +71,7 @@ enum Tag {
     Write,
     Recover,
     Said,
+    ReadBack,
 }
 
 /// The fields of all these kinds. `Some(None)` is a field that is there and null.
@@ -115,6 +116,8 @@ struct Plain {
     branch: Option<Branch>,
     message: Option<String>,
     pattern: Option<String>,
+    /// Of what was read back; the rows of a batch are read by the book.
+    rows: Option<Vec<[u64; 2]>>,
 }
 
 /// How a leader key or a watchdog changed: the two kinds share the field, and no word.
@@ -215,6 +218,7 @@ impl Plain {
                 error: self.error.take(),
             },
             Tag::Recover => Kind::Recover { branch: self.branch.take()?, message: self.message.take()? },
+            Tag::ReadBack => Kind::ReadBack { rows: self.rows.take()? },
             Tag::Said => Kind::Said { pattern: self.pattern.take()?, message: self.message.take()? },
         })
     }
@@ -253,6 +257,7 @@ impl Plain {
             branch,
             message,
             pattern,
+            rows,
         } = self;
         node.is_none()
             && phase.is_none()
@@ -280,5 +285,6 @@ impl Plain {
             && branch.is_none()
             && message.is_none()
             && pattern.is_none()
+            && rows.is_none()
     }
 }

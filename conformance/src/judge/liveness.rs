@@ -7,6 +7,7 @@ use pghaspec_model::property::Property;
 use super::durability::{AtTheEnd, found_at_the_end, has_diverged};
 use super::history::{History, seconds};
 use super::key::{changes, spans};
+use super::ledger::Ledger;
 use super::lives::lives;
 use super::safety::unobserved;
 use super::verdict::Check;
@@ -14,8 +15,8 @@ use super::verdict::Check;
 const SECOND: u64 = 1_000_000_000;
 
 /// All of them.
-pub fn checks(history: &History) -> Vec<Check> {
-    vec![leader_eventually(history), unstartable_leader_yields(history), crashed_node_rejoins(history)]
+pub fn checks(history: &History, ledger: &Result<Ledger, String>) -> Vec<Check> {
+    vec![leader_eventually(history), unstartable_leader_yields(history), crashed_node_rejoins(history, ledger)]
 }
 
 /// How long an agent may take for it: a lease ends, a start is waited for, and two cycles with all their retries. Nanoseconds.
@@ -118,7 +119,7 @@ fn primary_was_replaced(history: &History) -> bool {
 }
 
 /// `crashed-node-rejoins`: when faults are over, every node whose Postgres died ends as a streaming standby or as the leader.
-pub fn crashed_node_rejoins(history: &History) -> Check {
+pub fn crashed_node_rejoins(history: &History, ledger: &Result<Ledger, String>) -> Check {
     let id = Property::CrashedNodeRejoins.id();
     if let Some(check) = unobserved(history, id, &[Source::Etcd, Source::Postgres, Source::Process]) {
         return check;
@@ -141,7 +142,10 @@ pub fn crashed_node_rejoins(history: &History) -> Check {
         let configuration = &history.run.configuration;
         // No member of a standby cluster is cloned anew: nobody there can tell who is right.
         let cloned = configuration.remove_data_directory_on_diverged_timelines && !configuration.standby_cluster;
-        if !configuration.use_pg_rewind && !cloned && (has_diverged(history, node) || primary_was_replaced(history)) {
+        if !configuration.use_pg_rewind
+            && !cloned
+            && (has_diverged(history, ledger, node) || primary_was_replaced(history))
+        {
             back.push(format!("{node} has what its primary lacks, and may neither be rewound nor be cloned anew"));
             continue;
         }

@@ -28,6 +28,8 @@ pub struct Life<'h> {
     pub control: Option<ControlFile>,
     /// `seq` of its start.
     pub seq: u64,
+    /// `seq` of its end.
+    pub end: Option<u64>,
 }
 
 impl Life<'_> {
@@ -79,10 +81,12 @@ pub fn lives<'h>(history: &'h History, node: &str) -> Vec<Life<'h>> {
                 signal: None,
                 control: None,
                 seq: event.seq,
+                end: None,
             }),
             Kind::ProcessExited { pid, code, signal, control, .. } => {
                 if let Some(life) = lives.iter_mut().rev().find(|life| life.pid == *pid && life.to.is_none()) {
                     (life.to, life.code, life.signal, life.control) = (Some(event.at), *code, *signal, *control);
+                    life.end = Some(event.seq);
                 }
             }
             _ => {}

@@ -28,7 +28,7 @@ pub struct Measure {
 /// All that can be measured after each fault.
 pub fn measure(history: &History) -> Vec<Measure> {
     let faults = || {
-        history.events.iter().filter_map(|event| match &event.kind {
+        history.fresh().iter().filter_map(|event| match &event.kind {
             Kind::Fault { fault, .. } => Some((event, fault.id())),
             _ => None,
         })

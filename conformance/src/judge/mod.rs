@@ -2,7 +2,8 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `history.rs`, `lines.rs`, `sound.rs` | reads a history, and refuses what is damaged |
+//! | `history.rs`, `reading.rs`, `lines.rs`, `sound.rs`, `seen.rs` | reads a history, and refuses what is damaged |
+//! | `recording.rs`, `rest.rs`, `carry.rs`, `long.rs` | a long history, part by part: where it can be cut, and what is carried on |
 //! | `evidence.rs` | the run is whole, and its faults took effect |
 //! | `gaps.rs` | gaps that hide nothing |
 //! | `safety.rs` | safety of leadership, on the events alone: `reign.rs` (who was writable when), `key.rs` (who held the lock) |
@@ -12,16 +13,18 @@
 //! | `needless.rs` | what was rewound had diverged |
 //! | `liveness.rs` | what must come at last |
 //! | `intervals.rs`, `commits.rs`, `rows.rs` | long histories: intervals that meet, acknowledged writes by time, rows as ranges |
-//! | `durability.rs` | lost, ghost and indeterminate writes by name; standbys hold the leader's rows |
+//! | `durability.rs`, `ledger.rs` | lost, ghost and indeterminate writes by name; standbys hold the leader's rows |
 //! | `expected.rs` | what the scenario demands; `in_time.rs`: a leader that is cut off stops being writable before its lease can end |
-//! | `allowed.rs` | some behaviour of the model explains the history: `question.rs` asks, `blame.rs` names the broken rule, `beliefs.rs` remembers |
+//! | `allowed.rs` | some behaviour of the model explains the history: `asking.rs` and `question.rs` ask, `spool.rs` keeps what a long history shows, `blame.rs` names the broken rule, `beliefs.rs` remembers |
 //! | `picture/` | swim lanes |
 //! | `measured.rs` | how long things took; no verdict |
 
 mod allowed;
+mod asking;
 mod async_loss;
 mod beliefs;
 mod blame;
+mod carry;
 mod commits;
 mod directory;
 mod durability;
@@ -33,19 +36,26 @@ mod identity;
 mod in_time;
 mod intervals;
 mod key;
+mod ledger;
 mod lines;
 mod liveness;
 mod lives;
+mod long;
 mod measured;
 mod needless;
 mod picture;
 mod question;
+mod reading;
+mod recording;
 mod recovery;
 mod reign;
+mod rest;
 mod rows;
 mod safety;
+mod seen;
 mod server;
 mod sound;
+mod spool;
 mod verdict;
 mod words;
 
@@ -55,11 +65,14 @@ use pghaspec_model::event::{Kind, Phase};
 use serde::{Deserialize, Serialize};
 
 pub use allowed::{allowed, explaining_editions};
-pub use history::{History, HistoryError, seconds};
+pub use history::{Before, History, HistoryError, seconds};
+use ledger::Ledger;
 pub use lines::read as read_event;
+pub use long::{Long, judge_long};
 pub use measured::Measure;
 pub use picture::picture;
 pub(crate) use question::with_unknown_memory;
+pub use recording::{PART, Recording};
 pub use verdict::{Check, Verdict};
 pub use words::line;
 
@@ -80,27 +93,20 @@ pub struct Judgement {
     /// How long things took.
     #[serde(default)]
     pub measured: Vec<Measure>,
+    /// Branches and times of a long history that are not listed.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unlisted: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Judges a history against an edition, and against what its scenario demands if that is known.
 pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Judgement {
-    let mut checks = vec![evidence::complete(history), evidence::faults(history), evidence::observers(history)];
-    checks.extend(safety::checks(history));
-    checks.extend(recovery::checks(history));
-    checks.extend(directory::checks(history));
-    checks.extend(identity::one_system_identifier(history));
-    checks.push(needless::diverged_before_rewind(history));
-    match expect {
-        Some(expect) => checks.extend(expected::checks(history, &expect.of(&history.rules(edition)))),
-        None => checks.push(Check::new(
-            "scenario-demands",
-            Verdict::Skipped,
-            format!("there is no scenario `{}` here: nothing but the specification is asked", history.run.scenario),
-        )),
-    }
-    checks.extend(durability::checks(history));
-    checks.extend(liveness::checks(history));
-    checks.push(allowed::allowed(history, edition));
+    let ledger = Ledger::of(history);
+    let model = allowed::allowed(history, edition);
+    let checks = of_the_end(history, edition, expect, &ledger, of_the_way(history), model);
     // How a cluster comes up is not judged: one that was prepared starts with a recovery of its own.
     let ready = history.phase(Phase::Ready).unwrap_or(0);
     let mut branches: Vec<(u64, Branch)> = history
@@ -117,5 +123,47 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
         branches: branches.into_iter().map(|(_, branch)| branch.id().to_owned()).collect(),
         checks,
         measured: measured::measure(history),
+        unlisted: 0,
     }
+}
+
+/// What is asked of each part of a history: nothing that must never happen did.
+fn of_the_way(history: &History) -> Vec<Check> {
+    let mut checks = vec![evidence::faults(history), evidence::strangers(history)];
+    checks.extend(safety::checks(history));
+    checks.extend(recovery::checks(history));
+    checks.extend(directory::checks(history));
+    checks.extend(identity::one_system_identifier(history));
+    checks.push(needless::diverged_before_rewind(history));
+    checks
+}
+
+/// All checks in their order, with those that are asked when all was seen: the evidence is whole, and everything has come to a good end.
+fn of_the_end(
+    history: &History,
+    edition: Edition,
+    expect: Option<&Expect>,
+    ledger: &Result<Ledger, String>,
+    mut of_the_way: Vec<Check>,
+    model: Check,
+) -> Vec<Check> {
+    let safety = of_the_way.split_off(2);
+    let strangers = of_the_way.pop();
+    let mut checks = vec![evidence::complete(history)];
+    checks.extend(of_the_way);
+    let observers = evidence::observers(history);
+    checks.push(strangers.filter(|check| check.verdict > observers.verdict).unwrap_or(observers));
+    checks.extend(safety);
+    match expect {
+        Some(expect) => checks.extend(expected::checks(history, &expect.of(&history.rules(edition)))),
+        None => checks.push(Check::new(
+            "scenario-demands",
+            Verdict::Skipped,
+            format!("there is no scenario `{}` here: nothing but the specification is asked", history.run.scenario),
+        )),
+    }
+    checks.extend(durability::checks(history, ledger));
+    checks.extend(liveness::checks(history, ledger));
+    checks.push(model);
+    checks
 }

@@ -37,8 +37,10 @@ pub fn crash_recovery_once(history: &History) -> Check {
             match &event.kind {
                 Kind::ProcessStarted { what: Process::SingleUser, .. } => {
                     starts.push(event);
-                    total += 1;
-                    if let [.., first, second] = starts.as_slice() {
+                    total += usize::from(history.is_fresh(event));
+                    if let [.., first, second] = starts.as_slice()
+                        && history.is_fresh(second)
+                    {
                         return Check::fail(
                             id,
                             format!(
@@ -75,7 +77,7 @@ pub fn crash_recovery_alone(history: &History) -> Check {
         let lives = lives(history, node);
         let certain = Intervals::new(lives.iter().map(Life::certain));
         for single in lives.iter().filter(|life| life.what == Process::SingleUser && !of_pg_rewind(life)) {
-            if single.code.is_some_and(|code| code != 0) {
+            if single.seq < history.before.events || single.code.is_some_and(|code| code != 0) {
                 continue;
             }
             let near = certain.meeting(single.certain()).into_iter().map(|place| &lives[place]);

@@ -61,6 +61,10 @@ fn is_sign(event: &Event) -> bool {
     )
 }
 
+fn is_end(event: &Event) -> bool {
+    matches!(event.kind, Kind::ProcessExited { what: Process::Postmaster, .. })
+}
+
 /// All reigns of all nodes.
 pub fn reigns(history: &History) -> Vec<Reign<'_>> {
     let mut reigns = Vec::new();
@@ -89,14 +93,19 @@ pub fn reigns(history: &History) -> Vec<Reign<'_>> {
         // The life that a moment belongs to is the number of postmasters that ended before it.
         let life = |at: u64| ends.partition_point(|end| *end < at);
         let mut lives: BTreeMap<usize, Reign> = BTreeMap::new();
-        for event in of_node.iter().filter(|event| is_proof(event)) {
+        // Of what was carried on from before, only a reign that goes on is one: not all that ended those before it is known.
+        let before = of_node.iter().filter(|event| !history.is_fresh(event) && (is_sign(event) || is_end(event)));
+        let since = before.map(|event| event.at[1]).max();
+        let counts = |event: &&&Event| is_proof(event) && (history.is_fresh(event) || Some(event.at[0]) >= since);
+        for event in of_node.iter().filter(counts) {
             let life = life(event.at[0]);
             let ended = life.checked_sub(1).map(|index| ends[index]);
             if let Some(ended) = ended.filter(|ended| !started_within(*ended, event.at[1])) {
                 // No postmaster lives: a backend that outlived its own wrote this. It was writable in this very interval.
                 let orphan = Proof { event, at: event.at };
                 let not_before = ended.max(event.at[0]);
-                reigns.push(Reign { node, proofs: vec![orphan], not_before, from_the_start: false });
+                let from_the_start = !history.is_fresh(event);
+                reigns.push(Reign { node, proofs: vec![orphan], not_before, from_the_start });
                 continue;
             }
             let reign = lives.entry(life).or_insert_with(|| Reign {
@@ -111,7 +120,9 @@ pub fn reigns(history: &History) -> Vec<Reign<'_>> {
             let first = reign.certain()[0];
             let last_sign = signs[..signs.partition_point(|at| *at <= first)].last().copied();
             let last_sign = last_sign.filter(|at| *at >= reign.not_before);
-            reign.from_the_start = first <= ready || last_sign.is_none() && reign.not_before == 0;
+            // One that began before this part of the history was judged there.
+            let is_new = reign.proofs.iter().any(|proof| proof.at[1] == first && history.is_fresh(proof.event));
+            reign.from_the_start = first <= ready || !is_new || last_sign.is_none() && reign.not_before == 0;
             reign.not_before = last_sign.unwrap_or(reign.not_before);
         }
         reigns.extend(lives.into_values());

@@ -1,5 +1,50 @@
 //! Sets of rows, as ranges of their numbers: clients number them in a row, and there may be millions.
 
+use std::collections::BTreeMap;
+
+/// A set of row numbers that grows: the ranges by their first numbers, none of which touches another.
+#[derive(Clone, Debug, Default)]
+pub struct Growing(BTreeMap<u64, u64>);
+
+impl Growing {
+    /// Adds these rows, first and last inclusive.
+    pub fn insert(&mut self, [mut first, mut last]: [u64; 2]) {
+        let next = self.0.range(first.saturating_add(1)..).next().map(|(begin, _)| *begin);
+        if let Some((begin, end)) =
+            self.0.range_mut(..=first).next_back().filter(|(_, end)| end.saturating_add(1) >= first)
+        {
+            // Nearly always it is a client's next one, and reaches no other range.
+            if next.is_none_or(|next| next > last.saturating_add(1)) {
+                *end = (*end).max(last);
+                return;
+            }
+            (first, last) = (*begin, last.max(*end));
+        }
+        while let Some((&begin, &end)) =
+            self.0.range(first..).next().filter(|(begin, _)| **begin <= last.saturating_add(1))
+        {
+            last = last.max(end);
+            self.0.remove(&begin);
+        }
+        self.0.insert(first, last);
+    }
+
+    /// Whether a row is one of them.
+    pub fn contains(&self, id: u64) -> bool {
+        self.0.range(..=id).next_back().is_some_and(|(_, last)| *last >= id)
+    }
+
+    /// How many ranges there are.
+    pub fn ranges(&self) -> usize {
+        self.0.len()
+    }
+
+    /// As they are now.
+    pub fn rows(&self) -> Rows {
+        Rows(self.0.iter().map(|(first, last)| [*first, *last]).collect())
+    }
+}
+
 /// A set of row numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows(Vec<[u64; 2]>);
@@ -43,6 +88,28 @@ impl Rows {
     /// In increasing order.
     pub fn iter(&self) -> impl Iterator<Item = u64> {
         self.0.iter().flat_map(|[first, last]| *first..=*last)
+    }
+
+    /// As ranges, first and last inclusive, in increasing order.
+    pub fn ranges(&self) -> impl Iterator<Item = [u64; 2]> {
+        self.0.iter().copied()
+    }
+
+    /// Those of both.
+    pub fn and(&self, others: &Rows) -> Rows {
+        Rows::new(self.ranges().chain(others.ranges()))
+    }
+
+    /// Those that belong to the others, too.
+    pub fn within(&self, others: &Rows) -> Rows {
+        self.without(&self.without(others))
+    }
+
+    /// The highest that is lower than this one.
+    pub fn before(&self, id: u64) -> Option<u64> {
+        let after = self.0.partition_point(|[first, _]| *first < id);
+        let [_, last] = *self.0[..after].last()?;
+        Some(last.min(id - 1))
     }
 
     /// Those that do not belong to the others.
@@ -95,6 +162,15 @@ mod tests {
             assert!((0..40).all(|id| rows.contains(id) == expected.contains(&id)));
             assert_eq!(Rows::of(rows.iter()), rows);
             let left: Vec<u64> = expected.difference(&beyond).copied().collect();
+            let mut growing = Growing::default();
+            one.iter().for_each(|range| growing.insert(*range));
+            assert_eq!(growing.rows(), rows, "{one:?}");
+            assert!((0..40).all(|id| growing.contains(id) == expected.contains(&id)));
+            let both: Vec<u64> = expected.union(&beyond).copied().collect();
+            assert_eq!(rows.and(&others).iter().collect::<Vec<_>>(), both);
+            let common: Vec<u64> = expected.intersection(&beyond).copied().collect();
+            assert_eq!(rows.within(&others).iter().collect::<Vec<_>>(), common);
+            assert!((0..40).all(|id| rows.before(id) == expected.range(..id).next_back().copied()));
             assert_eq!(rows.without(&others).iter().collect::<Vec<_>>(), left, "{one:?} without {other:?}");
         }
     }

@@ -8,7 +8,7 @@ use pghaspec_model::property::Property;
 use super::commits::Commits;
 use super::history::{History, seconds};
 use super::intervals::Intervals;
-use super::key::{Holders, changes};
+use super::key::{Change, Holders, changes};
 use super::reign::{Proof, Reign, is_proof, reigns};
 use super::verdict::Check;
 use super::words;
@@ -130,7 +130,8 @@ pub fn writable_needs_lock(history: &History) -> Check {
 pub fn single_lock_owner(history: &History) -> Check {
     let id = Property::SingleLockOwner.id();
     let changes = changes(history);
-    for change in changes.iter().filter(|change| change.change == KeyChange::Overwritten) {
+    let new = changes.iter().filter(|change| history.is_fresh(change.event));
+    for change in new.clone().filter(|change| change.change == KeyChange::Overwritten) {
         if let (Some(before), Some(after)) = (change.before, change.holder)
             && before != after
         {
@@ -144,7 +145,7 @@ pub fn single_lock_owner(history: &History) -> Check {
     if let Some(check) = unobserved(history, id, &[Source::Etcd]) {
         return check;
     }
-    let took = changes.iter().filter(|change| change.change == KeyChange::Created).count();
+    let took = new.filter(|change| change.change == KeyChange::Created).count();
     Check::pass(id, format!("the leader key was taken {took} times, when it was nobody's"))
 }
 
@@ -154,7 +155,8 @@ pub fn key_released_after_stop(history: &History) -> Check {
     let changes = changes(history);
     let commits = Commits::of(history);
     let mut released = Vec::new();
-    for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.change == KeyChange::Deleted) {
+    let deleted = |change: &Change| change.change == KeyChange::Deleted && history.is_fresh(change.event);
+    for (index, change) in changes.iter().enumerate().filter(|(_, change)| deleted(change)) {
         let Some(holder) = change.before else { continue };
         let gone = change.event.at[1];
         let again = changes[index + 1..].iter().find(|next| next.holder == Some(holder));
@@ -205,7 +207,7 @@ pub fn watchdog_while_writable(history: &History) -> Check {
     let armed: BTreeMap<&str, Intervals> =
         history.run.nodes.iter().map(|node| (node.as_str(), Intervals::new(armed(history, node)))).collect();
     for reign in reigns(history) {
-        for proof in &reign.proofs {
+        for proof in reign.proofs.iter().filter(|proof| history.is_fresh(proof.event)) {
             // It was armed at some moment of the proof, if a span in which it may have been armed touches it.
             if armed[reign.node].meeting(proof.at).is_empty() {
                 return Check::fail(

@@ -1,33 +1,55 @@
 //! Whether a history can be what an observer recorded. What contradicts itself was damaged or put together, and is refused: no verdict
 //! may come of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use pghaspec_model::event::{Event, KeyChange, Kind, Phase, Process, Run, ServerState, Source, WriteResult};
+use pghaspec_model::event::{Event, KeyChange, Kind, Run, ServerState, Source, WriteResult};
 
+use super::seen::Seen;
 use super::words;
 
 /// Index of an event and what is wrong with it.
 pub type Fault = (usize, String);
 
-/// Looks at all events of a history, in the order of their recording.
-///
-/// # Errors
-/// The first event that cannot be.
-pub fn check(run: &Run, events: &[Event]) -> Result<(), Fault> {
-    described(run).map_err(|problem| (0, problem))?;
-    let mut seen = Seen::of(events);
-    for (index, event) in events.iter().enumerate() {
-        said_by_who_can(run, event)
-            .and_then(|()| placed(run, event))
-            .and_then(|()| fields(event))
-            .and_then(|()| seen.take(index, event))
-            .map_err(|problem| (index, problem))?;
-    }
-    Ok(())
+/// Looks at all events of a history, one after the other, in the order of their recording.
+pub struct Sound<'r> {
+    run: &'r Run,
+    seen: Seen,
 }
 
-fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
+impl<'r> Sound<'r> {
+    /// Of such a run.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub fn of(run: &'r Run) -> Result<Sound<'r>, Fault> {
+        described(run).map_err(|problem| (0, problem))?;
+        Ok(Sound { run, seen: Seen::default() })
+    }
+
+    /// The next event.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub fn take(&mut self, event: &Event) -> Result<(), Fault> {
+        let index = event.seq as usize;
+        said_by_who_can(self.run, event)
+            .and_then(|()| placed(self.run, event))
+            .and_then(|()| fields(event))
+            .and_then(|()| self.seen.take(index, event))
+            .map_err(|problem| self.seen.sooner((index, problem)))
+    }
+
+    /// There are no more.
+    ///
+    /// # Errors
+    /// The first event that cannot be, if nothing that was missed explains it.
+    pub fn end(self) -> Result<(), Fault> {
+        self.seen.end()
+    }
+}
+
+pub fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(problem()) }
 }
 
@@ -132,133 +154,5 @@ fn fields(event: &Event) -> Result<(), String> {
             ensure(!pattern.is_empty() && !message.is_empty(), || "pattern, message: the agent said nothing".into())
         }
         _ => Ok(()),
-    }
-}
-
-/// What events say together.
-struct Seen<'h> {
-    phases: Vec<(Phase, u64)>,
-    end: u64,
-    key: Option<(i64, bool, i64)>,
-    key_is_whole: bool,
-    processes_are_whole: bool,
-    running: BTreeMap<u32, (&'h str, Process, u64)>,
-    /// Of which node, and of which kind, a process was seen.
-    processes_seen: BTreeSet<(&'h str, Process)>,
-    /// Numbers of rows, as ranges by their first one: clients number them in a row.
-    writes: BTreeMap<u64, u64>,
-    read_back: BTreeSet<&'h str>,
-}
-
-impl<'h> Seen<'h> {
-    fn of(events: &[Event]) -> Seen<'h> {
-        let whole = |source| !events.iter().any(|event| matches!(event.kind, Kind::Gap { of, .. } if of == source));
-        let end = events.iter().rev().find(|event| event.kind == Kind::Phase { phase: Phase::End });
-        Seen {
-            phases: Vec::new(),
-            end: end.map_or(u64::MAX, |event| event.at[1]),
-            key: None,
-            key_is_whole: whole(Source::Etcd),
-            processes_are_whole: whole(Source::Process),
-            running: BTreeMap::new(),
-            processes_seen: BTreeSet::new(),
-            writes: BTreeMap::new(),
-            read_back: BTreeSet::new(),
-        }
-    }
-
-    fn take(&mut self, index: usize, event: &'h Event) -> Result<(), String> {
-        ensure(index == 0 || !matches!(event.kind, Kind::Run(_)), || "says anew what was run".into())?;
-        ensure(self.phases.last().is_none_or(|(phase, _)| *phase != Phase::End), || {
-            "was recorded after the end of the run".into()
-        })?;
-        ensure(event.at[1] <= self.end, || "at: is later than the end of the run".into())?;
-        match &event.kind {
-            Kind::Phase { phase } => self.phase(*phase, event.at[0]),
-            Kind::LeaderKey { change, holder, revision, lease } => {
-                self.key(*change, holder.is_some(), *revision, *lease)
-            }
-            Kind::ProcessStarted { what, pid, .. } => self.started(event, *what, *pid),
-            Kind::ProcessExited { what, pid, .. } => self.exited(event, *what, *pid),
-            Kind::Write { id, .. } => {
-                ensure(self.is_new_row(*id), || format!("id: {id} was written before, and each number is used once"))
-            }
-            Kind::ReadBack { .. } => {
-                let begun = self.phases.iter().any(|(phase, at)| *phase == Phase::ReadBack && *at <= event.at[0]);
-                ensure(begun, || "is read back before the phase read-back".into())?;
-                let node = event.node.as_deref().unwrap_or_default();
-                ensure(self.read_back.insert(node), || format!("node: {node} was read back before"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn is_new_row(&mut self, id: u64) -> bool {
-        if let Some((_, last)) = self.writes.range_mut(..=id).next_back() {
-            if *last >= id {
-                return false;
-            }
-            if *last + 1 == id {
-                *last = id;
-                return true;
-            }
-        }
-        self.writes.insert(id, id);
-        true
-    }
-
-    fn phase(&mut self, phase: Phase, at: u64) -> Result<(), String> {
-        let name = words::phase(phase);
-        if let Some((before, since)) = self.phases.last() {
-            let last = words::phase(*before);
-            ensure(*before < phase, || format!("phase: `{name}` does not come after `{last}`"))?;
-            ensure(*since <= at, || format!("at: the phase `{name}` begins before `{last}`, which it follows"))?;
-        }
-        self.phases.push((phase, at));
-        Ok(())
-    }
-
-    /// etcd counts every change, and a change says what was there before it.
-    fn key(&mut self, change: KeyChange, held: bool, revision: i64, lease: i64) -> Result<(), String> {
-        let before = self.key.replace((revision, held, lease));
-        let Some((last, was_held, last_lease)) = before else { return Ok(()) };
-        ensure(last < revision, || format!("revision: {revision} does not come after {last}"))?;
-        if !self.key_is_whole {
-            return Ok(());
-        }
-        let there = match change {
-            KeyChange::Present => return Err("change: a key is found at the start of the watch only".into()),
-            KeyChange::Created => false,
-            KeyChange::Overwritten | KeyChange::Deleted | KeyChange::Expired => true,
-        };
-        let was = if was_held { "there" } else { "not there" };
-        ensure(was_held == there, || format!("change: the key was {was} before, and nothing was missed"))?;
-        ensure(held || lease == last_lease, || "lease: the key that is gone had another lease".into())
-    }
-
-    fn started(&mut self, event: &'h Event, what: Process, pid: u32) -> Result<(), String> {
-        ensure(pid > 0, || "pid: 0 is no process".into())?;
-        let node = event.node.as_deref().unwrap_or_default();
-        self.processes_seen.insert((node, what));
-        let running = self.running.insert(pid, (node, what, event.at[0]));
-        ensure(running.is_none() || !self.processes_are_whole, || {
-            format!("pid: process {pid} started before and did not end")
-        })
-    }
-
-    fn exited(&mut self, event: &'h Event, what: Process, pid: u32) -> Result<(), String> {
-        match self.running.remove(&pid) {
-            Some((node, started, since)) => {
-                ensure(event.node.as_deref() == Some(node), || format!("node: process {pid} is of {node}"))?;
-                ensure(started == what, || format!("what: process {pid} started as {}", words::process(started)))?;
-                ensure(since <= event.at[1], || format!("at: process {pid} ends before it starts"))
-            }
-            // What was there before anybody observed ends without having been seen to start.
-            None => {
-                let node = event.node.as_deref().unwrap_or_default();
-                let first = self.processes_seen.insert((node, what));
-                ensure(first || !self.processes_are_whole, || format!("pid: process {pid} ends and never started"))
-            }
-        }
     }
 }

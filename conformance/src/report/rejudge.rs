@@ -111,6 +111,7 @@ pub fn scenario(dir: &ScenarioDir, id: &str, edition: Edition) -> ScenarioResult
         branches: Vec::new(),
         checks: vec![Check::new(id, verdict, why)],
         measured: Vec::new(),
+        unlisted: 0,
     };
     let judgement = match (dir.outcome(), &loaded, &history) {
         (None, ..) => {
@@ -153,6 +154,7 @@ pub fn draw(dir: &ScenarioDir, result: &ScenarioResult) -> Result<(), RunDirErro
         branches: result.branches.clone(),
         checks: result.checks.clone(),
         measured: result.measured.clone(),
+        unlisted: 0,
     };
     dir.draw(&picture(&history, &judgement))
 }

@@ -23,6 +23,7 @@ pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
             branches: scenario.branches.clone(),
             checks: scenario.checks.clone(),
             measured: scenario.measured.clone(),
+            unlisted: 0,
         };
         text += &self::scenario(&scenario.id, &judgement, Some(scenario.seconds), Some(&results.deviations));
         text += &time(&scenario.time);
