@@ -240,7 +240,7 @@ fn judge_takes_folders_and_goes_on_after_a_damaged_history() {
     let output = pghaspec(&["judge", traces.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 history is refused"));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("damaged.jsonl, line 1: is of format 2"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("damaged.jsonl, line 1: is of format 3"));
     let empty = tempfile::tempdir().unwrap();
     refused_folder(empty.path());
 }
