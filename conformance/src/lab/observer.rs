@@ -12,7 +12,8 @@ use super::docker::exec;
 use super::error::LabError;
 use super::lane::{Lane, Place, Plan};
 use super::tasks::Ends;
-use crate::observe::processes::{Input, Processes, Report, TrapReport};
+use crate::observe::process_report::{Report, TrapReport};
+use crate::observe::processes::{Input, Processes};
 
 /// Image of the helper.
 pub const OBSERVER_IMAGE: &str = "pghaspec/observer:1";

@@ -6,13 +6,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use pghaspec_model::control::ControlFile;
 use pghaspec_model::event::{Kind, Process, Source};
 use regex::Regex;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::process_kind::{agent_names, classify, may_count};
+use super::process_report::Report;
 use super::recorder::Recorder;
 
 /// Reports that may wait for their namespace to be known.
@@ -27,105 +26,6 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// recovers 44 ms and more; even `pg_rewind --help` lives 5.5 ms. So what is gone after 4 ms did none of that on a machine three times as
 /// fast either. A busy machine only makes lives longer. Tools that agents call all the time, such as `pg_controldata`, live 1.6 ms.
 const BRIEF: Duration = Duration::from_millis(4);
-
-/// One line of the helper.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Report {
-    /// It observes from now on.
-    Ready {
-        /// `proc-connector`, or `polling` as the worse way.
-        mechanism: String,
-    },
-    /// A program was started.
-    Exec {
-        /// CLOCK_MONOTONIC.
-        at: [u64; 2],
-        /// Process id on the host.
-        pid: u32,
-        /// Inode of its PID namespace, when it could be read.
-        pidns: Option<u64>,
-        /// Path of the program.
-        exe: Option<String>,
-        /// Command line.
-        argv: Vec<String>,
-    },
-    /// A process whose start was reported ended.
-    Exit {
-        /// CLOCK_MONOTONIC.
-        at: [u64; 2],
-        /// Process id on the host.
-        pid: u32,
-        /// Inode of its PID namespace.
-        pidns: Option<u64>,
-        /// Exit code.
-        code: Option<i32>,
-        /// Signal that ended it.
-        signal: Option<i32>,
-        /// What the control file of its data directory says now.
-        #[serde(default)]
-        control: Option<ControlFile>,
-    },
-    /// A process was gone before anything but its name could be read. Said at its end.
-    Unread {
-        /// When it was started, CLOCK_MONOTONIC.
-        at: [u64; 2],
-        /// When it ended, CLOCK_MONOTONIC.
-        exit_at: [u64; 2],
-        /// Process id on the host.
-        pid: u32,
-        /// Inode of its PID namespace, or of its parent's.
-        pidns: Option<u64>,
-        /// Name of its program, cut to 15 bytes.
-        comm: Option<String>,
-        /// Nanoseconds between start and end.
-        lived_ns: u64,
-        /// Exit code.
-        code: Option<i32>,
-        /// Signal that ended it.
-        signal: Option<i32>,
-    },
-    /// Something may have been missed.
-    Gap {
-        /// CLOCK_MONOTONIC.
-        at: [u64; 2],
-        /// Why.
-        why: String,
-    },
-    /// A trap was set, or struck.
-    Trap(TrapReport),
-    /// It is still there; said each second.
-    Alive {},
-}
-
-/// What became of a trap: a signal that the helper sends to a process when it starts.
-#[derive(Clone, Debug, Deserialize)]
-pub struct TrapReport {
-    /// Its name.
-    pub id: String,
-    /// What became of it.
-    pub change: Change,
-    /// Just before and after the signal was sent, CLOCK_MONOTONIC.
-    pub at: Option<[u64; 2]>,
-    /// The process that was hit, its id on the host.
-    pub pid: Option<u32>,
-    /// State of the process after that, `T` for stopped.
-    pub state: Option<String>,
-}
-
-/// What may become of a trap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// It is laid.
-    Set,
-    /// It is taken away.
-    Unset,
-    /// It sent its signal.
-    Struck,
-    /// The process was gone before.
-    Missed,
-}
 
 /// What goes into [`Processes::run`].
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::signals::SIGKILL;
 use super::{EFFECT, Faults, Open};
 use crate::lab::docker::exec;
 use crate::lab::error::LabError;
-use crate::observe::processes::{Change, TrapReport};
+use crate::observe::process_report::{Change, TrapReport};
 use crate::observe::recorder::Recorder;
 use crate::scenario::How;
 

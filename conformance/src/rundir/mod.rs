@@ -14,7 +14,9 @@
 //!   leader-postmaster-killed.attempt-1/     what was recorded before the run was interrupted
 //! ```
 
-use std::fmt;
+mod error;
+mod scenario;
+
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,9 +24,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
 
-use crate::lab::Lap;
+pub use error::RunDirError;
+use error::write;
+pub use scenario::{Outcome, ScenarioDir, scenario_dir};
 
 /// Where runs go when nothing else is asked for.
 pub const DEFAULT_OUT: &str = "runs";
@@ -39,148 +42,6 @@ pub struct RunDir {
     id: String,
     lanes: AtomicU32,
     _lock: File,
-}
-
-/// The folder of one scenario of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScenarioDir {
-    /// The folder itself.
-    pub path: PathBuf,
-    /// The recorded history.
-    pub events: PathBuf,
-    /// The folder of the containers' logs.
-    pub logs: PathBuf,
-    /// The scenario as it was run.
-    pub scenario: PathBuf,
-    /// How the harness came to the end.
-    pub outcome: PathBuf,
-}
-
-/// How the harness came to the end of a scenario, `outcome.json`; whether the agent did well is not its business.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Digest of the agent's image, `sha256:…`.
-    pub image_digest: Option<String>,
-    /// Where the time went.
-    pub time: Vec<Lap>,
-    /// What the harness could not do; `null` if it did everything.
-    pub error: Option<String>,
-    /// Why the scenario says nothing about this agent, so that nothing was run.
-    pub unsupported: Option<String>,
-}
-
-impl ScenarioDir {
-    /// Notes the scenario that is about to be run.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn begin(&self, text: &str) -> Result<(), RunDirError> {
-        write(&self.scenario, text)
-    }
-
-    /// Notes the end.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn end(&self, outcome: &Outcome) -> Result<(), RunDirError> {
-        let text = serde_json::to_string(outcome)
-            .map_err(|error| RunDirError::new(format!("writing {}", self.outcome.display()), error.into()))?;
-        write(&self.outcome, &(text + "\n"))
-    }
-
-    /// Puts a picture beside the history.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn draw(&self, svg: &str) -> Result<(), RunDirError> {
-        write(&self.path.join("history.svg"), svg)
-    }
-
-    /// How the harness came to the end; nothing if it did not.
-    pub fn outcome(&self) -> Option<Outcome> {
-        serde_json::from_slice(&fs::read(&self.outcome).ok()?).ok()
-    }
-
-    /// There is nothing to be run again.
-    pub fn is_complete(&self) -> bool {
-        self.outcome().is_some_and(|outcome| outcome.error.is_none())
-    }
-
-    /// All that was recorded, by path; pictures are made of it and do not count.
-    ///
-    /// # Errors
-    /// A folder cannot be listed.
-    pub fn evidence(&self) -> Result<Vec<PathBuf>, RunDirError> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.path.clone()];
-        while let Some(folder) = folders.pop() {
-            let failed = |error| RunDirError::new(format!("listing {}", folder.display()), error);
-            let entries = match fs::read_dir(&folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                entries => entries.map_err(failed)?,
-            };
-            for entry in entries {
-                let path = entry.map_err(failed)?.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_none_or(|extension| extension != "svg") {
-                    files.push(path);
-                }
-            }
-        }
-        files.sort();
-        Ok(files)
-    }
-}
-
-/// Where a scenario's evidence is in the folder of a run, whether or not it was run.
-pub fn scenario_dir(run: &Path, id: &str) -> ScenarioDir {
-    let path = run.join(id);
-    ScenarioDir {
-        events: path.join("events.jsonl"),
-        logs: path.join("logs"),
-        scenario: path.join("scenario.toml"),
-        outcome: path.join("outcome.json"),
-        path,
-    }
-}
-
-fn write(file: &Path, text: &str) -> Result<(), RunDirError> {
-    fs::write(file, text).map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
-}
-
-/// Something about the run's folder did not work.
-#[derive(Debug)]
-pub struct RunDirError {
-    doing: String,
-    source: io::Error,
-}
-
-impl RunDirError {
-    /// An operation that failed, for instance `"writing runs/x/events.jsonl"`.
-    pub fn new(doing: impl Into<String>, source: io::Error) -> RunDirError {
-        RunDirError { doing: doing.into(), source }
-    }
-}
-
-impl fmt::Display for RunDirError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                write!(out, "{}: the disk is full; make room, or choose another disk with --out", self.doing)
-            }
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                write!(out, "{}: {}; choose a folder that can be written to with --out", self.doing, self.source)
-            }
-            _ => write!(out, "{}: {}", self.doing, self.source),
-        }
-    }
-}
-
-impl std::error::Error for RunDirError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
 }
 
 impl RunDir {
