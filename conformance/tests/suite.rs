@@ -269,13 +269,14 @@ fn every_scenario_is_failed_by_somebody() {
     }
 }
 
-/// What was recorded of a pair shows the failure.
+/// What was recorded of a pair shows the failure; and something was recorded of each seeded defect.
 #[test]
 fn seeded_defects_are_caught_by_what_was_recorded() {
     let all = FailedBy::committed().unwrap();
     let is_defect = |name: &str| name.starts_with("patroni-defects/") && name != "patroni-defects/none";
     for manifest in Manifest::all().unwrap().into_iter().filter(|manifest| is_defect(&manifest.name)) {
         let name = manifest.name.trim_start_matches("patroni-defects/");
+        let mut caught = 0;
         for pair in all.iter().filter(|pair| pair.agent == manifest.name) {
             let file = fixtures::root().join(format!("traces/{name}/{}.jsonl", pair.scenario));
             if !file.is_file() {
@@ -287,6 +288,12 @@ fn seeded_defects_are_caught_by_what_was_recorded() {
             let judged = judge(&history, history.edition(&file).unwrap(), Some(&expect));
             let (standing, why) = pair.standing(&judged.checks);
             assert_eq!(standing, Standing::Caught, "{}: {}: {why}", file.display(), pair.check);
+            caught += 1;
         }
+        assert!(
+            caught > 0,
+            "of {} there is no history in fixtures/traces/{name} that fails as foretold",
+            manifest.name
+        );
     }
 }
