@@ -70,7 +70,10 @@ pub enum Report {
     /// A trap was set, or struck.
     Trap(TrapReport),
     /// It is still there; said each second.
-    Alive {},
+    Alive {
+        /// When it said so, CLOCK_MONOTONIC.
+        monotonic_ns: u64,
+    },
 }
 
 /// What became of a trap: a signal that the helper sends to a process when it starts.

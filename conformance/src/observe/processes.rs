@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::process_kind::{agent_names, classify, may_count};
 use super::process_report::Report;
 use super::recorder::Recorder;
+use super::silence::Silence;
 
 /// Reports that may wait for their namespace to be known.
 const KEPT: usize = 10_000;
@@ -66,13 +67,18 @@ pub struct Processes {
     running: HashMap<u32, Process>,
     /// When recording began.
     since: u64,
+    /// Since the helper last said that it is there.
+    silence: Silence,
 }
 
 impl Processes {
     /// Events go to `recorder`; `agent` finds the agent's command line.
     pub fn new(recorder: Recorder, agent: Regex) -> Processes {
+        let silence =
+            Silence::new(recorder.clone(), None, Source::Process, SILENCE, "the helper did not say that it was there");
         Processes {
             since: recorder.clock().now(),
+            silence,
             recorder,
             agent,
             agent_names: BTreeSet::new(),
@@ -86,17 +92,8 @@ impl Processes {
 
     /// Takes inputs until there are no more.
     pub async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) {
-        let mut heard = self.recorder.clock().now();
-        loop {
-            match tokio::time::timeout(SILENCE, inputs.recv()).await {
-                Ok(Some(input)) => self.take(input),
-                Ok(None) => return,
-                Err(_) => {
-                    let why = format!("the helper said nothing for {} s", SILENCE.as_secs());
-                    self.recorder.gap(None, heard, Source::Process, why);
-                }
-            }
-            heard = self.recorder.clock().now();
+        while let Some(input) = inputs.recv().await {
+            self.take(input);
         }
     }
 
@@ -145,7 +142,9 @@ impl Processes {
             Report::Gap { at, why } => {
                 self.recorder.record(None, Source::Harness, run_time(at), Kind::Gap { of: Source::Process, why });
             }
-            Report::Ready { .. } | Report::Trap(_) | Report::Alive {} => {}
+            // By its own clock: what Docker passed on late was not missed.
+            Report::Alive { monotonic_ns } => self.silence.heard(clock.of_monotonic(monotonic_ns)),
+            Report::Ready { .. } | Report::Trap(_) => {}
         }
     }
 
@@ -225,6 +224,28 @@ mod tests {
         assert_eq!(processes.recorder.view().borrow().nodes["n1"].processes[&70], Process::Postmaster);
         processes.take(report(EXIT));
         assert_eq!(processes.recorder.view().borrow().nodes["n1"].exits, [(Process::Postmaster, 70, Some(9))]);
+    }
+
+    #[test]
+    fn only_a_helper_that_was_silent_by_its_own_clock_leaves_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut processes = processes(folder.path());
+        let clock = processes.recorder.clock();
+        // The host's clock when the run began.
+        let begun = (1 << 62) - clock.of_monotonic(1 << 62);
+        let seconds = |seconds: u64| {
+            format!(r#"{{"kind":"alive","unread":0,"monotonic_ns":{}}}"#, begun + seconds * 1_000_000_000)
+        };
+        let gaps = |processes: &Processes| {
+            let is_gap = |event: &&Event| matches!(event.kind, Kind::Gap { of: Source::Process, .. });
+            processes.recorder.view().borrow().events.iter().filter(is_gap).count()
+        };
+        for second in 1..10 {
+            processes.take(report(&seconds(second)));
+        }
+        assert_eq!(gaps(&processes), 0);
+        processes.take(report(&seconds(15)));
+        assert_eq!(gaps(&processes), 1);
     }
 
     #[test]
@@ -343,7 +364,7 @@ mod tests {
     fn lost_events_are_a_gap_of_all_nodes_and_a_count_of_unread_processes_is_none() {
         // Far in the future: what happened before the run is none of its gaps.
         let lost = r#"{"kind":"gap","at":[9000000000000000000,9000000000000000000],"why":"cpu 1: 3 events lost"}"#;
-        let found = gaps(&[lost.to_owned(), r#"{"kind":"alive","unread":9000,"names_lost":2}"#.to_owned()]);
+        let found = gaps(&[lost.to_owned(), r#"{"kind":"alive","unread":9000,"names_lost":2,"monotonic_ns":1}"#.to_owned()]);
         assert_eq!(found, [(None, "cpu 1: 3 events lost".to_owned()), (None, "cpu 1: 3 events lost".to_owned())]);
     }
 

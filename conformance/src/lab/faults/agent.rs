@@ -42,7 +42,7 @@ impl Faults<'_> {
     }
 
     /// When an agent of that node was seen to start, and its process id.
-    async fn started(&self, node: &str, since: u64) -> Option<([u64; 2], u32)> {
+    pub(super) async fn started(&self, node: &str, since: u64) -> Option<([u64; 2], u32)> {
         let what = format!("the agent of {node} to start");
         let started = self.event_of(Some(node), &what, since, |event| match event.kind {
             Kind::ProcessStarted { what: Process::Agent, pid, .. } => Some((event.at, pid)),

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pghaspec_model::disturbance::Disturbance;
-use pghaspec_model::event::{Event, Kind, Process, Source};
+use pghaspec_model::event::{Event, Kind, Process, Source, Watchdog};
 use pghaspec_model::fault::Fault;
 use tokio::task::JoinSet;
 
@@ -284,9 +284,17 @@ impl<'run> Faults<'run> {
         while let Some(open) = self.open.first().cloned() {
             self.report.doing("ending the faults");
             match &open {
-                // What was frozen or dead may be another by now: a watchdog has reset its node.
-                Open::Frozen(node, pid) if self.running(node, Process::Agent).is_ok_and(|(now, _)| now != *pid) => {}
+                // What was frozen or dead may be another by now, or nobody: a watchdog has reset its node, or the node was killed.
+                Open::Frozen(node, pid) if self.running(node, Process::Agent).map_or(true, |(now, _)| now != *pid) => {}
                 Open::Dead(node) if self.running(node, Process::Agent).is_ok() => {}
+                Open::Dead(node) if self.is_coming_back(node) => {
+                    let (node, since) = (node.clone(), self.recorder.clock().now());
+                    if self.running(&node, Process::Agent).is_err() && self.started(&node, since).await.is_none() {
+                        return Err(LabError::harness(format!(
+                            "{node} was reset by its watchdog and has not come back"
+                        )));
+                    }
+                }
                 Open::Frozen(node, _) => {
                     let done = self.thaw_agent(node).await?;
                     self.broken(Some(node), Fault::AgentThawed, done);
@@ -330,6 +338,21 @@ impl<'run> Faults<'run> {
         self.let_go().await?;
         while self.batches.join_next().await.is_some() {}
         Ok(())
+    }
+
+    /// A watchdog has reset the node, and its agent was not seen since.
+    fn is_coming_back(&self, node: &str) -> bool {
+        let view = self.recorder.view();
+        let view = view.borrow();
+        let newest =
+            view.events.iter().rev().filter(|event| event.node.as_deref() == Some(node)).find_map(|event| match event
+                .kind
+            {
+                Kind::Watchdog { change, .. } => (change == Watchdog::Fired).then_some(true),
+                Kind::ProcessStarted { what: Process::Agent, .. } => Some(false),
+                _ => None,
+            });
+        newest == Some(true)
     }
 
     fn opened(&mut self, what: Open) {
