@@ -35,7 +35,16 @@ fn two_servers_at_one_time_on_one_data_directory_fail() {
     let postgres = ["/usr/lib/postgresql/17/bin/postgres", "-D", DATA];
     let single = ["postgres", "--single", "-D", DATA, "template1"];
     says(&trace("patroni-4.1.5", FAILOVER), FAILOVER, ID, Verdict::Pass);
-    for (what, argv) in [("postmaster", &postgres[..]), ("single-user", &single), ("postmaster", &["postgres"])] {
+    let rewind = ["pg_rewind", "-D", DATA, "--source-server", "host=n2"];
+    let copy = ["pg_basebackup", "--pgdata", DATA, "-X", "stream"];
+    let second = [
+        ("postmaster", &postgres[..]),
+        ("single-user", &single),
+        ("postmaster", &["postgres"]),
+        ("pg-rewind", &rewind),
+        ("pg-basebackup", &copy),
+    ];
+    for (what, argv) in second {
         for (code, signal, later) in [(Some(0), None, -10), (None, Some(9), -10), (Some(1), None, 10)] {
             let why = says(&beside(what, argv, code, signal, later), FAILOVER, ID, Verdict::Fail);
             assert!(why.contains("(process 900)"), "{why}");

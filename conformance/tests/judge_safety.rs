@@ -122,6 +122,16 @@ fn rewinding_what_was_not_shut_down_cleanly_fails() {
     };
     says(&recovered(0), FAILOVER, "clean-before-rewind", Verdict::Pass);
     says(&recovered(1), FAILOVER, "clean-before-rewind", Verdict::Fail);
+    // A server that was killed as soon as it started had not written anything yet; one that was not, had.
+    let killed_after = |lived: u64| {
+        let server = [
+            started(at - (lived + 5) * MS, node, "postmaster", 902, &["postgres", "-D", DATA]),
+            exited(at - 5 * MS, node, "postmaster", 902, None, Some(9)),
+        ];
+        with(&text, server)
+    };
+    says(&killed_after(30), FAILOVER, "clean-before-rewind", Verdict::Pass);
+    says(&killed_after(50), FAILOVER, "clean-before-rewind", Verdict::Fail);
 }
 
 #[test]

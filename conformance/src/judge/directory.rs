@@ -15,23 +15,25 @@ pub fn checks(history: &History) -> Vec<Check> {
     vec![data_directory_kept(history), one_postmaster(history)]
 }
 
-/// `one-postmaster`: two servers never live on one data directory at a time, be it as `postgres --single`.
+/// `one-postmaster`: two processes that write all of a data directory never live on it at a time: postmasters, `postgres --single`, pg_rewind,
+/// pg_basebackup.
 ///
-/// Orphans of a killed postmaster are none; `crash-recovery-alone` judges what they write. What started second and ended first, with an error,
+/// The lock file keeps servers apart; it keeps nobody from starting one where pg_rewind still runs, which an agent that died has left behind.
+/// Orphans of a killed postmaster are none of them; `crash-recovery-alone` judges what they write. What started second and ended first, with an error,
 /// was turned away by the lock file, and so did nothing; an agent that tries is held to its rules by the model.
 pub fn one_postmaster(history: &History) -> Check {
     const ID: &str = "one-postmaster";
     let whole = history.blind(&[Source::Process]).is_none();
-    let mut servers = 0;
+    let mut writers = 0;
     for node in &history.run.nodes {
         let lives = lives(history, node);
-        let is_server = |life: &&Life| match life.what {
-            Process::Postmaster => true,
+        let writes = |life: &&Life| match life.what {
+            Process::Postmaster | Process::PgRewind | Process::PgBasebackup => true,
             Process::SingleUser => !of_pg_rewind(life),
-            _ => false,
+            Process::Agent => false,
         };
-        let users: Vec<&Life> = lives.iter().filter(is_server).collect();
-        servers += users.len();
+        let users: Vec<&Life> = lives.iter().filter(writes).collect();
+        writers += users.len();
         let certain = Intervals::new(users.iter().map(|life| life.certain()));
         // They are in the order of their starts.
         for (place, second) in users.iter().enumerate() {
@@ -47,7 +49,7 @@ pub fn one_postmaster(history: &History) -> Check {
             });
             if let Some(first) = first {
                 let why = format!(
-                    "{node} had two servers on {} at one time: its {} (process {}) lived from {} to {}, and its {} (process {}) from {} to {}",
+                    "{node} had two processes that write all of {} at one time: its {} (process {}) lived from {} to {}, and its {} (process {}) from {} to {}",
                     data_directory(second.argv).unwrap_or("its data directory"),
                     words::process(first.what),
                     first.pid,
@@ -62,8 +64,12 @@ pub fn one_postmaster(history: &History) -> Check {
             }
         }
     }
-    unseen(history, ID)
-        .unwrap_or_else(|| Check::pass(ID, format!("{servers} servers started, none while another one lived")))
+    unseen(history, ID).unwrap_or_else(|| {
+        Check::pass(
+            ID,
+            format!("{writers} processes that write a data directory started, none while another one lived"),
+        )
+    })
 }
 
 /// A command line that names no data directory has that of the environment, which a node has one of.

@@ -203,6 +203,9 @@ fn left<'h>(history: &History, lives: &'h [Life<'h>], rewind: &Life) -> Left<'h>
                 _ => Left::Uncleanly(life),
             };
         }
+        if life.what == Process::Postmaster && life.control.is_none() && is_brief(life) && !came_up(history, life) {
+            continue;
+        }
         if life.signal.is_some() {
             return Left::Uncleanly(life);
         }
@@ -216,6 +219,14 @@ fn left<'h>(history: &History, lives: &'h [Life<'h>], rewind: &Life) -> Left<'h>
         }
     }
     Left::Unknown("no process was seen to use the data directory before".into())
+}
+
+/// Postgres does not write the control file so soon after its start.
+const UNTOUCHED_NS: u64 = 40_000_000;
+
+/// It certainly ended before it wrote the control file.
+fn is_brief(life: &Life) -> bool {
+    life.to.is_some_and(|to| to[1].saturating_sub(life.from[0]) < UNTOUCHED_NS)
 }
 
 fn came_up(history: &History, life: &Life) -> bool {
