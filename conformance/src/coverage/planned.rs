@@ -4,7 +4,7 @@ use pghaspec_model::derive::hits_cluster;
 use pghaspec_model::event::{Process, ServerState};
 use pghaspec_model::fault::{Class, Fault};
 
-use crate::scenario::{Action, Scenario, Step, Target, When};
+use crate::scenario::{Action, Scenario, Step, Target, When, is_trap};
 
 /// A fault, whom it hits, and in which state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,8 @@ struct Known {
     leader: &'static str,
     crashed: &'static str,
     other: &'static str,
+    /// Traps that have not struck yet, each with whether it was laid for the node that was hit first.
+    laid: Vec<(Fault, bool)>,
 }
 
 /// Where the faults of a scenario strike, in their order.
@@ -48,8 +50,11 @@ pub fn places(scenario: &Scenario) -> Vec<Place> {
     let first = scenario.steps.first().map(|step| step.target);
     let hit_leader = matches!(first, Some(Target::Leader | Target::All | Target::Etcd | Target::Remote) | None);
     let (crashed, other) = if hit_leader { (leader, "standby") } else { ("standby", leader) };
-    let mut known = Known { hit_leader, crashed_leads: hit_leader, nobody: false, leader, crashed, other };
-    scenario.steps.iter().flat_map(|step| known.take(step)).collect()
+    let laid = Vec::new();
+    let mut known = Known { hit_leader, crashed_leads: hit_leader, nobody: false, leader, crashed, other, laid };
+    let mut places: Vec<Place> = scenario.steps.iter().flat_map(|step| known.take(step)).collect();
+    places.extend(known.strikes(None));
+    places
 }
 
 impl Known {
@@ -59,17 +64,13 @@ impl Known {
         }
         let Action::Fault(fault) = step.action else { return Vec::new() };
         let mut places = Vec::new();
+        if is_trap(fault, &step.how) {
+            self.laid.extend(self.hits(step.target).into_iter().map(|crashed| (fault, crashed)));
+            return places;
+        }
         for crashed in self.hits(step.target) {
             let leads = !self.nobody && crashed == self.crashed_leads;
             let class = if crashed { self.crashed } else { self.other };
-            let class = match fault {
-                // A trap strikes what it was laid for.
-                Fault::StartFails | Fault::StartHangs => "starting",
-                Fault::SingleUserFails | Fault::SingleUserHangs => "single-user",
-                Fault::RewindFails => "rewinding",
-                _ if step.how.during.is_some() => "starting",
-                _ => class,
-            };
             let leader = if self.crashed_leads { self.crashed } else { self.other };
             places.push(match hits_cluster(fault) {
                 true => Place { fault, target: "cluster", class: if self.nobody { "no-leader" } else { leader } },
@@ -85,7 +86,39 @@ impl Known {
             }
         }
         places.dedup();
+        // What a trap was laid for starts when its agent does, or when what ran before has died under the eyes of a living agent.
+        if matches!(fault, Fault::AgentRestarted | Fault::PostmasterKilled | Fault::NodeKilled) {
+            for crashed in self.hits(step.target) {
+                places.extend(self.strikes(Some((fault, crashed))));
+            }
+        }
         places
+    }
+
+    /// Where traps strike: those that this fault springs at this node, or all that are left.
+    fn strikes(&mut self, by: Option<(Fault, bool)>) -> Vec<Place> {
+        let springs = |trap: Fault, crashed: bool| match by {
+            None => true,
+            Some((_, node)) if node != crashed => false,
+            // Single-user mode and pg_rewind are for a node whose agent has come back, in all that is written down so.
+            Some((fault, _)) => {
+                fault == Fault::AgentRestarted
+                    || matches!(trap, Fault::StartFails | Fault::StartHangs | Fault::PostmasterKilled)
+            }
+        };
+        let (now, later) = self.laid.iter().partition(|(trap, crashed)| springs(*trap, *crashed));
+        self.laid = later;
+        let now: Vec<(Fault, bool)> = now;
+        let place = |(fault, crashed)| Place {
+            fault,
+            target: if !self.nobody && crashed == self.crashed_leads { "leader" } else { "member" },
+            class: match fault {
+                Fault::SingleUserFails | Fault::SingleUserHangs => "single-user",
+                Fault::RewindFails => "rewinding",
+                _ => "starting",
+            },
+        };
+        now.into_iter().map(place).collect()
     }
 
     /// Whether the node that was hit first is meant, or the others, or both.
