@@ -364,7 +364,8 @@ mod tests {
     fn lost_events_are_a_gap_of_all_nodes_and_a_count_of_unread_processes_is_none() {
         // Far in the future: what happened before the run is none of its gaps.
         let lost = r#"{"kind":"gap","at":[9000000000000000000,9000000000000000000],"why":"cpu 1: 3 events lost"}"#;
-        let found = gaps(&[lost.to_owned(), r#"{"kind":"alive","unread":9000,"names_lost":2,"monotonic_ns":1}"#.to_owned()]);
+        let found =
+            gaps(&[lost.to_owned(), r#"{"kind":"alive","unread":9000,"names_lost":2,"monotonic_ns":1}"#.to_owned()]);
         assert_eq!(found, [(None, "cpu 1: 3 events lost".to_owned()), (None, "cpu 1: 3 events lost".to_owned())]);
     }
 
