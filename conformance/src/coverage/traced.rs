@@ -9,9 +9,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::fixtures;
+
 /// All branches of a function.
 #[derive(Deserialize)]
 struct All {
+    /// Of the agent.
+    #[serde(default)]
+    release: String,
     file: String,
     function: String,
     /// Line and place in the bytecode.
@@ -32,6 +37,7 @@ struct Taken {
 struct Traced {
     /// By file and function: place in the bytecode, and line.
     all: BTreeMap<(String, String), BTreeMap<u32, u32>>,
+    release: String,
     taken: BTreeMap<(String, String), BTreeSet<(u32, bool)>>,
 }
 
@@ -41,6 +47,7 @@ impl Traced {
             if let Some((_, json)) = line.split_once("pghaspec-branches ") {
                 let Ok(all) = serde_json::from_str::<All>(json) else { continue };
                 let branches = all.branches.into_iter().map(|(line, at)| (at, line));
+                self.release = all.release;
                 self.all.entry((all.file, all.function)).or_default().extend(branches);
             } else if let Some((_, json)) = line.split_once("pghaspec-branch ") {
                 let Ok(taken) = serde_json::from_str::<Taken>(json) else { continue };
@@ -50,7 +57,7 @@ impl Traced {
     }
 
     /// A line for each function, and the ways out that were not taken.
-    fn text(&self) -> String {
+    fn text(&self, impossible: &[Impossible]) -> String {
         let mut text = String::new();
         for (function, branches) in &self.all {
             let none = BTreeSet::new();
@@ -64,14 +71,25 @@ impl Traced {
                 "{name}() in {file}, in the containers: {} of {all} ways out of branches",
                 all - missing.len()
             );
-            let words = missing
-                .iter()
-                .map(|(_, line, jumps)| format!("line {line} {}", if *jumps { "jumping" } else { "going on" }));
-            let words: Vec<_> = words.collect();
-            let _ = match words.is_empty() {
-                true => writeln!(text),
-                false => writeln!(text, "; not taken: {}", words.join(", ")),
+            let nth = |at: u32, line: u32| branches.range(..=at).filter(|(_, other)| **other == line).count();
+            let excused = |(at, line, jumps): &(u32, u32, bool)| {
+                impossible.iter().any(|way| {
+                    way.releases.contains(&self.release)
+                        && (way.function.as_str(), way.line, way.jumps) == (name, *line, *jumps)
+                        && way.nth.is_none_or(|wanted| wanted == nth(*at, *line))
+                })
             };
+            let (never, open): (Vec<_>, Vec<_>) = missing.into_iter().partition(excused);
+            for (what, ways) in [("not taken", open), ("that no run can take", never)] {
+                let words = ways
+                    .iter()
+                    .map(|(_, line, jumps)| format!("line {line} {}", if *jumps { "jumping" } else { "going on" }));
+                let words: Vec<_> = words.collect();
+                if !words.is_empty() {
+                    let _ = write!(text, "; {what}: {}", words.join(", "));
+                }
+            }
+            text.push('\n');
         }
         text
     }
@@ -83,7 +101,35 @@ pub fn text(runs: &[PathBuf]) -> String {
     for log in runs.iter().flat_map(|run| logs(run)) {
         traced.read(&String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()));
     }
-    traced.text()
+    traced.text(&impossible())
+}
+
+/// A way out of a branch that no run can take.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Impossible {
+    releases: Vec<String>,
+    function: String,
+    line: u32,
+    /// Of several branches in that line, from 1.
+    nth: Option<usize>,
+    jumps: bool,
+    /// Why.
+    #[allow(dead_code, reason = "for those who read the file")]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImpossibleWays {
+    way: Vec<Impossible>,
+}
+
+/// What `impossible.toml` beside the traced agent says; nothing if it cannot be read, so that nothing is excused then.
+fn impossible() -> Vec<Impossible> {
+    let file = fixtures::agents().join("patroni-traced/impossible.toml");
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    toml::from_str::<ImpossibleWays>(&text).map(|ways| ways.way).unwrap_or_default()
 }
 
 /// `<scenario>/logs/*.log`
@@ -97,7 +143,7 @@ fn logs(run: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const ALL: &str = r#"2026-11-22T01:00:00Z pghaspec-branches {"file": "patroni/ha.py", "function": "recover", "branches": [[633, 40], [635, 82]]}"#;
+    const ALL: &str = r#"2026-11-22T01:00:00Z pghaspec-branches {"release": "4.1.5", "file": "patroni/ha.py", "function": "recover", "branches": [[633, 40], [635, 82]]}"#;
 
     fn taken(at: u32, jumps: bool) -> String {
         format!(
@@ -111,17 +157,37 @@ mod tests {
         traced.read(&[ALL, "INFO: Lock owner: n1", &taken(40, true)].map(str::to_owned).join("\n"));
         traced.read(&[ALL.to_owned(), taken(40, true), taken(40, false), taken(82, false)].join("\n"));
         assert_eq!(
-            traced.text(),
+            traced.text(&[]),
             "recover() in patroni/ha.py, in the containers: 3 of 4 ways out of branches; not taken: line 635 jumping\n"
         );
+        let way = Impossible {
+            releases: vec!["4.1.5".to_owned()],
+            function: "recover".to_owned(),
+            line: 635,
+            nth: Some(1),
+            jumps: true,
+            reason: String::new(),
+        };
+        assert_eq!(
+            traced.text(std::slice::from_ref(&way)),
+            "recover() in patroni/ha.py, in the containers: 3 of 4 ways out of branches; that no run can take: line 635 jumping\n"
+        );
+        assert!(traced.text(&[Impossible { nth: Some(2), ..way }]).contains("not taken"));
         traced.read(&taken(82, true));
-        assert_eq!(traced.text(), "recover() in patroni/ha.py, in the containers: 4 of 4 ways out of branches\n");
+        assert_eq!(traced.text(&[]), "recover() in patroni/ha.py, in the containers: 4 of 4 ways out of branches\n");
     }
 
     #[test]
     fn an_agent_that_is_not_traced_says_nothing() {
         let mut traced = Traced::default();
         traced.read("INFO: Lock owner: n1\npghaspec-branches {\"unavailable\": \"no\"}\n");
-        assert_eq!(traced.text(), "");
+        assert_eq!(traced.text(&[]), "");
+    }
+
+    #[test]
+    fn what_no_run_can_take_is_said_with_a_reason() {
+        let ways = impossible();
+        assert!(!ways.is_empty());
+        assert!(ways.iter().all(|way| !way.reason.is_empty() && !way.releases.is_empty()));
     }
 }

@@ -82,8 +82,12 @@ impl Cluster {
                 Some(Action::CopyStarts(id))
             }
             (Task::Promote, false, Server::Standby) => Some(Action::Promote(id)),
-            // The copy is started as a standby by the same task.
-            (Task::Reinitialize, true, Server::Down) if node.control.is_some() => Some(Action::PostmasterStarts(id)),
+            // The copy is started as a standby by the same task, once: a second start would be `recover()`'s.
+            (Task::Reinitialize, true, Server::Down)
+                if node.control.is_some() && !(self.settings.as_observed && node.signal) =>
+            {
+                Some(Action::PostmasterStarts(id))
+            }
             // Its process still works.
             (Task::CrashRecovery, true, Server::SingleUser)
             | (Task::Rewind, true, Server::Rewinding)
@@ -256,6 +260,7 @@ impl Cluster {
                 node.backup_label = false;
                 if node.signal {
                     node.server = Server::Standby;
+                    node.control = Some(ControlState::InArchiveRecovery);
                 } else {
                     node.server = Server::Primary;
                     node.control = Some(ControlState::InProduction);
