@@ -77,7 +77,16 @@ fn a_second_single_user_recovery_fails() {
     again["at"] = json!([at, at]);
     again["pid"] = json!(9);
     events.insert(first + 1, again);
-    assert_eq!(check(&judged(&written(events), RESTART), "crash-recovery-once").verdict, Verdict::Fail);
+    let judgement = judged(&written(events.clone()), RESTART);
+    assert_eq!(check(&judgement, "crash-recovery-once").verdict, Verdict::Fail);
+    assert_eq!(check(&judgement, "single-user").verdict, Verdict::Fail);
+    // What pg_rewind runs itself is no recovery that the agent decided on.
+    for event in events.iter_mut().filter(|event| single_user(event)) {
+        event["argv"].as_array_mut().unwrap().push(json!("-F"));
+    }
+    let judgement = judged(&written(events), RESTART);
+    assert_eq!(check(&judgement, "crash-recovery-once").verdict, Verdict::Pass);
+    assert_eq!(check(&judgement, "single-user").verdict, Verdict::Pass);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source};
 use super::durability::last_primary;
 use super::history::{History, seconds};
 use super::in_time::read_only_in_time;
+use super::recovery::is_of_pg_rewind;
 use super::verdict::Check;
 use super::words;
 use crate::scenario::{Expect, LeaderAfter, Rejoins, TimelineAfter};
@@ -201,7 +202,7 @@ fn single_user(history: &History, wanted: bool, crashed: &str, fault: &Event) ->
     let run = history.events.iter().find(|event| {
         event.node.as_deref() == Some(crashed)
             && event.at[1] >= fault.at[0]
-            && matches!(event.kind, Kind::ProcessStarted { what: Process::SingleUser, .. })
+            && matches!(&event.kind, Kind::ProcessStarted { what: Process::SingleUser, argv, .. } if !is_of_pg_rewind(argv))
     });
     match (wanted, run) {
         (false, Some(event)) => Check::fail(

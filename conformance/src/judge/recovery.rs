@@ -35,7 +35,7 @@ pub fn crash_recovery_once(history: &History) -> Check {
         let mut starts: Vec<&Event> = Vec::new();
         for event in events {
             match &event.kind {
-                Kind::ProcessStarted { what: Process::SingleUser, .. } => {
+                Kind::ProcessStarted { what: Process::SingleUser, argv, .. } if !is_of_pg_rewind(argv) => {
                     starts.push(event);
                     total += usize::from(history.is_fresh(event));
                     if let [.., first, second] = starts.as_slice()
@@ -126,7 +126,12 @@ pub fn crash_recovery_alone(history: &History) -> Check {
 
 /// pg_rewind (since PostgreSQL 13) runs `postgres --single -F` where the data directory was not shut down cleanly.
 pub fn of_pg_rewind(single: &Life) -> bool {
-    single.argv.iter().any(|word| word == "-F")
+    is_of_pg_rewind(single.argv)
+}
+
+/// The same of a command line.
+pub fn is_of_pg_rewind(argv: &[String]) -> bool {
+    argv.iter().any(|word| word == "-F")
 }
 
 /// How a data directory was left by the last process that used it.
