@@ -251,7 +251,7 @@ impl Parts<'_> {
 
     fn may_cut(&self) -> bool {
         let count = self.reading.count as usize;
-        let later = (count % BLOCK == 0).then(|| self.recording.later.get(count / BLOCK)).flatten();
+        let later = count.is_multiple_of(BLOCK).then(|| self.recording.later.get(count / BLOCK)).flatten();
         self.fault_begun && later.is_some_and(|later| self.rest.here(later.others, later.writes).is_some())
     }
 }
