@@ -33,7 +33,7 @@ pub fn one_system_identifier(history: &History) -> Option<Check> {
     }
     let ready = history.phase(Phase::Ready).unwrap_or(0);
     // The cluster's is what its leader's data directory had when it got ready.
-    let holder = changes(history).iter().filter(|change| change.event.at[1] <= ready).next_back().and_then(|c| c.holder);
+    let holder = changes(history).iter().rfind(|change| change.event.at[1] <= ready).and_then(|c| c.holder);
     let of_leader = |event: &&Event| event.node.as_deref() == holder && event.at[1] <= ready;
     let before = history.events.iter().filter(of_leader).filter_map(control).next_back();
     let mut told = BTreeSet::new();
