@@ -11,7 +11,7 @@ use recorded::traces;
 
 /// Every line of every recorded history.
 fn lines() -> Vec<Vec<u8>> {
-    let folders = std::fs::read_dir(traces()).unwrap().map(|entry| entry.unwrap().path());
+    let folders = std::fs::read_dir(traces()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
     let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     let histories = files.filter(|file| file.extension().is_some_and(|ending| ending == "jsonl"));
     let texts = histories.map(|file| std::fs::read(file).unwrap());
