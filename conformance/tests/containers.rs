@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,6 +15,12 @@ fn pghaspec() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pghaspec"))
 }
 
+/// `certify` sizes its lanes to the machine. Two of them at a time would starve each other's agents, whose leases go on running.
+fn machine() -> MutexGuard<'static, ()> {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Certified {
     code: i32,
     document: Value,
@@ -21,6 +28,7 @@ struct Certified {
 }
 
 fn certify(agent: &str, out: &Path, more: &[&str]) -> Certified {
+    let _turn = machine();
     let output = pghaspec().args(["certify", agent, "--json", "--out"]).arg(out).args(more).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let document = serde_json::from_slice(&output.stdout)
@@ -110,6 +118,7 @@ fn an_agent_that_starts_without_the_lock_fails() {
 #[test]
 fn a_killed_harness_leaves_evidence_and_nothing_else() {
     let out = tempfile::tempdir().unwrap();
+    let turn = machine();
     let mut child = pghaspec()
         .args(["certify", "patroni", "--scenario", RESTART, "--out"])
         .arg(out.path())
@@ -121,6 +130,7 @@ fn a_killed_harness_leaves_evidence_and_nothing_else() {
     wait_for(&mut child, || std::fs::read_to_string(&events).is_ok_and(|text| text.contains(r#""phase":"fault""#)));
     child.kill().unwrap(); // SIGKILL
     child.wait().unwrap();
+    drop(turn);
     let killed = std::fs::read_link(out.path().join("latest")).unwrap();
     let killed = PathBuf::from(killed.file_name().unwrap());
     assert!(!left_over(&killed).is_empty(), "it was killed in the middle of its run");
