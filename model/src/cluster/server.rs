@@ -83,9 +83,7 @@ impl Cluster {
             }
             (Task::Promote, false, Server::Standby) => Some(Action::Promote(id)),
             // The copy is started as a standby by the same task, once: a second start would be `recover()`'s.
-            (Task::Reinitialize, true, Server::Down)
-                if node.control.is_some() && !(self.settings.as_observed && node.signal) =>
-            {
+            (Task::Reinitialize, true, Server::Down) if node.control.is_some() && !node.signal => {
                 Some(Action::PostmasterStarts(id))
             }
             // Its process still works.
