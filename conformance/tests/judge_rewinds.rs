@@ -2,7 +2,8 @@
 
 mod recorded;
 
-use pghaspec::judge::Verdict;
+use pghaspec::judge::{History, Verdict, judge};
+use pghaspec_model::edition::Edition;
 use serde_json::{Value, json};
 
 use recorded::*;
@@ -70,4 +71,34 @@ fn after_two_promotions_positions_do_not_tell() {
         true
     });
     says(&twice, Verdict::Pass);
+}
+
+/// What a server leaves that refuses to start says where the data ends, if it was stopped cleanly before: a new agent of 2.1.2 rewinds it. What one
+/// leaves that came up does not: there 2.1.2 starts it, and to rewind it would have to be a later release.
+#[test]
+fn a_server_that_never_came_up_leaves_pg_control_as_it_was() {
+    let text = trace("patroni-traced-2.1.2", "standby-leader-diverged-rewind-fails");
+    let killed = moment(&text, |event| event["fault"] == "agent-killed");
+    let before = |event: &&Value| !is_after(event, killed) && is_exit(event, "postmaster");
+    let last = events(&text).iter().rfind(before).expect("a start was refused").clone();
+    let ended = last["at"][0].as_u64().unwrap();
+    let with_kill = changed(&text, |event| {
+        if event["kind"] == last["kind"] && event["pid"] == last["pid"] {
+            (event["code"], event["signal"]) = (json!(null), json!(9));
+        }
+        true
+    });
+    let fault = json!({"at": [ended, ended], "node": "n1", "source": "harness", "kind": "fault", "fault": "postmaster-killed",
+        "effect": "ended by signal 9"});
+    let came_up = json!({"at": [ended - MS, ended - MS], "node": "n1", "source": "postgres", "kind": "server", "state": "standby",
+        "timeline": 1, "lsn": null, "streaming": false});
+    let verdict = |text: &[u8]| {
+        let judgement = judge(&History::parse(text).unwrap(), Edition::V2_1_2, None);
+        let check = check(&judgement, "allowed-by-the-model");
+        (check.verdict, check.why.clone())
+    };
+    assert_eq!(verdict(&with(&with_kill, [fault.clone()])).0, Verdict::Pass);
+    let (found, why) = verdict(&with(&with_kill, [came_up, fault]));
+    assert_eq!(found, Verdict::Fail, "{why}");
+    assert!(why.contains("recover decides rewind"), "{why}");
 }

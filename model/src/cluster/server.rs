@@ -112,9 +112,16 @@ impl Cluster {
     }
 
     /// A standby that starts here may end by itself a moment later: it knows the history of its source's timeline, and that what it has is not part
-    /// of it. Where positions are unknown, whoever is on an older timeline may have such data. The primary of a standby cluster can be replaced
-    /// by one whose history its members get to know while they run.
+    /// of it. That it finds before it writes to pg_control (PostgreSQL 17 `xlogrecovery.c`, `InitWalRecovery`), which says what it said before: a
+    /// clean shutdown, for instance, and then also a release to which a killed standby says nothing knows where the data ends (patroni 2.1.2
+    /// `postgresql/rewind.py` 97-121).
     fn may_be_turned_away(&self, state: &State, id: NodeId) -> bool {
+        state.nodes[usize::from(id)].signal && self.is_off_its_source(state, id)
+    }
+
+    /// What is here may not be part of its source's timeline. Where positions are unknown, whoever is on an older timeline may have such data. The
+    /// primary of a standby cluster can be replaced by one whose history its members get to know while they run.
+    fn is_off_its_source(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         let source = match node.upstream {
             Upstream::Remote => state.remote,
@@ -123,7 +130,6 @@ impl Cluster {
         };
         self.settings.as_observed
             && self.settings.standby_cluster
-            && node.signal
             && state.wal.timeline_at(node.data) != state.wal.timeline_at(source)
     }
 
@@ -201,7 +207,7 @@ impl Cluster {
         let id = action.node();
         let source = self.copy_source(state, id);
         let futile = self.is_futile(&state.nodes[usize::from(id)]);
-        let turned_away = self.may_be_turned_away(state, id);
+        let off_its_source = self.is_off_its_source(state, id);
         let waiting = self.is_waiting_for_hung(state, id);
         let node = &mut state.nodes[usize::from(id)];
         match action {
@@ -214,7 +220,11 @@ impl Cluster {
                 node.ends();
                 self.no_longer_waits(state, id);
             }
-            Action::PostmasterStops(_) if (futile || turned_away) && node.server == Server::Starting => node.ends(),
+            Action::PostmasterStops(_)
+                if (futile || off_its_source && node.signal) && node.server == Server::Starting =>
+            {
+                node.ends()
+            }
             Action::PostmasterStops(_) if node.is_shutting_down() => {
                 node.ends();
                 node.control = Some(ControlState::ShutDown);
@@ -244,7 +254,9 @@ impl Cluster {
                 }
                 node.server = Server::Starting;
                 self.begin_task(node);
-                if futile {
+                // Also one that is turned away leaves pg_control alone; one that is not is seen to be ready, before it is killed if need be.
+                let clean = matches!(node.control, Some(ControlState::ShutDown | ControlState::ShutDownInRecovery));
+                if futile || off_its_source && node.signal && clean {
                     return;
                 }
                 node.control = match (node.signal, node.control) {
