@@ -219,7 +219,7 @@ fn judge_takes_folders_and_goes_on_after_a_damaged_history() {
     let folder = tempfile::tempdir().unwrap();
     let traces = copied_traces(folder.path());
     let damaged = traces.join("er/damaged.jsonl");
-    std::fs::write(&damaged, "{\"v\":3}\n").unwrap();
+    std::fs::write(&damaged, "{\"v\":99}\n").unwrap();
     let document = json(&["judge", "--json", traces.to_str().unwrap()], 1);
     let histories = document["histories"].as_array().unwrap();
     let verdicts: Vec<_> = histories.iter().map(|history| history["verdict"].as_str().unwrap()).collect();
@@ -240,7 +240,7 @@ fn judge_takes_folders_and_goes_on_after_a_damaged_history() {
     let output = pghaspec(&["judge", traces.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 history is refused"));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("damaged.jsonl, line 1: is of format 3"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("damaged.jsonl, line 1: is of format 99"));
     let empty = tempfile::tempdir().unwrap();
     refused_folder(empty.path());
 }

@@ -52,7 +52,7 @@ fn damaged_histories_are_refused() {
     let mut doubled = lines.clone();
     doubled.insert(10, lines[10]);
     refused(&doubled.concat(), "doubled");
-    refused(&set("v", json!(3)), "newer one");
+    refused(&set("v", json!(99)), "newer one");
     refused(&set("at", json!([2, 1])), "ends before it begins");
     refused(&set("node", json!("n9")), "names n9");
     refused(&changed(&text, |event| event["kind"] != "run"), "does not say what was run");

@@ -25,6 +25,7 @@
 //! | --- | --- |
 //! | 1 | |
 //! | 2 | [`ControlFile`]: `control` of [`Kind::Server`] and [`Kind::ProcessExited`] |
+//! | 3 | [`Kind::Starved`] |
 
 use serde::{Deserialize, Serialize};
 
@@ -32,12 +33,16 @@ use crate::branch::Branch;
 use crate::control::ControlFile;
 use crate::disturbance::Disturbance;
 use crate::fault::Fault;
+pub use crate::run::{Configuration, Run};
 
 /// Version of the event format that this crate writes; it reads all from 1 on.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The first format that tells what the control files say.
 pub const WITH_CONTROL: u32 = 2;
+
+/// The first format that tells which processes did not get a CPU.
+pub const WITH_STARVED: u32 = 3;
 
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -249,6 +254,16 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         control: Option<ControlFile>,
     },
+    /// A process that could run had to wait for a CPU for long: the machine had no time for it. `at` spans the wait.
+    Starved {
+        /// What it is.
+        what: Process,
+        /// Its process id on the observing host.
+        pid: u32,
+        /// How long it waited in that time, nanoseconds, be it at once or bit by bit. What waited for less than half a second in a second is
+        /// not told.
+        waited_ns: u64,
+    },
     /// A probe found Postgres in a state. Recorded when the finding differs from the one before, and once for each phase.
     Server {
         /// What the probe found.
@@ -310,88 +325,4 @@ pub enum Kind {
         /// Why, and what follows from it.
         why: String,
     },
-}
-
-/// What was run: the settings that a judge needs to choose the model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    /// Unique name of the run.
-    pub run: String,
-    /// Name of the scenario.
-    pub scenario: String,
-    /// Name of the agent.
-    pub agent: String,
-    /// Version of the agent.
-    pub version: String,
-    /// Edition of the specification that the agent claims.
-    pub edition: String,
-    /// Rules in which its release differs from that edition, `rule: position` each.
-    #[serde(default)]
-    pub rules: Vec<String>,
-    /// Names of the nodes; the order is that of the model's nodes.
-    pub nodes: Vec<String>,
-    /// Seconds between two cycles of the agent.
-    pub loop_wait_s: u32,
-    /// Seconds that a lease lives without a keepalive.
-    pub ttl_s: u32,
-    /// Seconds that the agent retries an operation.
-    pub retry_timeout_s: u32,
-    /// Seconds that a crashed primary may take to start before the lock is given up.
-    pub primary_start_timeout_s: u32,
-    /// How the cluster is configured beyond that; what is absent has the agent's default.
-    #[serde(default)]
-    pub configuration: Configuration,
-    /// Whether processes are seen by the kernel's own report (`proc-connector`) or by polling (`polling`).
-    pub process_observation: String,
-    /// The sources that really observe this run: what they did not record did not happen, but for their gaps.
-    pub observed: Vec<Source>,
-}
-
-/// How a cluster is configured, in the words of Patroni. The default is Patroni's, but for pg_rewind, which every agent here may use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Configuration {
-    /// `synchronous_mode`
-    pub synchronous_mode: bool,
-    /// `failsafe_mode`
-    pub failsafe_mode: bool,
-    /// The cluster follows a primary elsewhere.
-    pub standby_cluster: bool,
-    /// `watchdog.mode: required`
-    pub watchdog_required: bool,
-    /// `watchdog.mode: automatic`
-    pub watchdog_automatic: bool,
-    /// Each node has a watchdog device.
-    pub watchdog_present: bool,
-    /// `use_pg_rewind`
-    pub use_pg_rewind: bool,
-    /// `remove_data_directory_on_diverged_timelines`
-    pub remove_data_directory_on_diverged_timelines: bool,
-    /// `maximum_lag_on_failover`, bytes
-    pub maximum_lag_on_failover: u64,
-    /// `check_timeline`
-    pub check_timeline: bool,
-    /// `restart_after_crash` of Postgres
-    pub restart_after_crash: bool,
-    /// Members of the etcd cluster.
-    pub etcd_members: u32,
-}
-
-impl Default for Configuration {
-    fn default() -> Self {
-        Configuration {
-            synchronous_mode: false,
-            failsafe_mode: false,
-            standby_cluster: false,
-            watchdog_required: false,
-            watchdog_automatic: false,
-            watchdog_present: false,
-            use_pg_rewind: true,
-            remove_data_directory_on_diverged_timelines: false,
-            maximum_lag_on_failover: 1_048_576,
-            check_timeline: false,
-            restart_after_crash: true,
-            etcd_members: 1,
-        }
-    }
 }

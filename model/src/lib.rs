@@ -29,5 +29,6 @@ pub mod matrix;
 pub mod mutant;
 pub mod property;
 pub mod recover;
+mod run;
 pub mod switch;
 pub mod timed;

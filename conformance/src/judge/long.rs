@@ -17,6 +17,7 @@ use super::question::{Observations, Question};
 use super::reading::Problem;
 use super::recording::Recording;
 use super::spool::Spooling;
+use super::starved::Starved;
 use super::verdict::{Check, Verdict};
 use super::{Judgement, Measure, allowed, measured, of_the_end, of_the_way};
 use crate::scenario::Expect;
@@ -33,6 +34,7 @@ struct Way {
     branches: Vec<(u64, Branch)>,
     measured: Vec<Measure>,
     unlisted: usize,
+    starved: Starved,
     asked: Option<Result<(Asking, Spooling), String>>,
     /// Most events that were held at once.
     held: usize,
@@ -68,6 +70,7 @@ pub fn judge_long(
         branches: Vec::new(),
         measured: Vec::new(),
         unlisted: 0,
+        starved: Starved::default(),
         asked: None,
         held: 0,
     };
@@ -102,7 +105,8 @@ pub fn judge_long(
         }
         _ => check,
     });
-    let checks = of_the_end(&last, edition, expect, &ledger, on_the_way.collect(), model);
+    let mut checks = of_the_end(&last, edition, expect, &ledger, on_the_way.collect(), model);
+    way.starved.excuse(&mut checks, &last.run);
     if let Some(trouble) = again.trouble.take() {
         return Err(trouble);
     }
@@ -154,6 +158,7 @@ impl Way {
         };
         self.branches.extend(part.fresh().iter().filter_map(took));
         self.measured.extend(measured::measure(part));
+        self.starved.take(part);
         self.unlisted += self.branches.len().saturating_sub(LISTED) + self.measured.len().saturating_sub(LISTED);
         self.branches.truncate(LISTED);
         self.measured.truncate(LISTED);

@@ -16,6 +16,7 @@
 //! | `durability.rs`, `ledger.rs` | lost, ghost and indeterminate writes by name; standbys hold the leader's rows |
 //! | `expected.rs` | what the scenario demands; `in_time.rs`: a leader that is cut off stops being writable before its lease can end |
 //! | `allowed.rs` | some behaviour of the model explains the history: `asking.rs` and `question.rs` ask, `spool.rs` keeps what a long history shows, `blame.rs` names the broken rule, `beliefs.rs` remembers |
+//! | `starved.rs` | where the machine had no time for the nodes, nothing that went wrong is the agent's |
 //! | `picture/` | swim lanes |
 //! | `measured.rs` | how long things took; no verdict |
 
@@ -56,6 +57,7 @@ mod seen;
 mod server;
 mod sound;
 mod spool;
+mod starved;
 mod verdict;
 mod words;
 
@@ -63,6 +65,7 @@ use pghaspec_model::branch::Branch;
 use pghaspec_model::edition::Edition;
 use pghaspec_model::event::{Kind, Phase};
 use serde::{Deserialize, Serialize};
+use starved::Starved;
 
 pub use allowed::{allowed, explaining_editions};
 pub use history::{Before, History, HistoryError, seconds};
@@ -106,7 +109,8 @@ fn is_none(count: &u64) -> bool {
 pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Judgement {
     let ledger = Ledger::of(history);
     let model = allowed::allowed(history, edition);
-    let checks = of_the_end(history, edition, expect, &ledger, of_the_way(history), model);
+    let mut checks = of_the_end(history, edition, expect, &ledger, of_the_way(history), model);
+    Starved::of(history).excuse(&mut checks, &history.run);
     // How a cluster comes up is not judged: one that was prepared starts with a recovery of its own.
     let ready = history.phase(Phase::Ready).unwrap_or(0);
     let mut branches: Vec<(u64, Branch)> = history

@@ -65,6 +65,11 @@ impl Seen {
                 self.doubt(PROCESSES, index, said);
                 Ok(())
             }
+            Kind::Starved { what, pid, .. } => {
+                let said = self.starved(event, *what, *pid);
+                self.doubt(PROCESSES, index, said);
+                Ok(())
+            }
             Kind::Write { id, .. } => {
                 ensure(!self.writes.contains(*id), || {
                     format!("id: {id} was written before, and each number is used once")
@@ -162,6 +167,21 @@ impl Seen {
         self.processes_seen.insert((node, what));
         let running = self.running.insert(pid, (node, what, event.at[0]));
         ensure(running.is_none(), || format!("pid: process {pid} started before and did not end"))
+    }
+
+    /// Whoever waits for a CPU is there. What was there before anybody observed was not seen to start.
+    fn starved(&mut self, event: &Event, what: Process, pid: u32) -> Result<(), String> {
+        let of = self.node(event);
+        match self.running.get(&pid) {
+            Some((node, ..)) if *node != of => Err(format!("node: process {pid} is of {}", self.nodes[*node])),
+            Some((_, started, _)) if *started != what => {
+                Err(format!("what: process {pid} started as {}", words::process(*started)))
+            }
+            Some(_) => Ok(()),
+            None => ensure(!self.processes_seen.contains(&(of, what)), || {
+                format!("pid: process {pid} waits for a CPU and does not run")
+            }),
+        }
     }
 
     fn exited(&mut self, event: &Event, what: Process, pid: u32) -> Result<Result<(), String>, String> {

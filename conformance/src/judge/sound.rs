@@ -75,7 +75,7 @@ fn said_by_who_can(run: &Run, event: &Event) -> Result<(), String> {
             &[Source::Harness]
         }
         Kind::LeaderKey { .. } => &[Source::Etcd],
-        Kind::ProcessStarted { .. } | Kind::ProcessExited { .. } => &[Source::Process],
+        Kind::ProcessStarted { .. } | Kind::ProcessExited { .. } | Kind::Starved { .. } => &[Source::Process],
         Kind::Server { .. } | Kind::ReadBack { .. } => &[Source::Postgres],
         Kind::Write { .. } => &[Source::Writer],
         Kind::Batch { .. } => &[Source::Writer, Source::Postgres],
@@ -137,6 +137,12 @@ fn fields(event: &Event) -> Result<(), String> {
         }
         Kind::Write { result, error, .. } => {
             ensure(*result != WriteResult::Ok || error.is_none(), || "error: what was acknowledged has none".into())
+        }
+        Kind::Starved { pid, waited_ns, .. } => {
+            ensure(*pid > 0, || "pid: 0 is no process".into())?;
+            ensure((1..=event.at[1] - event.at[0]).contains(waited_ns), || {
+                "waited_ns: nobody waits for longer than the time in which it was, or not at all".into()
+            })
         }
         Kind::Batch { rows: [first, last], .. } => ensure(first <= last, || "rows: end before they begin".into()),
         Kind::ReadBack { rows } => {

@@ -41,6 +41,9 @@ pub fn what(event: &Event) -> String {
             };
             format!("{} ends {how} (process {pid})", process_text(*what))
         }
+        Kind::Starved { what, pid, waited_ns } => {
+            format!("{} had no CPU for {} (process {pid})", process_text(*what), seconds(*waited_ns))
+        }
         Kind::Server { state, timeline, .. } => {
             let state = self::state(*state);
             timeline.map_or(state.to_owned(), |timeline| format!("{state} on timeline {timeline}"))

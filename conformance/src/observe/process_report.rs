@@ -60,6 +60,17 @@ pub enum Report {
         /// Signal that ended it.
         signal: Option<i32>,
     },
+    /// A process that could run waited for a CPU.
+    Starved {
+        /// In this time, CLOCK_MONOTONIC.
+        at: [u64; 2],
+        /// Process id on the host.
+        pid: u32,
+        /// Inode of its PID namespace.
+        pidns: Option<u64>,
+        /// For so many nanoseconds.
+        waited_ns: u64,
+    },
     /// Something may have been missed.
     Gap {
         /// CLOCK_MONOTONIC.

@@ -17,6 +17,7 @@ pub const AGENT: &str = "#757575";
 pub const ACKNOWLEDGED: &str = "#43a047";
 pub const REFUSED: &str = "#c62828";
 pub const INDETERMINATE: &str = "#fb8c00";
+pub const STARVED: &str = "#d50000";
 pub const BOLT: &str = "#ffb300";
 
 /// Heights of the rows of a lane.
@@ -139,6 +140,10 @@ impl<'h> Lane<'h> {
                     let x = canvas.x(event.at[0]);
                     canvas.line([x, agent], [x, writes + WRITES], "stroke=\"#ffb300\" stroke-dasharray=\"3 2\"");
                     canvas.bolt(x, agent - 1.0, BOLT);
+                }
+                Kind::Starved { what, .. } => {
+                    let y = if *what == Process::Agent { agent + AGENT_ROW } else { server + SERVER };
+                    canvas.bar(event.at, y, 3.0, &format!("fill=\"{STARVED}\""));
                 }
                 Kind::Write { result, .. } | Kind::Batch { result, .. } => write(canvas, event.at, *result, writes),
                 Kind::Recover { .. } | Kind::Said { .. } => {

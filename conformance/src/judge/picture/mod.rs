@@ -158,12 +158,13 @@ fn legend(canvas: &mut Canvas, y: f64) {
         (lane::ACKNOWLEDGED, "write acknowledged"),
         (lane::REFUSED, "refused"),
         (lane::INDETERMINATE, "answer lost"),
+        (lane::STARVED, "no CPU"),
         ("url(#unseen)", "not observed"),
     ];
     for (colour, words) in entries {
         canvas.rectangle(x, y - 9.0, 12.0, 10.0, &format!("fill=\"{colour}\""));
         canvas.text(x + 16.0, y, "fill=\"#444\"", words);
-        x += 30.0 + words.chars().count() as f64 * 6.2;
+        x += 24.0 + words.chars().count() as f64 * 6.2;
     }
     canvas.bolt(x + 6.0, y + 2.0, lane::BOLT);
     canvas.text(x + 16.0, y, "fill=\"#444\"", "fault");

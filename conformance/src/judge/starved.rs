@@ -1,0 +1,134 @@
+//! A machine that is too slow: where processes of the nodes got no CPU, nothing that went wrong is held against the agent.
+//!
+//! All that an agent does, it does against a clock: it extends its lease before the lease ends, retries for so long and no longer, gives its
+//! Postgres so long to start. It cannot do so without a CPU, and from outside an agent that is late for want of one looks like an agent that is
+//! late. So a check that fails in such a run is inconclusive, keeps its reason, and says who waited for how long. A run in which nothing
+//! fails stays as it is: to have done right on a slow machine is to have done right.
+//!
+//! How much is too much: the waits of one process, within the time that a lease lives, come to `loop_wait` or to half of `retry_timeout`,
+//! whichever is less. Then a cycle of the agent was not begun when it was due, or of the time in which an operation may be retried, which is
+//! twice in the lease, half of one was gone. Less than that an agent must bear: these are the margins that its settings give it. Half a
+//! second, the least that is recorded, is too little by itself wherever those two are a second or more. Only the waits of one process are added:
+//! two that wait at the same time are not late for twice as long.
+//!
+//! Of two leaders at a time, or of lost writes, there is no exception. An agent that gets no CPU is a frozen one, which is a fault, and one that
+//! the scenario has not declared: without a watchdog, a leader that is frozen for longer than its lease and goes on is writable beside its
+//! successor, by the rules. Whether an honest agent would have come to the same cannot be told; so it is asked again, on a machine that has time.
+//!
+//! What counts is what happened since the cluster was ready and until it had settled, or until the end where it did not: what rows are read
+//! back by is load of our own, and what was to be done is done by then.
+
+use std::collections::BTreeMap;
+
+use pghaspec_model::event::{Kind, Phase, Process, Run};
+
+use super::history::{History, seconds};
+use super::verdict::{Check, Verdict};
+use super::words;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// The waits of all processes, as far as the history was read.
+#[derive(Default)]
+pub struct Starved {
+    processes: BTreeMap<(String, u32), Waits>,
+}
+
+/// The waits of one process.
+struct Waits {
+    what: Process,
+    /// Those within the time of a lease before the last one ended: when, and how long.
+    recent: Vec<([u64; 2], u64)>,
+    /// The most within such a time: from when to when, and how long in all.
+    most: ([u64; 2], u64),
+}
+
+impl Starved {
+    /// In a whole history.
+    pub fn of(history: &History) -> Starved {
+        let mut starved = Starved::default();
+        starved.take(history);
+        starved
+    }
+
+    /// Takes a part of a history in.
+    pub fn take(&mut self, part: &History) {
+        let ready = part.phase(Phase::Ready).unwrap_or(0);
+        let settled = part.phase(Phase::Settled).unwrap_or(u64::MAX);
+        let lease = u64::from(part.run.ttl_s) * SECOND;
+        for event in part.fresh().iter().filter(|event| event.at[1] >= ready && event.at[0] <= settled) {
+            let (Kind::Starved { what, pid, waited_ns }, Some(node)) = (&event.kind, &event.node) else { continue };
+            let waits = self.processes.entry((node.clone(), *pid)).or_insert_with(|| Waits {
+                what: *what,
+                recent: Vec::new(),
+                most: ([0, 0], 0),
+            });
+            waits.take(event.at, *waited_ns, lease);
+        }
+    }
+
+    /// Makes every failure inconclusive if processes waited too long. What the harness did wrong stays so.
+    pub fn excuse(&self, checks: &mut [Check], run: &Run) {
+        let limit = (u64::from(run.loop_wait_s) * SECOND).min(u64::from(run.retry_timeout_s) * SECOND / 2);
+        let mut late: Vec<_> = self.processes.iter().filter(|(_, waits)| waits.most.1 >= limit).collect();
+        late.sort_by_key(|(_, waits)| std::cmp::Reverse(waits.most.1));
+        let Some(((node, pid), Waits { what, most: ([from, to], waited), .. })) = late.first() else { return };
+        let others = match late.len() - 1 {
+            0 => String::new(),
+            1 => ", and one more process waited too long".to_owned(),
+            more => format!(", and {more} more processes waited too long"),
+        };
+        let why = format!(
+            "the machine was too slow to tell: {} of {node} (process {pid}) waited {} for a CPU between {} and {}{others}\n\
+             run it again with fewer --jobs, or on a machine that has nothing else to do",
+            words::process(*what),
+            seconds(*waited),
+            seconds(*from),
+            seconds(*to),
+        );
+        for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Fail) {
+            check.verdict = Verdict::Inconclusive;
+            check.why = format!("{}\n{why}", check.why.trim_end());
+        }
+    }
+}
+
+impl Waits {
+    /// The next one. One that is longer than a lease lives counts by itself.
+    fn take(&mut self, at: [u64; 2], waited: u64, lease: u64) {
+        self.recent.retain(|(other, _)| other[0] >= at[1].saturating_sub(lease));
+        self.recent.push((at, waited));
+        let sum = self.recent.iter().map(|(_, waited)| waited).sum();
+        if sum > self.most.1 {
+            self.most = ([self.recent[0].0[0].min(at[0]), at[1]], sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// The most that was waited within 20 seconds.
+    fn most(waits: &[([u64; 2], u64)]) -> ([u64; 2], u64) {
+        let mut all = Waits { what: Process::Agent, recent: Vec::new(), most: ([0, 0], 0) };
+        for (at, waited) in waits {
+            all.take(at.map(|edge| edge * MS), waited * MS, 20 * SECOND);
+        }
+        let ([from, to], waited) = all.most;
+        ([from / MS, to / MS], waited / MS)
+    }
+
+    #[test]
+    fn waits_add_up_within_the_time_of_a_lease() {
+        assert_eq!(most(&[([1_000, 2_000], 500)]), ([1_000, 2_000], 500));
+        assert_eq!(most(&[([1_000, 2_000], 500), ([2_000, 3_000], 700)]), ([1_000, 3_000], 1_200));
+        // The first one begins a moment too early.
+        assert_eq!(most(&[([1_000, 2_000], 500), ([20_000, 21_000], 500)]).1, 1_000);
+        assert_eq!(most(&[([999, 2_000], 500), ([20_000, 21_000], 500)]).1, 500);
+        // At once, and for longer than a lease lives.
+        assert_eq!(most(&[([1_000, 41_000], 40_000), ([50_000, 51_000], 600)]), ([1_000, 41_000], 40_000));
+    }
+}
