@@ -19,9 +19,11 @@ pub const STRESS: &str = "stress";
 pub const ALL: &str = "all";
 
 /// All of them.
-pub const PROFILES: [Profile; 11] = [
+pub const PROFILES: [Profile; 13] = [
     Profile { id: "smoke", describe: "the two commonest crashes, in a minute" },
-    Profile { id: DEFAULT, describe: "every branch of recover" },
+    Profile { id: DEFAULT, describe: "every row of recover's decision tables, and both of its time limits" },
+    Profile { id: "crashes", describe: "nodes, agents, backends and disks fail" },
+    Profile { id: "interrupted", describe: "a second fault while Postgres is down, starts, or is recovered" },
     Profile { id: "rewind", describe: "data that diverged, and pg_rewind that succeeds, fails or is interrupted" },
     Profile { id: "standby-cluster", describe: "a cluster that follows a primary elsewhere" },
     Profile { id: "watchdog", describe: "watchdogs that are required, absent, or fire" },

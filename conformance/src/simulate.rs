@@ -23,7 +23,8 @@ const SYSTEM: u64 = 1;
 /// How wide intervals are, at most, on either side: an eighth of the longest pause between two steps.
 const BLUR: u64 = 40_000_000;
 
-/// What of these settings an outsider can tell: clients write all the time, and nobody counts records or faults.
+/// What of these settings an outsider can tell, as the judge asks it: clients write all the time, nobody counts records or faults, and what takes
+/// time in a real cluster is not passed over.
 pub fn outside(settings: Settings) -> Settings {
     let unlimited = |budget: u8| if budget > 0 { Budget::UNLIMITED } else { 0 };
     let budget = Budget {
@@ -32,7 +33,7 @@ pub fn outside(settings: Settings) -> Settings {
         network: unlimited(settings.budget.network),
         ..Budget::NONE
     };
-    Settings { wal: WalDetail::Timelines, grain: Grain::Observable, budget, ..settings }
+    Settings { wal: WalDetail::Timelines, grain: Grain::Observable, as_observed: true, budget, ..settings }
 }
 
 /// Whether a mutant can be told from the honest rules.
@@ -140,8 +141,7 @@ impl Simulation {
     /// The model of the honest rules with these settings, with a start timeout of zero or not, as far as an outsider can tell.
     pub fn honest(settings: &Settings, zero: bool) -> Belief {
         let start_timeouts = if zero { StartTimeouts::Zero } else { StartTimeouts::Positive };
-        // As the judge asks it.
-        let settings = Settings { start_timeouts, mutant: None, as_observed: true, ..outside(settings.clone()) };
+        let settings = Settings { start_timeouts, mutant: None, ..outside(settings.clone()) };
         Belief::new(Cluster::new(settings), Limits::default())
     }
 

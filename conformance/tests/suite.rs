@@ -1,5 +1,6 @@
 //! Running a suite, without containers: what is derived and covered, runs from recorded histories, known deviations, bad input.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,6 +13,7 @@ use pghaspec::manifest::Manifest;
 use pghaspec::plan::{Plan, Planned};
 use pghaspec::rundir::{Outcome, RunDir};
 use pghaspec::scenario::Scenario;
+use pghaspec_model::branch::Branch;
 use pghaspec_model::edition::Edition;
 use serde_json::Value;
 
@@ -220,7 +222,7 @@ fn bad_input_is_told() {
         .unwrap();
     assert_eq!(elsewhere.status.code(), Some(3), "{}", String::from_utf8_lossy(&elsewhere.stderr));
     let listed = json(&["list", "profiles", "--json"], 0);
-    assert_eq!(listed.as_array().unwrap().len(), 11);
+    assert_eq!(listed.as_array().unwrap().len(), 13);
 }
 
 /// What the model derives is covered by a committed scenario, or it is said why not; and what is excused is not covered.
@@ -296,4 +298,15 @@ fn seeded_defects_are_caught_by_what_was_recorded() {
             manifest.name
         );
     }
+}
+
+#[test]
+fn the_core_demands_every_branch_of_recover() {
+    let scenarios = Scenario::all().unwrap();
+    let core = scenarios.iter().filter(|scenario| scenario.profiles.iter().any(|profile| profile == "core"));
+    let demanded: BTreeSet<Branch> =
+        core.flat_map(|scenario| scenario.expect.branches.iter().flatten().copied()).collect();
+    let missing: Vec<_> = Branch::ALL.into_iter().filter(|branch| !demanded.contains(branch)).collect();
+    // An agent says the same of both.
+    assert_eq!(missing, [Branch::CrashRecoveryBeforeRewind]);
 }

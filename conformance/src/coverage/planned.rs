@@ -144,7 +144,7 @@ impl Known {
         };
         match when {
             When::LeaderKeyGone => self.nobody = true,
-            When::LeaderElsewhere | When::WriteElsewhere => {
+            When::LeaderElsewhere | When::WriteElsewhere | When::LedElsewhere => {
                 (self.nobody, self.crashed_leads) = (false, !self.hit_leader);
                 if self.hit_leader {
                     self.other = self.leader;

@@ -56,7 +56,7 @@ impl Traced {
         }
     }
 
-    /// A line for each function, and the ways out that were not taken.
+    /// A line for each function, and the ways out that were not taken; those that no run can take with the reason.
     fn text(&self, impossible: &[Impossible]) -> String {
         let mut text = String::new();
         for (function, branches) in &self.all {
@@ -72,23 +72,26 @@ impl Traced {
                 all - missing.len()
             );
             let nth = |at: u32, line: u32| branches.range(..=at).filter(|(_, other)| **other == line).count();
-            let excused = |(at, line, jumps): &(u32, u32, bool)| {
-                impossible.iter().any(|way| {
+            let excuse = |(at, line, jumps): (u32, u32, bool)| {
+                impossible.iter().find(|way| {
                     way.releases.contains(&self.release)
-                        && (way.function.as_str(), way.line, way.jumps) == (name, *line, *jumps)
-                        && way.nth.is_none_or(|wanted| wanted == nth(*at, *line))
+                        && (way.function.as_str(), way.line, way.jumps) == (name, line, jumps)
+                        && way.nth.is_none_or(|wanted| wanted == nth(at, line))
                 })
             };
-            let (never, open): (Vec<_>, Vec<_>) = missing.into_iter().partition(excused);
-            for (what, ways) in [("not taken", open), ("that no run can take", never)] {
-                let words = ways
-                    .iter()
-                    .map(|(_, line, jumps)| format!("line {line} {}", if *jumps { "jumping" } else { "going on" }));
-                let words: Vec<_> = words.collect();
-                if !words.is_empty() {
-                    let _ = write!(text, "; {what}: {}", words.join(", "));
+            let words = |line: u32, jumps: bool| format!("line {line} {}", if jumps { "jumping" } else { "going on" });
+            let (mut open, mut never) = (Vec::new(), String::new());
+            for way in missing {
+                let way_words = words(way.1, way.2);
+                match excuse(way) {
+                    Some(excuse) => _ = write!(never, "\n  no run can take {way_words}: {}", excuse.reason.trim()),
+                    None => open.push(way_words),
                 }
             }
+            if !open.is_empty() {
+                let _ = write!(text, "; not taken: {}", open.join(", "));
+            }
+            text.push_str(&never);
             text.push('\n');
         }
         text
@@ -101,7 +104,14 @@ pub fn text(runs: &[PathBuf]) -> String {
     for log in runs.iter().flat_map(|run| logs(run)) {
         traced.read(&String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()));
     }
-    traced.text(&impossible())
+    if traced.all.is_empty() {
+        return String::new();
+    }
+    let (impossible, trouble) = match impossible() {
+        Ok(impossible) => (impossible, String::new()),
+        Err(trouble) => (Vec::new(), format!("{trouble}: no way is excused\n")),
+    };
+    traced.text(&impossible) + &trouble
 }
 
 /// A way out of a branch that no run can take.
@@ -115,7 +125,6 @@ struct Impossible {
     nth: Option<usize>,
     jumps: bool,
     /// Why.
-    #[allow(dead_code, reason = "for those who read the file")]
     reason: String,
 }
 
@@ -125,11 +134,15 @@ struct ImpossibleWays {
     way: Vec<Impossible>,
 }
 
-/// What `impossible.toml` beside the traced agent says; nothing if it cannot be read, so that nothing is excused then.
-fn impossible() -> Vec<Impossible> {
+/// What `impossible.toml` beside the traced agent says.
+///
+/// # Errors
+/// It cannot be read, or is damaged: which file, and where.
+fn impossible() -> Result<Vec<Impossible>, String> {
     let file = fixtures::agents().join("patroni-traced/impossible.toml");
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    toml::from_str::<ImpossibleWays>(&text).map(|ways| ways.way).unwrap_or_default()
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let text = std::fs::read_to_string(&file).map_err(|error| told(&error))?;
+    Ok(toml::from_str::<ImpossibleWays>(&text).map_err(|error| told(&error))?.way)
 }
 
 /// `<scenario>/logs/*.log`
@@ -166,11 +179,12 @@ mod tests {
             line: 635,
             nth: Some(1),
             jumps: true,
-            reason: String::new(),
+            reason: "The line before returns.".to_owned(),
         };
         assert_eq!(
             traced.text(std::slice::from_ref(&way)),
-            "recover() in patroni/ha.py, in the containers: 3 of 4 ways out of branches; that no run can take: line 635 jumping\n"
+            "recover() in patroni/ha.py, in the containers: 3 of 4 ways out of branches\n  \
+            no run can take line 635 jumping: The line before returns.\n"
         );
         assert!(traced.text(&[Impossible { nth: Some(2), ..way }]).contains("not taken"));
         traced.read(&taken(82, true));
@@ -186,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_no_run_can_take_is_said_with_a_reason() {
-        let ways = impossible();
+        let ways = impossible().unwrap();
         assert!(!ways.is_empty());
         assert!(ways.iter().all(|way| !way.reason.is_empty() && !way.releases.is_empty()));
     }

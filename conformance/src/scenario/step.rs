@@ -141,6 +141,9 @@ pub enum When {
     LeaderElsewhere,
     /// A node other than the one hit first has acknowledged a write.
     WriteElsewhere,
+    /// A node other than the one hit first has acknowledged writes for two cycles of the agent: as long as it may take until its promotion
+    /// is over and the others are told.
+    LedElsewhere,
     /// One leader, and every other node streams from it, for a cycle of the agent.
     Healthy,
     /// `ttl` is over since the step before took effect, by the recorder's clock. For what the protocol itself leaves to a clock only.

@@ -65,6 +65,8 @@ impl Cluster {
         let remote = self.settings.standby_cluster.then_some(state.remote);
         let data = || state.nodes[..usize::from(self.settings.nodes)].iter().map(|node| node.data).chain(remote);
         let oldest = data().map(|point| state.wal.timeline_at(point)).min().unwrap_or(0);
+        // There it also counts who has told of the timeline that it is on: one that has not is not to be taken for one that has.
+        let oldest = oldest.saturating_sub(u8::from(self.settings.as_observed));
         let last = data().map(|point| state.wal.position(point)).min().unwrap_or(0);
         state.history = state.history.max(oldest);
         if let Some(read) = state.stalled.as_mut() {

@@ -455,8 +455,8 @@ impl Cluster {
     pub(crate) fn packed_for_belief(&self, state: &State) -> Option<[u64; 5]> {
         let mut state = *state;
         self.rename_records(&mut state);
-        // Nobody has less than the shared past.
-        state.history = state.history.max(state.wal.timeline);
+        // Nobody has less than the shared past; but whoever is on its last timeline may not have told of it yet.
+        state.history = state.history.max(state.wal.timeline.saturating_sub(1));
         state.budget = Budget::NONE;
         for node in &mut state.nodes {
             node.single_user_starts = 0;

@@ -28,6 +28,10 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
         let nodes = targets::find(at, view, roles).unwrap_or_default();
         event.node.as_ref().is_some_and(|node| nodes.contains(node))
     };
+    let acknowledged = |event: &Event| {
+        matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. })
+            && event.node.as_ref().is_some_and(|node| !roles.crashed.contains(node))
+    };
     match when {
         When::LeaderKeyGone if view.leader.is_none() => Seen::Yes(()),
         When::LeaderKeyGone => {
@@ -38,12 +42,15 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
             Some(leader) => Seen::NotYet(format!("{leader} still holds the leader key")),
             None => Seen::NotYet("nobody holds the leader key".to_owned()),
         },
-        When::WriteElsewhere => {
-            let acknowledged = |event: &Event| {
-                matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. })
-                    && event.node.as_ref().is_some_and(|node| !roles.crashed.contains(node))
-            };
-            happened(&acknowledged, "write that another node acknowledged")
+        When::WriteElsewhere => happened(&acknowledged, "write that another node acknowledged"),
+        When::LedElsewhere => {
+            match view.events_since(roles.since).find(|event| acknowledged(event)).map(|event| event.at[1]) {
+                None => Seen::NotYet("no write that another node acknowledged".to_owned()),
+                Some(first) => happened(
+                    &|event| acknowledged(event) && event.at[0] >= first + 2 * hold,
+                    "write two cycles after the first",
+                ),
+            }
         }
         When::Healthy => view.healthy_for(hold).map(drop).into(),
         When::TtlOver if now >= roles.effect_at + ttl => Seen::Yes(()),
@@ -96,7 +103,7 @@ fn words(process: Process) -> &'static str {
 #[cfg(test)]
 mod tests {
     use pghaspec_model::branch::Branch;
-    use pghaspec_model::event::{FORMAT, KeyChange, ServerState, Source};
+    use pghaspec_model::event::{FORMAT, KeyChange, ServerState, Session, Source};
     use pghaspec_model::fault::Fault;
 
     use super::*;
@@ -132,6 +139,26 @@ mod tests {
         assert!(!is_met(&struck, &view, &roles));
         view.apply(&event(64, Some("n1"), Kind::Fault { fault: Fault::StartFails, effect: Some("e".to_owned()) }));
         assert!(is_met(&struck, &view, &roles));
+    }
+
+    #[test]
+    fn another_node_leads_when_it_has_written_for_two_cycles() {
+        let mut view = View::of(&["n1".to_owned(), "n2".to_owned()]);
+        let roles = Roles { crashed: vec!["n1".to_owned()], since: 50, effect_at: 50 };
+        let write = |result| Kind::Write { id: 1, session: Session::Fresh, result, error: None };
+        for (at, node, result, leads) in [
+            (49, "n2", WriteResult::Ok, false),
+            (60, "n2", WriteResult::Failed, false),
+            (61, "n2", WriteResult::Ok, false),
+            (80, "n2", WriteResult::Ok, false),
+            (81, "n1", WriteResult::Ok, false),
+            (82, "n2", WriteResult::Failed, false),
+            (83, "n2", WriteResult::Ok, true),
+        ] {
+            view.apply(&event(at, Some(node), write(result)));
+            assert_eq!(is_met(&When::LedElsewhere, &view, &roles), leads, "{at}");
+        }
+        assert!(is_met(&When::WriteElsewhere, &view, &roles));
     }
 
     #[test]
