@@ -73,6 +73,23 @@ fn after_two_promotions_positions_do_not_tell() {
     says(&twice, Verdict::Pass);
 }
 
+fn allowed(text: &[u8], edition: Edition) -> (Verdict, String) {
+    let judgement = judge(&History::parse(text).unwrap(), edition, None);
+    let check = check(&judgement, "allowed-by-the-model");
+    (check.verdict, check.why.clone())
+}
+
+/// A standby leader that is up compares timelines again when it hears of a new one, and only then.
+#[test]
+fn a_standby_that_is_up_is_rewound_if_there_is_a_new_timeline() {
+    let text = trace("patroni-traced-4.1.5", "standby-leader-killed-then-diverged");
+    assert_eq!(allowed(&text, Edition::V4_1).0, Verdict::Pass);
+    let same_primary = changed(&text, |event| event["disturbance"] != "remote-failover");
+    let (found, why) = allowed(&same_primary, Edition::V4_1);
+    assert_eq!(found, Verdict::Fail, "{why}");
+    assert!(why.contains("recover decides rewind"), "{why}");
+}
+
 /// What a server leaves that refuses to start says where the data ends, if it was stopped cleanly before: a new agent of 2.1.2 rewinds it. What one
 /// leaves that came up does not: there 2.1.2 starts it, and to rewind it would have to be a later release.
 #[test]
@@ -92,13 +109,8 @@ fn a_server_that_never_came_up_leaves_pg_control_as_it_was() {
         "effect": "ended by signal 9"});
     let came_up = json!({"at": [ended - MS, ended - MS], "node": "n1", "source": "postgres", "kind": "server", "state": "standby",
         "timeline": 1, "lsn": null, "streaming": false});
-    let verdict = |text: &[u8]| {
-        let judgement = judge(&History::parse(text).unwrap(), Edition::V2_1_2, None);
-        let check = check(&judgement, "allowed-by-the-model");
-        (check.verdict, check.why.clone())
-    };
-    assert_eq!(verdict(&with(&with_kill, [fault.clone()])).0, Verdict::Pass);
-    let (found, why) = verdict(&with(&with_kill, [came_up, fault]));
+    assert_eq!(allowed(&with(&with_kill, [fault.clone()]), Edition::V2_1_2).0, Verdict::Pass);
+    let (found, why) = allowed(&with(&with_kill, [came_up, fault]), Edition::V2_1_2);
     assert_eq!(found, Verdict::Fail, "{why}");
     assert!(why.contains("recover decides rewind"), "{why}");
 }

@@ -271,8 +271,21 @@ impl Cluster {
             }
         {
             self.agent_mut(state, id).trigger_divergence_check(allowed);
+        } else if self.may_hear_of_a_timeline(state, id) {
+            self.agent_mut(state, id).trigger_divergence_check(allowed);
         }
         self.agent_mut(state, id).rest();
+    }
+
+    /// A standby may have received the history of a timeline after its leader's, which the primary elsewhere has begun: then a cycle that knows of
+    /// a leader asks for a comparison, whatever earlier ones found (patroni 2.1.2 `ha.py` 412-414, 4.1.5 alike).
+    fn may_hear_of_a_timeline(&self, state: &State, id: NodeId) -> bool {
+        let node = &state.nodes[usize::from(id)];
+        self.settings.as_observed
+            && self.settings.standby_cluster
+            && self.agent(state, id).seen.is_some()
+            && node.server == Server::Standby
+            && state.wal.timeline_at(node.data) < state.wal.timeline_at(state.remote)
     }
 
     /// `_get_node_to_follow()`.

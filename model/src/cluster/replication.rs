@@ -170,15 +170,23 @@ impl Cluster {
         if self.rules.compares_branches {
             return known(!state.wal.includes(leader, node.data));
         }
+        // The history of the timeline that a primary elsewhere has begun may still be on its way to a standby that is up.
+        let unheard = running && self.settings.as_observed && self.settings.standby_cluster;
         let timeline = state.wal.timeline_at(node.data);
         match timeline.cmp(&state.wal.timeline_at(leader)) {
             Ordering::Greater => known(true),
             // Two promotions may have led to the same number: nobody looks.
             Ordering::Equal => known(false),
             // 2.1.2 never stops walking the history, and takes everybody who is behind for diverged (#2221).
-            Ordering::Less if !self.rules.timeline_walk_stops => known(true),
+            Ordering::Less if !self.rules.timeline_walk_stops => match unheard {
+                true => &[None, Some(true)],
+                false => known(true),
+            },
             // Where positions are unknown, a node behind its leader may have diverged or not.
-            Ordering::Less if !self.settings.wal.is_exact() => &[Some(false), Some(true)],
+            Ordering::Less if !self.settings.wal.is_exact() => match unheard {
+                true => &[None, Some(false), Some(true)],
+                false => &[Some(false), Some(true)],
+            },
             Ordering::Less => {
                 let position = state.wal.position(node.data);
                 let was_primary = !running && node.control == Some(ControlState::ShutDown);

@@ -40,8 +40,9 @@ pub struct Settings {
     pub grain: Grain,
     /// What takes time in a real cluster and only makes more states where nothing is held against an observation: an orderly shutdown waits
     /// for standbys that are not reached; a start that cannot succeed runs a process for a moment; a new leader's member key says only after
-    /// its next cycle that it is a primary, and nobody compares timelines with it before; and a lease also ends while the DCS stands still, or
-    /// while its holder hears nothing any more, whose connections break before long.
+    /// its next cycle that it is a primary, and nobody compares timelines with it before; a lease also ends while the DCS stands still, or
+    /// while its holder hears nothing any more, whose connections break before long; and members of a standby cluster that are up hear of the
+    /// timeline of a new primary elsewhere, sooner or later.
     pub as_observed: bool,
     /// The watch of an agent that is cut off from the DCS may stall unseen, so that it goes on to read what it had read.
     pub stalls_unseen: bool,
