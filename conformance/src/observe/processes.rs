@@ -28,6 +28,10 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// fast either. A busy machine only makes lives longer. Tools that agents call all the time, such as `pg_controldata`, live 1.6 ms.
 const BRIEF: Duration = Duration::from_millis(4);
 
+/// A pg_rewind that succeeded sooner than this was asked for its options only: one that found nothing to rewind lived 43.7 ms, so it takes more than
+/// this on a machine twice as fast, and one that rewound takes much longer. A busy machine lets `pg_rewind --help` live for 10 ms.
+const ASKED: Duration = Duration::from_millis(20);
+
 /// What goes into [`Processes::run`].
 #[derive(Debug)]
 pub enum Input {
@@ -190,7 +194,8 @@ impl Processes {
     fn unread(&mut self, node: Option<&str>, report: Report) {
         let Report::Unread { at, exit_at, pid, comm, lived_ns, code, signal, .. } = report else { return };
         let lived = Duration::from_nanos(lived_ns);
-        if lived < BRIEF || !may_count(comm.as_deref(), &self.agent_names) {
+        let succeeded = comm.as_deref() == Some("pg_rewind") && code == Some(0);
+        if lived < (if succeeded { ASKED } else { BRIEF }) || !may_count(comm.as_deref(), &self.agent_names) {
             return;
         }
         let name = comm.map_or_else(|| "a process of unknown name".to_owned(), |comm| format!("`{comm}`"));

@@ -193,6 +193,12 @@ fn an_unread_process_of_another_lane_is_no_gap() {
 fn an_unread_process_that_does_nothing_that_counts_is_no_gap() {
     assert_eq!(gaps(&[unread("111", r#""pg_controldata""#, 90_000_000), unread("111", r#""sh""#, 90_000_000)]), []);
     assert_eq!(gaps(&[unread("111", r#""postgres""#, 3_999_999), unread("111", "null", 3_999_999)]), []);
+    // One that was only asked for its options; but not one that failed, nor another program.
+    let succeeded = |comm, lived| unread("111", comm, lived).replace(r#""code":1"#, r#""code":0"#);
+    assert_eq!(gaps(&[succeeded(r#""pg_rewind""#, 19_999_999)]), []);
+    assert_eq!(gaps(&[succeeded(r#""pg_rewind""#, 20_000_000)]).len(), 2);
+    assert_eq!(gaps(&[succeeded(r#""postgres""#, 19_999_999)]).len(), 2);
+    assert_eq!(gaps(&[unread("111", r#""pg_rewind""#, 19_999_999)]).len(), 2);
 }
 
 #[test]
