@@ -31,7 +31,7 @@ use crate::observe::clock::RunClock;
 use crate::observe::recorder::Recorder;
 use crate::progress::Progress;
 use crate::rundir::{RunDir, ScenarioDir};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, follows};
 
 pub use error::{LabError, Trouble};
 pub use image::provide;
@@ -72,6 +72,10 @@ pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
     let missing = scenario.needs.iter().find(|feature| !manifest.features.contains(*feature));
     if let Some(feature) = missing {
         return Some(format!("{} does not claim the feature `{feature}`", manifest.name));
+    }
+    let rules = manifest.followed_rules();
+    if let Some(rule) = scenario.rules.iter().find(|rule| !rules.is_some_and(|rules| follows(&rules, rule))) {
+        return Some(format!("{} {} does not follow the rule `{rule}`", manifest.name, manifest.version));
     }
     if scenario.breaks(Fault::DiskFull) && manifest.data_volume.is_none() {
         return Some(format!("the manifest of {} does not say where data lies (`data_volume`)", manifest.name));
@@ -158,6 +162,17 @@ async fn interrupted() -> LabError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_situation_that_a_release_does_not_come_into_is_unsupported() {
+        let scenario = Scenario::load("killed-during-crash-recovery").unwrap();
+        let unsupported = |agent: &str| unsupported(&scenario, &Manifest::load(agent).unwrap());
+        assert_eq!(unsupported("patroni@4.1.5"), None);
+        let why = unsupported("patroni@2.1.2").unwrap();
+        assert_eq!(why, "patroni 2.1.2 does not follow the rule `starts_crashed_primary: yes`");
+        let without = Scenario { rules: Vec::new(), ..scenario.clone() };
+        assert_eq!(super::unsupported(&without, &Manifest::load("patroni@2.1.2").unwrap()), None);
+    }
 
     #[test]
     fn a_run_can_be_spawned() {

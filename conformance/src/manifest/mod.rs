@@ -11,6 +11,8 @@ mod written;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use pghaspec_model::edition::{Edition, Rules};
+use pghaspec_model::switch::Switch;
 use regex::Regex;
 use serde::Deserialize;
 
@@ -96,6 +98,13 @@ pub struct Credentials {
 }
 
 impl Manifest {
+    /// The rules that its release follows; `None` if no such edition or rule is known here.
+    pub fn followed_rules(&self) -> Option<Rules> {
+        let mut rules = Edition::from_id(&self.edition)?.rules();
+        self.rules.iter().try_for_each(|rule| Switch::apply(&mut rules, rule)).ok()?;
+        Some(rules)
+    }
+
     /// The manifest of an agent, by its name (`patroni`, `patroni@4.1.5`) or by the path of its `agent.toml` or the folder of that.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! | `nodes` | how many, `n1`, `n2`, … |
 //! | `etcd` | members of the DCS, 1 (the default) or 3 |
 //! | `needs` | features that an agent must claim, else the scenario is `unsupported` |
+//! | `rules` | positions of rules, such as `starts_crashed_primary: yes`, without which no agent comes into this situation: else it is `unsupported` |
 //! | `[settings]` | [`Settings`] |
 //! | `[[step]]` | [`Step`]: `fault`, `disturbance` or `lift`, its `target`, the event `when` it is time, and particulars ([`How`]) |
 //! | `[expect]` | [`Expect`]; `[expect.if."starts_crashed_primary: no"]` says what is demanded otherwise of agents with this rule |
@@ -36,7 +37,8 @@ use serde::Deserialize;
 use crate::fixtures;
 use crate::input::{self, InputError};
 
-pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter};
+use expect::no_rule;
+pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter, follows};
 pub use settings::{Settings, WatchdogMode};
 pub use step::{Action, Child, Direction, During, How, Outage, ProcessAt, Step, Target, When, is_trap};
 
@@ -57,6 +59,8 @@ pub struct Scenario {
     pub etcd: u32,
     /// Features that an agent must claim.
     pub needs: Vec<String>,
+    /// Rules that an agent must follow to come into this situation at all.
+    pub rules: Vec<String>,
     /// Settings of the agent.
     pub settings: Settings,
     /// What is done to the cluster, in its order.
@@ -76,6 +80,8 @@ struct Written {
     etcd: Option<toml::Spanned<u32>>,
     #[serde(default)]
     needs: Vec<String>,
+    #[serde(default)]
+    rules: Vec<toml::Spanned<String>>,
     settings: toml::Spanned<Settings>,
     step: Vec<toml::Spanned<step::Written>>,
     expect: toml::Spanned<Expect>,
@@ -174,6 +180,11 @@ impl Scenario {
         if let Some((problem, mend)) = written.expect.get_ref().trouble() {
             return wrong("expect.if", written.expect.span(), problem, &mend);
         }
+        for rule in &written.rules {
+            if let Some(why) = no_rule(rule.get_ref()) {
+                return wrong("rules", rule.span(), why, "write it as `starts_crashed_primary: yes`");
+            }
+        }
         let id = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Scenario {
             id,
@@ -183,6 +194,7 @@ impl Scenario {
             nodes,
             etcd: written.etcd.map_or(1, toml::Spanned::into_inner),
             needs: written.needs,
+            rules: written.rules.into_iter().map(toml::Spanned::into_inner).collect(),
             settings: written.settings.into_inner(),
             steps,
             expect: written.expect.into_inner(),
@@ -250,6 +262,15 @@ mod tests {
         let error = Scenario::parse(&file, &text).unwrap_err();
         assert_eq!(error.key.as_deref(), Some("settings"));
         assert!(error.line.is_some());
+    }
+
+    #[test]
+    fn an_unknown_rule_is_told_with_its_place() {
+        let file = fixtures::scenarios().join("killed-during-crash-recovery.toml");
+        let text = input::read(&file).unwrap();
+        assert_eq!(Scenario::parse(&file, &text).unwrap().rules, ["starts_crashed_primary: yes"]);
+        let error = Scenario::parse(&file, &text.replace("starts_crashed_primary: yes", "starts: yes")).unwrap_err();
+        assert_eq!((error.key.as_deref(), error.line.is_some()), (Some("rules"), true), "{error}");
     }
 
     #[test]
