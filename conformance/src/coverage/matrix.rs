@@ -120,13 +120,13 @@ fn goes_the_way(places: &[Place], item: &Item) -> bool {
         })
 }
 
-/// What a scenario should lead to by the rules of the newest edition. Of broken properties nothing is said: that they are not broken is
+/// What a scenario should lead to by the rules of an edition, where that was derived. Of broken properties nothing is said: that they are not broken is
 /// what a scenario is for.
-pub fn planned(scenario: &Scenario) -> BTreeSet<String> {
+pub fn planned(scenario: &Scenario, edition: Edition) -> BTreeSet<String> {
     let items = committed().unwrap_or_default();
     let places = places(scenario);
-    let newest = format!("branch/{}/", Edition::V4_1.id());
-    let wanted = |item: &&Item| item.kind == "fault" || item.id.starts_with(&newest);
+    let branches = format!("branch/{}/", edition.id());
+    let wanted = |item: &&Item| item.kind == "fault" || item.id.starts_with(&branches);
     items.iter().filter(wanted).filter(|item| covers(scenario, &places, item)).map(|item| item.id.clone()).collect()
 }
 

@@ -27,6 +27,11 @@ use crate::scenario::Scenario;
 /// Image of etcd.
 pub const ETCD_IMAGE: &str = "pghaspec/etcd:3";
 
+/// Parts of the lane: the networks of [`Networks`].
+pub const CLUSTER: &str = "cluster";
+/// The other one.
+pub const CONTROL: &str = "control";
+
 /// Its part in the lane.
 const ETCD: &str = "etcd";
 
@@ -85,8 +90,11 @@ impl Builder<'_> {
     /// Docker refuses.
     pub async fn networks(&self) -> Result<Networks, LabError> {
         // Docker looks names up in a container's networks in alphabetical order: `cluster` must come first.
-        let (cluster, control) =
-            tokio::try_join!(self.lane.make_network("cluster", true), self.lane.make_network("control", false))?;
+        let pinned = self.scenario.kills_all_nodes();
+        let (cluster, control) = tokio::try_join!(
+            self.lane.make_network(CLUSTER, true, pinned),
+            self.lane.make_network(CONTROL, false, pinned)
+        )?;
         Ok(Networks { cluster, control })
     }
 

@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{NetworkConnectRequest, NetworkCreateRequest};
+use bollard::models::{
+    EndpointIpamConfig, EndpointSettings, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
+};
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use futures_util::future::join_all;
 use testcontainers::CopyTargetOptions;
@@ -31,6 +33,9 @@ const OBSERVER_SHARES: i64 = 16_384;
 
 /// Options of a small file system: room for a cluster and the WAL of a scenario.
 const SMALL: &str = "rw,size=768m,mode=0755";
+
+/// How often a subnet may be taken by somebody else between two requests.
+const SUBNETS: usize = 5;
 
 /// How long Docker may take to start a container.
 const START: Duration = Duration::from_secs(60);
@@ -100,12 +105,14 @@ impl Lane {
         self.logs.join(format!("{}.log", self.name(part)))
     }
 
-    /// Makes a network that leads nowhere else; `mutual` says whether containers may talk to one another in it, or only to the host.
+    /// Makes a network that leads nowhere else; `mutual` says whether containers may talk to one another in it, or only to the host, and
+    /// `pinned` whether [`Lane::pin`] is to work there.
     ///
     /// # Errors
     /// Docker refuses.
-    pub async fn make_network(&self, part: &str, mutual: bool) -> Result<String, LabError> {
+    pub async fn make_network(&self, part: &str, mutual: bool, pinned: bool) -> Result<String, LabError> {
         let name = self.name(part);
+        let doing = format!("making network {name}");
         let option = ("com.docker.network.bridge.enable_icc".to_owned(), mutual.to_string());
         let request = NetworkCreateRequest {
             name: name.clone(),
@@ -115,8 +122,37 @@ impl Lane {
             labels: Some(self.labels.clone().into_iter().collect()),
             ..NetworkCreateRequest::default()
         };
-        self.docker.create_network(request).await.map_err(failed(format!("making network {name}")))?;
-        Ok(name)
+        self.docker.create_network(request.clone()).await.map_err(failed(&doing))?;
+        // Docker lets nobody choose an address where it has chosen the subnet. So it is asked for one that is free, and that is chosen then;
+        // another network may be quicker.
+        let mut last = None;
+        for _ in 0..if pinned { SUBNETS } else { 0 } {
+            if last.is_some() {
+                self.docker.create_network(request.clone()).await.map_err(failed(&doing))?;
+            }
+            let ipam = self.docker.inspect_network(&name, None).await.map_err(failed(&doing))?.ipam;
+            self.docker.remove_network(&name).await.map_err(failed(&doing))?;
+            match self.docker.create_network(NetworkCreateRequest { ipam, ..request.clone() }).await {
+                Ok(_) => return Ok(name),
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(name), |error| Err(failed(&doing)(error)))
+    }
+
+    /// Gives a container that does not run the address in a network that it has when it runs again: else Docker gives it any that is free, and
+    /// that of another node is, as long as that does not run either.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn pin(&self, container: &str, network: &str, address: IpAddr) -> Result<(), LabError> {
+        let doing = format!("keeping the address of {container} in {network}");
+        let leave = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
+        self.docker.disconnect_network(network, leave).await.map_err(failed(&doing))?;
+        let own = EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..EndpointIpamConfig::default() };
+        let endpoint = EndpointSettings { ipam_config: Some(own), ..EndpointSettings::default() };
+        let join = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
+        self.docker.connect_network(network, join).await.map_err(failed(&doing))
     }
 
     /// Starts a container and returns its name. It is not waited for beyond its start.

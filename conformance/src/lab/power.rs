@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::cluster::{Node, WATCHDOG};
+use super::cluster::{CLUSTER, CONTROL, Node, WATCHDOG};
 use super::error::LabError;
 use super::lane::{Lane, Place, Plan};
 use super::observer::{OBSERVER_IMAGE, Observer};
@@ -121,6 +121,12 @@ impl<'run> Power<'run> {
                 return Err(LabError::harness(format!("{container} does not end")));
             }
             tokio::time::sleep(LOOK).await;
+        }
+        if self.scenario.kills_all_nodes() {
+            for node in self.nodes.iter().filter(|node| node.name == name) {
+                self.lane.pin(&container, &self.lane.name(CLUSTER), node.address).await?;
+                self.lane.pin(&container, &self.lane.name(CONTROL), node.control).await?;
+            }
         }
         // The observer ends with the run only.
         let _ = self.observer.inputs.send(Input::Expected);

@@ -1,5 +1,6 @@
 //! From the evidence in a run's folder to its results.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use pghaspec_model::edition::Edition;
@@ -128,7 +129,10 @@ pub fn scenario(dir: &ScenarioDir, id: &str, edition: Edition) -> ScenarioResult
         Ok(history) if judgement.checks.len() > 1 => coverage::measured(history, edition, &judgement),
         _ => Measured::default(),
     };
-    let planned = loaded.as_ref().map(coverage::planned).unwrap_or_default();
+    let planned = match &loaded {
+        Ok(scenario) if judgement.verdict != Verdict::Unsupported => coverage::planned(scenario, edition),
+        _ => BTreeSet::new(),
+    };
     ScenarioResult {
         id: id.to_owned(),
         title,

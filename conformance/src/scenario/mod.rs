@@ -206,6 +206,12 @@ impl Scenario {
         self.steps.iter().any(|step| step.action == Action::Fault(fault))
     }
 
+    /// Whether several nodes are dead at a time.
+    pub fn kills_all_nodes(&self) -> bool {
+        let all = |step: &Step| matches!(step.target, Target::All | Target::Standbys | Target::Others);
+        self.steps.iter().any(|step| step.action == Action::Fault(Fault::NodeKilled) && all(step))
+    }
+
     /// Whether one of its steps does that.
     pub fn disturbs(&self, disturbance: Disturbance) -> bool {
         self.steps.iter().any(|step| step.action == Action::Disturbance(disturbance))
