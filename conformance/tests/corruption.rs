@@ -329,7 +329,8 @@ fn read(history: &History, leader: NodeId, from: u64, to: u64) -> Result<Vec<Obs
     let mut revised = 0;
     let mut known_writable = [false; 3];
     for event in &history.events {
-        if event.at[0] < from || event.at[1] > to {
+        let is_late_key = matches!(event.kind, Kind::LeaderKey { .. }) && event.at[1] > from;
+        if (event.at[0] < from && !is_late_key) || event.at[1] > to {
             continue;
         }
         let name = |name: &str| history.run.nodes.iter().position(|node| node == name).map(|place| place as NodeId);
@@ -345,7 +346,7 @@ fn read(history: &History, leader: NodeId, from: u64, to: u64) -> Result<Vec<Obs
             }
             Kind::LeaderKey { change, holder, .. } => {
                 let holder = holder.as_deref().map(|holder| name(holder).ok_or("an unknown holder")).transpose()?;
-                revised = event.at[0].max(revised).min(event.at[1]);
+                revised = event.at[0].max(from).max(revised).min(event.at[1]);
                 let at = [revised, event.at[1]];
                 match change {
                     KeyChange::Present => note(at, Seen::Holder(holder), 1),

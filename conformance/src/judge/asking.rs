@@ -123,11 +123,13 @@ impl Asking {
                 }
                 _ => {}
             }
-            if event.at[0] < from || event.at[1] > to {
+            // When the key changed is known less well than that it did: what came to be known when the cluster was ready has changed it since.
+            let changes = matches!(event.kind, Kind::LeaderKey { .. }) && event.at[1] > from;
+            if event.at[0] < from && !changes || event.at[1] > to {
                 continue;
             }
             let id = event.node.as_deref().and_then(|name| self.names.id(name));
-            let (mut at, mut chain) = (event.at, 0);
+            let (mut at, mut chain) = ([event.at[0].max(from), event.at[1]], 0);
             let what = match &event.kind {
                 // It ends by itself: the key tells.
                 Kind::Fault { fault: Fault::LeaseExpires, .. } => continue,

@@ -146,8 +146,15 @@ impl<'run> Power<'run> {
     }
 
     /// Starts each node again that a watchdog has reset, as the hardware would; returns only with an error.
+    ///
+    /// A machine takes longer to come up than what is left of its lease. A container would be quicker now and then, and lead again.
     pub async fn revive_reset(&self, mut reset: mpsc::UnboundedReceiver<String>) -> LabError {
         while let Some(node) = reset.recv().await {
+            let mut view = self.recorder.view();
+            let lease = Duration::from_secs(self.scenario.settings.ttl_s.into());
+            let lost = view.wait_for(|view| view.leader.as_deref() != Some(&*node));
+            // Nobody changes the view any more when the run is ending; and where the lease does not end, it is kept by somebody else's doing.
+            drop(tokio::time::timeout(lease, lost).await);
             let since = self.recorder.clock().now();
             if let Err(error) = self.revive(&node).await {
                 return error;
