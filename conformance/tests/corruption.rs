@@ -198,6 +198,22 @@ fn there_is_no_timeline_0() {
     assert!(History::parse(&written(&events)).is_err());
 }
 
+/// What was known of the leader key when the cluster got ready is where it begins, and no change of it.
+#[test]
+fn a_key_that_was_known_when_the_cluster_got_ready_counts_once() {
+    let events = trace(PASSING[0]);
+    let ready = events.iter().position(|event| event["phase"] == "ready").unwrap();
+    let at = events[ready]["at"][0].as_u64().unwrap();
+    let key = events[..ready].iter().rposition(|event| event["kind"] == "leader-key").unwrap();
+    for begin in [at, at - 1_000] {
+        let mut events = events.clone();
+        events[key]["at"] = json!([begin, at]);
+        let history = History::parse(&written(&events)).unwrap();
+        assert!(explaining_editions(&history).unwrap().contains(&Edition::V4_1));
+        assert_eq!(is_explained(&history), Ok(true));
+    }
+}
+
 /// A cluster may have been promoted a million times: both explainers count on.
 #[test]
 fn timelines_may_be_high() {
@@ -329,8 +345,9 @@ fn read(history: &History, leader: NodeId, from: u64, to: u64) -> Result<Vec<Obs
     let mut revised = 0;
     let mut known_writable = [false; 3];
     for event in &history.events {
-        let is_late_key = matches!(event.kind, Kind::LeaderKey { .. }) && event.at[1] > from;
-        if (event.at[0] < from && !is_late_key) || event.at[1] > to {
+        let of_the_key = matches!(event.kind, Kind::LeaderKey { .. });
+        let before = if of_the_key { event.at[1] <= from } else { event.at[0] < from };
+        if before || event.at[1] > to {
             continue;
         }
         let name = |name: &str| history.run.nodes.iter().position(|node| node == name).map(|place| place as NodeId);

@@ -251,6 +251,7 @@ fn are_told_apart(mutants: &[Mutant], pairs: usize) {
     for (mutant, shown) in &found {
         let listed = unseen.iter().any(|(other, _)| other == mutant);
         assert_eq!(shown.by.is_none(), listed, "{}: {shown:?}", mutant.id());
+        assert!(shown.by.is_none_or(|(_, _, refused, _)| refused > 0), "{}: {shown:?}", mutant.id());
     }
     let sum = |of: fn(&(Assumption, usize, u32, u32)) -> u32| {
         found.iter().filter_map(|(_, shown)| shown.by.as_ref()).map(of).sum::<u32>()

@@ -124,8 +124,9 @@ impl Asking {
                 _ => {}
             }
             // When the key changed is known less well than that it did: what came to be known when the cluster was ready has changed it since.
-            let changes = matches!(event.kind, Kind::LeaderKey { .. }) && event.at[1] > from;
-            if event.at[0] < from && !changes || event.at[1] > to {
+            let begins =
+                if matches!(event.kind, Kind::LeaderKey { .. }) { event.at[1] > from } else { event.at[0] >= from };
+            if !begins || event.at[1] > to {
                 continue;
             }
             let id = event.node.as_deref().and_then(|name| self.names.id(name));

@@ -106,7 +106,11 @@ pub fn judge_long(
         _ => check,
     });
     let mut checks = of_the_end(&last, edition, expect, &ledger, on_the_way.collect(), model);
-    way.starved.excuse(&mut checks, &last.run);
+    let moment = |seq| {
+        let part = recording.part_with(seq).ok()?;
+        part.events.iter().find(|event| event.seq == seq).map(|event| event.at[1])
+    };
+    way.starved.excuse(&mut checks, &last.run, moment);
     if let Some(trouble) = again.trouble.take() {
         return Err(trouble);
     }

@@ -5,11 +5,10 @@
 //! late. So a check that fails in such a run is inconclusive, keeps its reason, and says who waited for how long. A run in which nothing
 //! fails stays as it is: to have done right on a slow machine is to have done right.
 //!
-//! How much is too much: the waits of one process, within the time that a lease lives, come to `loop_wait` or to half of `retry_timeout`,
-//! whichever is less. Then a cycle of the agent was not begun when it was due, or of the time in which an operation may be retried, which is
-//! twice in the lease, half of one was gone. Less than that an agent must bear: these are the margins that its settings give it. Half a
-//! second, the least that is recorded, is too little by itself wherever those two are a second or more. Only the waits of one process are added:
-//! two that wait at the same time are not late for twice as long.
+//! How much is too much: the waits of one process, within the time that a lease lives, come to `retry_timeout`, after which an honest agent gives
+//! up what it asked for, or to what a lease has left when a cycle and two such times are over, whichever is less. Less than that an agent must
+//! bear: these are the margins that its settings give it. Only the waits of one process are added: two that wait at the same time are not late
+//! for twice as long. And what went wrong before anybody waited has another cause.
 //!
 //! Of two leaders at a time, or of lost writes, there is no exception. An agent that gets no CPU is a frozen one, which is a fault, and one that
 //! the scenario has not declared: without a watchdog, a leader that is frozen for longer than its lease and goes on is writable beside its
@@ -56,7 +55,7 @@ impl Starved {
         let ready = part.phase(Phase::Ready).unwrap_or(0);
         let settled = part.phase(Phase::Settled).unwrap_or(u64::MAX);
         let lease = u64::from(part.run.ttl_s) * SECOND;
-        for event in part.fresh().iter().filter(|event| event.at[1] >= ready && event.at[0] <= settled) {
+        for event in part.fresh().iter().filter(|event| event.at[0] >= ready && event.at[0] <= settled) {
             let (Kind::Starved { what, pid, waited_ns }, Some(node)) = (&event.kind, &event.node) else { continue };
             let waits = self.processes.entry((node.clone(), *pid)).or_insert_with(|| Waits {
                 what: *what,
@@ -67,9 +66,12 @@ impl Starved {
         }
     }
 
-    /// Makes every failure inconclusive if processes waited too long. What the harness did wrong stays so.
-    pub fn excuse(&self, checks: &mut [Check], run: &Run) {
-        let limit = (u64::from(run.loop_wait_s) * SECOND).min(u64::from(run.retry_timeout_s) * SECOND / 2);
+    /// Makes every failure inconclusive if processes waited too long before it. What the harness did wrong stays so. `moment` says when the event
+    /// with a number was over.
+    pub fn excuse(&self, checks: &mut [Check], run: &Run, moment: impl Fn(u64) -> Option<u64>) {
+        let (cycle, retry) = (u64::from(run.loop_wait_s), u64::from(run.retry_timeout_s));
+        let left = u64::from(run.ttl_s).saturating_sub(cycle + 2 * retry);
+        let limit = retry.min(left).max(cycle) * SECOND;
         let mut late: Vec<_> = self.processes.iter().filter(|(_, waits)| waits.most.1 >= limit).collect();
         late.sort_by_key(|(_, waits)| std::cmp::Reverse(waits.most.1));
         let Some(((node, pid), Waits { what, most: ([from, to], waited), .. })) = late.first() else { return };
@@ -86,7 +88,9 @@ impl Starved {
             seconds(*from),
             seconds(*to),
         );
-        for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Fail) {
+        let first = late.iter().map(|(_, waits)| waits.most.0[0]).min().unwrap_or(0);
+        let came_after = |check: &Check| check.event.and_then(&moment).is_none_or(|at| at >= first);
+        for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Fail && came_after(check)) {
             check.verdict = Verdict::Inconclusive;
             check.why = format!("{}\n{why}", check.why.trim_end());
         }

@@ -29,8 +29,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 const BRIEF: Duration = Duration::from_millis(4);
 
 /// A pg_rewind that succeeded sooner than this was asked for its options only: one that found nothing to rewind lived 43.7 ms, so it takes more than
-/// this on a machine twice as fast, and one that rewound takes much longer. A busy machine lets `pg_rewind --help` live for 10 ms.
-const ASKED: Duration = Duration::from_millis(20);
+/// this on a machine three times as fast, and one that rewound takes much longer. A busy machine lets `pg_rewind --help` live for 10 ms.
+const ASKED: Duration = Duration::from_millis(14);
 
 /// What goes into [`Processes::run`].
 #[derive(Debug)]
