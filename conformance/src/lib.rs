@@ -17,6 +17,7 @@ pub mod plan;
 pub mod profile;
 pub mod progress;
 pub mod report;
+pub mod rules;
 pub mod rundir;
 pub mod scenario;
 pub mod simulate;

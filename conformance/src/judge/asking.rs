@@ -123,7 +123,7 @@ impl Asking {
                 }
                 _ => {}
             }
-            // When the key changed is known less well than that it did: what came to be known when the cluster was ready has changed it since.
+            // When the key changed is known less well than that it did: a change that came to be known after the cluster was ready is one since then.
             let begins =
                 if matches!(event.kind, Kind::LeaderKey { .. }) { event.at[1] > from } else { event.at[0] >= from };
             if !begins || event.at[1] > to {

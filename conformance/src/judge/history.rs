@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use pghaspec_model::edition::{Edition, Rules};
 use pghaspec_model::event::{Event, Kind, Phase, Run, Source};
-use pghaspec_model::switch::Switch;
 
 use super::reading::{Problem, read_all};
 use super::{gaps, words};
+use crate::rules;
 
 /// Bytes of a file that are read at once.
 const CHUNK: usize = 1 << 16;
@@ -69,11 +69,7 @@ impl std::error::Error for HistoryError {}
 /// # Panics
 /// If there are none like these: a history that says so is refused when it is read.
 pub fn rules(edition: Edition, differs: &[String]) -> Rules {
-    let mut rules = edition.rules();
-    for rule in differs {
-        Switch::apply(&mut rules, rule).expect("a history with other rules is refused when it is read");
-    }
-    rules
+    rules::of(edition, differs).expect("a history with other rules is refused when it is read")
 }
 
 /// The edition that the agent of a run claims.
@@ -96,6 +92,11 @@ impl History {
     /// The rules of an edition, or of the agent's release, if that is the one that it claims.
     pub fn rules(&self, edition: Edition) -> Rules {
         if self.run.edition == edition.id() { rules(edition, &self.run.rules) } else { edition.rules() }
+    }
+
+    /// When the event with that number was over.
+    pub fn over(&self, seq: u64) -> Option<u64> {
+        self.events.iter().find(|event| event.seq == seq).map(|event| event.at[1])
     }
 
     /// Reads `events.jsonl`.

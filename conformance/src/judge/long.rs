@@ -106,11 +106,7 @@ pub fn judge_long(
         _ => check,
     });
     let mut checks = of_the_end(&last, edition, expect, &ledger, on_the_way.collect(), model);
-    let moment = |seq| {
-        let part = recording.part_with(seq).ok()?;
-        part.events.iter().find(|event| event.seq == seq).map(|event| event.at[1])
-    };
-    way.starved.excuse(&mut checks, &last.run, moment);
+    way.starved.excuse(&mut checks, &last.run, |seq| recording.part_with(seq).ok()?.over(seq));
     if let Some(trouble) = again.trouble.take() {
         return Err(trouble);
     }

@@ -110,8 +110,7 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
     let ledger = Ledger::of(history);
     let model = allowed::allowed(history, edition);
     let mut checks = of_the_end(history, edition, expect, &ledger, of_the_way(history), model);
-    let moment = |seq| history.events.iter().find(|event| event.seq == seq).map(|event| event.at[1]);
-    Starved::of(history).excuse(&mut checks, &history.run, moment);
+    Starved::of(history).excuse(&mut checks, &history.run, |seq| history.over(seq));
     // How a cluster comes up is not judged: one that was prepared starts with a recovery of its own.
     let ready = history.phase(Phase::Ready).unwrap_or(0);
     let mut branches: Vec<(u64, Branch)> = history

@@ -2,12 +2,11 @@
 
 use std::io::BufRead;
 
-use pghaspec_model::edition::Edition;
 use pghaspec_model::event::{Event, Kind, Run};
-use pghaspec_model::switch::Switch;
 
 use super::lines;
 use super::sound::Sound;
+use crate::rules;
 
 /// A line, from 1, and what is wrong with it.
 pub type Problem = (Option<usize>, String);
@@ -71,10 +70,8 @@ pub fn read_all(text: impl BufRead, mut take: impl FnMut(Event)) -> Result<(Run,
         return Err((Some(1), "does not say what was run: the first event of a history is `run`".into()));
     };
     let run = Run::clone(run);
-    let mut rules = Edition::V4_1.rules();
-    for rule in &run.rules {
-        Switch::apply(&mut rules, rule)
-            .map_err(|error| (Some(1), format!("rules: names a rule that is none: {error}")))?;
+    if let Some(trouble) = run.rules.iter().find_map(|rule| rules::trouble(rule)) {
+        return Err((Some(1), format!("rules: names a rule that is none: {trouble}")));
     }
     let at = |(index, problem): (usize, String)| (Some(index + 1), problem);
     let mut sound = Sound::of(&run).map_err(at)?;

@@ -27,9 +27,9 @@ use crate::scenario::Scenario;
 /// Image of etcd.
 pub const ETCD_IMAGE: &str = "pghaspec/etcd:3";
 
-/// Parts of the lane: the networks of [`Networks`].
+/// Part of the lane: the network in which nodes and etcd know one another.
 pub const CLUSTER: &str = "cluster";
-/// The other one.
+/// Part of the lane: the network in which the harness reaches them.
 pub const CONTROL: &str = "control";
 
 /// Its part in the lane.
@@ -90,7 +90,7 @@ impl Builder<'_> {
     /// Docker refuses.
     pub async fn networks(&self) -> Result<Networks, LabError> {
         // Docker looks names up in a container's networks in alphabetical order: `cluster` must come first.
-        let pinned = self.scenario.kills_all_nodes();
+        let pinned = self.scenario.kills_several_nodes();
         let (cluster, control) = tokio::try_join!(
             self.lane.make_network(CLUSTER, true, pinned),
             self.lane.make_network(CONTROL, false, pinned)

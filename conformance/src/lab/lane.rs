@@ -122,22 +122,22 @@ impl Lane {
             labels: Some(self.labels.clone().into_iter().collect()),
             ..NetworkCreateRequest::default()
         };
-        self.docker.create_network(request.clone()).await.map_err(failed(&doing))?;
-        // Docker lets nobody choose an address where it has chosen the subnet. So it is asked for one that is free, and that is chosen then;
-        // another network may be quicker.
-        let mut last = None;
-        for _ in 0..if pinned { SUBNETS } else { 0 } {
-            if last.is_some() {
-                self.docker.create_network(request.clone()).await.map_err(failed(&doing))?;
+        let mut last = String::new();
+        for _ in 0..SUBNETS {
+            self.docker.create_network(request.clone()).await.map_err(failed(&doing))?;
+            if !pinned {
+                return Ok(name);
             }
+            // Docker lets nobody choose an address where it has chosen the subnet. So it has chosen one that is free, and that is asked for now;
+            // another network may be quicker.
             let ipam = self.docker.inspect_network(&name, None).await.map_err(failed(&doing))?.ipam;
             self.docker.remove_network(&name).await.map_err(failed(&doing))?;
             match self.docker.create_network(NetworkCreateRequest { ipam, ..request.clone() }).await {
                 Ok(_) => return Ok(name),
-                Err(error) => last = Some(error),
+                Err(error) => last = error.to_string(),
             }
         }
-        last.map_or(Ok(name), |error| Err(failed(&doing)(error)))
+        Err(failed_with(&doing, &last))
     }
 
     /// Gives a container that does not run the address in a network that it has when it runs again: else Docker gives it any that is free, and

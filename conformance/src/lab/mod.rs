@@ -30,8 +30,9 @@ use crate::manifest::Manifest;
 use crate::observe::clock::RunClock;
 use crate::observe::recorder::Recorder;
 use crate::progress::Progress;
+use crate::rules;
 use crate::rundir::{RunDir, ScenarioDir};
-use crate::scenario::{Scenario, follows};
+use crate::scenario::Scenario;
 
 pub use error::{LabError, Trouble};
 pub use image::provide;
@@ -73,8 +74,9 @@ pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
     if let Some(feature) = missing {
         return Some(format!("{} does not claim the feature `{feature}`", manifest.name));
     }
-    let rules = manifest.followed_rules();
-    if let Some(rule) = scenario.rules.iter().find(|rule| !rules.is_some_and(|rules| follows(&rules, rule))) {
+    let followed = manifest.followed_rules();
+    let follows = |rule: &String| followed.is_some_and(|followed| rules::follows(&followed, rule));
+    if let Some(rule) = scenario.rules.iter().find(|rule| !follows(rule)) {
         return Some(format!("{} {} does not follow the rule `{rule}`", manifest.name, manifest.version));
     }
     if scenario.breaks(Fault::DiskFull) && manifest.data_volume.is_none() {

@@ -122,7 +122,7 @@ impl<'run> Power<'run> {
             }
             tokio::time::sleep(LOOK).await;
         }
-        if self.scenario.kills_all_nodes() {
+        if self.scenario.kills_several_nodes() {
             for node in self.nodes.iter().filter(|node| node.name == name) {
                 self.lane.pin(&container, &self.lane.name(CLUSTER), node.address).await?;
                 self.lane.pin(&container, &self.lane.name(CONTROL), node.control).await?;

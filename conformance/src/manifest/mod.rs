@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pghaspec_model::edition::{Edition, Rules};
-use pghaspec_model::switch::Switch;
 use regex::Regex;
 use serde::Deserialize;
 
 use crate::fixtures;
 use crate::input::InputError;
+use crate::rules;
 
 pub use crate::input::InputError as ManifestError;
 pub use says::{Meaning, Says, meaning_of};
@@ -100,9 +100,7 @@ pub struct Credentials {
 impl Manifest {
     /// The rules that its release follows; `None` if no such edition or rule is known here.
     pub fn followed_rules(&self) -> Option<Rules> {
-        let mut rules = Edition::from_id(&self.edition)?.rules();
-        self.rules.iter().try_for_each(|rule| Switch::apply(&mut rules, rule)).ok()?;
-        Some(rules)
+        rules::of(Edition::from_id(&self.edition)?, &self.rules).ok()
     }
 
     /// The manifest of an agent, by its name (`patroni`, `patroni@4.1.5`) or by the path of its `agent.toml` or the folder of that.

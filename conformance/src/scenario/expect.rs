@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use pghaspec_model::branch::Branch;
-use pghaspec_model::edition::{Edition, Rules};
-use pghaspec_model::switch::Switch;
+use pghaspec_model::edition::Rules;
 use serde::Deserialize;
+
+use crate::rules;
 
 /// What must come of a scenario; a key that is absent says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -31,22 +32,11 @@ pub struct Expect {
     pub otherwise: BTreeMap<String, Expect>,
 }
 
-/// Whether a rule of the specification is in this position there, such as `starts_crashed_primary: no`.
-pub fn follows(rules: &Rules, rule: &str) -> bool {
-    let mut with = *rules;
-    Switch::apply(&mut with, rule).is_ok() && with == *rules
-}
-
-/// What is wrong with such words.
-pub(super) fn no_rule(rule: &str) -> Option<String> {
-    Switch::apply(&mut Edition::V4_1.rules(), rule).err()
-}
-
 impl Expect {
     /// What is demanded of an agent that follows these rules. Of several that apply, the last by name counts.
-    pub fn of(&self, rules: &Rules) -> Expect {
+    pub fn of(&self, followed: &Rules) -> Expect {
         let mut demanded = Expect { otherwise: BTreeMap::new(), ..self.clone() };
-        for (_, other) in self.otherwise.iter().filter(|(rule, _)| follows(rules, rule)) {
+        for (_, other) in self.otherwise.iter().filter(|(rule, _)| rules::follows(followed, rule)) {
             let other = other.clone();
             demanded = Expect {
                 branches: other.branches.or(demanded.branches),
@@ -65,7 +55,7 @@ impl Expect {
     /// What is wrong with it, and what would be right.
     pub(super) fn trouble(&self) -> Option<(String, String)> {
         self.otherwise.iter().find_map(|(rule, other)| {
-            if let Some(why) = no_rule(rule) {
+            if let Some(why) = rules::trouble(rule) {
                 return Some((why, "write it as `[expect.if.\"starts_crashed_primary: no\"]`".into()));
             }
             let nested = (format!("the demands if {rule} have some of their own"), "write each below `expect`".into());

@@ -36,9 +36,9 @@ use serde::Deserialize;
 
 use crate::fixtures;
 use crate::input::{self, InputError};
+use crate::rules;
 
-use expect::no_rule;
-pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter, follows};
+pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter};
 pub use settings::{Settings, WatchdogMode};
 pub use step::{Action, Child, Direction, During, How, Outage, ProcessAt, Step, Target, When, is_trap};
 
@@ -181,7 +181,7 @@ impl Scenario {
             return wrong("expect.if", written.expect.span(), problem, &mend);
         }
         for rule in &written.rules {
-            if let Some(why) = no_rule(rule.get_ref()) {
+            if let Some(why) = rules::trouble(rule.get_ref()) {
                 return wrong("rules", rule.span(), why, "write it as `starts_crashed_primary: yes`");
             }
         }
@@ -207,7 +207,7 @@ impl Scenario {
     }
 
     /// Whether several nodes are dead at a time.
-    pub fn kills_all_nodes(&self) -> bool {
+    pub fn kills_several_nodes(&self) -> bool {
         let all = |step: &Step| matches!(step.target, Target::All | Target::Standbys | Target::Others);
         self.steps.iter().any(|step| step.action == Action::Fault(Fault::NodeKilled) && all(step))
     }
