@@ -52,7 +52,7 @@ impl Mutant {
                 "a restored base backup is not run in single-user mode (patroni 4.1.5 ha.py 667-672, since 4.1.3)"
             }
             Mutant::TrustsKeepalive => {
-                "update_lock fails if the lease has ended and another node has the key (patroni 4.1.5 dcs/etcd3.py _update_leader, since 2.1.6)"
+                "update_lock notices that its lease has ended, since 2.1.6, and fails if another node has the key by then, since 3.0.3 (patroni 4.1.5 dcs/etcd3.py _update_leader)"
             }
             Mutant::IgnoresDcsError => {
                 "a primary whose agent does not reach the DCS is demoted (patroni 2.1.2 ha.py 1484-1491, 4.1.5 ha.py 2352-2367)"

@@ -44,8 +44,8 @@ pub fn recover(rules: &Rules, ha: &mut Dialogue) -> Result<Decision, Stop> {
     let control = ha.control_data()?;
 
     // This process ran it as a primary moments ago and still has the lock: just start it. The releases exclude a
-    // timeout of zero, so without a candidate it goes the long way below: crash recovery in single-user mode, then a read-only start that is
-    // promoted (#3121). `ideal` does not.
+    // timeout of zero, so without a candidate it goes the long way below: crash recovery in single-user mode, where pg_rewind may be used, then a
+    // read-only start that is promoted (#3121). `ideal` does not.
     if rules.starts_crashed_primary
         && timeout.is_some_and(|seconds| seconds > 0 || rules.starts_primary_without_candidate)
         && (matches!(control, Some(InProduction | ShuttingDown | ShutDown))
@@ -118,7 +118,7 @@ pub fn recover(rules: &Rules, ha: &mut Dialogue) -> Result<Decision, Stop> {
     Ok(Decision::plain(branch))
 }
 
-/// Single-user crash recovery, once: 2.1.2 `ha.py` 328-334, 4.1.5 `_handle_crash_recovery` 583-587.
+/// Single-user crash recovery, once, and only if nobody leads or pg_rewind may be used: 2.1.2 `ha.py` 328-334, 4.1.5 `_handle_crash_recovery` 583-587.
 ///
 /// # Errors
 /// As [`recover`].
