@@ -1,15 +1,16 @@
 //! What an asynchronous failover may lose.
 
-use pghaspec_model::event::{Event, Kind, ServerState, Source};
+use pghaspec_model::event::{Event, KeyChange, Kind, ServerState, Source};
 use pghaspec_model::property::Property;
 
-use super::durability::last_taken;
 use super::history::{History, seconds};
+use super::key::changes;
 use super::ledger::{Ledger, named};
 use super::verdict::Check;
 
-/// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before it, or is no more than
-/// `maximum_lag_on_failover` of WAL.
+/// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before the old leader's lock was gone, or is no
+/// more than `maximum_lag_on_failover` of WAL: a leader tells how far its WAL goes when it renews the lock, and a candidate compares itself
+/// with that (Patroni's documentation, "Asynchronous mode durability").
 pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, String>) -> Check {
     let id = Property::BoundedAsyncLoss.id();
     let ledger = match ledger {
@@ -23,19 +24,19 @@ pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, Stri
     if let Some(why) = history.blind(&[Source::Etcd]) {
         return Check::inconclusive(id, format!("who led when is not known: {why}"));
     }
-    let Some(since) = last_taken(history, ledger.primary) else {
+    let ttl = u64::from(history.run.ttl_s) * 1_000_000_000;
+    let Some(failover) = Failover::to(history, ledger.primary, ttl) else {
         return Check::inconclusive(id, format!("{} was not seen to take the lock", ledger.primary));
     };
     // What was acknowledged later was no failover's to lose.
-    lost.retain(|(_, event)| event.at[0] <= since);
+    lost.retain(|(_, event)| event.at[0] <= failover.taken);
     let Some((_, oldest)) = lost.iter().min_by_key(|(_, event)| event.at[1]) else {
         let why = format!("nothing was lost that was acknowledged before {} took the lock", ledger.primary);
         return Check::pass(id, why);
     };
-    let ttl = u64::from(history.run.ttl_s) * 1_000_000_000;
-    let before = since.saturating_sub(oldest.at[1]);
+    let before = failover.gone[1].saturating_sub(oldest.at[1]);
     let words = format!(
-        "lost {} acknowledged writes, the oldest up to {} before {} took the lock: {}",
+        "lost {} acknowledged writes, the oldest up to {} before the lock that {} took was gone: {}",
         lost.len(),
         seconds(before),
         ledger.primary,
@@ -46,18 +47,51 @@ pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, Stri
     }
     let allowed = history.run.configuration.maximum_lag_on_failover;
     let positions = positions(ledger, oldest);
-    if let Some(bytes) = at_least(&positions, oldest, since).filter(|bytes| *bytes > allowed) {
-        let why =
-            format!("{words}; the old leader wrote at least {bytes} bytes of WAL meanwhile, and {allowed} may be lost");
+    if let Some(bytes) = at_least(&positions, oldest, failover.announced[0]).filter(|bytes| *bytes > allowed) {
+        let why = format!(
+            "{words}; the old leader wrote at least {bytes} bytes of WAL before it told for the last time how far that \
+             goes, and {allowed} may be lost"
+        );
         return Check::fail(id, why).at(Some(oldest.seq));
     }
-    let old = lost.iter().filter(|(_, event)| event.at[0] + ttl < since).count() as u64;
-    match at_most(&positions, oldest, since.saturating_sub(ttl)).into_iter().chain([old * ROW]).min() {
+    let old = lost.iter().filter(|(_, event)| event.at[0] < failover.announced[1]).count() as u64;
+    match at_most(&positions, oldest, failover.announced[1]).into_iter().chain([old * ROW]).min() {
         Some(bytes) if bytes <= allowed => {
             let why = format!("{words}; what is older than a ttl of {} is at most {bytes} bytes of WAL", seconds(ttl));
             Check::pass(id, why)
         }
         _ => Check::inconclusive(id, format!("{words}; that is more than a ttl of {}", seconds(ttl))),
+    }
+}
+
+/// The change of leader that may have lost something, in nanoseconds of the run.
+struct Failover {
+    /// When the new leader took the lock, at the latest.
+    taken: u64,
+    /// When the old leader's lock was gone.
+    gone: [u64; 2],
+    /// When the old leader told for the last time how far its WAL goes: an agent that follows the rules has done so at the first of them or
+    /// later, and need not have done so after the second.
+    announced: [u64; 2],
+}
+
+impl Failover {
+    /// By which this node came to lead for the last time.
+    fn to(history: &History, node: &str, ttl: u64) -> Option<Failover> {
+        let changes = changes(history);
+        let place = changes.iter().rposition(|change| change.holder == Some(node))?;
+        let taken = &changes[place];
+        // Written over another's name, the lock changed hands in one moment.
+        let end = match changes[..place].last() {
+            Some(end) if taken.before.is_none() && end.holder.is_none() => end,
+            _ => taken,
+        };
+        let gone = end.event.at;
+        // A lease that ended by itself had not been renewed for a ttl; and for two, if etcd gave it its whole time again when its own leader
+        // changed. Any other lock may have been renewed just before.
+        let leases = if end.change == KeyChange::Expired { 2 } else { 1 };
+        let announced = [gone[0].saturating_sub(leases * ttl), gone[1].saturating_sub(ttl)];
+        Some(Failover { taken: taken.event.at[1], gone, announced })
     }
 }
 
@@ -80,7 +114,7 @@ fn positions(ledger: &Ledger, write: &Event) -> Vec<Position> {
     positions
 }
 
-/// WAL in bytes that was certainly written after a write, and before another took the lock: all of that is lost.
+/// WAL in bytes that was certainly written after a lost write and until a moment: all of that is lost.
 fn at_least(positions: &[Position], write: &Event, until: u64) -> Option<u64> {
     let meanwhile = positions
         .iter()

@@ -108,7 +108,7 @@ fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Ch
 }
 
 /// The latest moment at which the key came to name this node for the last time.
-pub(super) fn last_taken(history: &History, node: &str) -> Option<u64> {
+fn last_taken(history: &History, node: &str) -> Option<u64> {
     changes(history).iter().rev().find(|change| change.holder == Some(node)).map(|change| change.event.at[1])
 }
 

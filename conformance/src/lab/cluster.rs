@@ -186,6 +186,7 @@ impl Builder<'_> {
             true => Some(Faketime::from(self.lane, observer).await?),
             false => None,
         };
+        let since = self.recorder.clock().now();
         try_join_all(names.iter().map(|name| self.start_node(name, networks, faketime.as_ref()))).await?;
         for name in &names {
             let (manifest, node) = (self.manifest.clone(), name.clone());
@@ -193,7 +194,7 @@ impl Builder<'_> {
                 agent_log::take(recorder, &manifest, &node, &line)
             });
         }
-        let nodes = try_join_all(names.iter().map(|name| self.reach_node(name, networks, observer))).await?;
+        let nodes = try_join_all(names.iter().map(|name| self.reach_node(name, networks, observer, since))).await?;
         // The task ends only with the run.
         let _ = observer.inputs.send(Input::AllKnown);
         Ok(nodes)
@@ -228,13 +229,19 @@ impl Builder<'_> {
         self.lane.start(plan).await.map(drop)
     }
 
-    /// Finds out how a started node is reached and which processes are its.
-    async fn reach_node(&self, name: &str, networks: &Networks, observer: &Observer) -> Result<Node, LabError> {
+    /// Finds out how a node is reached and which processes are its, that was started after that moment of the run.
+    async fn reach_node(
+        &self,
+        name: &str,
+        networks: &Networks,
+        observer: &Observer,
+        since: u64,
+    ) -> Result<Node, LabError> {
         let container = self.lane.name(name);
         let (control, address, ()) = tokio::try_join!(
             self.lane.connect(&container, &networks.control),
             self.lane.address(&container, &networks.cluster),
-            observer.meet(self.lane, name)
+            observer.meet(self.lane, name, since)
         )?;
         Ok(Node { name: name.to_owned(), config: self.postgres_at(control), address, control })
     }

@@ -99,11 +99,11 @@ impl Builder<'_> {
 }
 
 impl Observer {
-    /// Learns which processes are those of a node that runs.
+    /// Learns which processes are those of a node that runs, and was started after that moment of the run.
     ///
     /// # Errors
     /// It does not run, or may not be looked at.
-    pub async fn meet(&self, lane: &Lane, node: &str) -> Result<(), LabError> {
+    pub async fn meet(&self, lane: &Lane, node: &str, since: u64) -> Result<(), LabError> {
         let container = lane.name(node);
         let pid = lane.process_id(&container).await?.to_string();
         let answer = exec(&lane.docker, &self.container, &["pidns", &pid]).await?;
@@ -112,7 +112,7 @@ impl Observer {
         })?;
         self.namespaces.lock().unwrap_or_else(PoisonError::into_inner).insert(node.to_owned(), pidns);
         // The task that takes it ends only with the run.
-        let _ = self.inputs.send(Input::Namespace { pidns, node: node.to_owned() });
+        let _ = self.inputs.send(Input::Namespace { pidns, node: node.to_owned(), since });
         Ok(())
     }
 

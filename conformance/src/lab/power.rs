@@ -130,8 +130,9 @@ impl<'run> Power<'run> {
         }
         // The observer ends with the run only.
         let _ = self.observer.inputs.send(Input::Expected);
+        let since = self.recorder.clock().now();
         self.lane.start_again(&container).await?;
-        self.observer.meet(self.lane, name).await?;
+        self.observer.meet(self.lane, name, since).await?;
         let _ = self.observer.inputs.send(Input::AllKnown);
         self.watch(name).await?;
         let addresses = self.lane.addresses(&container).await?;

@@ -87,6 +87,19 @@ pub enum Report {
     },
 }
 
+impl Report {
+    /// The PID namespace of the process that it tells of, and when that began, CLOCK_MONOTONIC.
+    pub fn when(&self) -> (Option<u64>, Option<u64>) {
+        match self {
+            Report::Exec { pidns, at, .. }
+            | Report::Exit { pidns, at, .. }
+            | Report::Unread { pidns, at, .. }
+            | Report::Starved { pidns, at, .. } => (*pidns, Some(at[0])),
+            Report::Ready { .. } | Report::Gap { .. } | Report::Trap(_) | Report::Alive { .. } => (None, None),
+        }
+    }
+}
+
 /// What became of a trap: a signal that the helper sends to a process when it starts.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TrapReport {

@@ -43,6 +43,8 @@ pub enum Input {
         pidns: u64,
         /// The node's name.
         node: String,
+        /// A moment of the run before the node was started.
+        since: u64,
     },
     /// All nodes are known: whatever is in another namespace is no business of ours.
     AllKnown,
@@ -104,11 +106,17 @@ impl Processes {
     fn take(&mut self, input: Input) {
         match input {
             Input::Report(report) => self.report(report),
-            Input::Namespace { pidns, node } => {
+            Input::Namespace { pidns, node, since } => {
                 // A node that was started again is in a new namespace, and the number of the old one may become anybody's.
                 self.nodes.retain(|_, known| *known != node);
                 self.nodes.insert(pidns, node);
                 self.dead.remove(&pidns);
+                // Until then its number was that of another namespace, of any container: the kernel gives a number away again at once.
+                let clock = self.recorder.clock();
+                self.kept.retain(|report| {
+                    let (of, at) = report.when();
+                    of != Some(pidns) || at.is_none_or(|at| clock.of_monotonic(at) >= since)
+                });
                 for report in std::mem::take(&mut self.kept) {
                     self.report(report);
                 }

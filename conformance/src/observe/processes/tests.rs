@@ -24,10 +24,21 @@ fn what_came_before_its_namespace_was_known_is_kept() {
     let mut processes = processes(folder.path());
     processes.take(report(EXEC));
     assert!(processes.recorder.view().borrow().nodes["n1"].processes.is_empty());
-    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
+    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned(), since: 0 });
     assert_eq!(processes.recorder.view().borrow().nodes["n1"].processes[&70], Process::Postmaster);
     processes.take(report(EXIT));
     assert_eq!(processes.recorder.view().borrow().nodes["n1"].exits, [(Process::Postmaster, 70, Some(9))]);
+}
+
+#[test]
+fn what_had_the_number_of_a_namespace_before_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut processes = processes(folder.path());
+    processes.take(report(EXEC));
+    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned(), since: 1 });
+    assert!(processes.recorder.view().borrow().nodes["n1"].processes.is_empty());
+    processes.take(report(EXIT));
+    assert!(processes.recorder.view().borrow().nodes["n1"].exits.is_empty());
 }
 
 #[test]
@@ -57,7 +68,7 @@ fn other_namespaces_are_no_business_of_ours() {
     let mut processes = processes(folder.path());
     processes.take(report(EXEC));
     processes.take(Input::AllKnown);
-    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
+    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned(), since: 0 });
     assert!(processes.recorder.view().borrow().nodes["n1"].processes.is_empty());
 }
 
@@ -65,7 +76,7 @@ fn other_namespaces_are_no_business_of_ours() {
 fn the_namespace_of_a_dead_node_may_become_anybodys() {
     let folder = tempfile::tempdir().unwrap();
     let mut processes = processes(folder.path());
-    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
+    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned(), since: 0 });
     processes.take(report(EXEC));
     processes.take(Input::AllKnown);
     processes.take(Input::Dead { node: "n1".to_owned() });
@@ -73,13 +84,13 @@ fn the_namespace_of_a_dead_node_may_become_anybodys() {
     processes.take(report(&EXEC.replace("70", "80")));
     processes.take(Input::Expected);
     processes.take(report(&EXEC.replace("111", "222").replace("70", "90")));
-    processes.take(Input::Namespace { pidns: 222, node: "n1".to_owned() });
+    processes.take(Input::Namespace { pidns: 222, node: "n1".to_owned(), since: 0 });
     let seen = processes.recorder.view().borrow().nodes["n1"].clone();
     assert_eq!(seen.exits, [(Process::Postmaster, 70, Some(9))]);
     assert_eq!(seen.processes.keys().copied().collect::<Vec<_>>(), [90]);
     // The number may be the node's own again.
     processes.take(Input::Dead { node: "n1".to_owned() });
-    processes.take(Input::Namespace { pidns: 222, node: "n1".to_owned() });
+    processes.take(Input::Namespace { pidns: 222, node: "n1".to_owned(), since: 0 });
     processes.take(report(&EXEC.replace("111", "222").replace("70", "91")));
     assert!(processes.recorder.view().borrow().nodes["n1"].processes.contains_key(&91));
 }
@@ -88,11 +99,11 @@ fn the_namespace_of_a_dead_node_may_become_anybodys() {
 fn a_node_that_is_started_again_is_known_by_its_new_namespace() {
     let folder = tempfile::tempdir().unwrap();
     let mut processes = processes(folder.path());
-    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
+    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned(), since: 0 });
     processes.take(Input::AllKnown);
     processes.take(Input::Expected);
     processes.take(report(&EXEC.replace("111", "222").replace("70", "80")));
-    processes.take(Input::Namespace { pidns: 222, node: "n1".to_owned() });
+    processes.take(Input::Namespace { pidns: 222, node: "n1".to_owned(), since: 0 });
     processes.take(Input::AllKnown);
     processes.take(report(EXEC));
     let found = processes.recorder.view().borrow().nodes["n1"].processes.clone();
@@ -114,7 +125,7 @@ fn who_waits_for_a_cpu_is_recorded_if_its_start_was() {
     processes.take(report(EXEC));
     // Whose namespace this is will be known in a moment.
     processes.take(report(&starved(70, "111", late)));
-    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
+    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned(), since: 0 });
     processes.take(report(&starved(70, "111", late)));
     processes.take(report(&starved(71, "111", late)));
     processes.take(report(&starved(70, "111", [1, 600_000_001])));
@@ -144,7 +155,7 @@ fn gaps(unread: &[String]) -> Vec<(Option<String>, String)> {
     for line in unread {
         processes.take(report(line));
     }
-    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned() });
+    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned(), since: 0 });
     processes.take(Input::AllKnown);
     for line in unread {
         processes.take(report(line));
