@@ -1,10 +1,10 @@
 //! What an asynchronous failover may lose.
 
-use pghaspec_model::event::{Event, KeyChange, Kind, ServerState, Source};
+use pghaspec_model::event::{Event, Kind, ServerState, Source};
 use pghaspec_model::property::Property;
 
 use super::history::{History, seconds};
-use super::key::changes;
+use super::key::{changes, last_taken};
 use super::ledger::{Ledger, named};
 use super::verdict::Check;
 
@@ -79,7 +79,7 @@ impl Failover {
     /// By which this node came to lead for the last time.
     fn to(history: &History, node: &str, ttl: u64) -> Option<Failover> {
         let changes = changes(history);
-        let place = changes.iter().rposition(|change| change.holder == Some(node))?;
+        let place = last_taken(&changes, node)?;
         let taken = &changes[place];
         // Written over another's name, the lock changed hands in one moment.
         let end = match changes[..place].last() {
@@ -87,10 +87,9 @@ impl Failover {
             _ => taken,
         };
         let gone = end.event.at;
-        // A lease that ended by itself had not been renewed for a ttl; and for two, if etcd gave it its whole time again when its own leader
-        // changed. Any other lock may have been renewed just before.
-        let leases = if end.change == KeyChange::Expired { 2 } else { 1 };
-        let announced = [gone[0].saturating_sub(leases * ttl), gone[1].saturating_sub(ttl)];
+        // Nobody holds a lock for longer than a ttl without renewing it; or for two, if etcd gave the lease its whole time again when its own
+        // leader changed.
+        let announced = [gone[0].saturating_sub(2 * ttl), gone[1].saturating_sub(ttl)];
         Some(Failover { taken: taken.event.at[1], gone, announced })
     }
 }

@@ -6,7 +6,7 @@ use pghaspec_model::property::Property;
 
 use super::async_loss::bounded_async_loss;
 use super::history::History;
-use super::key::changes;
+use super::key::{changes, last_taken};
 use super::ledger::{Ledger, id_ranges, named};
 use super::rows::Rows;
 use super::verdict::Check;
@@ -87,7 +87,8 @@ fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Ch
         return Check::inconclusive(ID, format!("{why}\n{counts}"));
     }
     // Since the key came to name the last primary for the last time, nothing that anybody acknowledged may be lost.
-    let since = last_taken(history, ledger.primary);
+    let changes = changes(history);
+    let since = last_taken(&changes, ledger.primary).map(|place| changes[place].event.at[1]);
     let lost_words = if lost.is_empty() { String::new() } else { format!("\nlost: {}", named(&lost)) };
     if history.blind(&[Source::Etcd]).is_some() || since.is_none() {
         return match lost.is_empty() {
@@ -105,11 +106,6 @@ fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Ch
         true => Check::pass(ID, counts),
         false => Check::pass(ID, format!("{counts}; an asynchronous failover may lose the last writes{lost_words}")),
     }
-}
-
-/// The latest moment at which the key came to name this node for the last time.
-fn last_taken(history: &History, node: &str) -> Option<u64> {
-    changes(history).iter().rev().find(|change| change.holder == Some(node)).map(|change| change.event.at[1])
 }
 
 /// `no-lost-sync-commit`: synchronous mode: an acknowledged commit survives every automatic failover.

@@ -39,6 +39,11 @@ pub fn changes(history: &History) -> Vec<Change<'_>> {
     known
 }
 
+/// The place of the change by which this node took the lock for the last time. Writing its own name anew takes nothing.
+pub fn last_taken(changes: &[Change], node: &str) -> Option<usize> {
+    changes.iter().rposition(|change| change.holder == Some(node) && change.before != Some(node))
+}
+
 /// Spans in which the leader key could have named each holder: from the earliest moment of one change to the latest of the next.
 pub fn spans(history: &History) -> Vec<(Option<&str>, u64, u64)> {
     let changes = changes(history);

@@ -229,7 +229,7 @@ impl Builder<'_> {
         self.lane.start(plan).await.map(drop)
     }
 
-    /// Finds out how a node is reached and which processes are its, that was started after that moment of the run.
+    /// Finds out how a node that was started after that moment of the run is reached, and which processes are its.
     async fn reach_node(
         &self,
         name: &str,

@@ -88,14 +88,14 @@ pub enum Report {
 }
 
 impl Report {
-    /// The PID namespace of the process that it tells of, and when that began, CLOCK_MONOTONIC.
-    pub fn when(&self) -> (Option<u64>, Option<u64>) {
+    /// Of a process whose PID namespace is known: the namespace, and when that began of which this tells, CLOCK_MONOTONIC.
+    pub fn place(&self) -> Option<(u64, u64)> {
         match self {
             Report::Exec { pidns, at, .. }
             | Report::Exit { pidns, at, .. }
             | Report::Unread { pidns, at, .. }
-            | Report::Starved { pidns, at, .. } => (*pidns, Some(at[0])),
-            Report::Ready { .. } | Report::Gap { .. } | Report::Trap(_) | Report::Alive { .. } => (None, None),
+            | Report::Starved { pidns, at, .. } => pidns.map(|pidns| (pidns, at[0])),
+            Report::Ready { .. } | Report::Gap { .. } | Report::Trap(_) | Report::Alive { .. } => None,
         }
     }
 }

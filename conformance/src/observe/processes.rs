@@ -113,10 +113,8 @@ impl Processes {
                 self.dead.remove(&pidns);
                 // Until then its number was that of another namespace, of any container: the kernel gives a number away again at once.
                 let clock = self.recorder.clock();
-                self.kept.retain(|report| {
-                    let (of, at) = report.when();
-                    of != Some(pidns) || at.is_none_or(|at| clock.of_monotonic(at) >= since)
-                });
+                let earlier = |(of, at): (u64, u64)| of == pidns && clock.of_monotonic(at) < since;
+                self.kept.retain(|report| !report.place().is_some_and(earlier));
                 for report in std::mem::take(&mut self.kept) {
                     self.report(report);
                 }
