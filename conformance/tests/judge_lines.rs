@@ -27,7 +27,7 @@ fn by_the_book(line: &[u8]) -> Option<Event> {
     let read = serde_json::to_value(&event).ok()?;
     let foreign = fields.iter().any(|(name, value)| !value.is_null() && read.get(name).is_none());
     let newer = event.v < 2 && value.get("control").is_some_and(|control| !control.is_null());
-    let newer = newer || event.v < 3 && value["kind"] == "starved";
+    let newer = newer || event.v < 3 && value["kind"] == "starved" || event.v < 4 && value["kind"] == "disk-stalled";
     ((1..=FORMAT).contains(&event.v) && !foreign && !newer).then_some(event)
 }
 
@@ -60,6 +60,9 @@ fn recorded_lines_are_read() {
         format!(r#"{{"v":{format},"seq":1,"at":[1,2],"node":"n1",{rest}"#)
     };
     assert_eq!([1, 2, 3].map(|format| assert_agree(starved(format).as_bytes())), [false, false, true]);
+    let stalled =
+        |format: u32| format!(r#"{{"v":{format},"seq":1,"at":[1,2],"source":"process","kind":"disk-stalled"}}"#);
+    assert_eq!([3, 4].map(|format| assert_agree(stalled(format).as_bytes())), [false, true]);
     // A word of the other kind that has this field.
     let key = r#"{"v":1,"seq":1,"at":[1,2],"source":"etcd","kind":"leader-key","change":"armed","holder":"n1","revision":1,"lease":1}"#;
     assert!(!assert_agree(key.as_bytes()));

@@ -66,7 +66,7 @@ fn what_fails_on_a_machine_that_is_too_slow_is_inconclusive() {
         let first = why.lines().next().unwrap();
         assert!(excused.why.starts_with(first.split("event").next().unwrap()), "{excused:#?}");
         let process = format!("agent of n1 (process {n1}) waited 3.300 s for a CPU between 17.066 s and 20.966 s");
-        for words in [process.as_str(), "and one more process waited", "fewer --jobs"] {
+        for words in [process.as_str(), "and one more waited", "fewer --jobs"] {
             assert!(excused.why.contains(words), "{words}: {excused:#?}");
         }
     }
@@ -105,6 +105,47 @@ fn a_process_that_waits_a_little_or_at_another_time_is_no_excuse() {
     let slow = |waited| starved(ready + 4_200 * MS, "n1", "agent", n1, waited);
     assert_eq!(judged(&with(&patient, [slow(3_999)]), FAILOVER).verdict, Verdict::Fail);
     assert_eq!(judged(&with(&patient, [slow(4_000)]), FAILOVER).verdict, Verdict::Inconclusive);
+}
+
+/// For so many milliseconds until then.
+fn stalled(until: u64, waited: u64) -> Value {
+    json!({"v": 4, "seq": 0, "at": [until - waited * MS, until], "source": "process", "kind": "disk-stalled"})
+}
+
+#[test]
+fn what_fails_while_the_disk_does_not_answer_is_inconclusive() {
+    let text = changed(&failing(), |event| {
+        event["v"] = json!(4);
+        true
+    });
+    let fault = phase(&text, "fault");
+    let waits = |each: [u64; 2]| [stalled(fault + 2_000 * MS, each[0]), stalled(fault + 4_000 * MS, each[1])];
+    let judgement = judged(&with(&text, waits([1_100, 1_900])), FAILOVER);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:#?}");
+    let branch = check(&judgement, "takes-branch");
+    assert!(branch.why.contains("its disk did not answer for 3.000 s between"), "{branch:#?}");
+    assert_eq!(judged(&with(&text, waits([1_100, 1_899])), FAILOVER).verdict, Verdict::Fail);
+    // What one waits for does not add up with what another waits for.
+    let pid = agent(&text, "n1");
+    let mut cpu = starved(fault + 4_000 * MS, "n1", "agent", pid, 1_900);
+    cpu["v"] = json!(4);
+    assert_eq!(judged(&with(&text, [stalled(fault + 2_000 * MS, 1_100), cpu]), FAILOVER).verdict, Verdict::Fail);
+    let refused = |key: &str, value: Value, problem: &str| {
+        let mut wait = stalled(fault, 600);
+        wait[key] = value;
+        let (_, words) = History::parse(&with(&text, [wait])).expect_err(problem);
+        assert!(words.contains(problem), "{words}");
+    };
+    refused("at", json!([fault, fault]), "at: nobody waited");
+    refused("node", json!("n1"), "is about the cluster");
+    refused("source", json!("etcd"), "does not see such events");
+    refused("pid", json!(7), "no such field");
+    let old = changed(&with(&text, [stalled(fault, 600)]), |event| {
+        event["v"] = json!(3);
+        true
+    });
+    let (_, words) = History::parse(&old).unwrap_err();
+    assert_eq!(words, "kind: a history of format 3 has no such events");
 }
 
 #[test]

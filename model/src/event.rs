@@ -26,6 +26,7 @@
 //! | 1 | |
 //! | 2 | [`ControlFile`]: `control` of [`Kind::Server`] and [`Kind::ProcessExited`] |
 //! | 3 | [`Kind::Starved`] |
+//! | 4 | [`Kind::DiskStalled`] |
 
 use serde::{Deserialize, Serialize};
 
@@ -36,13 +37,16 @@ use crate::fault::Fault;
 pub use crate::run::{Configuration, Run};
 
 /// Version of the event format that this crate writes; it reads all from 1 on.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// The first format that tells what the control files say.
 pub const WITH_CONTROL: u32 = 2;
 
 /// The first format that tells which processes did not get a CPU.
 pub const WITH_STARVED: u32 = 3;
+
+/// The first format that tells when the machine's disk did not answer.
+pub const WITH_DISK_STALLED: u32 = 4;
 
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -264,6 +268,9 @@ pub enum Kind {
         /// not told.
         waited_ns: u64,
     },
+    /// A small write of the observer's own, to the disk that the nodes' data are on, was waited for all this time. Waits of less than half a
+    /// second are not told.
+    DiskStalled,
     /// A probe found Postgres in a state. Recorded when the finding differs from the one before, and once for each phase.
     Server {
         /// What the probe found.

@@ -7,8 +7,8 @@
 use pghaspec_model::branch::Branch;
 use pghaspec_model::control::ControlFile;
 use pghaspec_model::event::{
-    Event, FORMAT, KeyChange, Kind, Phase, Process, ServerState, Session, Source, WITH_CONTROL, WITH_STARVED, Watchdog,
-    WriteResult,
+    Event, FORMAT, KeyChange, Kind, Phase, Process, ServerState, Session, Source, WITH_CONTROL, WITH_DISK_STALLED,
+    WITH_STARVED, Watchdog, WriteResult,
 };
 use pghaspec_model::fault::Fault;
 use serde::{Deserialize, Deserializer};
@@ -35,7 +35,12 @@ fn by_the_book(line: &[u8]) -> Result<Event, String> {
         _ => return Err("is not an event: it has no format version `v`".into()),
     }
     let event: Event = serde_json::from_value(value.clone()).map_err(|error| format!("is not an event: {error}"))?;
-    if matches!(event.kind, Kind::Starved { .. }) && event.v < WITH_STARVED {
+    let since = match event.kind {
+        Kind::Starved { .. } => WITH_STARVED,
+        Kind::DiskStalled => WITH_DISK_STALLED,
+        _ => 1,
+    };
+    if event.v < since {
         return Err(format!("kind: a history of format {} has no such events", event.v));
     }
     match unknown_field(&value, &event).or_else(|| newer_field(&event).map(str::to_owned)) {

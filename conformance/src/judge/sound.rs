@@ -75,7 +75,9 @@ fn said_by_who_can(run: &Run, event: &Event) -> Result<(), String> {
             &[Source::Harness]
         }
         Kind::LeaderKey { .. } => &[Source::Etcd],
-        Kind::ProcessStarted { .. } | Kind::ProcessExited { .. } | Kind::Starved { .. } => &[Source::Process],
+        Kind::ProcessStarted { .. } | Kind::ProcessExited { .. } | Kind::Starved { .. } | Kind::DiskStalled => {
+            &[Source::Process]
+        }
         Kind::Server { .. } | Kind::ReadBack { .. } => &[Source::Postgres],
         Kind::Write { .. } => &[Source::Writer],
         Kind::Batch { .. } => &[Source::Writer, Source::Postgres],
@@ -92,13 +94,14 @@ fn said_by_who_can(run: &Run, event: &Event) -> Result<(), String> {
 /// Events are about a node, or about the cluster.
 fn placed(run: &Run, event: &Event) -> Result<(), String> {
     match (&event.kind, &event.node) {
-        (Kind::Run(_) | Kind::Phase { .. } | Kind::LeaderKey { .. }, Some(node)) => {
+        (Kind::Run(_) | Kind::Phase { .. } | Kind::LeaderKey { .. } | Kind::DiskStalled, Some(node)) => {
             Err(format!("node: is about the cluster, and names {node}"))
         }
         (
             Kind::Run(_)
             | Kind::Phase { .. }
             | Kind::LeaderKey { .. }
+            | Kind::DiskStalled
             | Kind::Fault { .. }
             | Kind::Disturbance { .. }
             | Kind::Gap { .. },
@@ -144,6 +147,7 @@ fn fields(event: &Event) -> Result<(), String> {
                 "waited_ns: nobody waits for longer than the time in which it was, or not at all".into()
             })
         }
+        Kind::DiskStalled => ensure(event.at[0] < event.at[1], || "at: nobody waited".into()),
         Kind::Batch { rows: [first, last], .. } => ensure(first <= last, || "rows: end before they begin".into()),
         Kind::ReadBack { rows } => {
             let inward = rows.iter().all(|[first, last]| first <= last);

@@ -1,11 +1,15 @@
-//! A machine that is too slow: where processes of the nodes got no CPU, nothing that went wrong is held against the agent.
+//! A machine that is too slow: where processes of the nodes got no CPU, or its disk did not answer, nothing that went wrong is held against
+//! the agent.
 //!
 //! All that an agent does, it does against a clock: it extends its lease before the lease ends, retries for so long and no longer, gives its
 //! Postgres so long to start. It cannot do so without a CPU, and from outside an agent that is late for want of one looks like an agent that is
 //! late. So a check that fails in such a run is inconclusive, keeps its reason, and says who waited for how long. A run in which nothing
 //! fails stays as it is: to have done right on a slow machine is to have done right.
 //!
-//! How much is too much: the waits of one process, within the time that a lease lives, come to `retry_timeout`, after which an honest agent gives
+//! Nor can it without a disk: etcd answers when it has written durably, and so does Postgres. Whose write was late is not known, and does not
+//! matter: the disk is the machine's, and a write of the observer's own waited for it.
+//!
+//! How much is too much: the waits of one process, or for the disk, within the time that a lease lives, come to `retry_timeout`, after which an honest agent gives
 //! up what it asked for, or to what a lease has left when a cycle and two such times are over, whichever is less. Less than that an agent must
 //! bear: these are the margins that its settings give it. Only the waits of one process are added: two that wait at the same time are not late
 //! for twice as long. And what went wrong before anybody waited has another cause.
@@ -19,7 +23,7 @@
 
 use std::collections::BTreeMap;
 
-use pghaspec_model::event::{Kind, Phase, Process, Run};
+use pghaspec_model::event::{Event, Kind, Phase, Process, Run};
 
 use super::history::{History, seconds};
 use super::verdict::{Check, Verdict};
@@ -27,15 +31,24 @@ use super::words;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// The waits of all processes, as far as the history was read.
+/// All waits, as far as the history was read.
 #[derive(Default)]
 pub struct Starved {
-    processes: BTreeMap<(String, u32), Waits>,
+    waits: BTreeMap<Who, Waits>,
 }
 
-/// The waits of one process.
+/// Who waits, and for what.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    /// Everybody, for the disk.
+    All,
+    /// A process, for a CPU.
+    Process { node: String, pid: u32, what: Process },
+}
+
+/// The waits of one.
+#[derive(Default)]
 struct Waits {
-    what: Process,
     /// Those within the time of a lease before the last one ended: when, and how long.
     recent: Vec<([u64; 2], u64)>,
     /// The most within such a time: from when to when, and how long in all.
@@ -56,13 +69,9 @@ impl Starved {
         let settled = part.phase(Phase::Settled).unwrap_or(u64::MAX);
         let lease = u64::from(part.run.ttl_s) * SECOND;
         for event in part.fresh().iter().filter(|event| event.at[0] >= ready && event.at[0] <= settled) {
-            let (Kind::Starved { what, pid, waited_ns }, Some(node)) = (&event.kind, &event.node) else { continue };
-            let waits = self.processes.entry((node.clone(), *pid)).or_insert_with(|| Waits {
-                what: *what,
-                recent: Vec::new(),
-                most: ([0, 0], 0),
-            });
-            waits.take(event.at, *waited_ns, lease);
+            if let Some((who, waited)) = wait(event) {
+                self.waits.entry(who).or_default().take(event.at, waited, lease);
+            }
         }
     }
 
@@ -72,19 +81,23 @@ impl Starved {
         let (cycle, retry) = (u64::from(run.loop_wait_s), u64::from(run.retry_timeout_s));
         let left = u64::from(run.ttl_s).saturating_sub(cycle + 2 * retry);
         let limit = retry.min(left).max(cycle) * SECOND;
-        let mut late: Vec<_> = self.processes.iter().filter(|(_, waits)| waits.most.1 >= limit).collect();
+        let mut late: Vec<_> = self.waits.iter().filter(|(_, waits)| waits.most.1 >= limit).collect();
         late.sort_by_key(|(_, waits)| std::cmp::Reverse(waits.most.1));
-        let Some(((node, pid), Waits { what, most: ([from, to], waited), .. })) = late.first() else { return };
+        let Some((who, Waits { most: ([from, to], waited), .. })) = late.first() else { return };
         let others = match late.len() - 1 {
             0 => String::new(),
-            1 => ", and one more process waited too long".to_owned(),
-            more => format!(", and {more} more processes waited too long"),
+            1 => ", and one more waited too long".to_owned(),
+            more => format!(", and {more} more waited too long"),
+        };
+        let whose = match who {
+            Who::All => format!("its disk did not answer for {}", seconds(*waited)),
+            Who::Process { node, pid, what } => {
+                format!("{} of {node} (process {pid}) waited {} for a CPU", words::process(*what), seconds(*waited))
+            }
         };
         let why = format!(
-            "the machine was too slow to tell: {} of {node} (process {pid}) waited {} for a CPU between {} and {}{others}\n\
+            "the machine was too slow to tell: {whose} between {} and {}{others}\n\
              run it again with fewer --jobs, or on a machine that has nothing else to do",
-            words::process(*what),
-            seconds(*waited),
             seconds(*from),
             seconds(*to),
         );
@@ -94,6 +107,17 @@ impl Starved {
             check.verdict = Verdict::Inconclusive;
             check.why = format!("{}\n{why}", check.why.trim_end());
         }
+    }
+}
+
+/// Who waits in an event, and how long, in nanoseconds.
+fn wait(event: &Event) -> Option<(Who, u64)> {
+    match (&event.kind, &event.node) {
+        (Kind::DiskStalled, _) => Some((Who::All, event.at[1] - event.at[0])),
+        (Kind::Starved { what, pid, waited_ns }, Some(node)) => {
+            Some((Who::Process { node: node.clone(), pid: *pid, what: *what }, *waited_ns))
+        }
+        _ => None,
     }
 }
 
@@ -117,7 +141,7 @@ mod tests {
 
     /// The most that was waited within 20 seconds.
     fn most(waits: &[([u64; 2], u64)]) -> ([u64; 2], u64) {
-        let mut all = Waits { what: Process::Agent, recent: Vec::new(), most: ([0, 0], 0) };
+        let mut all = Waits::default();
         for (at, waited) in waits {
             all.take(at.map(|edge| edge * MS), waited * MS, 20 * SECOND);
         }

@@ -44,6 +44,7 @@ pub fn what(event: &Event) -> String {
         Kind::Starved { what, pid, waited_ns } => {
             format!("{} had no CPU for {} (process {pid})", process_text(*what), seconds(*waited_ns))
         }
+        Kind::DiskStalled => format!("the disk did not answer for {}", seconds(event.at[1] - event.at[0])),
         Kind::Server { state, timeline, .. } => {
             let state = self::state(*state);
             timeline.map_or(state.to_owned(), |timeline| format!("{state} on timeline {timeline}"))

@@ -16,7 +16,7 @@ use crate::observe::process_report::{Report, TrapReport};
 use crate::observe::processes::{Input, Processes};
 
 /// Image of the helper.
-pub const OBSERVER_IMAGE: &str = "pghaspec/observer:2";
+pub const OBSERVER_IMAGE: &str = "pghaspec/observer:3";
 
 /// The helper's part in the lane.
 pub const OBSERVER: &str = "observer";

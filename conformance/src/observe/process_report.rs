@@ -71,6 +71,11 @@ pub enum Report {
         /// For so many nanoseconds.
         waited_ns: u64,
     },
+    /// A write of the helper's was waited for.
+    Stalled {
+        /// All this time, CLOCK_MONOTONIC.
+        at: [u64; 2],
+    },
     /// Something may have been missed.
     Gap {
         /// CLOCK_MONOTONIC.
@@ -95,7 +100,11 @@ impl Report {
             | Report::Exit { pidns, at, .. }
             | Report::Unread { pidns, at, .. }
             | Report::Starved { pidns, at, .. } => pidns.map(|pidns| (pidns, at[0])),
-            Report::Ready { .. } | Report::Gap { .. } | Report::Trap(_) | Report::Alive { .. } => None,
+            Report::Ready { .. }
+            | Report::Stalled { .. }
+            | Report::Gap { .. }
+            | Report::Trap(_)
+            | Report::Alive { .. } => None,
         }
     }
 }

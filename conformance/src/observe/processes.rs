@@ -151,7 +151,11 @@ impl Processes {
                 self.of_node(&node, report);
             }
             // Before the run began there was no node yet, and nothing of a node to miss.
-            Report::Gap { at, .. } if run_time(at)[1] < self.since => {}
+            Report::Gap { at, .. } | Report::Stalled { at } if run_time(at)[1] <= self.since => {}
+            Report::Stalled { at } => {
+                let [from, to] = run_time(at);
+                self.recorder.record(None, Source::Process, [from.max(self.since), to], Kind::DiskStalled);
+            }
             Report::Gap { at, why } => {
                 self.recorder.record(None, Source::Harness, run_time(at), Kind::Gap { of: Source::Process, why });
             }

@@ -144,6 +144,24 @@ fn who_waits_for_a_cpu_is_recorded_if_its_start_was() {
     }
 }
 
+#[test]
+fn that_the_disk_does_not_answer_is_recorded_since_the_run_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut processes = processes(folder.path());
+    let late = 9_000_000_000_000_000_000_u64;
+    let stalled = |from: u64, to: u64| format!(r#"{{"kind":"stalled","at":[{from},{to}]}}"#);
+    processes.take(report(&stalled(1, 2)));
+    processes.take(report(&stalled(1, late)));
+    processes.take(report(&stalled(late, late + 1_000_000_000)));
+    let since = processes.since;
+    let seen = processes.recorder.view().borrow().events.clone();
+    let waits: Vec<&Event> = seen.iter().filter(|event| event.kind == Kind::DiskStalled).collect();
+    let [first, second] = waits[..] else { panic!("{seen:#?}") };
+    assert_eq!((first.at[0], first.node.as_deref(), first.source), (since, None, Source::Process));
+    assert_eq!(second.at[1] - second.at[0], 1_000_000_000);
+    assert_eq!(second.at[0], first.at[1]);
+}
+
 /// What is recorded of unread processes of namespace 111, which is node n1's: (node, why) of each gap.
 fn gaps(unread: &[String]) -> Vec<(Option<String>, String)> {
     let folder = tempfile::tempdir().unwrap();
