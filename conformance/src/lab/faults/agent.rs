@@ -5,9 +5,6 @@ use pghaspec_model::event::{Kind, Process};
 use super::{Done, Faults, Open};
 use crate::lab::error::LabError;
 
-/// How often a dead agent is asked to start.
-const ASKED: u32 = 3;
-
 impl Faults<'_> {
     pub(super) async fn kill_agent(&mut self, node: &str) -> Result<Done, LabError> {
         let done = self.kill(node, Process::Agent).await?;
@@ -19,21 +16,12 @@ impl Faults<'_> {
     pub(super) async fn restart_agent(&mut self, node: &str) -> Result<Done, LabError> {
         self.closed(&Open::Dead(node.to_owned()));
         let since = self.recorder.clock().now();
-        let dead = self.node_is_dead(node).await?;
-        if dead {
+        if self.node_is_dead(node).await? {
             self.power.revive(node).await?;
+        } else {
+            self.lane.signal(node, "SIGUSR1").await?;
         }
-        // What watches over the agent misses a signal that comes while it still waits for the end of the one before.
-        let mut started = None;
-        for _ in 0..ASKED {
-            if !dead {
-                self.lane.signal(node, "SIGUSR1").await?;
-            }
-            started = self.started(node, since).await;
-            if dead || started.is_some() {
-                break;
-            }
-        }
+        let started = self.started(node, since).await;
         let after = self.recorder.clock().now();
         Ok(match started {
             Some((at, pid)) => (at, Some(format!("the agent is process {pid}"))),
