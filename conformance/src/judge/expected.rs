@@ -55,7 +55,7 @@ fn takes_branch(history: &History, wanted: &[Branch], crashed: &str, fault: &Eve
     let branches: Vec<Branch> = taken.iter().map(|(branch, _)| *branch).collect();
     if let (true, Some((branch, event))) = (wanted.is_empty(), taken.first()) {
         let what = format!("{crashed} took {} at {} (event {})", branch.id(), seconds(event.at[1]), event.seq);
-        return Check::fail(ID, format!("{what} where nothing was to be recovered"));
+        return Check::fail(ID, format!("{what} where nothing was to be recovered")).at(Some(event.seq));
     }
     for (index, want) in wanted.iter().enumerate() {
         match taken.get(index) {
@@ -75,7 +75,8 @@ fn takes_branch(history: &History, wanted: &[Branch], crashed: &str, fault: &Eve
                         event.seq,
                         want.id()
                     ),
-                );
+                )
+                .at(Some(event.seq));
             }
             Some(_) => {}
         }
@@ -101,7 +102,8 @@ fn others_take(history: &History, wanted: &[Branch], crashed: &str, fault: &Even
     let branches: Vec<Branch> = taken.iter().map(|(branch, _)| *branch).collect();
     if let (true, Some((branch, event))) = (wanted.is_empty(), taken.first()) {
         let node = event.node.as_deref().unwrap_or("a node");
-        return Check::fail(ID, format!("{node} took {} at {}, unhurt as it was", branch.id(), seconds(event.at[1])));
+        let why = format!("{node} took {} at {}, unhurt as it was", branch.id(), seconds(event.at[1]));
+        return Check::fail(ID, why).at(Some(event.seq));
     }
     match wanted.iter().find(|branch| !branches.contains(branch)) {
         Some(missing) => {
@@ -212,7 +214,8 @@ fn single_user(history: &History, wanted: bool, crashed: &str, fault: &Event) ->
                 seconds(event.at[1]),
                 event.seq
             ),
-        ),
+        )
+        .at(Some(event.seq)),
         (true, Some(event)) => Check::pass(ID, format!("{crashed} ran postgres --single at {}", seconds(event.at[1]))),
         (_, None) if history.blind(&[Source::Process]).is_some() || history.polls_processes() => {
             Check::inconclusive(ID, "processes were not observed without a gap")

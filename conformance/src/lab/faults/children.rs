@@ -11,6 +11,8 @@ use crate::observe::postgres::query_once;
 use crate::scenario::Child;
 
 const LIMIT: Duration = Duration::from_secs(2);
+/// How long a server may take to answer at all: its processes may get no CPU for a while.
+const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 
 const CHECKPOINTER: &str = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
@@ -25,10 +27,8 @@ impl Faults<'_> {
             Some(Child::Backend) | None => (BACKEND, "a client's backend"),
         };
         let (postmaster, program) = self.running(node, Process::Postmaster)?;
-        let before = self.pid(node, CHECKPOINTER).await;
-        let Some(pid) = self.pid(node, query).await else {
-            return Err(LabError::harness(format!("{node} does not say which process {what} is")));
-        };
+        let before = self.pid(node, CHECKPOINTER, "the checkpointer").await?;
+        let pid = self.pid(node, query, what).await?;
         let since = self.recorder.clock().now();
         let (sent, at) = self.signal("KILL", &[&program, &pid, &postmaster.to_string()]).await?;
         let killed = format!("{what}, process {}, was killed", sent.pid);
@@ -38,8 +38,7 @@ impl Faults<'_> {
             if self.has_ended(node, postmaster, since) {
                 return Ok((at, Some(format!("{killed}, and postmaster {postmaster} ended"))));
             }
-            let now = self.pid(node, CHECKPOINTER).await;
-            if now.is_some() && now != before {
+            if self.answer(node, CHECKPOINTER).await.is_some_and(|now| now != before) {
                 let words = format!("{killed}, and postmaster {postmaster} started all of its processes anew");
                 return Ok((at, Some(words)));
             }
@@ -55,8 +54,25 @@ impl Faults<'_> {
         view.events_since(since).any(|event| event.node.as_deref() == Some(node) && ends(&event.kind))
     }
 
-    /// What a query for a process id answers, in the node's own namespace.
-    pub(super) async fn pid(&self, node: &str, query: &str) -> Option<String> {
+    /// The process id that a query is for, in the node's own namespace.
+    ///
+    /// # Errors
+    /// The server does not tell in time.
+    pub(super) async fn pid(&self, node: &str, query: &str, what: &str) -> Result<String, LabError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(pid) = self.answer(node, query).await {
+                return Ok(pid);
+            }
+            if Instant::now() >= deadline {
+                return Err(LabError::harness(format!("{node} does not say which process {what} is")));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// What one query for a process id answers, if it does.
+    async fn answer(&self, node: &str, query: &str) -> Option<String> {
         let node = self.nodes.iter().find(|one| one.name == node)?;
         let rows = query_once(&node.config, query, LIMIT).await.ok()?;
         rows.into_iter().flatten().flatten().next()

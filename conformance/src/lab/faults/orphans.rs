@@ -43,9 +43,7 @@ impl Faults<'_> {
     /// Stops the backend that runs the procedure; its id on the host.
     async fn stop_backend(&mut self, node: &str) -> Result<u32, LabError> {
         let (postmaster, program) = self.running(node, Process::Postmaster)?;
-        let Some(pid) = self.pid(node, CALLING).await else {
-            return Err(LabError::harness(format!("{node} does not say which backend runs the procedure")));
-        };
+        let pid = self.pid(node, CALLING, "the backend that runs the procedure").await?;
         let (sent, _) = self.signal("STOP", &[&program, &pid, &postmaster.to_string()]).await?;
         if sent.state.as_deref() != Some("T") {
             return Err(LabError::harness(format!("process {} of {node} does not stop", sent.pid)));
