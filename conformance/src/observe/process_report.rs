@@ -55,6 +55,9 @@ pub enum Report {
         comm: Option<String>,
         /// Nanoseconds between start and end.
         lived_ns: u64,
+        /// How many of them it was on a CPU.
+        #[serde(default)]
+        ran_ns: Option<u64>,
         /// Exit code.
         code: Option<i32>,
         /// Signal that ended it.

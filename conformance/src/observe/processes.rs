@@ -21,15 +21,16 @@ const KEPT: usize = 10_000;
 /// How long the helper may say nothing.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// What lived shorter than this was no server and recovered nothing, whatever it is called.
+/// What ran for less than this was no server and recovered nothing, whatever it is called.
 ///
 /// Measured from exec to exit on an idle machine of two cores: `postgres --single` that fails at once lives 12.9 ms and more, one that
 /// recovers 44 ms and more; even `pg_rewind --help` lives 5.5 ms. So what is gone after 4 ms did none of that on a machine three times as
-/// fast either. A busy machine only makes lives longer. Tools that agents call all the time, such as `pg_controldata`, live 1.6 ms.
+/// fast either. Where the kernel tells, only the time on a CPU counts: on a busy machine everything lives longer.
 const BRIEF: Duration = Duration::from_millis(4);
 
-/// A pg_rewind that succeeded sooner than this was asked for its options only: one that found nothing to rewind lived 43.7 ms, so it takes more than
-/// this on a machine three times as fast, and one that rewound takes much longer. A busy machine lets `pg_rewind --help` live for 10 ms.
+/// What succeeded in less than this was asked for something only, as by `--version`: a pg_rewind that found nothing to rewind lived 43.7 ms, and
+/// `postgres --single` that recovered 44 ms, so they take more than this on a machine three times as fast. On a machine half as fast as that, and
+/// busy, `postgres --version` and its like were on a CPU for 10 to 11 ms, `pg_rewind --help` for 13 ms, and who recovered for 88 ms and more.
 const ASKED: Duration = Duration::from_millis(14);
 
 /// What goes into [`Processes::run`].
@@ -202,10 +203,10 @@ impl Processes {
 
     /// A process that could not be read is a gap if it may have been one that counts.
     fn unread(&mut self, node: Option<&str>, report: Report) {
-        let Report::Unread { at, exit_at, pid, comm, lived_ns, code, signal, .. } = report else { return };
-        let lived = Duration::from_nanos(lived_ns);
-        let succeeded = comm.as_deref() == Some("pg_rewind") && code == Some(0);
-        if lived < (if succeeded { ASKED } else { BRIEF }) || !may_count(comm.as_deref(), &self.agent_names) {
+        let Report::Unread { at, exit_at, pid, comm, lived_ns, ran_ns, code, signal, .. } = report else { return };
+        let ran = Duration::from_nanos(ran_ns.unwrap_or(lived_ns));
+        let brief = if code == Some(0) { ASKED } else { BRIEF };
+        if ran < brief || !may_count(comm.as_deref(), &self.agent_names) {
             return;
         }
         let name = comm.map_or_else(|| "a process of unknown name".to_owned(), |comm| format!("`{comm}`"));
@@ -214,8 +215,9 @@ impl Processes {
             (Some(code), _) => format!("exit code {code}"),
             _ => "unknown end".to_owned(),
         };
-        let lived = lived.as_secs_f64() * 1000.0;
-        let why = format!("{name} (pid {pid}) was gone before it could be read: it lived {lived:.1} ms, {end}");
+        let [lived, ran] = [lived_ns, ran_ns.unwrap_or_default()].map(|ns| ns as f64 / 1e6);
+        let ran = ran_ns.map_or_else(String::new, |_| format!(" and ran for {ran:.1} ms"));
+        let why = format!("{name} (pid {pid}) was gone before it could be read: it lived {lived:.1} ms{ran}, {end}");
         let clock = self.recorder.clock();
         let at = [at[0], exit_at[1]].map(|edge| clock.of_monotonic(edge));
         self.recorder.record(node, Source::Harness, at, Kind::Gap { of: Source::Process, why });
