@@ -150,7 +150,7 @@ impl Course<'_> {
             since = self.recorder.clock().now();
         }
         let steady = |view: &View| match view.nodes.iter().find(|(_, node)| node.probed_at < since + hold) {
-            None => view.healthy_for(hold).into(),
+            None => view.healthy_for(hold, 0).into(),
             Some((name, _)) => Seen::NotYet(format!("{name} was not probed since the agents had a cycle")),
         };
         let healthy = self.until("the cluster to be steady", UP, steady).await?;
@@ -318,9 +318,10 @@ impl Course<'_> {
         let settings = &self.scenario.settings;
         let limit = Duration::from_secs(settings.settle_s.into());
         let since = self.recorder.clock().now();
-        // A leader that waits for a standby acknowledges nothing, however well all looks.
+        // A leader that waits for a standby acknowledges nothing, however well all looks. And as long as a fault lasted, nobody may have been able to
+        // tell that all was not well.
         let settled = |view: &View| {
-            let healthy = view.healthy_for(self.hold())?;
+            let healthy = view.healthy_for(self.hold(), since)?;
             if settings.standby_cluster {
                 return Ok(healthy);
             }

@@ -196,13 +196,13 @@ impl View {
         timelines.len() <= 1
     }
 
-    /// Like [`View::healthy`], and every node was probed anew when nothing had changed for `hold` nanoseconds.
+    /// Like [`View::healthy`], and every node was probed anew when nothing had changed for `hold` nanoseconds after `since`.
     ///
     /// # Errors
     /// What is missing, in words.
-    pub fn healthy_for(&self, hold: u64) -> Result<Healthy, String> {
+    pub fn healthy_for(&self, hold: u64, since: u64) -> Result<Healthy, String> {
         let healthy = self.healthy()?;
-        match self.nodes.iter().find(|(_, node)| node.probed_at < self.changed_at + hold) {
+        match self.nodes.iter().find(|(_, node)| node.probed_at < self.changed_at.max(since) + hold) {
             None => Ok(healthy),
             Some((name, _)) => Err(format!("all is well, but not for long enough yet at {name}")),
         }
@@ -303,15 +303,17 @@ mod tests {
         for node in view.nodes.values_mut() {
             node.probed_at = 10;
         }
-        assert!(view.healthy_for(7).is_ok());
-        assert!(view.healthy_for(8).is_err());
+        assert!(view.healthy_for(7, 0).is_ok());
+        assert!(view.healthy_for(8, 0).is_err());
+        // What was well before that moment does not count.
+        assert!(view.healthy_for(7, 3).is_ok() && view.healthy_for(7, 4).is_err());
         // The same finding again is no change.
         view.apply(&event(9, Some("n1"), server(ServerState::Primary, 1, None)));
-        assert!(view.healthy_for(7).is_ok());
+        assert!(view.healthy_for(7, 0).is_ok());
         let exit =
             Kind::ProcessExited { what: Process::Postmaster, pid: 7, code: None, signal: Some(9), control: None };
         view.apply(&event(9, Some("n1"), exit));
-        assert!(view.healthy_for(7).is_err());
+        assert!(view.healthy_for(7, 0).is_err());
         assert_eq!(view.nodes["n1"].exits, [(Process::Postmaster, 7, Some(9))]);
     }
 }

@@ -52,7 +52,7 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
                 ),
             }
         }
-        When::Healthy => view.healthy_for(hold).map(drop).into(),
+        When::Healthy => view.healthy_for(hold, 0).map(drop).into(),
         When::TtlOver if now >= roles.effect_at + ttl => Seen::Yes(()),
         When::TtlOver => Seen::NotYet("the ttl is not over".to_owned()),
         When::Starts(one) => {
