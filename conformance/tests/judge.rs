@@ -381,3 +381,23 @@ fn a_release_is_held_to_its_own_rules() {
     assert_eq!(line, Some(1));
     assert!(words.contains("only: trusts-keepalive, overwrites, compares-and-swaps"), "{words}");
 }
+
+/// The kernel takes its time on a busy machine: meanwhile the next node may have been killed.
+#[test]
+fn a_killed_node_may_be_slow_to_die() {
+    const ALL: &str = "all-nodes-killed";
+    let text = trace("patroni-4.1.5", ALL);
+    let killed = |node: &str| moment(&text, |event| event["fault"] == "node-killed" && event["node"] == node);
+    let (first, late) = (killed("n1"), killed("n2") + 1_000_000);
+    let slow = changed(&text, |event| {
+        let of_n1 = event["node"] == "n1" && (first..late).contains(&event["at"][0].as_u64().unwrap());
+        if of_n1 && is_exit(event, "postmaster") {
+            event["at"] = json!([late, late]);
+        }
+        // No probe told that it was gone.
+        !(of_n1 && event["kind"] == "server")
+    });
+    assert_ne!(slow, text);
+    let judgement = judged(&slow, ALL);
+    assert_eq!(check(&judgement, "allowed-by-the-model").verdict, Verdict::Pass, "{judgement:#?}");
+}

@@ -16,6 +16,10 @@ pub struct Server {
     starts: Vec<u64>,
     /// When one was seen to end, at the latest.
     exits: Vec<u64>,
+    /// When the whole node was killed.
+    kills: Vec<u64>,
+    /// When any process started.
+    births: Vec<u64>,
 }
 
 /// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find that nothing listens
@@ -29,6 +33,11 @@ impl Server {
         for event in history.events.iter().filter(|event| event.node.as_deref() == Some(node)) {
             if let Kind::ProcessExited { what: Process::Postmaster, .. } = event.kind {
                 server.exits.push(event.at[1]);
+            }
+            match &event.kind {
+                Kind::Fault { fault: Fault::NodeKilled, .. } => server.kills.push(event.at[0]),
+                Kind::ProcessStarted { .. } => server.births.push(event.at[0]),
+                _ => {}
             }
             // Backends go on for a moment where a killed one takes their postmaster with it.
             let takes_all = !history.run.configuration.restart_after_crash;
@@ -47,6 +56,8 @@ impl Server {
         server.ends.sort_unstable();
         server.starts.sort_unstable();
         server.exits.sort_unstable();
+        server.kills.sort_unstable();
+        server.births.sort_unstable();
         let mut listened = 0;
         for (_, refused, end) in &mut server.looks {
             if !*refused {
@@ -60,6 +71,13 @@ impl Server {
     /// When the next postmaster was seen to end, at the latest.
     pub fn next_exit(&self, from: u64) -> Option<u64> {
         self.exits.get(self.exits.partition_point(|exit| *exit < from)).copied()
+    }
+
+    /// When a process that exited then was dead for all that it could do: when its node was killed, which a busy machine may be slow to carry out.
+    pub fn was_doomed(&self, exit: u64) -> u64 {
+        let killed = self.kills[..self.kills.partition_point(|kill| *kill <= exit)].last();
+        let born = self.births[..self.births.partition_point(|birth| *birth <= exit)].last();
+        killed.filter(|killed| born.is_none_or(|born| born < *killed)).copied().unwrap_or(exit)
     }
 
     /// When a postmaster that exited then may have begun to do so: at the first probe, shortly before, from which on nothing listened.
@@ -107,6 +125,15 @@ mod tests {
         assert_eq!(begins(&[(false, 2_000_000), (true, 3_000_000)]), 0);
         assert_eq!(begins(&[(false, 3_000_000), (true, 2_000_000)]), 2_000_000);
         assert_eq!(begins(&[(true, 2 * CLOSING)]), 0);
+    }
+
+    #[test]
+    fn what_is_on_a_node_that_is_killed_is_dead_at_once() {
+        let server = Server { kills: vec![10, 30], births: vec![5, 20], ..Server::default() };
+        for (exit, doomed) in [(9, 9), (10, 10), (15, 10), (21, 21), (31, 30), (99, 30)] {
+            assert_eq!(server.was_doomed(exit), doomed, "{exit}");
+        }
+        assert_eq!(Server::default().was_doomed(7), 7);
     }
 
     #[test]
