@@ -9,10 +9,10 @@
 //! Nor can it without a disk: etcd answers when it has written durably, and so does Postgres. Whose write was late is not known, and does not
 //! matter: the disk is the machine's, and a write of the observer's own waited for it.
 //!
-//! How much is too much: the waits of one process, or for the disk, within the time that a lease lives, come to `retry_timeout`, after which an honest agent gives
-//! up what it asked for, or to what a lease has left when a cycle and two such times are over, whichever is less. Less than that an agent must
-//! bear: these are the margins that its settings give it. Only the waits of one process are added: two that wait at the same time are not late
-//! for twice as long. And what went wrong before anybody waited has another cause.
+//! How much is too much: the waits of one process, or those for the disk, within the time that a lease lives, come to `retry_timeout`, after which
+//! an honest agent gives up what it asked for, or to what a lease has left when a cycle and two such times are over, whichever is less. Less
+//! than that an agent must bear: these are the margins that its settings give it. Only the waits of one process are added: two that wait at the
+//! same time are not late for twice as long. And what went wrong before anybody waited has another cause.
 //!
 //! Of two leaders at a time, or of lost writes, there is no exception. An agent that gets no CPU is a frozen one, which is a fault, and one that
 //! the scenario has not declared: without a watchdog, a leader that is frozen for longer than its lease and goes on is writable beside its
