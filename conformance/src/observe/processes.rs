@@ -28,10 +28,10 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// fast either. Where the kernel tells, only the time on a CPU counts: on a busy machine everything lives longer.
 const BRIEF: Duration = Duration::from_millis(4);
 
-/// What succeeded in less than this was asked for something only, as by `--version`: a pg_rewind that found nothing to rewind lived 43.7 ms, and
-/// `postgres --single` that recovered 44 ms, so they take more than this on a machine three times as fast. On a machine half as fast as that, and
-/// busy, `postgres --version` and its like were on a CPU for 10 to 11 ms, `pg_rewind --help` for 13 ms, and who recovered for 88 ms and more.
-const ASKED: Duration = Duration::from_millis(14);
+/// What succeeded in less than this was asked for something only, as by `--version`: a pg_rewind that found nothing to rewind lived 43.7 ms on an idle
+/// machine, and `postgres --single` that recovered 44 ms, so they take more than this on a machine twice as fast. On a machine half as fast, and
+/// busy, `postgres --version` and its like were on a CPU for 9 to 13 ms, `pg_rewind --help` for 13 ms, and who recovered for 88 ms and more.
+const ASKED: Duration = Duration::from_millis(20);
 
 /// What goes into [`Processes::run`].
 #[derive(Debug)]

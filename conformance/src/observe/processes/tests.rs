@@ -225,16 +225,16 @@ fn an_unread_process_that_does_nothing_that_counts_is_no_gap() {
     // One that was only asked for its options or its release; but not one that failed.
     let succeeded = |comm, lived| unread("111", comm, lived).replace(r#""code":1"#, r#""code":0"#);
     for comm in [r#""pg_rewind""#, r#""postgres""#] {
-        assert_eq!(gaps(&[succeeded(comm, 13_999_999)]), []);
-        assert_eq!(gaps(&[succeeded(comm, 14_000_000)]).len(), 2);
-        assert_eq!(gaps(&[unread("111", comm, 13_999_999)]).len(), 2);
+        assert_eq!(gaps(&[succeeded(comm, 19_999_999)]), []);
+        assert_eq!(gaps(&[succeeded(comm, 20_000_000)]).len(), 2);
+        assert_eq!(gaps(&[unread("111", comm, 19_999_999)]).len(), 2);
         // What it waited for a CPU does not count, where that is known.
         let ran =
             |ran_ns: &str| succeeded(comm, 90_000_000).replace(r#""code""#, &format!(r#""ran_ns":{ran_ns},"code""#));
-        assert_eq!(gaps(&[ran("13999999")]), []);
+        assert_eq!(gaps(&[ran("19999999")]), []);
         assert_eq!(gaps(&[ran("null")]).len(), 2);
-        let (_, why) = gaps(&[ran("14000000")]).remove(0);
-        assert!(why.ends_with("it lived 90.0 ms and ran for 14.0 ms, exit code 0"), "{why}");
+        let (_, why) = gaps(&[ran("20000000")]).remove(0);
+        assert!(why.ends_with("it lived 90.0 ms and ran for 20.0 ms, exit code 0"), "{why}");
     }
 }
 
