@@ -1,6 +1,6 @@
 //! What was seen of one node's server, by time: a postmaster ends in several moments, of which each observer sees another.
 
-use pghaspec_model::event::{Kind, Process, ServerState};
+use pghaspec_model::event::{Kind, Process, ServerState, Watchdog};
 use pghaspec_model::fault::Fault;
 
 use super::history::History;
@@ -16,7 +16,7 @@ pub struct Server {
     starts: Vec<u64>,
     /// When one was seen to end, at the latest.
     exits: Vec<u64>,
-    /// When the whole node was killed.
+    /// When the whole node was killed, or reset by its watchdog.
     kills: Vec<u64>,
     /// When any process started.
     births: Vec<u64>,
@@ -35,7 +35,9 @@ impl Server {
                 server.exits.push(event.at[1]);
             }
             match &event.kind {
-                Kind::Fault { fault: Fault::NodeKilled, .. } => server.kills.push(event.at[0]),
+                Kind::Fault { fault: Fault::NodeKilled, .. } | Kind::Watchdog { change: Watchdog::Fired, .. } => {
+                    server.kills.push(event.at[0]);
+                }
                 Kind::ProcessStarted { .. } => server.births.push(event.at[0]),
                 _ => {}
             }

@@ -21,17 +21,20 @@ const KEPT: usize = 10_000;
 /// How long the helper may say nothing.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// What ran for less than this was no server and recovered nothing, whatever it is called.
+/// What lived shorter than this was no server and recovered nothing, whatever it is called.
 ///
 /// Measured from exec to exit on an idle machine of two cores: `postgres --single` that fails at once lives 12.9 ms and more, one that
 /// recovers 44 ms and more; even `pg_rewind --help` lives 5.5 ms. So what is gone after 4 ms did none of that on a machine three times as
-/// fast either. Where the kernel tells, only the time on a CPU counts: on a busy machine everything lives longer.
+/// fast either. A busy machine only makes lives longer. Tools that agents call all the time, such as `pg_controldata`, live 1.6 ms.
 const BRIEF: Duration = Duration::from_millis(4);
 
-/// What succeeded in less than this was asked for something only, as by `--version`: a pg_rewind that found nothing to rewind lived 43.7 ms on an idle
-/// machine, and `postgres --single` that recovered 44 ms, so they take more than this on a machine twice as fast. On a machine half as fast, and
-/// busy, `postgres --version` and its like were on a CPU for 9 to 13 ms, `pg_rewind --help` for 13 ms, and who recovered for 88 ms and more.
-const ASKED: Duration = Duration::from_millis(20);
+/// A pg_rewind that succeeded sooner than this was asked for its options only: one that found nothing to rewind lived 43.7 ms, so it takes more than
+/// this on a machine three times as fast, and one that rewound takes much longer. A busy machine lets `pg_rewind --help` live for 10 ms.
+const ASKED: Duration = Duration::from_millis(14);
+
+/// A `postgres` that succeeded and was on a CPU for less than this was asked for something only, as by `--version`: on a slow and busy machine that
+/// took 9 to 13 ms, `--single` with nothing to recover 34 ms, and with something 88 ms and more.
+const ASKED_OF_POSTGRES: Duration = Duration::from_millis(20);
 
 /// What goes into [`Processes::run`].
 #[derive(Debug)]
@@ -204,9 +207,14 @@ impl Processes {
     /// A process that could not be read is a gap if it may have been one that counts.
     fn unread(&mut self, node: Option<&str>, report: Report) {
         let Report::Unread { at, exit_at, pid, comm, lived_ns, ran_ns, code, signal, .. } = report else { return };
-        let ran = Duration::from_nanos(ran_ns.unwrap_or(lived_ns));
-        let brief = if code == Some(0) { ASKED } else { BRIEF };
-        if ran < brief || !may_count(comm.as_deref(), &self.agent_names) {
+        let lived = Duration::from_nanos(lived_ns);
+        let asked = code == Some(0)
+            && match (comm.as_deref(), ran_ns) {
+                (Some("pg_rewind"), _) => lived < ASKED,
+                (Some("postgres"), Some(ran)) => Duration::from_nanos(ran) < ASKED_OF_POSTGRES,
+                _ => false,
+            };
+        if lived < BRIEF || asked || !may_count(comm.as_deref(), &self.agent_names) {
             return;
         }
         let name = comm.map_or_else(|| "a process of unknown name".to_owned(), |comm| format!("`{comm}`"));

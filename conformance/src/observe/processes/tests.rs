@@ -222,20 +222,29 @@ fn an_unread_process_of_another_lane_is_no_gap() {
 fn an_unread_process_that_does_nothing_that_counts_is_no_gap() {
     assert_eq!(gaps(&[unread("111", r#""pg_controldata""#, 90_000_000), unread("111", r#""sh""#, 90_000_000)]), []);
     assert_eq!(gaps(&[unread("111", r#""postgres""#, 3_999_999), unread("111", "null", 3_999_999)]), []);
-    // One that was only asked for its options or its release; but not one that failed.
+    // One that was only asked for its options; but not one that failed, nor another program.
     let succeeded = |comm, lived| unread("111", comm, lived).replace(r#""code":1"#, r#""code":0"#);
-    for comm in [r#""pg_rewind""#, r#""postgres""#] {
-        assert_eq!(gaps(&[succeeded(comm, 19_999_999)]), []);
-        assert_eq!(gaps(&[succeeded(comm, 20_000_000)]).len(), 2);
-        assert_eq!(gaps(&[unread("111", comm, 19_999_999)]).len(), 2);
-        // What it waited for a CPU does not count, where that is known.
-        let ran =
-            |ran_ns: &str| succeeded(comm, 90_000_000).replace(r#""code""#, &format!(r#""ran_ns":{ran_ns},"code""#));
-        assert_eq!(gaps(&[ran("19999999")]), []);
-        assert_eq!(gaps(&[ran("null")]).len(), 2);
-        let (_, why) = gaps(&[ran("20000000")]).remove(0);
-        assert!(why.ends_with("it lived 90.0 ms and ran for 20.0 ms, exit code 0"), "{why}");
-    }
+    assert_eq!(gaps(&[succeeded(r#""pg_rewind""#, 13_999_999)]), []);
+    assert_eq!(gaps(&[succeeded(r#""pg_rewind""#, 14_000_000)]).len(), 2);
+    assert_eq!(gaps(&[succeeded(r#""postgres""#, 13_999_999)]).len(), 2);
+    assert_eq!(gaps(&[unread("111", r#""pg_rewind""#, 13_999_999)]).len(), 2);
+}
+
+/// What it waited for a CPU does not count, where that is known.
+#[test]
+fn an_unread_postgres_that_succeeded_and_hardly_ran_is_no_gap() {
+    let ran = |comm, code: i32, ran_ns: &str| {
+        let line = unread("111", comm, 90_000_000).replace(r#""code":1"#, &format!(r#""code":{code}"#));
+        gaps(&[line.replace(r#""code""#, &format!(r#""ran_ns":{ran_ns},"code""#))])
+    };
+    let postgres = r#""postgres""#;
+    assert_eq!(ran(postgres, 0, "19999999"), []);
+    let (_, why) = ran(postgres, 0, "20000000").remove(0);
+    assert!(why.ends_with("it lived 90.0 ms and ran for 20.0 ms, exit code 0"), "{why}");
+    assert_eq!(ran(postgres, 0, "null").len(), 2);
+    assert_eq!(ran(postgres, 1, "19999999").len(), 2);
+    assert_eq!(ran(r#""pg_rewind""#, 0, "1000000").len(), 2);
+    assert_eq!(ran("null", 0, "1000000").len(), 2);
 }
 
 #[test]
