@@ -163,9 +163,7 @@ impl Asking {
                 Kind::ProcessStarted { what, .. } => Seen::Change(Sight::Started(*what, known(id)?)),
                 Kind::ProcessExited { what, .. } => {
                     let id = known(id)?;
-                    let server = &servers[usize::from(id)];
-                    let begun = if *what == Process::Postmaster { server.began_to_end(at[0]) } else { at[0] };
-                    at[0] = begun.min(server.was_doomed(at[0])).max(from);
+                    at[0] = servers[usize::from(id)].began_to_end(*what, at[0]).max(from);
                     Seen::Change(Sight::Exited(*what, id))
                 }
                 Kind::Recover { branch, .. } => Seen::Change(Sight::Said(*branch, known(id)?)),

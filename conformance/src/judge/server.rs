@@ -17,9 +17,9 @@ pub struct Server {
     /// When one was seen to end, at the latest.
     exits: Vec<u64>,
     /// When the whole node was killed, or reset by its watchdog.
-    kills: Vec<u64>,
+    node_ends: Vec<u64>,
     /// When any process started.
-    births: Vec<u64>,
+    any_starts: Vec<u64>,
 }
 
 /// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find that nothing listens
@@ -31,14 +31,12 @@ impl Server {
     pub fn of(history: &History, node: &str) -> Server {
         let mut server = Server::default();
         for event in history.events.iter().filter(|event| event.node.as_deref() == Some(node)) {
-            if let Kind::ProcessExited { what: Process::Postmaster, .. } = event.kind {
-                server.exits.push(event.at[1]);
-            }
             match &event.kind {
+                Kind::ProcessExited { what: Process::Postmaster, .. } => server.exits.push(event.at[1]),
                 Kind::Fault { fault: Fault::NodeKilled, .. } | Kind::Watchdog { change: Watchdog::Fired, .. } => {
-                    server.kills.push(event.at[0]);
+                    server.node_ends.push(event.at[0]);
                 }
-                Kind::ProcessStarted { .. } => server.births.push(event.at[0]),
+                Kind::ProcessStarted { .. } => server.any_starts.push(event.at[0]),
                 _ => {}
             }
             // Backends go on for a moment where a killed one takes their postmaster with it.
@@ -58,8 +56,8 @@ impl Server {
         server.ends.sort_unstable();
         server.starts.sort_unstable();
         server.exits.sort_unstable();
-        server.kills.sort_unstable();
-        server.births.sort_unstable();
+        server.node_ends.sort_unstable();
+        server.any_starts.sort_unstable();
         let mut listened = 0;
         for (_, refused, end) in &mut server.looks {
             if !*refused {
@@ -75,15 +73,21 @@ impl Server {
         self.exits.get(self.exits.partition_point(|exit| *exit < from)).copied()
     }
 
-    /// When a process that exited then was dead for all that it could do: when its node was killed, which a busy machine may be slow to carry out.
-    pub fn was_doomed(&self, exit: u64) -> u64 {
-        let killed = self.kills[..self.kills.partition_point(|kill| *kill <= exit)].last();
-        let born = self.births[..self.births.partition_point(|birth| *birth <= exit)].last();
-        killed.filter(|killed| born.is_none_or(|born| born < *killed)).copied().unwrap_or(exit)
+    /// When a process that exited then may have begun to do so.
+    pub fn began_to_end(&self, what: Process, exit: u64) -> u64 {
+        let closed = if what == Process::Postmaster { self.stopped_listening(exit) } else { exit };
+        closed.min(self.ended_with_node(exit))
     }
 
-    /// When a postmaster that exited then may have begun to do so: at the first probe, shortly before, from which on nothing listened.
-    pub fn began_to_end(&self, exit: u64) -> u64 {
+    /// When the node of a process that exited then ended, if that is why: a busy machine may be slow to end all that was on it.
+    fn ended_with_node(&self, exit: u64) -> u64 {
+        let ended = self.node_ends[..self.node_ends.partition_point(|end| *end <= exit)].last();
+        let started = self.any_starts[..self.any_starts.partition_point(|start| *start <= exit)].last();
+        ended.filter(|end| started.is_none_or(|start| start < *end)).copied().unwrap_or(exit)
+    }
+
+    /// The first probe shortly before a postmaster exited then from which on nothing listened.
+    fn stopped_listening(&self, exit: u64) -> u64 {
         let before = &self.looks[..self.looks.partition_point(|(begin, ..)| *begin < exit)];
         let listened = before.last().map_or(0, |(_, _, listened)| *listened);
         let shortly = before.iter().rev().take_while(|(begin, ..)| *begin >= listened && begin + CLOSING >= exit);
@@ -115,7 +119,7 @@ mod tests {
             }
             server.looks.push((at, refused, listened));
         }
-        exit - server.began_to_end(exit)
+        exit - server.began_to_end(Process::Postmaster, exit)
     }
 
     #[test]
@@ -130,12 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_a_node_that_is_killed_is_dead_at_once() {
-        let server = Server { kills: vec![10, 30], births: vec![5, 20], ..Server::default() };
-        for (exit, doomed) in [(9, 9), (10, 10), (15, 10), (21, 21), (31, 30), (99, 30)] {
-            assert_eq!(server.was_doomed(exit), doomed, "{exit}");
+    fn what_is_on_a_node_that_is_killed_ends_with_it() {
+        let server = Server { node_ends: vec![10, 30], any_starts: vec![5, 20], ..Server::default() };
+        for (exit, began) in [(9, 9), (10, 10), (15, 10), (21, 21), (31, 30), (99, 30)] {
+            for what in [Process::Postmaster, Process::Agent] {
+                assert_eq!(server.began_to_end(what, exit), began, "{exit}");
+            }
         }
-        assert_eq!(Server::default().was_doomed(7), 7);
+        assert_eq!(Server::default().began_to_end(Process::Agent, 7), 7);
     }
 
     #[test]

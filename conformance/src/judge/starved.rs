@@ -40,8 +40,8 @@ pub struct Starved {
 /// Who waits, and for what.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
-    /// Everybody, for the disk.
-    All,
+    /// Everybody, for the machine's disk.
+    Disk,
     /// A process, for a CPU.
     Process { node: String, pid: u32, what: Process },
 }
@@ -90,7 +90,7 @@ impl Starved {
             more => format!(", and {more} more waited too long"),
         };
         let whose = match who {
-            Who::All => format!("its disk did not answer for {}", seconds(*waited)),
+            Who::Disk => format!("its disk did not answer for {}", seconds(*waited)),
             Who::Process { node, pid, what } => {
                 format!("{} of {node} (process {pid}) waited {} for a CPU", words::process(*what), seconds(*waited))
             }
@@ -113,7 +113,7 @@ impl Starved {
 /// Who waits in an event, and how long, in nanoseconds.
 fn wait(event: &Event) -> Option<(Who, u64)> {
     match (&event.kind, &event.node) {
-        (Kind::DiskStalled, _) => Some((Who::All, event.at[1] - event.at[0])),
+        (Kind::DiskStalled, _) => Some((Who::Disk, event.at[1] - event.at[0])),
         (Kind::Starved { what, pid, waited_ns }, Some(node)) => {
             Some((Who::Process { node: node.clone(), pid: *pid, what: *what }, *waited_ns))
         }

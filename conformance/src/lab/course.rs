@@ -149,10 +149,7 @@ impl Course<'_> {
             }
             since = self.recorder.clock().now();
         }
-        let steady = |view: &View| match view.nodes.iter().find(|(_, node)| node.probed_at < since + hold) {
-            None => view.healthy_for(hold, 0).into(),
-            Some((name, _)) => Seen::NotYet(format!("{name} was not probed since the agents had a cycle")),
-        };
+        let steady = |view: &View| view.healthy_for(hold, since).into();
         let healthy = self.until("the cluster to be steady", UP, steady).await?;
         let writers = match remote {
             Some(remote) => {
