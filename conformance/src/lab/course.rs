@@ -136,8 +136,9 @@ impl Course<'_> {
         let healthy = self.until("the cluster to come up", UP, up).await?;
         self.stopwatch.lap(Part::ComingUp);
         // The agents need a cycle to learn of one another: who has just joined is no candidate yet in the leader's eyes. And who is about to
-        // rewind a standby that streams already has said so by then.
-        let (hold, mut since) = (self.hold(), 0);
+        // rewind a standby that streams already has said so by then. Another cycle for what a new leader's checkpoint brings about: an agent that
+        // asks the leader's Postgres for its timeline just when the nodes are cut waits for an answer as long as they are.
+        let (hold, mut since) = (self.hold() + u64::from(self.scenario.settings.loop_wait_s) * SECOND, 0);
         let leader = nodes.iter().find(|node| node.name == healthy.leader);
         if let Some(leader) = leader.filter(|_| self.scenario.settings.synchronous_mode) {
             self.report.doing("waiting for a synchronous standby");
