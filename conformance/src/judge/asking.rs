@@ -6,7 +6,7 @@ use pghaspec_model::belief::{Channels, Observation, Seen};
 use pghaspec_model::cluster::show::Sight;
 use pghaspec_model::cluster::{Names, NodeId};
 use pghaspec_model::disturbance::Disturbance;
-use pghaspec_model::event::{Event, KeyChange, Kind, Phase, Process, ServerState, Source, WriteResult};
+use pghaspec_model::event::{Event, KeyChange, Kind, Phase, ServerState, Source, WriteResult};
 use pghaspec_model::fault::Fault;
 
 use super::history::{History, seconds};
