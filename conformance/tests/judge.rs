@@ -401,3 +401,68 @@ fn a_killed_node_may_be_slow_to_die() {
     let judgement = judged(&slow, ALL);
     assert_eq!(check(&judgement, "allowed-by-the-model").verdict, Verdict::Pass, "{judgement:#?}");
 }
+
+#[test]
+fn an_agent_is_not_failed_for_what_a_trap_missed() {
+    const SCENARIO: &str = "single-user-fails";
+    let of_trap = |event: &Value| event["kind"] == "fault" && event["fault"] == "single-user-fails";
+    let honest = trace("forgets-crash-recovery", SCENARIO);
+    assert_eq!(check(&judged(&honest, SCENARIO), "takes-branch").verdict, Verdict::Fail);
+    // From when the trap was laid until it was taken away.
+    let missed = changed(&honest, |event| {
+        if of_trap(event) {
+            let at = event["at"][0].as_u64().unwrap();
+            event["effect"] = Value::Null;
+            event["at"][0] = json!(at.saturating_sub(20_000_000_000));
+        }
+        true
+    });
+    let judgement = judged(&missed, SCENARIO);
+    let branch = check(&judgement, "takes-branch");
+    assert_eq!(branch.verdict, Verdict::Inconclusive, "{branch:?}");
+    assert!(branch.why.contains("single-user-fails had no effect"), "{branch:?}");
+    // Where nothing was started the trap has missed nothing: that is the agent's doing.
+    let nothing_there = changed(&missed, |event| event["what"] != "single-user");
+    assert_eq!(check(&judged(&nothing_there, SCENARIO), "takes-branch").verdict, Verdict::Fail);
+}
+
+#[test]
+fn an_agent_is_not_failed_after_a_kill_that_nothing_shows() {
+    const SCENARIO: &str = "killed-during-crash-recovery";
+    let honest = trace("keeps-lock-after-failed-start", SCENARIO);
+    assert_eq!(check(&judged(&honest, SCENARIO), "leader").verdict, Verdict::Fail);
+    let text = changed(&honest, |event| {
+        if event["kind"] == "fault" && event["fault"] == "postmaster-killed" {
+            event["effect"] = Value::Null;
+        }
+        true
+    });
+    assert_eq!(check(&judged(&text, SCENARIO), "leader").verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn a_trap_that_found_nothing_to_strike_excuses_nothing() {
+    const SCENARIO: &str = "killed-during-crash-recovery";
+    let all = events(&trace("keeps-lock-after-failed-start", SCENARIO));
+    let is_kill = |event: &&Value| event["kind"] == "fault" && event["fault"] == "postmaster-killed";
+    let mut kills: Vec<u64> = all.iter().filter(is_kill).map(|event| event["at"][0].as_u64().unwrap()).collect();
+    kills.sort_unstable();
+    let [direct, trap] = kills[..] else { panic!("a kill at once, and one by a trap: {kills:?}") };
+    // The trap was laid before the first kill, and taken away at the end; with a start or without one.
+    let of = |with_start: bool| {
+        let text = changed(&trace("keeps-lock-after-failed-start", SCENARIO), |event| {
+            let at = event["at"][0].as_u64().unwrap();
+            if event["kind"] == "fault" && event["fault"] == "postmaster-killed" && at == trap {
+                event["effect"] = Value::Null;
+                event["at"] = json!([direct - 1_000_000_000, at + 1]);
+            }
+            let started = event["kind"] == "process-started" && event["what"] == "postmaster";
+            let ended = event["kind"] == "process-exited" && event["what"] == "postmaster";
+            with_start
+                || !((started && at > direct && at < trap) || (ended && at > trap - 1 && at < trap + 1_000_000_000))
+        });
+        check(&judged(&text, SCENARIO), "leader").clone()
+    };
+    assert_eq!(of(true).verdict, Verdict::Inconclusive);
+    assert_eq!(of(false).verdict, Verdict::Fail);
+}

@@ -113,7 +113,7 @@ impl Known {
             fault,
             target: if !self.nobody && crashed == self.crashed_leads { "leader" } else { "member" },
             class: match fault {
-                Fault::SingleUserFails | Fault::SingleUserHangs => "single-user",
+                Fault::SingleUserFails | Fault::SingleUserHangs | Fault::AgentKilled => "single-user",
                 Fault::RewindFails => "rewinding",
                 _ => "starting",
             },

@@ -2,12 +2,14 @@
 
 use pghaspec_model::branch::Branch;
 use pghaspec_model::event::{Event, Kind, Phase, Process, ServerState, Source};
+use pghaspec_model::fault::Fault;
 
 use super::durability::last_primary;
 use super::history::{History, seconds};
 use super::in_time::read_only_in_time;
+use super::lives::{Life, lives};
 use super::recovery::is_of_pg_rewind;
-use super::verdict::Check;
+use super::verdict::{Check, Verdict};
 use super::words;
 use crate::scenario::{Expect, LeaderAfter, Rejoins, TimelineAfter};
 
@@ -31,7 +33,49 @@ pub fn checks(history: &History, expect: &Expect) -> Vec<Check> {
     if expect.read_only_in_time == Some(true) {
         checks.push(read_only_in_time(history));
     }
+    if let Some((at, fault)) = undone(history) {
+        // What the scenario demands, it demands of its own course. What went wrong before the course changed went wrong.
+        let moment = |seq| history.events.iter().find(|event| event.seq == seq).map(|event| event.at[1]);
+        let came_after = |check: &Check| check.event.and_then(moment).is_none_or(|shows| shows >= at);
+        for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Fail && came_after(check)) {
+            check.verdict = Verdict::Inconclusive;
+            check.why = format!("{}; but {} had no effect, so the run took another course", check.why, fault.id());
+        }
+    }
     checks
+}
+
+/// The first fault without an effect that is not the agent's doing, and from when on it changes the course of the run. Where a trap lay in wait
+/// for a process that was never started, the agent has taken another course, not the run.
+fn undone(history: &History) -> Option<(u64, Fault)> {
+    let faults = history.events.iter().filter_map(|event| match event.kind {
+        Kind::Fault { fault, effect: None } => Some((event, fault)),
+        _ => None,
+    });
+    let blind = history.blind(&[Source::Process]).is_some();
+    let mut undone = faults.filter(|(event, fault)| {
+        let Some(node) = event.node.as_deref() else { return true };
+        let lives = lives(history, node);
+        let started = |what: Process| {
+            let meanwhile = |life: &Life| life.from[1] >= event.at[0] && life.from[0] <= event.at[1];
+            lives.iter().any(|life| life.what == what && !is_of_pg_rewind(life.argv) && meanwhile(life))
+        };
+        // What is killed at once is there before and after; a trap is laid long before.
+        let stays = |what: Process| {
+            let throughout = |life: &Life| life.from[0] <= event.at[0] && life.to.is_none_or(|to| to[1] >= event.at[1]);
+            lives.iter().any(|life| life.what == what && throughout(life))
+        };
+        blind
+            || match fault {
+                Fault::StartFails | Fault::StartHangs => started(Process::Postmaster),
+                Fault::SingleUserFails | Fault::SingleUserHangs => started(Process::SingleUser),
+                Fault::RewindFails => started(Process::PgRewind),
+                Fault::PostmasterKilled => started(Process::Postmaster) || stays(Process::Postmaster),
+                Fault::AgentKilled => started(Process::SingleUser) || stays(Process::Agent),
+                _ => true,
+            }
+    });
+    undone.next().map(|(event, fault)| (event.at[0], fault))
 }
 
 fn branch_list(branches: &[Branch]) -> String {
@@ -230,12 +274,13 @@ fn rejoins(history: &History, wanted: Rejoins, crashed: &str) -> Check {
     let Some(settled) = history.phase(Phase::Settled) else {
         return Check::inconclusive(ID, "the run did not get that far");
     };
-    match history.gap_of(&[Source::Harness]) {
+    // Steps that were not taken are told of before.
+    match history.gaps_of(&[Source::Harness]).find(|why| why.contains("not settled")) {
         Some(why) if why.contains("not settled in time to tell") => return Check::inconclusive(ID, why),
-        Some(why) if why.contains("not settled") => {
+        Some(why) => {
             return Check::fail(ID, format!("the cluster was not whole again in the time that it had: {why}"));
         }
-        _ => {}
+        None => {}
     }
     let found = history.events.iter().rev().find_map(|event| match &event.kind {
         Kind::Server { state, timeline, streaming, .. }

@@ -162,20 +162,23 @@ impl History {
 
     /// The first gap of these sources since the cluster was ready, in words; whatever needs them cannot pass over it.
     pub fn gap_of(&self, sources: &[Source]) -> Option<String> {
+        self.gaps_of(sources).next()
+    }
+
+    /// All gaps of these sources since the cluster was ready, in words.
+    pub fn gaps_of<'h>(&'h self, sources: &'h [Source]) -> impl Iterator<Item = String> + 'h {
         let ready = self.phase(Phase::Ready).unwrap_or(0);
-        let before = self.before.missed.iter().find(|(of, _)| sources.contains(of)).map(|(_, why)| why.clone());
-        let mut events = self.events.iter().filter(|event| event.at[1] >= ready);
-        before.or_else(|| {
-            events.find_map(|event| match &event.kind {
-                Kind::Gap { of, why } if sources.contains(of) && !gaps::tells_all(self, event) => Some(format!(
-                    "not all was observed by {} from {} to {}: {why}",
-                    words::source(*of),
-                    seconds(event.at[0]),
-                    seconds(event.at[1])
-                )),
-                _ => None,
-            })
-        })
+        let before = self.before.missed.iter().filter(|(of, _)| sources.contains(of)).map(|(_, why)| why.clone());
+        let events = self.events.iter().filter(move |event| event.at[1] >= ready);
+        before.chain(events.filter_map(|event| match &event.kind {
+            Kind::Gap { of, why } if sources.contains(of) && !gaps::tells_all(self, event) => Some(format!(
+                "not all was observed by {} from {} to {}: {why}",
+                words::source(*of),
+                seconds(event.at[0]),
+                seconds(event.at[1])
+            )),
+            _ => None,
+        }))
     }
 
     /// Why these sources do not tell everything: one did not observe at all, or has a gap.

@@ -16,7 +16,7 @@ use crate::observe::process_report::{Report, TrapReport};
 use crate::observe::processes::{Input, Processes};
 
 /// Image of the helper.
-pub const OBSERVER_IMAGE: &str = "pghaspec/observer:3";
+pub const OBSERVER_IMAGE: &str = "pghaspec/observer:4";
 
 /// The helper's part in the lane.
 pub const OBSERVER: &str = "observer";
@@ -37,6 +37,8 @@ pub struct Observer {
     pub inputs: mpsc::UnboundedSender<Input>,
     /// All that became of traps, in its order.
     pub traps: watch::Sender<Vec<TrapReport>>,
+    /// Finds the agent by its command line, words joined with blanks.
+    pub agent_process: String,
     /// Inode of the PID namespace of each node.
     namespaces: Mutex<BTreeMap<String, u64>>,
     /// What was reported before anybody recorded it.
@@ -83,7 +85,8 @@ impl Builder<'_> {
         match tokio::time::timeout(LIMIT, is_ready).await {
             Ok(Ok(mechanism)) => {
                 let (namespaces, received) = (Mutex::default(), Some(received));
-                Ok(Observer { container, mechanism, inputs, traps, namespaces, received })
+                let agent_process = self.manifest.agent_process.to_string();
+                Ok(Observer { container, mechanism, inputs, traps, agent_process, namespaces, received })
             }
             _ => Err(LabError::harness("the helper that observes processes did not come up")),
         }

@@ -36,6 +36,10 @@ const ASKED: Duration = Duration::from_millis(14);
 /// took 9 to 13 ms, `--single` with nothing to recover 34 ms, and with something 88 ms and more.
 const ASKED_OF_POSTGRES: Duration = Duration::from_millis(20);
 
+/// A pg_rewind that succeeded and was on a CPU for less than this has written nothing: on a busy machine `--help` took 4 to 10 ms, one that found
+/// nothing to rewind as long, and one that rewound the smallest cluster that has diverged 134 ms and more.
+const REWOUND_NOTHING: Duration = Duration::from_millis(40);
+
 /// What goes into [`Processes::run`].
 #[derive(Debug)]
 pub enum Input {
@@ -210,7 +214,8 @@ impl Processes {
         let lived = Duration::from_nanos(lived_ns);
         let asked = code == Some(0)
             && match (comm.as_deref(), ran_ns) {
-                (Some("pg_rewind"), _) => lived < ASKED,
+                (Some("pg_rewind"), Some(ran)) => Duration::from_nanos(ran) < REWOUND_NOTHING,
+                (Some("pg_rewind"), None) => lived < ASKED,
                 (Some("postgres"), Some(ran)) => Duration::from_nanos(ran) < ASKED_OF_POSTGRES,
                 _ => false,
             };

@@ -309,6 +309,11 @@ mod tests {
             (second("fault = \"agent-killed\"\ntarget = \"etcd\""), "step[1]", "cannot be done to that target"),
             (second("lift = \"start-fails\"\ntarget = \"crashed\""), "step[1]", "no trap for start-fails"),
             (second("fault = \"agent-killed\"\nevery = true\ntarget = \"leader\""), "step[1]", "`every` says nothing"),
+            (
+                second("fault = \"agent-killed\"\nduring = \"crash-recovery\"\nevery = true\ntarget = \"leader\""),
+                "step[1]",
+                "`every` says nothing",
+            ),
             (second("disturbance = \"link-slowed\"\ntarget = \"leader\""), "step[1]", "wants `delay_ms`"),
             (second("when = \"soon\"\nfault = \"agent-killed\"\ntarget = \"leader\""), "", "leader-key-gone"),
         ];

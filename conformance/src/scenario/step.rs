@@ -44,7 +44,8 @@ pub struct How {
     /// A trap strikes every time, until it is lifted or the run heals; else once.
     #[serde(default)]
     pub every: bool,
-    /// `postmaster-killed`, `single-user-hangs`: not as soon as the process starts, but in the midst of this.
+    /// `postmaster-killed`, `single-user-hangs`: not as soon as the process starts, but in the midst of this. `agent-killed`: in the midst of
+    /// this in single-user mode.
     pub during: Option<During>,
     /// `dcs-down`: how it goes down. Stopped if nothing is said.
     pub outage: Option<Outage>,
@@ -63,7 +64,7 @@ pub struct How {
     pub skew_s: Option<i32>,
 }
 
-/// What a postmaster is killed in the midst of, or single-user mode stopped.
+/// What a postmaster or an agent is killed in the midst of, or single-user mode stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum During {
@@ -254,6 +255,7 @@ impl Written {
 impl Step {
     fn check(&self, before: &[Step]) -> Result<(), (String, &'static str)> {
         use Action::{Disturbance as Disturbs, Fault as Breaks, Lift};
+        use Fault::{AgentKilled, PostmasterKilled, SingleUserHangs};
         let relative = |target| matches!(target, Target::Crashed | Target::Other | Target::Others | Target::NewLeader);
         if before.is_empty() && (relative(self.target) || self.when.as_ref().and_then(When::at).is_some_and(relative)) {
             return Err(("nobody was hit before the first step".into(), "name `leader`, `standby` or `standbys`"));
@@ -304,8 +306,8 @@ impl Step {
         };
         let how = &self.how;
         let particulars = [
-            ("every", how.every, fault.is_some_and(|fault| is_trap(fault, how))),
-            ("during", how.during.is_some(), matches!(fault, Some(Fault::PostmasterKilled | Fault::SingleUserHangs))),
+            ("every", how.every, fault.is_some_and(|fault| is_trap(fault, how) && fault != AgentKilled)),
+            ("during", how.during.is_some(), matches!(fault, Some(PostmasterKilled | SingleUserHangs | AgentKilled))),
             ("outage", how.outage.is_some(), fault == Some(Fault::DcsDown)),
             ("process", how.process.is_some(), fault == Some(Fault::BackendCrashed)),
             ("direction", how.direction.is_some(), fault == Some(Fault::NodesCut)),

@@ -81,8 +81,8 @@ pub struct Faults<'run> {
     helpers: BTreeMap<(String, i64), String>,
     /// How many traps were laid.
     laid: usize,
-    /// Names and nodes of the traps that strike once.
-    once: Vec<(String, String)>,
+    /// Names, nodes and faults of the traps that strike once.
+    once: Vec<(String, String, Fault)>,
     /// Tell of the traps that strike once.
     traps: JoinSet<()>,
     /// Tell of those that strike every time.
@@ -179,7 +179,7 @@ impl<'run> Faults<'run> {
                     let why =
                         format!("step {index} ({}) and all after it were not taken: {}", step.name(), error.message);
                     self.recorder.gap(None, roles.since, Source::Harness, why);
-                    return Ok(());
+                    return self.disarm().await;
                 }
             };
             roles.since = clock.now();

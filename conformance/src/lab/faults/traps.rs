@@ -32,11 +32,11 @@ struct Laid {
     since: u64,
 }
 
-/// Which process a trap waits for, and the signal that it is sent.
+/// Which process a trap waits for, and the signal that is sent: to it, or to the agent that has started it.
 fn meant_for(fault: Fault) -> (&'static str, i32) {
     match fault {
         Fault::StartHangs => ("postmaster", SIGSTOP),
-        Fault::SingleUserFails => ("single-user", SIGKILL),
+        Fault::SingleUserFails | Fault::AgentKilled => ("single-user", SIGKILL),
         Fault::SingleUserHangs => ("single-user", SIGSTOP),
         Fault::RewindFails => ("pg-rewind", SIGKILL),
         _ => ("postmaster", SIGKILL),
@@ -59,6 +59,7 @@ impl Faults<'_> {
             "signal": signal,
             "every": how.every,
             "in_crash_recovery": how.during.is_some(),
+            "ancestor": (fault == Fault::AgentKilled).then_some(&self.observer.agent_process),
         });
         let laid = Laid {
             id: id.clone(),
@@ -75,7 +76,7 @@ impl Faults<'_> {
             self.standing.spawn(task);
             self.opened(Open::Trap(fault, node.to_owned(), id));
         } else {
-            self.once.push((id, node.to_owned()));
+            self.once.push((id, node.to_owned(), fault));
             self.traps.spawn(task);
         }
         Ok(())
@@ -100,12 +101,23 @@ impl Faults<'_> {
         self.report.doing("waiting for the traps to strike");
         let limit = Duration::from_secs(self.scenario.settings.settle_s.into());
         let struck = async { while self.traps.join_next().await.is_some() {} };
-        if tokio::time::timeout(limit, struck).await.is_err() {
-            for (id, _) in std::mem::take(&mut self.once) {
+        let _ = tokio::time::timeout(limit, struck).await;
+        self.disarm().await
+    }
+
+    /// Takes away the traps that strike once and have not; an agent that one of them has killed is dead until it is started again.
+    pub(super) async fn disarm(&mut self) -> Result<(), LabError> {
+        let all_struck = self.traps.is_empty();
+        for (id, node, fault) in std::mem::take(&mut self.once) {
+            if !all_struck {
                 self.order(&json!({ "unset": id })).await?;
             }
-            while self.traps.join_next().await.is_some() {}
+            if fault == Fault::AgentKilled {
+                // Ending the faults passes over an agent that runs.
+                self.opened(Open::Dead(node));
+            }
         }
+        while self.traps.join_next().await.is_some() {}
         Ok(())
     }
 
@@ -166,6 +178,8 @@ async fn tell(
                     let clock = recorder.clock();
                     let at = one.at.unwrap_or_default().map(|edge| clock.of_monotonic(edge));
                     let effect = effect(&recorder, &laid, &one).await;
+                    // What had no effect could have had one ever since it was laid.
+                    let at = if effect.is_none() { [laid.since, at[1]] } else { at };
                     if let (SIGSTOP, Some(_), Some(pid)) = (laid.signal, &effect, one.pid) {
                         let mut stopped = stopped.0.lock().unwrap_or_else(PoisonError::into_inner);
                         stopped.insert((pid, laid.node.clone(), laid.fault));
@@ -206,10 +220,11 @@ async fn effect(recorder: &Recorder, laid: &Laid, strike: &TrapReport) -> Option
     let ended = tokio::time::timeout(EFFECT, ended).await.ok()?.ok()?;
     let exits = ended.nodes.get(&laid.node).into_iter().flat_map(|node| &node.exits);
     let (what, _, signal) = exits.into_iter().rev().find(|(_, ended, _)| *ended == pid)?;
-    let name = match what {
-        Process::SingleUser => "single-user mode",
-        Process::PgRewind => "pg_rewind",
-        _ => "postmaster",
+    let (meant, name) = match laid.fault {
+        Fault::AgentKilled => (Process::Agent, "the agent"),
+        Fault::SingleUserFails => (Process::SingleUser, "single-user mode"),
+        Fault::RewindFails => (Process::PgRewind, "pg_rewind"),
+        _ => (Process::Postmaster, "postmaster"),
     };
-    (*signal == Some(SIGKILL)).then(|| format!("{name}, process {pid}, ended by signal {SIGKILL}"))
+    (*what == meant && *signal == Some(SIGKILL)).then(|| format!("{name}, process {pid}, ended by signal {SIGKILL}"))
 }

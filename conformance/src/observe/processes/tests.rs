@@ -243,7 +243,11 @@ fn an_unread_postgres_that_succeeded_and_hardly_ran_is_no_gap() {
     assert!(why.ends_with("it lived 90.0 ms and ran for 20.0 ms, exit code 0"), "{why}");
     assert_eq!(ran(postgres, 0, "null").len(), 2);
     assert_eq!(ran(postgres, 1, "19999999").len(), 2);
-    assert_eq!(ran(r#""pg_rewind""#, 0, "1000000").len(), 2);
+    // Nor did a pg_rewind write anything.
+    assert_eq!(ran(r#""pg_rewind""#, 0, "39999999"), []);
+    assert_eq!(ran(r#""pg_rewind""#, 0, "40000000").len(), 2);
+    assert_eq!(ran(r#""pg_rewind""#, 1, "1000000").len(), 2);
+    assert_eq!(ran(r#""pg_basebackup""#, 0, "1000000").len(), 2);
     assert_eq!(ran("null", 0, "1000000").len(), 2);
 }
 
