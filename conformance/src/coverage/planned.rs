@@ -42,6 +42,8 @@ struct Known {
     other: &'static str,
     /// Traps that have not struck yet, each with whether it was laid for the node that was hit first.
     laid: Vec<(Fault, bool)>,
+    /// Whether the agent is dead, of the node that was hit first and of the others.
+    agentless: [bool; 2],
 }
 
 /// Where the faults of a scenario strike, in their order.
@@ -51,7 +53,16 @@ pub fn places(scenario: &Scenario) -> Vec<Place> {
     let hit_leader = matches!(first, Some(Target::Leader | Target::All | Target::Etcd | Target::Remote) | None);
     let (crashed, other) = if hit_leader { (leader, "standby") } else { ("standby", leader) };
     let laid = Vec::new();
-    let mut known = Known { hit_leader, crashed_leads: hit_leader, nobody: false, leader, crashed, other, laid };
+    let mut known = Known {
+        hit_leader,
+        crashed_leads: hit_leader,
+        nobody: false,
+        leader,
+        crashed,
+        other,
+        laid,
+        agentless: [false; 2],
+    };
     let mut places: Vec<Place> = scenario.steps.iter().flat_map(|step| known.take(step)).collect();
     places.extend(known.strikes(None));
     places
@@ -87,8 +98,19 @@ impl Known {
         }
         places.dedup();
         // What a trap was laid for starts when its agent does, or when what ran before has died under the eyes of a living agent.
-        if matches!(fault, Fault::AgentRestarted | Fault::PostmasterKilled | Fault::NodeKilled) {
-            for crashed in self.hits(step.target) {
+        for crashed in self.hits(step.target) {
+            let agentless = &mut self.agentless[usize::from(crashed)];
+            let springs = match fault {
+                Fault::AgentRestarted | Fault::NodeKilled => true,
+                Fault::PostmasterKilled => !*agentless,
+                _ => false,
+            };
+            *agentless = match fault {
+                Fault::AgentKilled => true,
+                Fault::AgentRestarted => false,
+                _ => *agentless,
+            };
+            if springs {
                 places.extend(self.strikes(Some((fault, crashed))));
             }
         }
