@@ -9,7 +9,7 @@ use super::history::{History, seconds};
 use super::in_time::read_only_in_time;
 use super::lives::{Life, lives};
 use super::recovery::is_of_pg_rewind;
-use super::verdict::{Check, Verdict};
+use super::verdict::{Check, excuse};
 use super::words;
 use crate::scenario::{Expect, LeaderAfter, Rejoins, TimelineAfter};
 
@@ -34,13 +34,9 @@ pub fn checks(history: &History, expect: &Expect) -> Vec<Check> {
         checks.push(read_only_in_time(history));
     }
     if let Some((at, fault)) = undone(history) {
-        // What the scenario demands, it demands of its own course. What went wrong before the course changed went wrong.
+        // What the scenario demands, it demands of its own course.
         let moment = |seq| history.events.iter().find(|event| event.seq == seq).map(|event| event.at[1]);
-        let came_after = |check: &Check| check.event.and_then(moment).is_none_or(|shows| shows >= at);
-        for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Fail && came_after(check)) {
-            check.verdict = Verdict::Inconclusive;
-            check.why = format!("{}; but {} had no effect, so the run took another course", check.why, fault.id());
-        }
+        excuse(&mut checks, at, moment, &format!("{} had no effect, so the run took another course", fault.id()));
     }
     checks
 }

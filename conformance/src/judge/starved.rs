@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use pghaspec_model::event::{Event, Kind, Phase, Process, Run};
 
 use super::history::{History, seconds};
-use super::verdict::{Check, Verdict};
+use super::verdict::{Check, excuse};
 use super::words;
 
 const SECOND: u64 = 1_000_000_000;
@@ -102,11 +102,7 @@ impl Starved {
             seconds(*to),
         );
         let first = late.iter().map(|(_, waits)| waits.most.0[0]).min().unwrap_or(0);
-        let came_after = |check: &Check| check.event.and_then(&moment).is_none_or(|at| at >= first);
-        for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Fail && came_after(check)) {
-            check.verdict = Verdict::Inconclusive;
-            check.why = format!("{}\n{why}", check.why.trim_end());
-        }
+        excuse(checks, first, moment, &why);
     }
 }
 

@@ -90,6 +90,16 @@ impl Check {
     }
 }
 
+/// Makes inconclusive what failed at or after a moment of the run, or at none that is known, and adds why; `moment` tells when an event, by its
+/// `seq`, was over. What went wrong before went wrong.
+pub fn excuse(checks: &mut [Check], from: u64, moment: impl Fn(u64) -> Option<u64>, why: &str) {
+    let came_after = |check: &Check| check.event.and_then(&moment).is_none_or(|at| at >= from);
+    for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Fail && came_after(check)) {
+        check.verdict = Verdict::Inconclusive;
+        check.why = format!("{}\n{why}", check.why.trim_end());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
