@@ -13,10 +13,13 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use pghaspec::judge::{History, Recording, Verdict, allowed, explaining_editions, judge, judge_long};
-use pghaspec_model::edition::Edition;
+use pghaspec::history::History;
+use pghaspec::history::parts::Recording;
 
-#[path = "../tests/recorded/repeated.rs"]
+use pghaspec::judge::{Verdict, allowed, explaining_editions, judge, judge_long};
+use pghaspec_model::rules::edition::Edition;
+
+#[path = "../tests/judge/repeated.rs"]
 mod repeated;
 
 const TRACES: [(&str, &str); 2] =
@@ -55,7 +58,7 @@ fn row<T>(history: &str, events: usize, what: &str, work: impl FnOnce() -> T) ->
     result
 }
 
-fn write(file: &Path, events: &[pghaspec_model::event::Event]) {
+fn write(file: &Path, events: &[pghaspec_model::vocabulary::event::Event]) {
     let mut out = BufWriter::new(File::create(file).expect("there is room for a file"));
     for event in events {
         serde_json::to_writer(&mut out, event).expect("events can be written");

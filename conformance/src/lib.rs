@@ -4,21 +4,19 @@
 
 pub mod cli;
 pub mod coverage;
-pub mod deviations;
-pub mod diff;
-pub mod failed_by;
 pub mod fixtures;
+pub mod history;
 pub mod input;
 pub mod judge;
+pub mod known;
 pub mod lab;
 pub mod manifest;
 pub mod observe;
-pub mod plan;
-pub mod profile;
+pub mod patroni_oracle;
+pub mod picture;
 pub mod progress;
 pub mod report;
 pub mod rules;
-pub mod rundir;
+pub mod run;
 pub mod scenario;
 pub mod simulate;
-pub mod stress;

@@ -1,8 +1,8 @@
 //! The rules of the specification that a release follows, in the words of manifests, scenarios and histories: `rule: position` each, such as
 //! `starts_crashed_primary: no`.
 
-use pghaspec_model::edition::{Edition, Rules};
-use pghaspec_model::switch::Switch;
+use pghaspec_model::rules::edition::{Edition, Rules};
+use pghaspec_model::rules::switch::Switch;
 
 /// The rules of an edition, but for some.
 ///

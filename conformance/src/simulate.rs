@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 
 use pghaspec_model::belief::{Behaviour, Belief, Channels, Choices, Difference, Limits, Observation, Seen, Start};
-use pghaspec_model::cluster::show::Sight;
+use pghaspec_model::cluster::sight::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, WalDetail};
-use pghaspec_model::control::{ControlFile, ControlState};
-use pghaspec_model::disturbance::Disturbance;
-use pghaspec_model::event::{Event, FORMAT, KeyChange, Kind, Phase, Process, Run, ServerState, Source};
-use pghaspec_model::fault::Fault;
+use pghaspec_model::recover::control::{ControlFile, ControlState};
+use pghaspec_model::vocabulary::disturbance::Disturbance;
+use pghaspec_model::vocabulary::event::{Event, FORMAT, KeyChange, Kind, Phase, Process, Run, ServerState, Source};
+use pghaspec_model::vocabulary::fault::Fault;
 
-use crate::judge::with_unknown_memory;
+use crate::judge::model::query::with_unknown_memory;
 
 /// Nanoseconds before and after a behaviour in which nothing happens.
 const MARGIN: u64 = 1_000_000_000;

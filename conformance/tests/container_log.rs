@@ -8,7 +8,7 @@ use std::time::Duration;
 use pghaspec::observe::clock::RunClock;
 use pghaspec::observe::container_log::{ContainerLog, Speaker};
 use pghaspec::observe::recorder::Recorder;
-use pghaspec_model::event::Source;
+use pghaspec_model::vocabulary::event::Source;
 use testcontainers::core::client::docker_client_instance;
 
 /// Says 40 lines in four seconds, and stays.

@@ -259,9 +259,9 @@ fn a_python_that_is_missing_or_too_old_is_said() {
 mod record {
     //! Each kind of difference, on a recorded line with one thing changed.
 
-    use pghaspec::diff::compare::compare;
-    use pghaspec::diff::record::{Function, Run};
-    use pghaspec_model::edition::Edition;
+    use pghaspec::patroni_oracle::compare::compare;
+    use pghaspec::patroni_oracle::record::{Function, Run};
+    use pghaspec_model::rules::edition::Edition;
 
     /// 2.1.2, a standby that was killed: read-only start refused the lock, follows the leader.
     const LINE: &str = r#"["recover",[["disable-watchdog","done"],["has-lock","no"],["control-data","in-archive-recovery"],

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use pghaspec_model::disturbance::Disturbance;
-use pghaspec_model::event::{Event, Kind};
-use pghaspec_model::fault::Fault;
+use pghaspec_model::vocabulary::disturbance::Disturbance;
+use pghaspec_model::vocabulary::event::{Event, Kind};
+use pghaspec_model::vocabulary::fault::Fault;
 
 /// Scenarios that inflict everything there is. What comes of it is the judge's business, not this test's.
 const SCENARIOS: [&str; 16] = [

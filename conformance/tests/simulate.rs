@@ -5,13 +5,15 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pghaspec::judge::{Before, Check, History, Verdict, allowed};
+use pghaspec::history::{Before, History};
+use pghaspec::judge::allowed;
+use pghaspec::judge::{Check, Verdict};
 use pghaspec::simulate::{Simulation, Told};
-use pghaspec_model::assumption::Assumption;
 use pghaspec_model::cluster::{Settings, StartTimeouts};
-use pghaspec_model::edition::Edition;
-use pghaspec_model::event::{Event, Kind, Run};
-use pghaspec_model::mutant::Mutant;
+use pghaspec_model::mutants::Mutant;
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::verify::assumption::Assumption;
+use pghaspec_model::vocabulary::event::{Event, Kind, Run};
 
 fn judged(events: Vec<Event>, edition: Edition) -> Check {
     let Kind::Run(run) = &events[0].kind else { panic!("a history begins with its run") };

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use pghaspec::coverage::{Excuses, Matrix, committed};
-use pghaspec::failed_by::{FailedBy, Standing};
 use pghaspec::fixtures;
-use pghaspec::judge::{History, judge};
+use pghaspec::history::History;
+use pghaspec::judge::judge;
+use pghaspec::known::failed_by::{FailedBy, Standing};
 use pghaspec::manifest::Manifest;
-use pghaspec::plan::{Plan, Planned};
-use pghaspec::rundir::{Outcome, RunDir};
+use pghaspec::run::folder::RunDir;
+use pghaspec::run::plan::{Plan, Planned};
+use pghaspec::run::scenario_folder::Outcome;
 use pghaspec::scenario::Scenario;
-use pghaspec_model::branch::Branch;
-use pghaspec_model::edition::Edition;
+use pghaspec_model::recover::branch::Branch;
+use pghaspec_model::rules::edition::Edition;
 use serde_json::Value;
 
 const RESTART: &str = "leader-postmaster-killed";
@@ -174,8 +176,8 @@ fn known_deviations_are_expected() {
 #[test]
 fn committed_deviations_are_about_scenarios() {
     for manifest in pghaspec::manifest::Manifest::all().unwrap() {
-        let file = pghaspec::manifest::folder(&manifest.name).unwrap().join(pghaspec::deviations::FILE);
-        for scenario in pghaspec::deviations::Deviations::read(&file).unwrap().scenarios() {
+        let file = pghaspec::manifest::folder(&manifest.name).unwrap().join(pghaspec::known::deviations::FILE);
+        for scenario in pghaspec::known::deviations::Deviations::read(&file).unwrap().scenarios() {
             assert!(Scenario::exists(scenario), "{}: there is no scenario {scenario}", file.display());
         }
     }

@@ -22,9 +22,9 @@ mod process;
 use std::process::{Command, ExitCode};
 
 use pghaspec_model::cluster::{Action, Budget, Cluster, Settings, State};
-use pghaspec_model::edition::Edition;
 use pghaspec_model::engine::{Inspect, Options, Spec};
-use pghaspec_model::property::Property;
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::vocabulary::property::Property;
 use stateright::{Checker, HasDiscoveries, Model, Property as Always};
 
 /// The properties of a state by itself: stateright has no others.

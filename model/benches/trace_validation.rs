@@ -13,7 +13,7 @@
 #[path = "two_phase_commit/process.rs"]
 #[allow(dead_code, reason = "the comparison of checkers uses more of it")]
 mod process;
-#[path = "../tests/models/two_phase_commit.rs"]
+#[path = "../tests/engine/models/two_phase_commit.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod two_phase_commit;
 
@@ -25,7 +25,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use pghaspec_model::belief::{Belief, Channels, Choices, Limits, Observation, Refusal, Seen, Start, Watched};
-use pghaspec_model::event::Source;
+use pghaspec_model::vocabulary::event::Source;
 use stateright::Model;
 use two_phase_commit::{Action, Bits, Packed, Rm};
 

@@ -7,28 +7,13 @@
 //!
 //! Nothing here does I/O.
 
-pub mod assumption;
-pub mod automaton;
 pub mod belief;
-pub mod branch;
-mod broken_rule;
-pub mod check;
 pub mod cluster;
-pub mod control;
-pub mod decision;
 pub mod derive;
-pub mod dialogue;
-pub mod disturbance;
-pub mod edition;
 pub mod engine;
-pub mod event;
-pub mod fault;
-mod kill;
-pub mod liveness;
-pub mod matrix;
-pub mod mutant;
-pub mod property;
+pub mod mutants;
 pub mod recover;
-mod run;
-pub mod switch;
+pub mod rules;
 pub mod timed;
+pub mod verify;
+pub mod vocabulary;

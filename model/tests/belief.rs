@@ -4,19 +4,19 @@ mod exhaustive;
 
 use proptest::prelude::*;
 
-use pghaspec_model::assumption::Assumption;
 use pghaspec_model::belief::{
     Behaviour, Belief, Channels, Choices, Divergence, Explanation, Limits, Observation, Refusal, Seen, Start,
 };
-use pghaspec_model::check::check;
-use pghaspec_model::cluster::show::Sight;
+use pghaspec_model::cluster::sight::Sight;
 use pghaspec_model::cluster::{Action, Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, State, WalDetail};
-use pghaspec_model::edition::Edition;
 use pghaspec_model::engine::Options;
-use pghaspec_model::event::{Process, ServerState, Source};
-use pghaspec_model::fault::Fault;
-use pghaspec_model::mutant::Mutant;
-use pghaspec_model::property::Property;
+use pghaspec_model::mutants::Mutant;
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::verify::assumption::Assumption;
+use pghaspec_model::verify::check::check;
+use pghaspec_model::vocabulary::event::{Process, ServerState, Source};
+use pghaspec_model::vocabulary::fault::Fault;
+use pghaspec_model::vocabulary::property::Property;
 use stateright::Model;
 
 const UNLIMITED: Budget =

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use pghaspec_model::branch::Branch;
 use pghaspec_model::derive::{Derived, Goal, derive};
-use pghaspec_model::edition::Edition;
-use pghaspec_model::fault::{Class, Fault};
-use pghaspec_model::property::Property;
+use pghaspec_model::recover::branch::Branch;
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::vocabulary::fault::{Class, Fault};
+use pghaspec_model::vocabulary::property::Property;
 
 fn find<'a>(all: &'a [Derived], id: &str) -> &'a Derived {
     all.iter().find(|one| one.goal.id() == id).unwrap_or_else(|| panic!("{id} is not derived"))

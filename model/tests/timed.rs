@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use pghaspec_model::cluster::{Action, Budget, Names, Settings};
-use pghaspec_model::edition::Edition;
 use pghaspec_model::engine::{Inspect, Nothing, Options, Spec, laws, search};
-use pghaspec_model::fault::Fault;
-use pghaspec_model::property::Property;
+use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::timed::table::{Row, differences, questions};
 use pghaspec_model::timed::{
     Moment, Timed, TimedAction, Timing, check_failover, check_one_leader, crash, fits, partition,
 };
+use pghaspec_model::vocabulary::fault::Fault;
+use pghaspec_model::vocabulary::property::Property;
 use stateright::Model;
 
 const GRAPH: usize = 1 << 30;

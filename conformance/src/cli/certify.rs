@@ -4,23 +4,31 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt, stream};
-use pghaspec_model::edition::Edition;
+use pghaspec_model::rules::edition::Edition;
 
 use super::{Failure, known, print};
-use crate::deviations::{self, Deviations};
 use crate::fixtures;
 use crate::input;
 use crate::judge::Verdict;
-use crate::lab::{self, LabError, Options, Trouble};
-use crate::manifest::{self, Manifest};
-use crate::plan::{Plan, Planned, Shard};
-use crate::profile::{self, PROFILES};
+use crate::known::deviations;
+use crate::known::deviations::Deviations;
+use crate::lab;
+use crate::lab::{LabError, Options, Trouble};
+use crate::manifest;
+use crate::manifest::Manifest;
 use crate::progress::Progress;
-use crate::report::rejudge::{self, Recorded};
-use crate::report::{self, ScenarioResult};
-use crate::rundir::{DEFAULT_OUT, Outcome, RunDir};
+use crate::report;
+use crate::report::ScenarioResult;
+use crate::report::evaluate;
+use crate::report::evaluate::Recorded;
+use crate::run::folder::{DEFAULT_OUT, RunDir};
+use crate::run::plan::{Plan, Planned, Shard};
+use crate::run::scenario_folder::Outcome;
 use crate::scenario::Scenario;
-use crate::stress::{self, Drawn};
+use crate::scenario::profile;
+use crate::scenario::profile::PROFILES;
+use crate::scenario::stress;
+use crate::scenario::stress::Drawn;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -339,8 +347,8 @@ pub(super) async fn run_one(
     let id = scenario.id.clone();
     // The model's opinion takes a moment of computing: not on a thread that observes another lane.
     let judged = tokio::task::spawn_blocking(move || {
-        let result = rejudge::scenario(&paths, &id, edition);
-        rejudge::draw(&paths, &result).map(|()| result)
+        let result = evaluate::scenario(&paths, &id, edition);
+        evaluate::draw(&paths, &result).map(|()| result)
     });
     let result = judged.await.map_err(|error| Failure::harness(format!("the judge broke: {error}")))??;
     Ok((result, error.filter(stops)))

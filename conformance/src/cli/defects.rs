@@ -6,18 +6,19 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt, stream};
-use pghaspec_model::edition::Edition;
+use pghaspec_model::rules::edition::Edition;
 use serde::Serialize;
 
 use super::certify::{Run, default_jobs, of_fixture, run_one};
 use super::{Failure, known, print};
-use crate::failed_by::{FailedBy, Standing};
-use crate::lab::{self, Options};
+use crate::known::failed_by::{FailedBy, Standing};
+use crate::lab;
+use crate::lab::Options;
 use crate::manifest::Manifest;
-use crate::plan::{Plan, Planned, Shard};
 use crate::progress::Progress;
-use crate::report::rejudge;
-use crate::rundir::{DEFAULT_OUT, RunDir};
+use crate::report::evaluate;
+use crate::run::folder::{DEFAULT_OUT, RunDir};
+use crate::run::plan::{Plan, Planned, Shard};
 use crate::scenario::Scenario;
 
 #[derive(clap::Args)]
@@ -242,7 +243,7 @@ fn is_recorded(pair: &Pair) -> bool {
 fn row(pair: &Pair) -> Row {
     let FailedBy { scenario, agent, check } = pair.expected.clone();
     let paths = pair.group.dir.scenario_paths(&scenario);
-    let result = rejudge::scenario(&paths, &scenario, pair.group.edition);
+    let result = evaluate::scenario(&paths, &scenario, pair.group.edition);
     let (standing, why) = pair.expected.standing(&result.checks);
     Row { why: why.to_owned(), scenario, agent, check, standing, evidence: paths.path }
 }

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use pghaspec_model::mutant::Mutant;
+use pghaspec_model::mutants::Mutant;
 use serde::Serialize;
 
 use super::{Failure, print};
-use crate::diff::environment::Environment;
-use crate::diff::oracle::Region;
-use crate::diff::record::Function;
-use crate::diff::release::{Compared, Row, Wanted, compare_release, survivors};
-use crate::diff::{DiffError, ErrorKind, table};
 use crate::fixtures;
+use crate::patroni_oracle::environment::Environment;
+use crate::patroni_oracle::oracle::Region;
+use crate::patroni_oracle::record::Function;
+use crate::patroni_oracle::release::{Compared, Row, Wanted, compare_release, survivors};
+use crate::patroni_oracle::{DiffError, ErrorKind, table};
 use crate::report::SPEC_SHA256;
 
 /// What is committed, in the forms for programs and for people.

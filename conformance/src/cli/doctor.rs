@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::{Failure, print};
-use crate::diff::environment;
 use crate::fixtures;
 use crate::lab;
 use crate::manifest::Manifest;
+use crate::patroni_oracle::environment;
 
 #[derive(clap::Args)]
 pub struct Args {

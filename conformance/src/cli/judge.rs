@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pghaspec_model::edition::Edition;
+use pghaspec_model::rules::edition::Edition;
 use serde::Serialize;
 
 use super::{Failure, known, print};
-use crate::judge::{self, History, HistoryError, Judgement, Recording, Verdict};
+use crate::history::parts::Recording;
+use crate::history::{History, HistoryError};
+use crate::judge;
+use crate::judge::{Judgement, Verdict};
+use crate::picture::picture;
 use crate::report;
-use crate::rundir::RunDirError;
+use crate::run::error::RunDirError;
 use crate::scenario::Scenario;
 
 #[derive(clap::Args)]
@@ -91,7 +95,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
                 if let Some(Ok(gallery)) = &mut gallery
                     && (args.all || judged.judgement.verdict >= Verdict::Fail)
                 {
-                    judged.svg = gallery.hang(&file, &judge::picture(&history, &judged.judgement));
+                    judged.svg = gallery.hang(&file, &picture(&history, &judged.judgement));
                 }
                 histories.push(judged);
             }

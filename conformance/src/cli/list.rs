@@ -1,17 +1,17 @@
 //! `pghaspec list`
 
-use pghaspec_model::assumption::Assumption;
-use pghaspec_model::branch::Branch;
-use pghaspec_model::edition::Edition;
-use pghaspec_model::fault::Fault;
-use pghaspec_model::mutant::Mutant;
-use pghaspec_model::property::Property;
+use pghaspec_model::mutants::Mutant;
+use pghaspec_model::recover::branch::Branch;
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::verify::assumption::Assumption;
+use pghaspec_model::vocabulary::fault::Fault;
+use pghaspec_model::vocabulary::property::Property;
 use serde::Serialize;
 
 use super::{Failure, print};
 use crate::manifest::Manifest;
-use crate::profile::PROFILES;
 use crate::scenario::Scenario;
+use crate::scenario::profile::PROFILES;
 
 #[derive(clap::Args)]
 pub struct Args {

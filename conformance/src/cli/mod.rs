@@ -4,18 +4,14 @@
 //! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
 
 mod certify;
-mod check;
 mod defects;
 mod diff;
 mod doctor;
-mod explore;
 mod judge;
 mod list;
+mod model;
 mod report;
 mod scenarios;
-mod settings;
-mod simulate;
-mod timing;
 mod verify;
 
 use std::fmt::Display;
@@ -25,10 +21,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
+use crate::history::HistoryError;
 use crate::input::InputError;
-use crate::judge::HistoryError;
 use crate::lab::{LabError, Trouble};
-use crate::rundir::RunDirError;
+use crate::run::error::RunDirError;
 
 /// Model-checked specification and conformance tests for PostgreSQL high-availability agents.
 #[derive(Parser)]
@@ -41,10 +37,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Explore every behaviour of the model and hold it to the safety properties.
-    Check(check::Args),
+    Check(model::check::Args),
     /// Explore the cluster with clocks: whether one leader at a time follows from loop_wait, retry_timeout and ttl, and how long a failover
     /// takes.
-    Timing(timing::Args),
+    Timing(model::timing::Args),
     /// Compare the specification with released agents' own code, function by function.
     ///
     /// Each release of patroni is installed once from the package index into a cache. Its own functions are run through every sequence of
@@ -58,7 +54,7 @@ enum Command {
     /// Only what is looked at is computed: nothing is searched in the background. The button "Run to completion" does start a search of
     /// the whole model, one thread that cannot be stopped but with Ctrl-C: about half a minute and 50 MiB for two nodes, more for three.
     /// What it finds is linked, and is not the shortest way: `pghaspec check` finds that.
-    Explore(explore::Args),
+    Explore(model::explore::Args),
     /// Run scenarios against an agent on real containers and judge it.
     Certify(certify::Args),
     /// Run each scenario against the agent that is said to fail it, on real containers, and say which of them do.
@@ -75,7 +71,7 @@ enum Command {
     /// Which schedules of faults a suite needs, and what the committed scenarios cover of them.
     Scenarios(scenarios::Args),
     /// Write random behaviours of the model, recorded as if a lab had watched them. The judge accepts them, but not those of most mutants.
-    Simulate(simulate::Args),
+    Simulate(model::simulate::Args),
     /// List what there is.
     List(list::Args),
     /// Say what this machine has and lacks, and how to mend it.
@@ -136,17 +132,17 @@ impl From<LabError> for Failure {
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Check(args) => check::run(&args),
-        Command::Timing(args) => timing::run(&args),
+        Command::Check(args) => model::check::run(&args),
+        Command::Timing(args) => model::timing::run(&args),
         Command::Diff(args) => diff::run(&args),
-        Command::Explore(args) => explore::run(&args),
+        Command::Explore(args) => model::explore::run(&args),
         Command::Certify(args) => certify::run(&args),
         Command::Defects(args) => defects::run(&args),
         Command::Judge(args) => judge::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Scenarios(args) => scenarios::run(&args),
-        Command::Simulate(args) => simulate::run(&args),
+        Command::Simulate(args) => model::simulate::run(&args),
         Command::List(args) => list::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

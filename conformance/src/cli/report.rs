@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::{Failure, print};
 use crate::report;
-use crate::report::rejudge::{Recorded, draw, merge};
-use crate::rundir::RunDirError;
+use crate::report::evaluate::{Recorded, draw, merge};
+use crate::run::error::RunDirError;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -6,7 +6,7 @@ use super::{Failure, print};
 use crate::coverage::{Excuses, Item, ItemStep, Matrix, committed};
 use crate::fixtures;
 use crate::progress::Progress;
-use crate::rundir::RunDirError;
+use crate::run::error::RunDirError;
 use crate::scenario::Scenario;
 
 #[derive(clap::Args)]

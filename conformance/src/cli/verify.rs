@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Failure, print};
-use crate::report::rejudge::Recorded;
+use crate::report::evaluate::Recorded;
 use crate::report::{Results, SPEC_SHA256};
 
 #[derive(clap::Args)]

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::fixtures;
-use crate::input::{self, InputError};
+use crate::input;
+use crate::input::InputError;
 
 /// All reasons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

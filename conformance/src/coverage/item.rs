@@ -1,12 +1,13 @@
 //! What is derived from the model, as it is kept.
 
 use pghaspec_model::derive::Derived;
-use pghaspec_model::event::Configuration;
-use pghaspec_model::fault::Fault;
+use pghaspec_model::vocabulary::event::Configuration;
+use pghaspec_model::vocabulary::fault::Fault;
 use serde::{Deserialize, Serialize};
 
 use crate::fixtures;
-use crate::input::{self, InputError};
+use crate::input;
+use crate::input::InputError;
 
 /// Something that a suite should lead to, and the shortest schedule of faults that does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

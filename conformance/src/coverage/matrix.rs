@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pghaspec_model::edition::Edition;
-use pghaspec_model::fault::Class;
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::vocabulary::fault::Class;
 use serde::Serialize;
 
 use super::excuses::Excuses;

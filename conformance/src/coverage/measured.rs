@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::derive::hits_cluster;
-use pghaspec_model::edition::Edition;
-use pghaspec_model::event::{Kind, Process, ServerState};
-use pghaspec_model::fault::{Class, Fault};
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::vocabulary::event::{Kind, Process, ServerState};
+use pghaspec_model::vocabulary::fault::{Class, Fault};
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{History, Judgement, Verdict};
+use crate::history::History;
+use crate::judge::{Judgement, Verdict};
 
 /// What was seen in one scenario, by the names of derived items.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,8 @@
 //! Where the steps of a scenario lead, as it is written: whom each fault hits, and in which state that node is then.
 
 use pghaspec_model::derive::hits_cluster;
-use pghaspec_model::event::{Process, ServerState};
-use pghaspec_model::fault::{Class, Fault};
+use pghaspec_model::vocabulary::event::{Process, ServerState};
+use pghaspec_model::vocabulary::fault::{Class, Fault};
 
 use crate::scenario::{Action, Scenario, Step, Target, When, is_trap};
 

@@ -6,20 +6,21 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 
-use pghaspec_model::branch::Branch;
-use pghaspec_model::edition::Edition;
-use pghaspec_model::event::{Event, Kind, Phase, Source};
+use pghaspec_model::recover::branch::Branch;
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Source};
 
-use super::asking::Asking;
-use super::history::History;
-use super::ledger::{Events, Ledger, Writes};
-use super::question::{Observations, Question};
-use super::reading::Problem;
-use super::recording::Recording;
-use super::spool::Spooling;
+use super::durations::Measure;
+use super::facts::ledger::{Events, Ledger, Writes};
+use super::model::observations::Asking;
+use super::model::query::{Observations, Question};
+use super::model::spool::Spooling;
 use super::starved::Starved;
 use super::verdict::{Check, Verdict};
-use super::{Judgement, Measure, allowed, measured, of_the_end, of_the_way};
+use super::{Judgement, durations, model, of_the_end, of_the_way};
+use crate::history::History;
+use crate::history::parts::Recording;
+use crate::history::reader::Problem;
 use crate::scenario::Expect;
 
 /// Branches and times that are listed; of more the judgement says how many there are.
@@ -96,8 +97,8 @@ pub fn judge_long(
     }
     let question = question.unwrap_or_else(|| Err("nothing was recorded".into()));
     let part_with = |seq| recording.part_with(seq).ok().map(Cow::Owned);
-    let model = allowed::explained(&question, edition, part_with);
-    let explained_by = question.ok().and_then(|question| allowed::which(&question, editions));
+    let model = model::explained(&question, edition, part_with);
+    let explained_by = question.ok().and_then(|question| model::which(&question, editions));
     let on_the_way = way.checks.into_iter().map(|check| match check.verdict {
         Verdict::Pass => {
             let why = format!("in each of {} parts of the history; in the last one: {}", way.parts, check.why);
@@ -157,7 +158,7 @@ impl Way {
             _ => None,
         };
         self.branches.extend(part.fresh().iter().filter_map(took));
-        self.measured.extend(measured::measure(part));
+        self.measured.extend(durations::measure(part));
         self.starved.take(part);
         self.unlisted += self.branches.len().saturating_sub(LISTED) + self.measured.len().saturating_sub(LISTED);
         self.branches.truncate(LISTED);

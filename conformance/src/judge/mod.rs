@@ -20,69 +20,35 @@
 //! | `picture/` | swim lanes |
 //! | `measured.rs` | how long things took; no verdict |
 
-mod allowed;
-mod asking;
-mod async_loss;
-mod beliefs;
-mod blame;
-mod carry;
-mod commits;
-mod directory;
-mod durability;
-mod evidence;
-mod expected;
-mod gaps;
-mod history;
-mod identity;
-mod in_time;
-mod intervals;
-mod key;
-mod ledger;
-mod lines;
-mod liveness;
-mod lives;
+pub(crate) mod checks;
+pub mod durations;
+pub(crate) mod facts;
 mod long;
-mod measured;
-mod needless;
-mod picture;
-mod question;
-mod reading;
-mod recording;
-mod recovery;
-mod reign;
-mod rest;
-mod rows;
-mod safety;
-mod seen;
-mod server;
-mod sound;
-mod spool;
+pub(crate) mod model;
 mod starved;
-mod verdict;
-mod words;
+pub mod verdict;
 
-use pghaspec_model::branch::Branch;
-use pghaspec_model::edition::Edition;
-use pghaspec_model::event::{Kind, Phase};
+use pghaspec_model::recover::branch::Branch;
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::vocabulary::event::{Kind, Phase};
 use serde::{Deserialize, Serialize};
 use starved::Starved;
 
-pub use allowed::{allowed, explaining_editions};
-pub use history::{Before, History, HistoryError, seconds};
-use ledger::Ledger;
-pub use lines::read as read_event;
+use crate::history::History;
+use checks::{
+    crash_recovery, data_directory, demands, durability, evidence, leadership, liveness, needless_rewind,
+    system_identifier,
+};
+pub use durations::Measure;
+use facts::ledger::Ledger;
 pub use long::{Long, judge_long};
-pub use measured::Measure;
-pub use picture::picture;
-pub(crate) use question::with_unknown_memory;
-pub use recording::{PART, Recording};
+pub use model::{allowed, explaining_editions};
 pub use verdict::{Check, Verdict};
-pub use words::line;
 
 use crate::scenario::Expect;
 
 /// The check that holds a history against the model.
-const ALLOWED: &str = "allowed-by-the-model";
+pub(crate) const ALLOWED: &str = "allowed-by-the-model";
 
 /// The judgement on one history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,7 +74,7 @@ fn is_none(count: &u64) -> bool {
 /// Judges a history against an edition, and against what its scenario demands if that is known.
 pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Judgement {
     let ledger = Ledger::of(history);
-    let model = allowed::allowed(history, edition);
+    let model = model::allowed(history, edition);
     let mut checks = of_the_end(history, edition, expect, &ledger, of_the_way(history), model);
     Starved::of(history).excuse(&mut checks, &history.run, |seq| history.over(seq));
     // How a cluster comes up is not judged: one that was prepared starts with a recovery of its own.
@@ -126,7 +92,7 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
         verdict: Verdict::worst(checks.iter().map(|check| check.verdict)),
         branches: branches.into_iter().map(|(_, branch)| branch.id().to_owned()).collect(),
         checks,
-        measured: measured::measure(history),
+        measured: durations::measure(history),
         unlisted: 0,
     }
 }
@@ -134,11 +100,11 @@ pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Ju
 /// What is asked of each part of a history: nothing that must never happen did.
 fn of_the_way(history: &History) -> Vec<Check> {
     let mut checks = vec![evidence::faults(history), evidence::strangers(history)];
-    checks.extend(safety::checks(history));
-    checks.extend(recovery::checks(history));
-    checks.extend(directory::checks(history));
-    checks.extend(identity::one_system_identifier(history));
-    checks.push(needless::diverged_before_rewind(history));
+    checks.extend(leadership::checks(history));
+    checks.extend(crash_recovery::checks(history));
+    checks.extend(data_directory::checks(history));
+    checks.extend(system_identifier::one_system_identifier(history));
+    checks.push(needless_rewind::diverged_before_rewind(history));
     checks
 }
 
@@ -159,7 +125,7 @@ fn of_the_end(
     checks.push(strangers.filter(|check| check.verdict > observers.verdict).unwrap_or(observers));
     checks.extend(safety);
     match expect {
-        Some(expect) => checks.extend(expected::checks(history, &expect.of(&history.rules(edition)))),
+        Some(expect) => checks.extend(demands::checks(history, &expect.of(&history.rules(edition)))),
         None => checks.push(Check::new(
             "scenario-demands",
             Verdict::Skipped,

@@ -23,11 +23,11 @@
 
 use std::collections::BTreeMap;
 
-use pghaspec_model::event::{Event, Kind, Phase, Process, Run};
+use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, Run};
 
-use super::history::{History, seconds};
 use super::verdict::{Check, excuse};
-use super::words;
+use crate::history::describe;
+use crate::history::{History, seconds};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -92,7 +92,7 @@ impl Starved {
         let whose = match who {
             Who::Disk => format!("its disk did not answer for {}", seconds(*waited)),
             Who::Process { node, pid, what } => {
-                format!("{} of {node} (process {pid}) waited {} for a CPU", words::process(*what), seconds(*waited))
+                format!("{} of {node} (process {pid}) waited {} for a CPU", describe::process(*what), seconds(*waited))
             }
         };
         let why = format!(

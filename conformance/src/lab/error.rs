@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::rundir::RunDirError;
+use crate::run::error::RunDirError;
 
 /// What kind of trouble it is, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::cluster::ETCD_IMAGE;
+use super::cluster::remote::REMOTE_IMAGE;
 use super::docker;
 use super::error::LabError;
 use super::observer::OBSERVER_IMAGE;
-use super::remote::REMOTE_IMAGE;
 use crate::manifest::Manifest;
 
 /// Version of the Docker Engine.

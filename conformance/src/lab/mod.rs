@@ -1,29 +1,23 @@
 //! The lab: brings a real cluster up, injects the faults of a scenario, and records what an outside observer sees. It judges nothing.
 
 mod cluster;
-mod course;
-mod dcs;
 mod docker;
 mod error;
 mod faults;
-mod image;
-mod lane;
 mod machine;
 mod observer;
 mod power;
 mod read_back;
-mod remote;
+mod runner;
+mod sandbox;
 mod stopwatch;
-mod sweep;
-mod synchronous;
 mod tasks;
-mod template;
 mod wait;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use pghaspec_model::fault::Fault;
+use pghaspec_model::vocabulary::fault::Fault;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::manifest::Manifest;
@@ -31,17 +25,18 @@ use crate::observe::clock::RunClock;
 use crate::observe::recorder::Recorder;
 use crate::progress::Progress;
 use crate::rules;
-use crate::rundir::{RunDir, ScenarioDir};
+use crate::run::folder::RunDir;
+use crate::run::scenario_folder::ScenarioDir;
 use crate::scenario::Scenario;
 
+pub use docker::image::provide;
+pub use docker::sweep::sweep;
 pub use error::{LabError, Trouble};
-pub use image::provide;
 pub use machine::{docker_version, has_image, needed_images};
 pub use stopwatch::{Lap, Part};
-pub use sweep::sweep;
 
-use course::Course;
-use lane::Lane;
+use runner::Course;
+use sandbox::Lane;
 use stopwatch::Stopwatch;
 
 /// What a caller may ask of a run.
@@ -103,13 +98,13 @@ pub async fn run(
 ) -> Result<Completed, LabError> {
     let docker = docker::connect().await?;
     let image_digest = docker::image_digest(&docker, &manifest.image).await?;
-    let remote = scenario.settings.standby_cluster.then_some(remote::REMOTE_IMAGE);
+    let remote = scenario.settings.standby_cluster.then_some(cluster::remote::REMOTE_IMAGE);
     for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE].into_iter().chain(remote) {
         docker::image_digest(&docker, image).await?;
     }
     let template = match options.fresh {
         true => None,
-        false => template::provide(&docker, scenario, manifest, dir, progress).await?,
+        false => cluster::template::provide(&docker, scenario, manifest, dir, progress).await?,
     };
     let template = template.as_ref();
     let ScenarioDir { path, events, logs, .. } = dir.scenario(&scenario.id)?;

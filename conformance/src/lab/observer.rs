@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pghaspec_model::event::Source;
+use pghaspec_model::vocabulary::event::Source;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cluster::Builder;
 use super::docker::exec;
 use super::error::LabError;
-use super::lane::{Lane, Place, Plan};
+use super::sandbox::{Lane, Place, Plan};
 use super::tasks::Ends;
-use crate::observe::process_report::{Report, TrapReport};
+use crate::observe::processes::report::{Report, TrapReport};
 use crate::observe::processes::{Input, Processes};
 
 /// Image of the helper.

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pghaspec_model::event::{Kind, Source, Watchdog};
+use pghaspec_model::vocabulary::event::{Kind, Source, Watchdog};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::cluster::{CLUSTER, CONTROL, Node, WATCHDOG};
 use super::error::LabError;
-use super::lane::{Lane, Place, Plan};
 use super::observer::{OBSERVER_IMAGE, Observer};
+use super::sandbox::{Lane, Place, Plan};
 use super::tasks::{Ends, Tasks};
 use crate::observe::container_log::{ContainerLog, Speaker};
 use crate::observe::processes::Input;
@@ -170,8 +170,10 @@ impl<'run> Power<'run> {
     fn record_restart(&self, node: &str, since: u64) {
         let (recorder, node) = (self.recorder.clone(), node.to_owned());
         self.tasks.spawn(format!("waiting for the agent of {node}"), Ends::Anytime, async move {
-            let started = |event: &pghaspec_model::event::Event| match event.kind {
-                Kind::ProcessStarted { what: pghaspec_model::event::Process::Agent, pid, .. } => Some((event.at, pid)),
+            let started = |event: &pghaspec_model::vocabulary::event::Event| match event.kind {
+                Kind::ProcessStarted { what: pghaspec_model::vocabulary::event::Process::Agent, pid, .. } => {
+                    Some((event.at, pid))
+                }
                 _ => None,
             };
             let mut view = recorder.view();
@@ -182,7 +184,7 @@ impl<'run> Power<'run> {
                     .find_map(|event| (event.node.as_deref() == Some(&*node)).then(|| started(event))?);
                 if let Some((at, pid)) = found {
                     let effect = Some(format!("the node was reset, and its agent is process {pid} now"));
-                    let fault = pghaspec_model::fault::Fault::AgentRestarted;
+                    let fault = pghaspec_model::vocabulary::fault::Fault::AgentRestarted;
                     return recorder.record(Some(&node), Source::Harness, at, Kind::Fault { fault, effect });
                 }
                 if view.changed().await.is_err() {

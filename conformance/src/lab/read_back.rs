@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pghaspec_model::event::{Kind, ServerState, Source};
+use pghaspec_model::vocabulary::event::{Kind, ServerState, Source};
 use tokio::time::Instant;
 
 use super::cluster::Node;

@@ -88,7 +88,7 @@ mod tests {
         let recorder = Recorder::create(&path, RunClock::start(), &[]).unwrap();
         let report = Progress::silent().lane("test");
         let other = recorder.clone();
-        tokio::spawn(async move { other.phase(pghaspec_model::event::Phase::Bootstrap) });
+        tokio::spawn(async move { other.phase(pghaspec_model::vocabulary::event::Phase::Bootstrap) });
         let look = |view: &View| Seen::from((view.phases == 1).then_some(()).ok_or_else(String::new));
         until(&recorder, &report, "a phase", Duration::from_secs(5), look).await.unwrap();
     }

@@ -11,7 +11,7 @@ mod written;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use pghaspec_model::edition::{Edition, Rules};
+use pghaspec_model::rules::edition::{Edition, Rules};
 use regex::Regex;
 use serde::Deserialize;
 

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use crate::diff::release::Row;
-use crate::input::{self, InputError};
+use crate::input;
+use crate::input::InputError;
+use crate::patroni_oracle::release::Row;
 
 /// The numbers of a release, to be compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

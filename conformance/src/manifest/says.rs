@@ -1,6 +1,6 @@
 //! What the agent's words mean.
 
-use pghaspec_model::branch::Branch;
+use pghaspec_model::recover::branch::Branch;
 use regex::Regex;
 
 /// One pattern for the lines of the agent's log.

@@ -1,6 +1,6 @@
 use std::fs;
 
-use pghaspec_model::branch::Branch;
+use pghaspec_model::recover::branch::Branch;
 
 use super::says::meaning_of;
 use super::*;

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use pghaspec_model::branch::Branch;
+use pghaspec_model::recover::branch::Branch;
 use regex::Regex;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::release::{self, Release, Table};
+use super::release;
+use super::release::{Release, Table};
 use super::{Credentials, File, Manifest, Meaning, Ports, Says, VARIABLES, find, render};
-use crate::input::{self, InputError};
+use crate::input;
+use crate::input::InputError;
 
 /// How many manifests may extend one another, which also ends a circle of them.
 const DEPTH: usize = 4;

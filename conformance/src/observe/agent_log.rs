@@ -1,6 +1,6 @@
 //! What the agent says, found in its log by the patterns of its manifest.
 
-use pghaspec_model::event::{Kind, Source};
+use pghaspec_model::vocabulary::event::{Kind, Source};
 
 use super::clock::realtime_of;
 use super::container_log::Line;

@@ -5,7 +5,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
-use pghaspec_model::event::{Kind, Source, WriteResult};
+use pghaspec_model::vocabulary::event::{Kind, Source, WriteResult};
 use tokio::sync::watch;
 use tokio_postgres::{AsyncMessage, Config, NoTls};
 

@@ -13,11 +13,11 @@ use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt;
-use pghaspec_model::event::Source;
+use pghaspec_model::vocabulary::event::Source;
 
 use super::clock;
 use super::recorder::Recorder;
-use crate::rundir::RunDirError;
+use crate::run::error::RunDirError;
 
 /// Pause before a stream is opened anew, and between two looks at a container that does not run.
 const AGAIN: Duration = Duration::from_millis(100);

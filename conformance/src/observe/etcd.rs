@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions, Error, Event, EventType, KvClient, LeaseClient, WatchOptions};
-use pghaspec_model::event::{KeyChange, Kind, Source};
+use pghaspec_model::vocabulary::event::{KeyChange, Kind, Source};
 use tokio::time::MissedTickBehavior;
 
 use super::recorder::Recorder;

@@ -7,8 +7,6 @@ pub mod container_log;
 pub mod etcd;
 pub mod postgres;
 pub mod probe;
-pub mod process_kind;
-pub mod process_report;
 pub mod processes;
 pub mod ranges;
 pub mod recorder;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pghaspec_model::control::ControlFile;
-use pghaspec_model::event::{Kind, ServerState, Source};
+use pghaspec_model::recover::control::ControlFile;
+use pghaspec_model::vocabulary::event::{Kind, ServerState, Source};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
@@ -151,7 +151,7 @@ fn state_of(failure: &Failure) -> ServerState {
 
 #[cfg(test)]
 mod tests {
-    use pghaspec_model::control::ControlState;
+    use pghaspec_model::recover::control::ControlState;
 
     use super::*;
 

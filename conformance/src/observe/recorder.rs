@@ -5,12 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pghaspec_model::event::{Event, FORMAT, Kind, Phase, Source};
+use pghaspec_model::vocabulary::event::{Event, FORMAT, Kind, Phase, Source};
 use tokio::sync::watch;
 
 use super::clock::RunClock;
 use super::view::View;
-use crate::rundir::RunDirError;
+use crate::run::error::RunDirError;
 
 /// Records events in the order in which they come in. Clones write to the same file.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pghaspec_model::event::Source;
+use pghaspec_model::vocabulary::event::Source;
 
 use super::recorder::Recorder;
 
@@ -47,10 +47,10 @@ impl Drop for Silence {
 
 #[cfg(test)]
 mod tests {
-    use pghaspec_model::event::{Event, Kind};
+    use pghaspec_model::vocabulary::event::{Event, Kind};
 
-    use super::super::clock::RunClock;
     use super::*;
+    use crate::observe::clock::RunClock;
 
     const SECOND: u64 = 1_000_000_000;
 

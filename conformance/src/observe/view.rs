@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pghaspec_model::control::ControlFile;
-use pghaspec_model::event::{Event, Kind, Process, ServerState, Session, WriteResult};
+use pghaspec_model::recover::control::ControlFile;
+use pghaspec_model::vocabulary::event::{Event, Kind, Process, ServerState, Session, WriteResult};
 
 /// The cluster as last observed.
 #[derive(Clone, Debug, Default)]
@@ -232,7 +232,7 @@ fn words(finding: &Finding) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pghaspec_model::event::{FORMAT, KeyChange, Source};
+    use pghaspec_model::vocabulary::event::{FORMAT, KeyChange, Source};
 
     use super::*;
 

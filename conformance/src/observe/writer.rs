@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pghaspec_model::event::{Kind, Session as Through, Source, WriteResult};
+use pghaspec_model::vocabulary::event::{Kind, Session as Through, Source, WriteResult};
 use tokio::sync::watch;
 use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;

@@ -1,8 +1,8 @@
 //! What a run tells its user: `results.json`, `junit.xml`, `report.html`, and words. All of it comes from the evidence alone.
 
+pub mod evaluate;
 mod html;
 mod junit;
-pub mod rejudge;
 pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::coverage::Measured;
-use crate::deviations::Standing;
-use crate::judge::{Check, Measure, Verdict};
+use crate::judge::durations::Measure;
+use crate::judge::{Check, Verdict};
+use crate::known::deviations::Standing;
 use crate::lab::Lap;
-use crate::rundir::{RunDirError, ScenarioDir};
+use crate::run::error::RunDirError;
+use crate::run::scenario_folder::ScenarioDir;
 
 /// SHA-256 of the specification's sources: of every file of `model/src`, by path, each as its path, a zero byte, its content, a zero byte.
 pub const SPEC_SHA256: &str = env!("PGHASPEC_SPEC_SHA256");

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::Results;
 use crate::coverage;
-use crate::deviations::Standing;
 use crate::judge::{Judgement, Verdict};
+use crate::known::deviations::Standing;
 use crate::lab::Lap;
 
 /// A whole run: its results, the folder that they are in, and those with the evidence.

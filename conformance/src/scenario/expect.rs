@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pghaspec_model::branch::Branch;
-use pghaspec_model::edition::Rules;
+use pghaspec_model::recover::branch::Branch;
+use pghaspec_model::rules::edition::Rules;
 use serde::Deserialize;
 
 use crate::rules;

@@ -25,17 +25,20 @@
 //! ```
 
 mod expect;
+pub mod profile;
 mod settings;
 mod step;
+pub mod stress;
 
 use std::path::Path;
 
-use pghaspec_model::disturbance::Disturbance;
-use pghaspec_model::fault::Fault;
+use pghaspec_model::vocabulary::disturbance::Disturbance;
+use pghaspec_model::vocabulary::fault::Fault;
 use serde::Deserialize;
 
 use crate::fixtures;
-use crate::input::{self, InputError};
+use crate::input;
+use crate::input::InputError;
 use crate::rules;
 
 pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter};
@@ -246,9 +249,9 @@ fn ids() -> Result<Vec<String>, InputError> {
 
 #[cfg(test)]
 mod tests {
-    use pghaspec_model::branch::Branch;
-    use pghaspec_model::edition::{Edition, Rules};
-    use pghaspec_model::event::{Process, ServerState};
+    use pghaspec_model::recover::branch::Branch;
+    use pghaspec_model::rules::edition::{Edition, Rules};
+    use pghaspec_model::vocabulary::event::{Process, ServerState};
 
     use super::*;
 

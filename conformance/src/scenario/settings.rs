@@ -1,6 +1,6 @@
 //! How a scenario wants the agent and its Postgres configured.
 
-use pghaspec_model::event::Configuration;
+use pghaspec_model::vocabulary::event::Configuration;
 use serde::Deserialize;
 
 /// Settings of the agent, in the words of Patroni. What is not said has Patroni's default, but pg_rewind is used.

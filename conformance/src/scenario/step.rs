@@ -1,9 +1,9 @@
 //! The steps of a scenario: what is awaited, then what is done, and to whom.
 
-use pghaspec_model::branch::Branch;
-use pghaspec_model::disturbance::Disturbance;
-use pghaspec_model::event::{Process, ServerState};
-use pghaspec_model::fault::Fault;
+use pghaspec_model::recover::branch::Branch;
+use pghaspec_model::vocabulary::disturbance::Disturbance;
+use pghaspec_model::vocabulary::event::{Process, ServerState};
+use pghaspec_model::vocabulary::fault::Fault;
 use serde::Deserialize;
 
 /// One step. Steps follow one another: the next is begun when this one has taken effect.

@@ -10,7 +10,7 @@ use stateright::{Checker as _, Model};
 use crate::process::{peak_memory, run as run_process};
 use crate::{Counts, Measured};
 
-#[path = "../../tests/models/two_phase_commit.rs"]
+#[path = "../../tests/engine/models/two_phase_commit.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod two_phase_commit;
 use two_phase_commit::{Bits, Idiomatic, Packed};

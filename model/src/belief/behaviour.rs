@@ -1,8 +1,8 @@
 //! Random behaviours of a model, as an observer records them.
 
-use crate::cluster::show::Sight;
+use crate::cluster::sight::Sight;
 use crate::cluster::{Action, Cluster, NodeId, State};
-use crate::event::ServerState;
+use crate::vocabulary::event::ServerState;
 
 use super::{Observation, Seen};
 

@@ -1,8 +1,8 @@
 //! Through which channels changes are seen, and which of them may have missed some.
 
 use crate::cluster::NodeId;
-use crate::cluster::show::Sight;
-use crate::event::Source;
+use crate::cluster::sight::Sight;
+use crate::vocabulary::event::Source;
 
 /// A set of channels: the leader key, the processes of each node, what the agent of each node says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

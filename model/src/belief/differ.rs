@@ -6,7 +6,7 @@
 
 use rustc_hash::FxHashSet;
 
-use crate::cluster::show::Sight;
+use crate::cluster::sight::Sight;
 use crate::cluster::{Action, Budget, Cluster, State};
 
 use super::Seen;

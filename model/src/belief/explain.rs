@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::show::Sight;
+use crate::cluster::sight::Sight;
 use crate::cluster::{Cluster, State};
 
 use super::graph::{Config, Graph, TOO_MUCH_WAL};

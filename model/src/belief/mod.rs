@@ -36,8 +36,8 @@ pub use explain::{Belief, Divergence, Explanation, Limits, Refusal, Start};
 pub use watched::{Shown, Watched};
 
 use crate::cluster::NodeId;
-use crate::cluster::show::Sight;
-use crate::event::ServerState;
+use crate::cluster::sight::Sight;
+use crate::vocabulary::event::ServerState;
 
 /// One thing that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

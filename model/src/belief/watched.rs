@@ -3,11 +3,11 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use crate::cluster::show::Sight;
+use crate::cluster::sight::Sight;
 use crate::cluster::{Action, Cluster, NodeId, State};
 use crate::engine::Spec;
-use crate::event::ServerState;
-use crate::fault::Fault;
+use crate::vocabulary::event::ServerState;
+use crate::vocabulary::fault::Fault;
 
 use super::Channels;
 

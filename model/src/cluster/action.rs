@@ -1,7 +1,7 @@
 //! What can happen next in a cluster.
 
-use crate::dialogue::Answer;
-use crate::fault::Fault;
+use crate::recover::dialogue::Answer;
+use crate::vocabulary::fault::Fault;
 
 use super::state::NodeId;
 

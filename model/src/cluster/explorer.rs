@@ -5,18 +5,19 @@
 //! and actions carry what is needed to put them into words. There are as many states as in [`Cluster`], unless a step breaks
 //! a property: then the state after it is told from the same state reached by other steps.
 
-use std::fmt::{self, Debug, Formatter, Write};
+use std::fmt;
+use std::fmt::{Debug, Formatter, Write};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use stateright::Model;
 
-use crate::dialogue::{Leader, Stop};
 use crate::engine::Path;
 use crate::engine::diagram::{Mark, svg};
-use crate::property::Property;
+use crate::recover::dialogue::{Leader, Stop};
+use crate::vocabulary::property::Property;
 
-use super::text::{armed, data_text, server_text, stalled_text, task_text, upstream_text};
+use super::describe::{armed, data_text, server_text, stalled_text, task_text, upstream_text};
 use super::{
     Action, Agent, At, Budget, Cluster, Health, Lease, Names, Node, NodeId, Reach, Rewind, Role, Settings, State,
     difference, question_text,

@@ -37,48 +37,35 @@
 
 mod action;
 mod agent;
-pub mod alone;
-mod canonical;
-mod dcs;
-mod demotion;
+mod describe;
 pub mod explorer;
-mod faults;
-mod forget;
-mod holds;
-mod leading;
-mod operator;
-mod pack;
-mod promises;
-mod recovery;
-mod replication;
-mod server;
+mod properties;
 mod settings;
-pub mod show;
+pub mod sight;
+pub mod single_functions;
 mod spec;
 mod state;
-mod text;
-mod wal;
-mod watch;
+mod world;
 
 pub use action::Action;
-pub use promises::Promise;
+pub use describe::{Names, answer_text, difference, question_text};
+pub use properties::liveness::Promise;
 pub use settings::{Grain, Settings, StartTimeouts, WalDetail};
+pub use state::wal::{MAX_RECORDS, Point, Record, Wal};
 pub use state::*;
-pub use text::{Names, answer_text, difference, question_text};
-pub use wal::{MAX_RECORDS, Point, Record, Wal};
 
 use std::sync::Arc;
 
 use stateright::Model;
 
-use crate::automaton::Automaton;
-use crate::branch::Branch;
-use crate::decision::Decision;
-use crate::dialogue::Task;
-use crate::edition::Rules;
-use crate::fault::{Class, Fault, Faults};
-use crate::mutant::Mutant;
-use crate::property::Property;
+use crate::mutants::Mutant;
+use crate::recover::automaton::Automaton;
+use crate::recover::branch::Branch;
+use crate::recover::decision::Decision;
+use crate::recover::dialogue::Task;
+use crate::rules::edition::Rules;
+use crate::vocabulary::fault::{Class, Fault, Faults};
+use crate::vocabulary::property::Property;
 
 /// What a step may have changed, besides the keys, the budgets and the network.
 #[derive(Clone, Copy)]
@@ -110,7 +97,7 @@ impl Cluster {
         if let Some(mutant) = mutant {
             mutant.change(&mut rules);
         }
-        let recover = Arc::new(Automaton::unfold(&rules, mutant, recovery::domain(&settings)));
+        let recover = Arc::new(Automaton::unfold(&rules, mutant, agent::recovery::domain(&settings)));
         let charged = |fault: &Fault| match fault.class() {
             Class::Process => 1,
             Class::Task => 2,
@@ -328,7 +315,7 @@ impl Model for Cluster {
     }
 
     fn format_action(&self, action: &Action) -> String {
-        text::action(&Names::numbered(), *action)
+        describe::action(&Names::numbered(), *action)
     }
 
     fn properties(&self) -> Vec<stateright::Property<Self>> {

@@ -1,9 +1,9 @@
 //! What is modelled: size, rules, configuration and the faults that may happen.
 
-use crate::edition::{Edition, Rules};
-use crate::event::Configuration;
-use crate::fault::{Class, Fault, Faults};
-use crate::mutant::Mutant;
+use crate::mutants::Mutant;
+use crate::rules::edition::{Edition, Rules};
+use crate::vocabulary::event::Configuration;
+use crate::vocabulary::fault::{Class, Fault, Faults};
 
 use super::state::Budget;
 

@@ -4,7 +4,7 @@ use stateright::Model;
 
 use crate::cluster::{Action, At, Budget, Cluster, NodeId, Settings, State};
 use crate::engine::Spec;
-use crate::fault::{Class, Fault};
+use crate::vocabulary::fault::{Class, Fault};
 
 use super::goal::hits_cluster;
 

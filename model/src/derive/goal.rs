@@ -1,11 +1,11 @@
 //! What a suite has to lead a cluster to.
 
-use crate::branch::Branch;
 use crate::cluster::{Action, Cluster, NodeId, Server, State};
-use crate::edition::Edition;
-use crate::fault::{Class, Fault};
-use crate::mutant::Mutant;
-use crate::property::Property;
+use crate::mutants::Mutant;
+use crate::recover::branch::Branch;
+use crate::rules::edition::Edition;
+use crate::vocabulary::fault::{Class, Fault};
+use crate::vocabulary::property::Property;
 
 /// Something that a schedule of faults can lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -23,11 +23,11 @@ use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 use stateright::Model;
 
-use crate::branch::Branch;
 use crate::cluster::{Action, Budget, Cluster, Settings, State, WalDetail};
-use crate::edition::Edition;
 use crate::engine::Spec;
-use crate::fault::{Fault, Faults};
+use crate::recover::branch::Branch;
+use crate::rules::edition::Edition;
+use crate::vocabulary::fault::{Fault, Faults};
 
 use few_faults::FewFaults;
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::assumption::Assumption;
-use crate::check::check;
 use crate::cluster::{Action, Cluster, Settings, State};
-use crate::edition::Edition;
 use crate::engine::Options;
-use crate::liveness::check_promises;
-use crate::mutant::Mutant;
-use crate::property::Property;
+use crate::mutants::Mutant;
+use crate::rules::edition::Edition;
 use crate::timed::{Timed, TimedAction, Timing, check_failover, crash};
+use crate::verify::assumption::Assumption;
+use crate::verify::check::check;
+use crate::verify::liveness::check_promises;
+use crate::vocabulary::property::Property;
 
 use super::goal::Goal;
 use super::schedule::Schedule;

@@ -1,9 +1,9 @@
 //! The faults of a behaviour, each with what an outside observer sees before it.
 
-use crate::cluster::show::Sight;
+use crate::cluster::sight::Sight;
 use crate::cluster::{Action, Cluster, Names, State};
-use crate::event::Configuration;
-use crate::fault::{Class, Fault};
+use crate::vocabulary::event::Configuration;
+use crate::vocabulary::fault::{Class, Fault};
 
 use super::few_faults::hits_in_cycle;
 use super::goal::{Hit, StateClass};

@@ -11,30 +11,20 @@
 //! This module knows nothing of the cluster.
 
 pub mod diagram;
-mod expand;
-mod fair;
-mod found;
-mod graph;
-mod index;
-mod known;
-mod lasso;
 pub mod laws;
 mod liveness;
 mod path;
 mod search;
-mod second;
+mod second_opinion;
 mod segments;
-mod shortest;
 mod spec;
-mod table;
-mod timed;
 
-pub use graph::{Edge, Graph};
-pub use lasso::Lasso;
+pub use liveness::bounds::within;
+pub use liveness::graph::{Edge, Graph};
+pub use liveness::lasso::Lasso;
 pub use liveness::{EFFORT, Liveness};
 pub use path::Path;
 pub use search::{Exploration, Inspect, Limit, Nothing, Options, Progress, search, search_spilling};
-pub use second::{SecondOpinion, second_opinion};
+pub use second_opinion::{SecondOpinion, second_opinion};
 pub use segments::Spill;
 pub use spec::{Fairness, Spec, Word};
-pub use timed::within;

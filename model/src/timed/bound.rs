@@ -1,9 +1,9 @@
 //! How long a failover takes.
 
 use crate::cluster::{Budget, Settings};
-use crate::edition::Edition;
 use crate::engine::{Graph, Path, within};
-use crate::fault::Fault;
+use crate::rules::edition::Edition;
+use crate::vocabulary::fault::Fault;
 
 use super::Timed;
 use super::steps::{Moment, TimedAction};

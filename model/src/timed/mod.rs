@@ -69,7 +69,7 @@ impl Timed {
 
 /// Whether a cluster can be modelled with these times; if not, why.
 pub fn fits(settings: &Settings, timing: &Timing) -> Result<(), String> {
-    use crate::fault::Fault;
+    use crate::vocabulary::fault::Fault;
     let Timing { loop_wait, retry_timeout, ttl, start_timeout, safety_margin, drift, .. } = *timing;
     for (name, time, least) in [
         ("loop_wait", loop_wait, 1),

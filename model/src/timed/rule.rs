@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cluster::{Budget, Settings};
-use crate::edition::Edition;
 use crate::engine::{Inspect, Options, Path, search};
-use crate::fault::Fault;
-use crate::property::Property;
+use crate::rules::edition::Edition;
+use crate::vocabulary::fault::Fault;
+use crate::vocabulary::property::Property;
 
 use super::Timed;
 use super::steps::{Moment, TimedAction};

@@ -3,9 +3,9 @@
 use stateright::Model;
 
 use crate::cluster::{Action, At, LeaderKey, Lease, Node, NodeId, Reach, State};
-use crate::dialogue::{Question, Stop};
-use crate::fault::Fault;
-use crate::property::Property;
+use crate::recover::dialogue::{Question, Stop};
+use crate::vocabulary::fault::Fault;
+use crate::vocabulary::property::Property;
 
 use super::Timed;
 use super::clocks::{Clocks, NodeClocks};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::edition::Edition;
+use crate::rules::edition::Edition;
 
 use super::{MOST, Timed, Timing, check_failover, check_one_leader, crash, partition};
 

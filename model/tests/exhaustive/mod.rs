@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use pghaspec_model::belief::{Channels, Observation, Seen};
-use pghaspec_model::cluster::show::Sight;
+use pghaspec_model::cluster::sight::Sight;
 use pghaspec_model::cluster::{Action, Cluster, State};
-use pghaspec_model::event::Source;
-use pghaspec_model::fault::Fault;
+use pghaspec_model::vocabulary::event::Source;
+use pghaspec_model::vocabulary::fault::Fault;
 
 /// A moment: the true state, what was shown and not yet seen, and which observations are in the past.
 type Moment = (State, Vec<Sight>, u128);

@@ -1,6 +1,6 @@
 //! The agent's process: killed, started again, stopped and continued.
 
-use pghaspec_model::event::{Kind, Process};
+use pghaspec_model::vocabulary::event::{Kind, Process};
 
 use super::{Done, Faults, Open};
 use crate::lab::error::LabError;

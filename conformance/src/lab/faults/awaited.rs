@@ -1,6 +1,6 @@
 //! Whether the event that a step awaits has been seen.
 
-use pghaspec_model::event::{Event, Kind, Process, WriteResult};
+use pghaspec_model::vocabulary::event::{Event, Kind, Process, WriteResult};
 
 use super::targets;
 use crate::lab::wait::Seen;
@@ -102,9 +102,9 @@ fn words(process: Process) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use pghaspec_model::branch::Branch;
-    use pghaspec_model::event::{FORMAT, KeyChange, ServerState, Session, Source};
-    use pghaspec_model::fault::Fault;
+    use pghaspec_model::recover::branch::Branch;
+    use pghaspec_model::vocabulary::event::{FORMAT, KeyChange, ServerState, Session, Source};
+    use pghaspec_model::vocabulary::fault::Fault;
 
     use super::*;
     use crate::scenario::ProcessAt;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pghaspec_model::event::{Kind, Process};
+use pghaspec_model::vocabulary::event::{Kind, Process};
 use tokio::time::Instant;
 
 use super::{Done, EFFECT, Faults};

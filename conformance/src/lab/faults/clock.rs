@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Done, Faults, Open};
 use crate::lab::docker::exec;
 use crate::lab::error::LabError;
-use crate::lab::lane::Lane;
 use crate::lab::observer::Observer;
+use crate::lab::sandbox::Lane;
 
 /// Where the library and the offset lie in a node.
 const LIBRARY: &str = "/etc/pghaspec/libfaketime.so.1";

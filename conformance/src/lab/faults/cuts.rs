@@ -3,13 +3,13 @@
 
 use std::net::IpAddr;
 
-use pghaspec_model::fault::Fault;
+use pghaspec_model::vocabulary::fault::Fault;
 
 use super::{Done, EFFECT, Faults, Open};
 use crate::lab::docker::exec;
 use crate::lab::error::LabError;
-use crate::lab::lane::{Place, Plan};
 use crate::lab::observer::OBSERVER_IMAGE;
+use crate::lab::sandbox::{Place, Plan};
 use crate::scenario::Direction;
 
 /// Between two looks at the counters.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use pghaspec_model::event::Kind;
+use pghaspec_model::vocabulary::event::Kind;
 use tokio::time::Instant;
 
 use super::{Done, Faults, Open};
-use crate::lab::dcs::Member;
+use crate::lab::cluster::dcs::Member;
 use crate::lab::error::LabError;
 use crate::scenario::Outage;
 

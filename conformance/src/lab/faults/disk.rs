@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pghaspec_model::event::{Kind, Process};
+use pghaspec_model::vocabulary::event::{Kind, Process};
 use serde::Deserialize;
 
 use super::{Done, Faults, Open};

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::cuts::counted;
 use super::{Done, EFFECT, Faults, Open};
 use crate::lab::error::LabError;
-use crate::lab::lane::{Place, Plan};
 use crate::lab::observer::OBSERVER_IMAGE;
+use crate::lab::sandbox::{Place, Plan};
 
 /// Number of the kernel's queue in the node's network namespace.
 const QUEUE: &str = "7";

@@ -20,18 +20,18 @@ mod traps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pghaspec_model::disturbance::Disturbance;
-use pghaspec_model::event::{Event, Kind, Process, Source, Watchdog};
-use pghaspec_model::fault::Fault;
+use pghaspec_model::vocabulary::disturbance::Disturbance;
+use pghaspec_model::vocabulary::event::{Event, Kind, Process, Source, Watchdog};
+use pghaspec_model::vocabulary::fault::Fault;
 use tokio::task::JoinSet;
 
 use super::cluster::Node;
-use super::dcs::Dcs;
+use super::cluster::dcs::Dcs;
+use super::cluster::remote::Remote;
 use super::error::LabError;
-use super::lane::Lane;
 use super::observer::Observer;
 use super::power::Power;
-use super::remote::Remote;
+use super::sandbox::Lane;
 use super::wait::{Seen, until};
 use crate::observe::recorder::Recorder;
 use crate::observe::view::View;

@@ -1,6 +1,6 @@
 //! The whole node: it loses its power, and comes back with its disk.
 
-use pghaspec_model::event::Process;
+use pghaspec_model::vocabulary::event::Process;
 
 use super::{Done, Faults, Open};
 use crate::lab::error::LabError;

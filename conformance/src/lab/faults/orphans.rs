@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pghaspec_model::event::Process;
+use pghaspec_model::vocabulary::event::Process;
 
 use super::{Done, EFFECT, Faults, Open};
 use crate::lab::docker::exec;
@@ -19,7 +19,7 @@ impl Faults<'_> {
         let node = self.nodes.iter().find(|one| one.name == name);
         let node = node.ok_or_else(|| LabError::harness(format!("there is no node {name}")))?;
         let lasts = Duration::from_secs(how.lasts_s.unwrap_or(LASTS_S).into());
-        let first = super::super::course::batch_numbers(self.nodes.len(), self.batches.len());
+        let first = crate::lab::runner::batch_numbers(self.nodes.len(), self.batches.len());
         let batch = Batch::call(self.recorder.clone(), name, &node.config, first, lasts).await;
         let (batch, task) = batch.map_err(|failure| {
             LabError::harness(format!("{name} does not run a procedure that commits: {}", failure.words()))

@@ -1,6 +1,6 @@
 //! Signals to processes of the nodes, sent by the observer, which knows their ids on the host.
 
-use pghaspec_model::event::{Kind, Process};
+use pghaspec_model::vocabulary::event::{Kind, Process};
 use serde::Deserialize;
 
 use super::{Done, EFFECT, Faults};

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pghaspec_model::event::{Kind, Process, Source};
-use pghaspec_model::fault::Fault;
+use pghaspec_model::vocabulary::event::{Kind, Process, Source};
+use pghaspec_model::vocabulary::fault::Fault;
 use serde_json::json;
 
 use super::signals::SIGKILL;
 use super::{EFFECT, Faults, Open};
 use crate::lab::docker::exec;
 use crate::lab::error::LabError;
-use crate::observe::process_report::{Change, TrapReport};
+use crate::observe::processes::report::{Change, TrapReport};
 use crate::observe::recorder::Recorder;
 use crate::scenario::How;
 

@@ -1,9 +1,9 @@
 //! What of the helper's reports is recorded, and what is not.
 
-use pghaspec_model::event::Event;
+use pghaspec_model::vocabulary::event::Event;
 
-use super::super::clock::RunClock;
 use super::*;
+use crate::observe::clock::RunClock;
 
 const EXEC: &str = r#"{"kind":"exec","at":[5,5],"pid":70,"nspid":9,"pidns":111,"exe":"/bin/postgres","argv":["postgres","-D","/data"]}"#;
 const EXIT: &str = r#"{"kind":"exit","at":[9,9],"pid":70,"nspid":9,"pidns":111,"code":null,"signal":9}"#;

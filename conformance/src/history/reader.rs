@@ -1,0 +1,86 @@
+//! Reading `events.jsonl` line by line, and refusing what is damaged, so that no more than a line of the text is held.
+
+use std::io::BufRead;
+
+use pghaspec_model::vocabulary::event::{Event, Kind, Run};
+
+use super::line;
+use super::validate::Sound;
+use crate::rules;
+
+/// A line, from 1, and what is wrong with it.
+pub type Problem = (Option<usize>, String);
+
+/// The events of a history, in the order of their recording. Whether they are sound is known only when all are read.
+pub struct Reading<T> {
+    text: T,
+    line: Vec<u8>,
+    /// Events that were read.
+    pub count: u64,
+    format: Option<u32>,
+    /// The last line was cut off.
+    pub cut_off: bool,
+}
+
+impl<T: BufRead> Reading<T> {
+    /// Of this text.
+    pub fn new(text: T) -> Reading<T> {
+        Reading { text, line: Vec::new(), count: 0, format: None, cut_off: false }
+    }
+
+    /// The next event; nothing at the end.
+    ///
+    /// # Errors
+    /// The line is no event, or not the next one.
+    pub fn next_event(&mut self) -> Result<Option<Event>, Problem> {
+        self.line.clear();
+        let length = self.text.read_until(b'\n', &mut self.line);
+        let length = length.map_err(|error| (None, format!("cannot be read: {error}")))?;
+        // The writer ends each event with a newline, so what follows the last one was cut off.
+        if self.line.pop_if(|byte| *byte == b'\n').is_none() {
+            self.cut_off = length > 0;
+            return Ok(None);
+        }
+        let number = self.count;
+        let refuse = |problem: String| (Some(number as usize + 1), problem);
+        let event = line::read(&self.line).map_err(refuse)?;
+        if event.seq != number {
+            let what = "lines are missing, doubled or out of order";
+            return Err(refuse(format!("is event {} where event {number} belongs: {what}", event.seq)));
+        }
+        if *self.format.get_or_insert(event.v) != event.v {
+            return Err(refuse(format!("v: is of format {}, and the history of another", event.v)));
+        }
+        if event.at[0] > event.at[1] {
+            return Err(refuse(format!("at: ends before it begins, {} after {}", event.at[1], event.at[0])));
+        }
+        self.count += 1;
+        Ok(Some(event))
+    }
+}
+
+/// Reads all of a history, and gives each event to `take`. What was run is the answer, and whether the last line was cut off.
+///
+/// # Errors
+/// The first line that is damaged.
+pub fn read_all(text: impl BufRead, mut take: impl FnMut(Event)) -> Result<(Run, bool), Problem> {
+    let mut reading = Reading::new(text);
+    let Some(first) = reading.next_event()? else { return Err((None, "is empty: nothing was recorded".into())) };
+    let Kind::Run(run) = &first.kind else {
+        return Err((Some(1), "does not say what was run: the first event of a history is `run`".into()));
+    };
+    let run = Run::clone(run);
+    if let Some(trouble) = run.rules.iter().find_map(|rule| rules::trouble(rule)) {
+        return Err((Some(1), format!("rules: names a rule that is none: {trouble}")));
+    }
+    let at = |(index, problem): (usize, String)| (Some(index + 1), problem);
+    let mut sound = Sound::of(&run).map_err(at)?;
+    sound.take(&first).map_err(at)?;
+    take(first);
+    while let Some(event) = reading.next_event()? {
+        sound.take(&event).map_err(at)?;
+        take(event);
+    }
+    sound.end().map_err(at)?;
+    Ok((run, reading.cut_off))
+}

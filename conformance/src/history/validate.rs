@@ -1,0 +1,168 @@
+//! Whether a history can be what an observer recorded. What contradicts itself was damaged or put together, and is refused: no verdict
+//! may come of it.
+
+use std::collections::BTreeSet;
+
+use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Run, ServerState, Source, WriteResult};
+
+use super::consistency::Seen;
+use super::describe;
+
+/// Index of an event and what is wrong with it.
+pub type Fault = (usize, String);
+
+/// Looks at all events of a history, one after the other, in the order of their recording.
+pub struct Sound<'r> {
+    run: &'r Run,
+    seen: Seen,
+}
+
+impl<'r> Sound<'r> {
+    /// Of such a run.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub fn of(run: &'r Run) -> Result<Sound<'r>, Fault> {
+        described(run).map_err(|problem| (0, problem))?;
+        Ok(Sound { run, seen: Seen::default() })
+    }
+
+    /// The next event.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub fn take(&mut self, event: &Event) -> Result<(), Fault> {
+        let index = event.seq as usize;
+        said_by_who_can(self.run, event)
+            .and_then(|()| placed(self.run, event))
+            .and_then(|()| fields(event))
+            .and_then(|()| self.seen.take(index, event))
+            .map_err(|problem| self.seen.sooner((index, problem)))
+    }
+
+    /// There are no more.
+    ///
+    /// # Errors
+    /// The first event that cannot be, if nothing that was missed explains it.
+    pub fn end(self) -> Result<(), Fault> {
+        self.seen.end()
+    }
+}
+
+pub fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(problem()) }
+}
+
+/// The run's own words.
+fn described(run: &Run) -> Result<(), String> {
+    let distinct: BTreeSet<&String> = run.nodes.iter().collect();
+    ensure(!run.nodes.is_empty(), || "nodes: the run has none".into())?;
+    ensure(distinct.len() == run.nodes.len(), || format!("nodes: a name stands twice in {}", run.nodes.join(", ")))?;
+    ensure(!run.nodes.iter().any(String::is_empty), || "nodes: a node has no name".into())?;
+    ensure(run.loop_wait_s > 0 && run.ttl_s > 0, || "loop_wait_s and ttl_s must be more than 0".into())?;
+    ensure(matches!(run.process_observation.as_str(), "proc-connector" | "polling"), || {
+        format!("process_observation: `{}` is neither `proc-connector` nor `polling`", run.process_observation)
+    })?;
+    let observed: BTreeSet<Source> = run.observed.iter().copied().collect();
+    ensure(observed.len() == run.observed.len(), || "observed: a source stands twice".into())?;
+    ensure(observed.contains(&Source::Harness), || "observed: `harness` is missing, who records the run".into())
+}
+
+/// Each kind of event has its own observer, and only who observed can have seen something.
+fn said_by_who_can(run: &Run, event: &Event) -> Result<(), String> {
+    let may: &[Source] = match event.kind {
+        Kind::Run(_) | Kind::Phase { .. } | Kind::Fault { .. } | Kind::Disturbance { .. } | Kind::Gap { .. } => {
+            &[Source::Harness]
+        }
+        Kind::LeaderKey { .. } => &[Source::Etcd],
+        Kind::ProcessStarted { .. } | Kind::ProcessExited { .. } | Kind::Starved { .. } | Kind::DiskStalled => {
+            &[Source::Process]
+        }
+        Kind::Server { .. } | Kind::ReadBack { .. } => &[Source::Postgres],
+        Kind::Write { .. } => &[Source::Writer],
+        Kind::Batch { .. } => &[Source::Writer, Source::Postgres],
+        Kind::Recover { .. } | Kind::Said { .. } => &[Source::AgentLog],
+        Kind::Watchdog { .. } => &[Source::Watchdog],
+    };
+    let source = describe::source(event.source);
+    ensure(may.contains(&event.source), || format!("source: the observer `{source}` does not see such events"))?;
+    ensure(run.observed.contains(&event.source), || {
+        format!("source: `{source}` did not observe this run, as its first event says")
+    })
+}
+
+/// Events are about a node, or about the cluster.
+fn placed(run: &Run, event: &Event) -> Result<(), String> {
+    match (&event.kind, &event.node) {
+        (Kind::Run(_) | Kind::Phase { .. } | Kind::LeaderKey { .. } | Kind::DiskStalled, Some(node)) => {
+            Err(format!("node: is about the cluster, and names {node}"))
+        }
+        (
+            Kind::Run(_)
+            | Kind::Phase { .. }
+            | Kind::LeaderKey { .. }
+            | Kind::DiskStalled
+            | Kind::Fault { .. }
+            | Kind::Disturbance { .. }
+            | Kind::Gap { .. },
+            None,
+        ) => Ok(()),
+        (_, None) => Err("node: is about a node, and names none".into()),
+        (_, Some(node)) => {
+            ensure(run.nodes.contains(node), || format!("node: is about `{node}`, which is no node of this run"))
+        }
+    }
+}
+
+/// What the fields of one event say together.
+fn fields(event: &Event) -> Result<(), String> {
+    match &event.kind {
+        Kind::LeaderKey { change, holder, revision, lease } => {
+            let gone = matches!(change, KeyChange::Deleted | KeyChange::Expired);
+            ensure(holder.is_none() == gone, || {
+                "holder: a key that is gone names nobody, and one that is there somebody".into()
+            })?;
+            ensure(holder.as_ref().is_none_or(|holder| !holder.is_empty()), || "holder: is empty".into())?;
+            ensure(*revision > 0, || format!("revision: {revision} is none of etcd's"))?;
+            ensure(*lease >= 0, || format!("lease: {lease} is none of etcd's"))
+        }
+        Kind::ProcessExited { code, signal, .. } => {
+            ensure(code.is_none() || signal.is_none(), || "code, signal: it ended by itself or by a signal".into())?;
+            ensure(code.is_none_or(|code| (0..=255).contains(&code)), || "code: is none".into())?;
+            ensure(signal.is_none_or(|signal| (1..=64).contains(&signal)), || "signal: there is no such signal".into())
+        }
+        Kind::Server { state, timeline, lsn, streaming, control } => {
+            let answers = matches!(state, ServerState::Primary | ServerState::Standby);
+            let says = timeline.is_some() || lsn.is_some() || streaming.is_some() || control.is_some();
+            ensure(answers || !says, || "state: who accepts no session says no more than that".into())?;
+            ensure(*timeline != Some(0), || "timeline: timelines begin with 1".into())?;
+            ensure(*state != ServerState::Primary || streaming.is_none(), || "streaming: a primary does not".into())
+        }
+        Kind::Write { result, error, .. } => {
+            ensure(*result != WriteResult::Ok || error.is_none(), || "error: what was acknowledged has none".into())
+        }
+        Kind::Starved { pid, waited_ns, .. } => {
+            ensure(*pid > 0, || "pid: 0 is no process".into())?;
+            ensure((1..=event.at[1] - event.at[0]).contains(waited_ns), || {
+                "waited_ns: nobody waits for longer than the time in which it was, or not at all".into()
+            })
+        }
+        Kind::DiskStalled => ensure(event.at[0] < event.at[1], || "at: nobody waited".into()),
+        Kind::Batch { rows: [first, last], .. } => ensure(first <= last, || "rows: end before they begin".into()),
+        Kind::ReadBack { rows } => {
+            let inward = rows.iter().all(|[first, last]| first <= last);
+            let rising = rows.windows(2).all(|pair| pair[0][1] < pair[1][0]);
+            ensure(inward && rising, || "rows: are not ranges in increasing order".into())
+        }
+        Kind::Fault { effect, .. } | Kind::Disturbance { effect, .. } => {
+            ensure(effect.as_ref().is_none_or(|effect| !effect.is_empty()), || {
+                "effect: is empty; no effect is null".into()
+            })
+        }
+        Kind::Recover { message, .. } => ensure(!message.is_empty(), || "message: the agent said nothing".into()),
+        Kind::Said { pattern, message } => {
+            ensure(!pattern.is_empty() && !message.is_empty(), || "pattern, message: the agent said nothing".into())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,228 @@
+//! What the clients know of their rows, and what the last primary holds of them at the end.
+
+use std::collections::BTreeMap;
+
+use pghaspec_model::vocabulary::event::{Event, Kind, Session, WriteResult};
+
+use crate::history::describe;
+use crate::history::row_ids::{Growing, Rows};
+use crate::history::{History, seconds};
+use crate::judge::checks::durability::{last_primary, read_back};
+
+/// Groups of writes that are named one by one.
+const NAMED: usize = 6;
+
+/// All events of a run, as often as they are asked for.
+pub trait Events {
+    /// Each of them, in the order of recording.
+    fn each(&self, take: &mut dyn FnMut(&Event));
+}
+
+impl Events for History {
+    fn each(&self, take: &mut dyn FnMut(&Event)) {
+        self.events.iter().for_each(take);
+    }
+}
+
+/// How the clients' writes ended, by their numbers. It holds ranges, of which a long history has few: clients number their writes in a row.
+#[derive(Default)]
+pub struct Writes {
+    acknowledged: Growing,
+    refused: Growing,
+    indeterminate: Growing,
+    /// Rows that a procedure committed without waiting for its disk or a standby, or may have.
+    batches: Growing,
+    open: Groups,
+}
+
+impl Writes {
+    /// Takes an event in.
+    pub fn take(&mut self, event: &Event) {
+        match event.kind {
+            Kind::Write { id, result, .. } => {
+                let numbers = match result {
+                    WriteResult::Ok => &mut self.acknowledged,
+                    WriteResult::Failed => &mut self.refused,
+                    WriteResult::Indeterminate => {
+                        self.open.take(event, id);
+                        &mut self.indeterminate
+                    }
+                };
+                numbers.insert([id, id]);
+            }
+            Kind::Batch { rows, result } if result != WriteResult::Failed => self.batches.insert(rows),
+            _ => {}
+        }
+    }
+
+    /// Ranges that it holds.
+    pub fn held(&self) -> usize {
+        [&self.acknowledged, &self.refused, &self.indeterminate, &self.batches].map(Growing::ranges).iter().sum()
+    }
+}
+
+/// The rows of the last primary and what the clients know of them.
+pub struct Ledger<'h> {
+    /// The node that was the primary at the end.
+    pub primary: &'h str,
+    /// Its rows.
+    pub rows: Rows,
+    /// What was acknowledged.
+    pub acknowledged: Rows,
+    /// What was refused.
+    pub refused: Rows,
+    /// What was lost without an answer.
+    pub indeterminate: Rows,
+    /// What a procedure committed, or may have.
+    pub batches: Rows,
+    open: String,
+    events: &'h dyn Events,
+}
+
+impl<'h> Ledger<'h> {
+    /// Of all that is known of a history.
+    ///
+    /// # Errors
+    /// Too little was seen.
+    pub fn of(history: &'h History) -> Result<Ledger<'h>, String> {
+        let mut writes = Writes::default();
+        history.events.iter().for_each(|event| writes.take(event));
+        Ledger::new(history, writes, history)
+    }
+
+    /// Of the last part of a history, of all its writes, and of all its events.
+    ///
+    /// # Errors
+    /// Too little was seen.
+    pub fn new(last: &'h History, writes: Writes, events: &'h dyn Events) -> Result<Ledger<'h>, String> {
+        let primary = last_primary(last).ok_or("no primary was seen at the end")?;
+        let rows = read_back(last, primary).ok_or_else(|| format!("the primary {primary} was not read back"))?;
+        let ledger = Ledger {
+            primary,
+            rows,
+            acknowledged: writes.acknowledged.rows(),
+            refused: writes.refused.rows(),
+            indeterminate: writes.indeterminate.rows(),
+            batches: writes.batches.rows(),
+            open: writes.open.text(),
+            events,
+        };
+        match ledger.acknowledged.is_empty() {
+            true => Err("no write was acknowledged in the whole run".into()),
+            false => Ok(ledger),
+        }
+    }
+
+    /// The writes of these rows, in the order of recording.
+    fn writes(&self, rows: &Rows) -> Vec<(u64, Event)> {
+        let mut writes = Vec::new();
+        if !rows.is_empty() {
+            self.events.each(&mut |event| match event.kind {
+                Kind::Write { id, .. } if rows.contains(id) => writes.push((id, event.clone())),
+                _ => {}
+            });
+        }
+        writes
+    }
+
+    /// What was acknowledged and is not there.
+    pub fn lost(&self) -> Vec<(u64, Event)> {
+        self.writes(&self.acknowledged.without(&self.rows))
+    }
+
+    /// What was refused and is there.
+    pub fn ghosts(&self) -> Vec<(u64, Event)> {
+        self.writes(&self.refused.within(&self.rows))
+    }
+
+    /// Events of a node.
+    pub fn of_node(&self, node: Option<&str>, mut take: impl FnMut(&Event)) {
+        self.events.each(&mut |event| {
+            if event.node.as_deref() == node {
+                take(event);
+            }
+        });
+    }
+
+    /// Those of a node's rows that the primary should have, and has not. A client's write whose answer was lost may still have been on its way
+    /// to the primary while the standbys were read.
+    pub fn unshared(&self, rows: &Rows) -> Rows {
+        rows.without(&self.rows).without(&self.indeterminate).without(&self.batches)
+    }
+
+    /// How many there are of each sort.
+    pub fn counts(&self, lost: usize) -> String {
+        let open = self.indeterminate.len();
+        let mut text = format!(
+            "{} acknowledged, {lost} lost, {open} indeterminate ({} of them committed), {} ghosts",
+            self.acknowledged.len(),
+            self.indeterminate.within(&self.rows).len(),
+            self.refused.within(&self.rows).len(),
+        );
+        if open > 0 {
+            text += &format!("\nindeterminate: {}", self.open);
+        }
+        text
+    }
+
+    /// Rows of which no write was recorded: those that certainly were refused, and those of which nothing is known. A writer records a
+    /// refusal once, however often it is repeated, and numbers its writes in a row.
+    pub fn unaccounted(&self) -> [Rows; 2] {
+        let known = self.acknowledged.and(&self.refused).and(&self.indeterminate);
+        let rows = self.rows.without(&known).without(&self.batches);
+        let refused = |row: &u64| known.before(*row).is_some_and(|before| self.refused.contains(before));
+        let (refused, unknown): (Vec<u64>, Vec<u64>) = rows.iter().partition(refused);
+        [Rows::of(refused), Rows::of(unknown)]
+    }
+}
+
+/// Writes by node and session.
+#[derive(Default)]
+struct Groups(BTreeMap<(String, Option<Session>), Group>);
+
+struct Group {
+    ids: Growing,
+    /// When the first began and the last ended.
+    at: [u64; 2],
+}
+
+impl Groups {
+    fn take(&mut self, event: &Event, id: u64) {
+        let session = match event.kind {
+            Kind::Write { session, .. } => Some(session),
+            _ => None,
+        };
+        let name = event.node.as_deref().unwrap_or("?").to_owned();
+        let group = self.0.entry((name, session)).or_insert_with(|| Group { ids: Growing::default(), at: event.at });
+        group.ids.insert([id, id]);
+        group.at = [group.at[0].min(event.at[0]), group.at[1].max(event.at[1])];
+    }
+
+    fn text(&self) -> String {
+        let words = self.0.iter().take(NAMED).map(|((node, session), Group { ids, at: [from, to] })| {
+            let through = session.map_or(String::new(), |session| format!(" through {}", describe::session(session)));
+            let ids = id_ranges(&ids.rows());
+            format!("{ids} at {node}{through}, between {} and {}", seconds(*from), seconds(*to))
+        });
+        let words: Vec<String> = words.collect();
+        let more = self.0.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!("; and {more} more groups") } else { String::new() };
+        words.join("; ") + &more
+    }
+}
+
+/// Writes by name: node, session, ids as ranges, when.
+pub fn named(writes: &[(u64, Event)]) -> String {
+    let mut groups = Groups::default();
+    writes.iter().for_each(|(id, event)| groups.take(event, *id));
+    groups.text()
+}
+
+/// `3000001–3000004, 3000007 (5 rows)`
+pub fn id_ranges(ids: &Rows) -> String {
+    let range = |[first, last]: [u64; 2]| if first == last { first.to_string() } else { format!("{first}–{last}") };
+    let shown: Vec<String> = ids.ranges().take(NAMED).map(range).collect();
+    let more = if ids.ranges().count() > NAMED { ", …" } else { "" };
+    let rows = if ids.len() == 1 { "row" } else { "rows" };
+    format!("{}{more} ({} {rows})", shown.join(", "), ids.len())
+}

@@ -1,0 +1,84 @@
+//! Who held the leader lock when, by the watch on the leader key.
+
+use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind};
+
+use crate::history::History;
+use crate::history::intervals::Intervals;
+
+/// A change of the leader key.
+pub struct Change<'h> {
+    /// The event.
+    pub event: &'h Event,
+    /// How it changed.
+    pub change: KeyChange,
+    /// Who held it before; `None` for nobody, and for what was not seen.
+    pub before: Option<&'h str>,
+    /// Who holds it after.
+    pub holder: Option<&'h str>,
+}
+
+/// All changes, in the order of their revisions.
+pub fn changes(history: &History) -> Vec<Change<'_>> {
+    let mut changes: Vec<(i64, Change)> = history
+        .events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            Kind::LeaderKey { change, holder, revision, .. } => {
+                Some((*revision, Change { event, change: *change, before: None, holder: holder.as_deref() }))
+            }
+            _ => None,
+        })
+        .collect();
+    changes.sort_by_key(|(revision, _)| *revision);
+    let mut before = None;
+    let mut known = Vec::new();
+    for (_, mut change) in changes {
+        change.before = std::mem::replace(&mut before, change.holder);
+        known.push(change);
+    }
+    known
+}
+
+/// The place of the change by which this node took the lock for the last time. Writing its own name anew takes nothing.
+pub fn last_taken(changes: &[Change], node: &str) -> Option<usize> {
+    changes.iter().rposition(|change| change.holder == Some(node) && change.before != Some(node))
+}
+
+/// Spans in which the leader key could have named each holder: from the earliest moment of one change to the latest of the next.
+pub fn spans(history: &History) -> Vec<(Option<&str>, u64, u64)> {
+    let changes = changes(history);
+    let ends = changes.iter().skip(1).map(|change| change.event.at[1]).chain([u64::MAX]);
+    changes.iter().zip(ends).map(|(change, end)| (change.holder, change.event.at[0], end)).collect()
+}
+
+/// Whom the leader key could have named at any time.
+pub struct Holders<'h> {
+    spans: Vec<(Option<&'h str>, u64, u64)>,
+    by_time: Intervals,
+}
+
+impl<'h> Holders<'h> {
+    /// By the watch on the leader key.
+    pub fn of(history: &'h History) -> Holders<'h> {
+        let spans = spans(history);
+        let by_time = Intervals::new(spans.iter().map(|(_, start, end)| [*start, *end]));
+        Holders { spans, by_time }
+    }
+
+    fn meeting(&self, from: u64, to: u64) -> impl Iterator<Item = Option<&'h str>> {
+        self.by_time.meeting([from, to]).into_iter().map(|place| self.spans[place].0)
+    }
+
+    /// Whether a node may have held the lock at some moment of that time.
+    pub fn may_include(&self, node: &str, from: u64, to: u64) -> bool {
+        self.meeting(from, to).any(|holder| holder == Some(node))
+    }
+
+    /// Whom the leader key may have named in that time.
+    pub fn between(&self, from: u64, to: u64) -> Vec<String> {
+        let mut holders: Vec<String> =
+            self.meeting(from, to).map(|holder| holder.map_or("nobody".to_owned(), str::to_owned)).collect();
+        holders.dedup();
+        holders
+    }
+}

@@ -1,0 +1,143 @@
+//! Which rule was broken: the one whose breach allows what the specification forbids.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pghaspec_model::belief::{Divergence, Refusal};
+use pghaspec_model::cluster::Settings;
+use pghaspec_model::mutants::Mutant;
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::rules::switch::Switch;
+
+use super::query::Question;
+
+/// Rules that are named at most, where the breach of each explains as much.
+const NAMED: usize = 6;
+
+/// One way to break the rules.
+#[derive(Clone, Copy)]
+enum Breach {
+    Mutant(Mutant),
+    /// A rule of another release.
+    Switched(Switch, usize),
+}
+
+impl Breach {
+    /// All that can make a difference.
+    fn all(question: &Question, edition: Edition) -> Vec<Breach> {
+        let rules = question.rules(edition);
+        let mut known = vec![rules];
+        let mut breaches = Vec::new();
+        // Those by which safety is broken come first, then the others in their order.
+        for mutant in Mutant::ALL {
+            let mut changed = rules;
+            mutant.change(&mut changed);
+            let is_rule = changed != rules;
+            if !is_rule && is_former_rule(mutant) || is_rule && known.contains(&changed) {
+                continue;
+            }
+            if is_rule {
+                known.push(changed);
+            }
+            breaches.push(Breach::Mutant(mutant));
+        }
+        for switch in Switch::all() {
+            for position in 0..switch.positions.len() {
+                let mut changed = rules;
+                (switch.set)(&mut changed, position);
+                if !known.contains(&changed) {
+                    known.push(changed);
+                    breaches.push(Breach::Switched(switch, position));
+                }
+            }
+        }
+        breaches
+    }
+
+    fn model(self, question: &Question, edition: Edition) -> Settings {
+        match self {
+            Breach::Mutant(mutant) => question.settings(edition, Some(mutant)),
+            Breach::Switched(switch, position) => {
+                let mut settings = question.settings(edition, None);
+                (switch.set)(&mut settings.rules, position);
+                settings
+            }
+        }
+    }
+
+    /// The rule, with its place in the released code, and the name of its breach.
+    fn text(self, question: &Question, edition: Edition) -> String {
+        match self {
+            Breach::Mutant(mutant) => format!("{} [{}]", mutant.rule(), mutant.id()),
+            Breach::Switched(switch, position) => format!(
+                "`{}` is `{}` (changed in patroni {}), and this would be `{}` [{}]",
+                switch.id,
+                switch.words(&question.rules(edition)),
+                switch.since,
+                switch.positions[position],
+                switch.id
+            ),
+        }
+    }
+}
+
+/// The mutant is a rule of earlier releases. In an edition that has it anyway, it breaks nothing.
+fn is_former_rule(mutant: Mutant) -> bool {
+    let newest = Edition::Ideal.rules();
+    let mut changed = newest;
+    mutant.change(&mut changed);
+    changed != newest
+}
+
+/// The rule whose breach explains the event: best of all one that explains the whole history, else one that gets furthest.
+pub fn broken_rule(question: &Question, edition: Edition, divergence: &Divergence) -> String {
+    let whole = question.observations.len() + 1;
+    let reach = |settings| match question.ask(settings) {
+        Ok(_) => whole,
+        Err(Refusal::Diverged(further)) => further.explained,
+        Err(Refusal::Limit { explained, .. }) => explained,
+    };
+    let breaches = Breach::all(question, edition);
+    let reached = Mutex::new(Vec::new());
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(breach) = breaches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let reached_to = reach(breach.model(question, edition));
+                    if reached_to > divergence.explained {
+                        let place = breaches.iter().position(|other| std::ptr::eq(other, breach)).unwrap_or(0);
+                        reached.lock().unwrap_or_else(PoisonError::into_inner).push((reached_to, place));
+                    }
+                }
+            });
+        }
+    });
+    let mut reached = reached.into_inner().unwrap_or_else(PoisonError::into_inner);
+    reached.sort_unstable_by_key(|(reached, place)| (std::cmp::Reverse(*reached), *place));
+    let best = reached.first().map_or(0, |(reached, _)| *reached);
+    let as_good: Vec<usize> = reached.iter().filter(|(reached, _)| *reached == best).map(|(_, place)| *place).collect();
+    let mut text = String::new();
+    for place in as_good.iter().take(NAMED) {
+        text += &format!("the rule that was broken: {}\n", breaches[*place].text(question, edition));
+    }
+    if as_good.len() > 1 {
+        let more = as_good.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(", and so do {more} others") } else { String::new() };
+        text += &format!("  the breach of each of these alone explains as much{more}\n");
+    }
+    if best > divergence.explained && best < whole {
+        text += &format!(
+            "  its breach explains this event and the {} after it, and not what came then\n",
+            best - divergence.explained - 1
+        );
+    }
+    for other in Edition::ALL.into_iter().filter(|other| *other != edition && question.ask_edition(*other).is_ok()) {
+        text += &format!("the rules of edition {} explain the whole history\n", other.id());
+    }
+    if text.is_empty() {
+        text += "no single broken rule that is known explains this event\n";
+    }
+    text
+}

@@ -1,0 +1,215 @@
+//! What the model is asked to explain: a history as the model's observations, and the model that fits its run.
+
+use pghaspec_model::belief::{Belief, Explanation, Observation, Refusal, Start};
+use pghaspec_model::cluster::{Budget, Cluster, Names, Rewind, Settings, StartTimeouts, State, SyncKey};
+use pghaspec_model::mutants::Mutant;
+use pghaspec_model::rules::edition::{Edition, Rules};
+use pghaspec_model::vocabulary::event::Run;
+use pghaspec_model::vocabulary::fault::Fault;
+
+use super::cache::with_belief;
+use super::observations::Asking;
+use super::spool::Spool;
+use crate::history::{History, rules};
+
+/// What the model is asked to explain.
+pub struct Question {
+    /// What was seen, in the order in which it begins.
+    pub observations: Observations,
+    asked: Asking,
+    settings: Settings,
+    /// The edition that the agent claims, and the rules in which its release differs from that.
+    claimed: Option<(Edition, Vec<String>)>,
+    /// There is one node only.
+    alone: bool,
+}
+
+/// What was seen, of a short history or of a long one.
+pub enum Observations {
+    /// All at once.
+    Held(Vec<Observation>),
+    /// In a file.
+    Spooled(Spool),
+}
+
+impl Observations {
+    /// How many.
+    pub fn len(&self) -> u64 {
+        match self {
+            Observations::Held(held) => held.len() as u64,
+            Observations::Spooled(spool) => spool.len(),
+        }
+    }
+
+    /// In their order.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = Observation> + '_> {
+        match self {
+            Observations::Held(held) => Box::new(held.iter().copied()),
+            Observations::Spooled(spool) => Box::new(spool.iter()),
+        }
+    }
+}
+
+impl Question {
+    /// About a whole history; the error says why it cannot be asked.
+    pub fn of(history: &History) -> Result<Question, String> {
+        let mut asked = Asking::of(history)?;
+        let observations = asked.take(history, true)?;
+        Question::new(&history.run, asked, Observations::Held(observations))
+    }
+
+    /// About all that was asked for; the error says why it cannot be asked.
+    pub fn new(run: &Run, asked: Asking, observations: Observations) -> Result<Question, String> {
+        // A cluster of one behaves as one of two whose other node is never there.
+        let nodes = run.nodes.len().max(2) as u8;
+        // What must change nothing may have done so.
+        if !asked.disturbed && !asked.changed {
+            return Err("nothing happened between ready and the end".into());
+        }
+        Ok(Question {
+            settings: settings(run, &asked, nodes),
+            claimed: Edition::from_id(&run.edition).map(|edition| (edition, run.rules.clone())),
+            alone: run.nodes.len() == 1,
+            observations,
+            asked,
+        })
+    }
+
+    /// The nodes' names.
+    pub fn names(&self) -> &Names {
+        &self.asked.names
+    }
+
+    /// Intervals in which not all was seen, in words.
+    pub fn gaps(&self) -> &[String] {
+        &self.asked.gaps
+    }
+
+    /// Rules in which the agent's release differs from this edition, if that is the one that it claims.
+    fn differs(&self, edition: Edition) -> &[String] {
+        match &self.claimed {
+            Some((claimed, differs)) if *claimed == edition => differs,
+            _ => &[],
+        }
+    }
+
+    /// The rules of an edition, or of a release that claims it.
+    pub fn rules(&self, edition: Edition) -> Rules {
+        rules(edition, self.differs(edition))
+    }
+
+    /// The edition's name, and how the agent's release differs from it.
+    pub fn name(&self, edition: Edition) -> String {
+        match self.differs(edition) {
+            [] => edition.id().to_owned(),
+            differs => format!("{} with {}", edition.id(), differs.join(", ")),
+        }
+    }
+
+    /// What is modelled, by the rules of an edition.
+    pub fn settings(&self, edition: Edition, mutant: Option<Mutant>) -> Settings {
+        let faults = faults(&self.asked, mutant);
+        Settings { edition, rules: self.rules(edition), mutant, ..self.settings.clone() }.with_faults(&faults)
+    }
+
+    /// Whether these rules explain it.
+    pub fn ask(&self, settings: Settings) -> Result<Explanation, Refusal> {
+        with_belief(settings, |belief| self.ask_belief(belief))
+    }
+
+    fn ask_belief(&self, belief: &mut Belief) -> Result<Explanation, Refusal> {
+        let cluster = belief.cluster();
+        let zero = cluster.settings.start_timeouts == StartTimeouts::Zero;
+        let mut healthy = cluster.healthy(self.asked.leader, 1, zero);
+        if self.alone {
+            healthy.leave_only(self.asked.leader);
+        }
+        let states = with_unknown_memory(cluster, healthy);
+        let start = Start { states, timeline: self.asked.timeline, blind: self.asked.blind };
+        let explanation = belief.explain(&start, self.observations.iter())?;
+        match explanation.observations == self.observations.len() {
+            true => Ok(explanation),
+            false => Err(Refusal::Limit {
+                explained: explanation.observations,
+                why: "observations that were written to a file and cannot be read again",
+            }),
+        }
+    }
+
+    /// Whether an edition explains it.
+    pub fn ask_edition(&self, edition: Edition) -> Result<Explanation, Refusal> {
+        self.ask(self.settings(edition, None))
+    }
+}
+
+/// Everything that the run says about its cluster.
+fn settings(run: &Run, asked: &Asking, nodes: u8) -> Settings {
+    let configuration = &run.configuration;
+    let zero = run.primary_start_timeout_s == 0;
+    let settings = Settings {
+        start_timeouts: if zero { StartTimeouts::Zero } else { StartTimeouts::Positive },
+        watchdog: configuration.watchdog_present
+            && (configuration.watchdog_required || configuration.watchdog_automatic),
+        can_rewind: configuration.use_pg_rewind,
+        remove_on_divergence: configuration.remove_data_directory_on_diverged_timelines,
+        standby_cluster: configuration.standby_cluster,
+        synchronous: configuration.synchronous_mode,
+        failsafe: configuration.failsafe_mode,
+        as_observed: true,
+        // What is lost on its way is lost to the watch, too.
+        stalls_unseen: cuts(asked) && !asked.faults.contains(&Fault::WatchStalls),
+        budget: Budget {
+            process: Budget::UNLIMITED,
+            task: Budget::UNLIMITED,
+            network: Budget::UNLIMITED,
+            operator: if asked.remote_fails_over { Budget::UNLIMITED } else { 0 },
+            ..Budget::NONE
+        },
+        ..Settings::of_timelines(Edition::V4_1, nodes)
+    };
+    settings.with_faults(&faults(asked, None))
+}
+
+/// Something that an agent and the DCS say to each other may have been lost.
+fn cuts(asked: &Asking) -> bool {
+    [Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown].iter().any(|fault| asked.faults.contains(fault))
+}
+
+/// Any fault may have been recorded; only those that make agents' cycles longer are left out where they were not.
+fn faults(asked: &Asking, mutant: Option<Mutant>) -> Vec<Fault> {
+    let recorded = |fault: Fault| asked.faults.contains(&fault);
+    // What is done late differs only for an agent that is interrupted in between, be it by its end.
+    let freezes = recorded(Fault::AgentFrozen) || mutant == Some(Mutant::ArmsWatchdogLate);
+    let cuts = cuts(asked);
+    let stalls = recorded(Fault::WatchStalls) || cuts;
+    let faults = Fault::ALL.into_iter().filter(|fault| match fault {
+        Fault::AgentFrozen => freezes,
+        Fault::RequestsLost | Fault::RepliesLost | Fault::DcsDown => cuts,
+        Fault::WatchStalls | Fault::WatchResumes => stalls,
+        _ => true,
+    });
+    faults.collect()
+}
+
+/// What a healthy standby's agent remembers of earlier comparisons cannot be seen: it may be about to compare timelines. Nor can whom the
+/// leader has chosen for its synchronous standby, if it has: `/sync` is not recorded.
+pub fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
+    let mut states = vec![healthy];
+    if let Some(sync) = healthy.sync {
+        for standby in cluster.node_ids().filter(|id| *id != sync.leader) {
+            let mut state = healthy;
+            state.sync = Some(SyncKey { standby: Some(standby), ..sync });
+            state.nodes[usize::from(sync.leader)].sync_names = Some(standby);
+            states.push(state);
+        }
+    }
+    for id in cluster.node_ids() {
+        for mut state in states.clone() {
+            if let Some(agent) = state.nodes[usize::from(id)].agent.as_mut() {
+                agent.rewind = Rewind::Check;
+                states.push(state);
+            }
+        }
+    }
+    states
+}

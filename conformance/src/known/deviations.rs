@@ -1,0 +1,352 @@
+//! Known deviations of an agent: checks that are known to fail, each with its reason, in a file that people review.
+//!
+//! `deviations.toml` beside the agent's manifest:
+//!
+//! ```toml
+//! [[deviation]]
+//! checks = ["one-writable-leader"]               # each of them in each of the scenarios
+//! scenarios = ["orphan-writer"]
+//! releases = { from = "2.1.2", to = "4.1.5" }   # both included, both may be left out
+//! reason = "A backend that outlives its postmaster goes on committing while another node leads."
+//! link = "https://github.com/patroni/patroni/issues/1"
+//! sometimes = "Which of the standbys is asked first decides."   # only where no scenario can make it show each time
+//! ```
+//!
+//! A run ends as expected if what fails is known, and what is known fails. A deviation that is gone has to leave the file, else nobody
+//! would notice its return. Only one that hangs on a race may be absent, and then the file says on which.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::input;
+use crate::input::InputError;
+use crate::judge::Verdict;
+use crate::report::ScenarioResult;
+
+/// Name of the file.
+pub const FILE: &str = "deviations.toml";
+
+/// Everything that is known of an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deviations(Vec<Deviation>);
+
+/// One check that is known to fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Deviation {
+    check: String,
+    scenario: String,
+    from: Option<Release>,
+    to: Option<Release>,
+    reason: String,
+    link: String,
+    sometimes: bool,
+}
+
+/// A release, by its numbers.
+type Release = Vec<u32>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    deviation: Vec<WrittenDeviation>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenDeviation {
+    checks: Spanned<Vec<Spanned<String>>>,
+    scenarios: Spanned<Vec<String>>,
+    #[serde(default)]
+    releases: Range,
+    reason: Spanned<String>,
+    link: Spanned<String>,
+    sometimes: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Range {
+    from: Option<Spanned<String>>,
+    to: Option<Spanned<String>>,
+}
+
+/// How what failed compares with what is known to fail.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Failed, as is known.
+    pub known: Vec<Known>,
+    /// Failed, and nobody knew.
+    pub unknown: Vec<Unknown>,
+    /// Known to fail, and passed.
+    pub gone: Vec<Known>,
+}
+
+/// A check that is known to fail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// In which scenario.
+    pub scenario: String,
+    /// Which check.
+    pub check: String,
+    /// Why.
+    pub reason: String,
+    /// Where to read about it.
+    pub link: String,
+}
+
+/// A check that failed unexpectedly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// In which scenario.
+    pub scenario: String,
+    /// Which check.
+    pub check: String,
+}
+
+impl Deviations {
+    /// Those in a file; none if there is no such file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or something in it is wrong.
+    pub fn read(file: &Path) -> Result<Deviations, InputError> {
+        if !file.exists() {
+            return Ok(Deviations::default());
+        }
+        Deviations::parse(file, &input::read(file)?)
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Deviations, InputError> {
+        let written: Written = input::parse(file, text)?;
+        let mut known: Vec<Deviation> = Vec::new();
+        for (index, one) in written.deviation.into_iter().enumerate() {
+            let wrong = |key: &str, span, problem: &str, mend: &str| {
+                InputError::of_file(file, problem, mend).at_key(format!("deviation[{index}].{key}")).at_span(text, span)
+            };
+            let sometimes = one.sometimes.as_ref().map(|why| ("sometimes", why));
+            for (key, word) in [("reason", &one.reason), ("link", &one.link)].into_iter().chain(sometimes) {
+                if word.get_ref().trim().is_empty() {
+                    return Err(wrong(key, word.span(), "is empty", "a deviation that nobody explains is a defect"));
+                }
+            }
+            if !one.link.get_ref().starts_with("https://") {
+                return Err(wrong("link", one.link.span(), "is no link", "write https://… where one reads about it"));
+            }
+            let numbers = |key: &str, word: &Option<Spanned<String>>| match word {
+                None => Ok(None),
+                Some(word) => release(word.get_ref()).map(Some).ok_or_else(|| {
+                    wrong(key, word.span(), "is no release", "write numbers with dots between them, like 4.1.5")
+                }),
+            };
+            let (from, to) = (numbers("releases.from", &one.releases.from)?, numbers("releases.to", &one.releases.to)?);
+            if from.is_some() && to.is_some() && from > to {
+                return Err(wrong(
+                    "releases",
+                    one.checks.span(),
+                    "ends before it begins",
+                    "let `from` be the older one",
+                ));
+            }
+            for (key, span, nothing) in [
+                ("checks", one.checks.span(), one.checks.get_ref().is_empty()),
+                ("scenarios", one.scenarios.span(), one.scenarios.get_ref().is_empty()),
+            ] {
+                if nothing {
+                    return Err(wrong(key, span, "is empty", "name what is known to fail, and where"));
+                }
+            }
+            for (check, scenario) in one
+                .checks
+                .get_ref()
+                .iter()
+                .flat_map(|check| one.scenarios.get_ref().iter().map(move |scenario| (check, scenario)))
+            {
+                let deviation = Deviation {
+                    check: check.get_ref().clone(),
+                    scenario: scenario.clone(),
+                    from: from.clone(),
+                    to: to.clone(),
+                    reason: one.reason.get_ref().clone(),
+                    link: one.link.get_ref().clone(),
+                    sometimes: one.sometimes.is_some(),
+                };
+                if known.iter().any(|other| other.overlaps(&deviation)) {
+                    let problem =
+                        format!("names {}, which is known already for {scenario} and such a release", check.get_ref());
+                    let mend = "keep one of the two, or let their releases not overlap";
+                    return Err(wrong("checks", check.span(), &problem, mend));
+                }
+                known.push(deviation);
+            }
+        }
+        Ok(Deviations(known))
+    }
+
+    /// Names of the scenarios that are spoken of.
+    pub fn scenarios(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|one| one.scenario.as_str())
+    }
+
+    /// Compares with what came out of a run of that release.
+    pub fn compare(&self, version: &str, scenarios: &[ScenarioResult]) -> Standing {
+        let at = release(version);
+        let here: Vec<&Deviation> = self.0.iter().filter(|one| one.covers(at.as_ref())).collect();
+        let mut standing = Standing::default();
+        for scenario in scenarios {
+            for check in scenario.checks.iter().filter(|check| check.verdict == Verdict::Fail) {
+                match here.iter().find(|one| (&one.scenario, &one.check) == (&scenario.id, &check.id)) {
+                    Some(known) => standing.known.push(known.told()),
+                    None => {
+                        standing.unknown.push(Unknown { scenario: scenario.id.clone(), check: check.id.clone() });
+                    }
+                }
+            }
+            // What was not observed well enough may still be there.
+            let gone = |one: &&&Deviation| {
+                let made = scenario.checks.iter().find(|check| check.id == one.check).map(|check| check.verdict);
+                let observed = matches!(scenario.verdict, Verdict::Pass | Verdict::Fail);
+                !one.sometimes
+                    && one.scenario == scenario.id
+                    && (made == Some(Verdict::Pass) || made.is_none() && observed)
+            };
+            standing.gone.extend(here.iter().filter(gone).map(|one| one.told()));
+        }
+        standing
+    }
+}
+
+impl Deviation {
+    fn covers(&self, release: Option<&Release>) -> bool {
+        let Some(release) = release else { return self.from.is_none() && self.to.is_none() };
+        self.from.as_ref().is_none_or(|from| from <= release) && self.to.as_ref().is_none_or(|to| release <= to)
+    }
+
+    fn overlaps(&self, other: &Deviation) -> bool {
+        let ends_before = |one: &Deviation, other: &Deviation| {
+            one.to.as_ref().is_some_and(|to| other.from.as_ref().is_some_and(|from| to < from))
+        };
+        (&self.check, &self.scenario) == (&other.check, &other.scenario)
+            && !ends_before(self, other)
+            && !ends_before(other, self)
+    }
+
+    fn told(&self) -> Known {
+        let Deviation { check, scenario, reason, link, .. } = self.clone();
+        Known { scenario, check, reason, link }
+    }
+}
+
+fn release(text: &str) -> Option<Release> {
+    text.split('.').map(|part| part.parse().ok()).collect()
+}
+
+impl Standing {
+    /// What fails is known, and what is known fails.
+    pub fn is_as_expected(&self) -> bool {
+        self.unknown.is_empty() && self.gone.is_empty()
+    }
+
+    /// The deviation that this failed check is known as.
+    pub fn known(&self, scenario: &str, check: &str) -> Option<&Known> {
+        self.known.iter().find(|known| (known.scenario.as_str(), known.check.as_str()) == (scenario, check))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::coverage::Measured;
+    use crate::judge::Check;
+
+    const TEXT: &str = r#"
+[[deviation]]
+checks = ["one-writable-leader"]
+scenarios = ["orphan"]
+releases = { from = "2.1.2", to = "4.1.5" }
+reason = "a backend outlives its postmaster"
+link = "https://example.org/1"
+"#;
+
+    fn parse(text: &str) -> Result<Deviations, InputError> {
+        Deviations::parse(Path::new("deviations.toml"), text)
+    }
+
+    fn result(verdict: Verdict) -> ScenarioResult {
+        let checks = vec![Check::new("one-writable-leader", verdict, "why"), Check::pass("leader", "why")];
+        ScenarioResult {
+            id: "orphan".into(),
+            title: String::new(),
+            verdict,
+            seconds: 1.0,
+            time: Vec::new(),
+            branches: Vec::new(),
+            checks,
+            measured: Vec::new(),
+            planned: BTreeSet::new(),
+            covered: Measured::default(),
+        }
+    }
+
+    #[test]
+    fn what_fails_is_known_unknown_or_gone() {
+        let deviations = parse(TEXT).unwrap();
+        let standing = deviations.compare("4.1.5", &[result(Verdict::Fail)]);
+        assert!(standing.is_as_expected());
+        assert_eq!(standing.known("orphan", "one-writable-leader").unwrap().link, "https://example.org/1");
+
+        let standing = deviations.compare("4.1.5", &[result(Verdict::Pass)]);
+        assert_eq!((standing.known.len(), standing.unknown.len(), standing.gone.len()), (0, 0, 1));
+        assert!(!standing.is_as_expected());
+
+        // Of another release it is not known, and not missed.
+        let standing = deviations.compare("4.2.0", &[result(Verdict::Fail)]);
+        assert_eq!((standing.known.len(), standing.unknown.len(), standing.gone.len()), (0, 1, 0));
+        assert!(deviations.compare("4.2.0", &[result(Verdict::Pass)]).is_as_expected());
+        assert!(deviations.compare("2.1.10", &[result(Verdict::Fail)]).is_as_expected());
+    }
+
+    #[test]
+    fn what_hangs_on_a_race_may_be_absent() {
+        let deviations = parse(&format!("{TEXT}sometimes = \"who is asked first decides\"\n")).unwrap();
+        assert!(deviations.compare("4.1.5", &[result(Verdict::Pass)]).is_as_expected());
+        assert_eq!(deviations.compare("4.1.5", &[result(Verdict::Fail)]).known.len(), 1);
+        let error = parse(&format!("{TEXT}sometimes = \"\"\n")).unwrap_err();
+        assert!(error.to_string().contains("deviation[0].sometimes: is empty"), "{error}");
+    }
+
+    #[test]
+    fn what_was_not_observed_is_not_gone() {
+        let deviations = parse(TEXT).unwrap();
+        for verdict in [Verdict::Inconclusive, Verdict::Error] {
+            assert!(deviations.compare("4.1.5", &[result(verdict)]).is_as_expected());
+        }
+        assert!(deviations.compare("4.1.5", &[]).is_as_expected());
+        // A check that nobody makes cannot fail.
+        let other = parse(&TEXT.replace("one-writable-leader", "one-writeable-leader")).unwrap();
+        assert_eq!(other.compare("4.1.5", &[result(Verdict::Pass)]).gone.len(), 1);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        for (from, to, words, line) in [
+            ("scenarios =", "scenario =", "scenario", Some(4)),
+            ("[\"orphan\"]", "[]", "deviation[0].scenarios: is empty", Some(4)),
+            ("\"a backend outlives its postmaster\"", "\" \"", "deviation[0].reason: is empty", Some(6)),
+            ("https://example.org/1", "somewhere", "deviation[0].link: is no link", Some(7)),
+            ("4.1.5", "newest", "deviation[0].releases.to: is no release", Some(5)),
+            ("4.1.5", "2.0.0", "ends before it begins", Some(3)),
+        ] {
+            let error = parse(&TEXT.replace(from, to)).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+            assert_eq!(error.line, line, "{error}");
+        }
+        let error = parse(&format!("{TEXT}{}", TEXT.replace("to = \"4.1.5\"", "to = \"3.0.0\""))).unwrap_err();
+        assert!(error.to_string().contains("known already"), "{error}");
+        parse(&format!("{TEXT}{}", TEXT.replace("from = \"2.1.2\", to = \"4.1.5\"", "from = \"4.1.6\""))).unwrap();
+        assert_eq!(parse("").unwrap(), Deviations::default());
+    }
+}

@@ -1,0 +1,116 @@
+//! Which agent fails each scenario, and by which check, `fixtures/failed_by.toml`: a scenario that nobody can fail proves nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fixtures;
+use crate::input;
+use crate::input::InputError;
+use crate::judge::{Check, Verdict};
+
+/// An agent that fails a scenario, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedBy {
+    /// The scenario.
+    pub scenario: String,
+    /// The agent, as on the command line.
+    pub agent: String,
+    /// The check by which it fails.
+    pub check: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    agent: String,
+    check: String,
+}
+
+/// What became of the failure that was foretold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// The check failed.
+    Caught,
+    /// The run does not tell: it was not observed well enough, the harness failed, or there is no such check.
+    Unknown,
+    /// The check passed: the defect got through.
+    Escaped,
+}
+
+impl FailedBy {
+    /// All that are committed, by the names of their scenarios.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is wrong.
+    pub fn committed() -> Result<Vec<FailedBy>, InputError> {
+        let file = fixtures::failed_by();
+        FailedBy::parse(&file, &input::read(&file)?)
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Vec<FailedBy>, InputError> {
+        let entries: BTreeMap<String, Entry> = input::parse(file, text)?;
+        let of = |(scenario, Entry { agent, check })| FailedBy { scenario, agent, check };
+        Ok(entries.into_iter().map(of).collect())
+    }
+
+    /// What these checks, all those of one run, say about it, and the words of the one that it names. An error of the harness taints all.
+    pub fn standing<'c>(&self, checks: &'c [Check]) -> (Standing, &'c str) {
+        if let Some(error) = checks.iter().find(|check| check.verdict == Verdict::Error) {
+            return (Standing::Unknown, &error.why);
+        }
+        match checks.iter().find(|check| check.id == self.check) {
+            None => (Standing::Unknown, checks.first().map_or("nothing was judged", |check| check.why.as_str())),
+            Some(check) => match check.verdict {
+                Verdict::Fail => (Standing::Caught, &check.why),
+                Verdict::Pass => (Standing::Escaped, &check.why),
+                _ => (Standing::Unknown, &check.why),
+            },
+        }
+    }
+}
+
+impl Standing {
+    /// As in reports.
+    pub fn text(self) -> &'static str {
+        match self {
+            Standing::Caught => "caught",
+            Standing::Unknown => "unknown",
+            Standing::Escaped => "escaped",
+        }
+    }
+
+    /// The exit code of a command that found this.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Standing::Caught => 0,
+            Standing::Unknown => 4,
+            Standing::Escaped => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_failure_of_that_check_counts() {
+        let file = Path::new("failed_by.toml");
+        let all = FailedBy::parse(file, "[one]\nagent = \"a\"\ncheck = \"leader\"\n").unwrap();
+        let of = |leader: Verdict, other: Verdict| {
+            let checks = [Check::new("leader", leader, "l"), Check::new("timeline", other, "t")];
+            all[0].standing(&checks).0
+        };
+        assert_eq!(of(Verdict::Fail, Verdict::Inconclusive), Standing::Caught);
+        assert_eq!(of(Verdict::Fail, Verdict::Error), Standing::Unknown);
+        assert_eq!(of(Verdict::Inconclusive, Verdict::Fail), Standing::Unknown);
+        assert_eq!(of(Verdict::Pass, Verdict::Fail), Standing::Escaped);
+        assert_eq!(all[0].standing(&[]).0, Standing::Unknown);
+        assert!(Standing::Caught < Standing::Unknown && Standing::Unknown < Standing::Escaped);
+        let error = FailedBy::parse(file, "[one]\nagent = \"a\"\nchecks = \"leader\"\n").unwrap_err();
+        assert_eq!(error.line, Some(3), "{error}");
+    }
+}

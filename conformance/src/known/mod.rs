@@ -1,0 +1,4 @@
+//! What is known.
+
+pub mod deviations;
+pub mod failed_by;

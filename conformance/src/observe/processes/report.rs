@@ -1,0 +1,142 @@
+//! What the helper says that sees the processes of the machine, a line at a time.
+
+use pghaspec_model::recover::control::ControlFile;
+use serde::Deserialize;
+
+/// One line of the helper.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Report {
+    /// It observes from now on.
+    Ready {
+        /// `proc-connector`, or `polling` as the worse way.
+        mechanism: String,
+    },
+    /// A program was started.
+    Exec {
+        /// CLOCK_MONOTONIC.
+        at: [u64; 2],
+        /// Process id on the host.
+        pid: u32,
+        /// Inode of its PID namespace, when it could be read.
+        pidns: Option<u64>,
+        /// Path of the program.
+        exe: Option<String>,
+        /// Command line.
+        argv: Vec<String>,
+    },
+    /// A process whose start was reported ended.
+    Exit {
+        /// CLOCK_MONOTONIC.
+        at: [u64; 2],
+        /// Process id on the host.
+        pid: u32,
+        /// Inode of its PID namespace.
+        pidns: Option<u64>,
+        /// Exit code.
+        code: Option<i32>,
+        /// Signal that ended it.
+        signal: Option<i32>,
+        /// What the control file of its data directory says now.
+        #[serde(default)]
+        control: Option<ControlFile>,
+    },
+    /// A process was gone before anything but its name could be read. Said at its end.
+    Unread {
+        /// When it was started, CLOCK_MONOTONIC.
+        at: [u64; 2],
+        /// When it ended, CLOCK_MONOTONIC.
+        exit_at: [u64; 2],
+        /// Process id on the host.
+        pid: u32,
+        /// Inode of its PID namespace, or of its parent's.
+        pidns: Option<u64>,
+        /// Name of its program, cut to 15 bytes.
+        comm: Option<String>,
+        /// Nanoseconds between start and end.
+        lived_ns: u64,
+        /// How many of them it was on a CPU.
+        #[serde(default)]
+        ran_ns: Option<u64>,
+        /// Exit code.
+        code: Option<i32>,
+        /// Signal that ended it.
+        signal: Option<i32>,
+    },
+    /// A process that could run waited for a CPU.
+    Starved {
+        /// In this time, CLOCK_MONOTONIC.
+        at: [u64; 2],
+        /// Process id on the host.
+        pid: u32,
+        /// Inode of its PID namespace.
+        pidns: Option<u64>,
+        /// For so many nanoseconds.
+        waited_ns: u64,
+    },
+    /// A write of the helper's was waited for.
+    Stalled {
+        /// All this time, CLOCK_MONOTONIC.
+        at: [u64; 2],
+    },
+    /// Something may have been missed.
+    Gap {
+        /// CLOCK_MONOTONIC.
+        at: [u64; 2],
+        /// Why.
+        why: String,
+    },
+    /// A trap was set, or struck.
+    Trap(TrapReport),
+    /// It is still there; said each second.
+    Alive {
+        /// When it said so, CLOCK_MONOTONIC.
+        monotonic_ns: u64,
+    },
+}
+
+impl Report {
+    /// Of a process whose PID namespace is known: the namespace, and when that began of which this tells, CLOCK_MONOTONIC.
+    pub fn place(&self) -> Option<(u64, u64)> {
+        match self {
+            Report::Exec { pidns, at, .. }
+            | Report::Exit { pidns, at, .. }
+            | Report::Unread { pidns, at, .. }
+            | Report::Starved { pidns, at, .. } => pidns.map(|pidns| (pidns, at[0])),
+            Report::Ready { .. }
+            | Report::Stalled { .. }
+            | Report::Gap { .. }
+            | Report::Trap(_)
+            | Report::Alive { .. } => None,
+        }
+    }
+}
+
+/// What became of a trap: a signal that the helper sends to a process when it starts.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TrapReport {
+    /// Its name.
+    pub id: String,
+    /// What became of it.
+    pub change: Change,
+    /// Just before and after the signal was sent, CLOCK_MONOTONIC.
+    pub at: Option<[u64; 2]>,
+    /// The process that was hit, its id on the host.
+    pub pid: Option<u32>,
+    /// State of the process after that, `T` for stopped.
+    pub state: Option<String>,
+}
+
+/// What may become of a trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It is laid.
+    Set,
+    /// It is taken away.
+    Unset,
+    /// It sent its signal.
+    Struck,
+    /// The process was gone before.
+    Missed,
+}

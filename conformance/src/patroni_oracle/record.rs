@@ -1,0 +1,269 @@
+//! What a run of a released function asked, did and said.
+
+use pghaspec_model::recover::control::ControlState;
+use pghaspec_model::recover::dialogue::{Answer, Leader, Question, Task};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A function that is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Function {
+    /// `Ha.recover`
+    Recover,
+    /// `Ha._handle_crash_recovery`, from 2.1.4 on.
+    HandleCrashRecovery,
+    /// `Ha._handle_rewind_or_reinitialize`
+    HandleRewindOrReinitialize,
+    /// `Ha.post_recover`
+    PostRecover,
+    /// `Ha.handle_long_action_in_progress`
+    HandleLongActionInProgress,
+    /// `Ha.handle_starting_instance`
+    HandleStartingInstance,
+    /// `Ha.update_lock`, with `Etcd3.update_leader`, which it calls.
+    UpdateLock,
+    /// `Ha.is_failover_possible`
+    IsFailoverPossible,
+    /// `Ha.is_healthiest_node`
+    IsHealthiestNode,
+    /// `Ha.follow`
+    Follow,
+    /// `Rewind.rewind_or_reinitialize_needed_and_possible`
+    RewindDecision,
+}
+
+impl Function {
+    /// All of them.
+    pub const ALL: [Function; 11] = [
+        Function::Recover,
+        Function::HandleCrashRecovery,
+        Function::HandleRewindOrReinitialize,
+        Function::PostRecover,
+        Function::HandleLongActionInProgress,
+        Function::HandleStartingInstance,
+        Function::UpdateLock,
+        Function::IsFailoverPossible,
+        Function::IsHealthiestNode,
+        Function::Follow,
+        Function::RewindDecision,
+    ];
+
+    /// The name that the harness knows it by.
+    pub fn id(self) -> &'static str {
+        match self {
+            Function::Recover => "recover",
+            Function::HandleCrashRecovery => "handle-crash-recovery",
+            Function::HandleRewindOrReinitialize => "handle-rewind-or-reinitialize",
+            Function::PostRecover => "post-recover",
+            Function::HandleLongActionInProgress => "handle-long-action-in-progress",
+            Function::HandleStartingInstance => "handle-starting-instance",
+            Function::UpdateLock => "update-lock",
+            Function::IsFailoverPossible => "is-failover-possible",
+            Function::IsHealthiestNode => "is-healthiest-node",
+            Function::Follow => "follow",
+            Function::RewindDecision => "rewind-decision",
+        }
+    }
+
+    /// The whole dialogue is compared, not only what becomes of the world.
+    pub fn is_dialogue(self) -> bool {
+        matches!(self, Function::Recover | Function::HandleCrashRecovery | Function::HandleRewindOrReinitialize)
+    }
+
+    /// Its effects and its end are compared, but not the order of its questions.
+    pub fn is_of_world(self) -> bool {
+        !self.is_dialogue() && self != Function::RewindDecision
+    }
+
+    /// What is held against ours.
+    pub fn compared(self) -> &'static str {
+        match self {
+            _ if self.is_dialogue() => "each question, each effect with its arguments, and the end, in order",
+            Function::RewindDecision => "what is known afterwards, and whether a rewind is needed",
+            _ => "each effect, in order, and the end",
+        }
+    }
+
+    /// Which inputs it is given. Nothing is a sample.
+    pub fn inputs(self) -> &'static str {
+        match self {
+            Function::RewindDecision => {
+                "the full product: trees of up to 3 WAL records, two places in them, what pg_control, the leader, the rewind are"
+            }
+            _ => "the full product: every sequence of answers that it can be given",
+        }
+    }
+
+    /// The function of that name.
+    pub fn from_id(id: &str) -> Option<Function> {
+        Function::ALL.into_iter().find(|function| function.id() == id)
+    }
+}
+
+/// One question or effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// One that the specification knows, and its answer.
+    Known(Question, Answer),
+    /// One that it does not know.
+    Unknown(String),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It returned a message or nothing.
+    Says(Option<String>),
+    /// It raised the error of a DCS that does not answer.
+    DcsError,
+    /// It raised something else.
+    Raises(String),
+}
+
+/// A task that was offered to the background slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Its name there.
+    pub action: String,
+    /// Its arguments.
+    pub arguments: Vec<Value>,
+}
+
+/// One whole run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Of which function.
+    pub function: Function,
+    /// What was asked, in order.
+    pub asked: Vec<Asked>,
+    /// How it ended.
+    pub ended: Ended,
+    /// The tasks that were offered, in order.
+    pub offers: Vec<Offer>,
+    /// The moment at which crash recovery began was noted.
+    pub timed: bool,
+    /// Two reads of one snapshot differed.
+    pub torn: bool,
+    /// For each question the place in the released code, if it was asked for.
+    pub places: Vec<String>,
+    /// The numbers of the answers in their domains.
+    pub choices: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Extras {
+    #[serde(default)]
+    tasks: Vec<(String, String, Vec<Value>)>,
+    #[serde(default)]
+    timed: bool,
+    #[serde(default)]
+    torn: bool,
+}
+
+/// How a run ended, as the harness writes it.
+#[derive(Deserialize)]
+pub(super) struct Outcome {
+    says: Option<String>,
+    raises: Option<String>,
+}
+
+impl Outcome {
+    pub(super) fn ended(self) -> Ended {
+        match (self.raises, self.says) {
+            (Some(error), _) if error == "dcs-error" => Ended::DcsError,
+            (Some(error), _) => Ended::Raises(error),
+            (None, says) => Ended::Says(says),
+        }
+    }
+}
+
+impl Run {
+    /// Reads a line of the harness: function, questions with answers, outcome, arguments of effects.
+    pub fn parse(function: Function, line: &str) -> Result<Run, String> {
+        let (_, asked, outcome, extras, choices): (String, Vec<Vec<String>>, Outcome, Extras, Vec<u8>) =
+            serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let mut places = Vec::new();
+        let mut steps = Vec::with_capacity(asked.len());
+        for step in asked {
+            let [question, answer, place @ ..] = &step[..] else { return Err("a question without an answer".into()) };
+            places.extend(place.first().cloned());
+            steps.push(match Question::from_id(question) {
+                None => Asked::Unknown(format!("{question} → {answer}")),
+                Some(known) => Asked::Known(
+                    known,
+                    answer_from(known, answer).ok_or_else(|| format!("{question} was answered with `{answer}`"))?,
+                ),
+            });
+        }
+        let ended = outcome.ended();
+        let offers =
+            extras.tasks.into_iter().map(|(_, action, arguments)| Offer { action, arguments }).collect::<Vec<_>>();
+        Ok(Run { function, asked: steps, ended, offers, timed: extras.timed, torn: extras.torn, places, choices })
+    }
+
+    /// The answers, as far as the specification knows the questions.
+    pub fn answers(&self) -> Vec<Answer> {
+        let known = |asked: &Asked| match asked {
+            Asked::Known(_, answer) => Some(*answer),
+            Asked::Unknown(_) => None,
+        };
+        self.asked.iter().map_while(known).collect()
+    }
+
+    /// How far the answers are from those of a quiet day: the first of each domain.
+    pub fn distance(&self) -> usize {
+        let unusual = |asked: &&Asked| match asked {
+            Asked::Known(_, answer) => !matches!(
+                answer,
+                Answer::Done
+                    | Answer::Bool(false)
+                    | Answer::Control(None)
+                    | Answer::Seconds(300)
+                    | Answer::Source(Leader::Nobody)
+                    | Answer::Scheduled
+            ),
+            Asked::Unknown(_) => true,
+        };
+        self.asked.iter().filter(unusual).count()
+    }
+}
+
+fn answer_from(question: Question, word: &str) -> Option<Answer> {
+    Some(match (question, word) {
+        (Question::ControlData, "absent") => Answer::Control(None),
+        (Question::ControlData, word) => {
+            let state = ControlState::ALL.into_iter().find(|state| state.text().replace(' ', "-") == word)?;
+            Answer::Control(Some(state))
+        }
+        (Question::StartTimeout, seconds) => Answer::Seconds(seconds.parse().ok()?),
+        (_, "done") => Answer::Done,
+        (_, "yes") => Answer::Bool(true),
+        (_, "no") => Answer::Bool(false),
+        (_, "nobody") => Answer::Source(Leader::Nobody),
+        (_, "member") => Answer::Source(Leader::Member(0)),
+        (_, "remote") => Answer::Source(Leader::Remote),
+        (Question::RunAsync(_), "free") => Answer::Scheduled,
+        (Question::RunAsync(_), "busy") => Answer::Busy(Task::Requested),
+        (_, "dcs-error") => Answer::DcsError,
+        _ => return None,
+    })
+}
+
+/// An answer in words.
+pub fn answer_word(answer: Answer) -> String {
+    match answer {
+        Answer::Done => "done".into(),
+        Answer::Bool(true) => "yes".into(),
+        Answer::Bool(false) => "no".into(),
+        Answer::Seconds(seconds) => seconds.to_string(),
+        Answer::Control(None) => "absent".into(),
+        Answer::Control(Some(state)) => format!("'{}'", state.text()),
+        Answer::Source(Leader::Nobody) => "nobody".into(),
+        Answer::Source(Leader::Member(_)) => "member".into(),
+        Answer::Source(Leader::Remote) => "remote".into(),
+        Answer::Scheduled => "free".into(),
+        Answer::Busy(_) => "busy".into(),
+        Answer::DcsError => "DCS error".into(),
+    }
+}

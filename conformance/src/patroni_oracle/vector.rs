@@ -1,0 +1,92 @@
+//! One vector of any function, and what the released code made of it.
+
+use std::cell::OnceCell;
+
+use pghaspec_model::cluster::single_functions::Alone;
+use pghaspec_model::mutants::Mutant;
+use pghaspec_model::rules::edition::Rules;
+
+use super::compare::{Difference, compare};
+use super::record::{Function, Run};
+use super::rewinds::RewindRun;
+use super::world::WorldRun;
+
+/// What a vector is compared with: our functions, by some rules.
+pub struct Ours {
+    /// The rules.
+    pub rules: Rules,
+    /// The rule that is broken on purpose.
+    pub mutant: Option<Mutant>,
+    /// The functions that need a world, made when one is compared: rules that a dialogue refutes do without.
+    alone: OnceCell<Alone>,
+}
+
+impl Ours {
+    /// By these rules.
+    pub fn new(rules: Rules, mutant: Option<Mutant>) -> Ours {
+        Ours { rules, mutant, alone: OnceCell::new() }
+    }
+
+    /// The functions that need a world.
+    pub fn alone(&self) -> &Alone {
+        self.alone.get_or_init(|| Alone::new(self.rules, self.mutant))
+    }
+}
+
+/// A vector.
+#[derive(Clone, Debug)]
+pub enum Vector {
+    /// The whole dialogue is compared.
+    Dialogue(Run),
+    /// The effects on the world are.
+    World(WorldRun),
+    /// The outcome of a comparison of two data directories is.
+    Rewind(RewindRun),
+}
+
+impl Vector {
+    /// Of which function.
+    pub fn function(&self) -> Function {
+        match self {
+            Vector::Dialogue(run) => run.function,
+            Vector::World(run) => run.function,
+            Vector::Rewind(_) => Function::RewindDecision,
+        }
+    }
+
+    /// The first difference from ours, if there is one.
+    pub fn compare(&self, ours: &Ours) -> Option<Difference> {
+        match self {
+            Vector::Dialogue(run) => compare(run, &ours.rules, ours.mutant),
+            Vector::World(run) => run.compare(ours),
+            Vector::Rewind(run) => run.compare(ours.alone()),
+        }
+    }
+
+    /// Why the model has no such world; nothing if it has.
+    pub fn outside(&self) -> Option<&'static str> {
+        match self {
+            Vector::World(run) => run.outside(),
+            Vector::Dialogue(run) => run.torn.then_some("a snapshot that is replaced between two reads"),
+            Vector::Rewind(_) => None,
+        }
+    }
+
+    /// How unusual it is: inputs that are not as on a quiet day, then all inputs.
+    pub fn distance(&self) -> (usize, usize) {
+        match self {
+            Vector::Dialogue(run) => (run.distance(), run.asked.len()),
+            Vector::World(run) => (run.choices.iter().filter(|choice| **choice > 0).count(), run.asked.len()),
+            Vector::Rewind(run) => (run.vector.json().to_string().len(), 0),
+        }
+    }
+
+    /// The numbers of the answers in their domains, by which the run can be repeated.
+    pub fn choices(&self) -> &[u8] {
+        match self {
+            Vector::Dialogue(run) => &run.choices,
+            Vector::World(run) => &run.choices,
+            Vector::Rewind(_) => &[],
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! From the evidence in a run's folder to its results.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::vocabulary::event::Phase;
+
+use super::{Agent, Evidence, Results, ScenarioResult};
+use crate::coverage;
+use crate::coverage::Measured;
+use crate::history::History;
+use crate::input::InputError;
+use crate::judge::{Check, Judgement, Verdict, judge};
+use crate::known::deviations;
+use crate::known::deviations::Deviations;
+use crate::picture::picture;
+use crate::run::error::RunDirError;
+use crate::run::plan::Plan;
+use crate::run::scenario_folder::{Outcome, ScenarioDir, scenario_dir};
+use crate::scenario::Scenario;
+
+/// A run that was recorded: its folder and what it set out to do.
+pub struct Recorded {
+    /// The folder.
+    pub folder: PathBuf,
+    /// `plan.json` in it.
+    pub plan: Plan,
+    /// `deviations.toml` in it.
+    pub deviations: Deviations,
+    /// The edition that it was held to.
+    pub edition: Edition,
+}
+
+impl Recorded {
+    /// The run in a folder.
+    ///
+    /// # Errors
+    /// It is no run's folder, or one of its files is damaged.
+    pub fn read(folder: &Path) -> Result<Recorded, InputError> {
+        let plan = Plan::read(folder)?;
+        let edition = Edition::from_id(&plan.spec.edition).ok_or_else(|| {
+            let problem = format!("there is no edition `{}`", plan.spec.edition);
+            InputError::of_file(folder, problem, "use the pghaspec that made the run")
+        })?;
+        let deviations = Deviations::read(&folder.join(deviations::FILE))?;
+        Ok(Recorded { folder: folder.to_path_buf(), plan, deviations, edition })
+    }
+
+    /// The scenario in its folder.
+    pub fn dir(&self, id: &str) -> ScenarioDir {
+        scenario_dir(&self.folder, id)
+    }
+
+    /// Judges one scenario by its evidence.
+    pub fn judge(&self, id: &str) -> ScenarioResult {
+        scenario(&self.dir(id), id, self.edition)
+    }
+
+    /// Puts the results of scenarios together.
+    ///
+    /// # Errors
+    /// Evidence cannot be read.
+    pub fn results(&self, scenarios: Vec<ScenarioResult>) -> Result<Results, RunDirError> {
+        merge(&[self], scenarios)
+    }
+}
+
+/// Puts the results of scenarios of several runs together, which have to be about the same agent.
+///
+/// # Errors
+/// Evidence cannot be read.
+///
+/// # Panics
+/// If there is no run.
+pub fn merge(runs: &[&Recorded], mut scenarios: Vec<ScenarioResult>) -> Result<Results, RunDirError> {
+    let first = runs[0];
+    scenarios.sort_by(|one, other| one.id.cmp(&other.id));
+    let mut evidence = Evidence::default();
+    let mut image_digest = None;
+    for run in runs {
+        let name = run.folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let prefix = if runs.len() > 1 { format!("{name}/") } else { String::new() };
+        for planned in &run.plan.scenarios {
+            let dir = run.dir(&planned.id);
+            evidence.add(&dir, &prefix)?;
+            image_digest = image_digest.or_else(|| dir.outcome().and_then(|outcome| outcome.image_digest));
+        }
+    }
+    let deviations = first.deviations.compare(&first.plan.version, &scenarios);
+    let mut results = Results {
+        pghaspec: first.plan.pghaspec.clone(),
+        agent: Agent { name: first.plan.agent.clone(), version: first.plan.version.clone(), image_digest },
+        profile: first.plan.profile.clone(),
+        spec: first.plan.spec.clone(),
+        verdict: Verdict::worst(scenarios.iter().map(|scenario| scenario.verdict)),
+        as_expected: false,
+        deviations,
+        scenarios,
+        evidence,
+    };
+    results.as_expected = results.exit_code() == 0;
+    Ok(results)
+}
+
+/// Judges a scenario by what is in its folder.
+pub fn scenario(dir: &ScenarioDir, id: &str, edition: Edition) -> ScenarioResult {
+    let loaded = if dir.scenario.is_file() { Scenario::read(&dir.scenario) } else { Scenario::load(id) };
+    let title = loaded.as_ref().map_or(String::new(), |scenario| scenario.title.clone());
+    let history = History::read(&dir.events);
+    let seconds = history.as_ref().map_or(0.0, |history| {
+        let end = history.phase(Phase::End).or_else(|| history.events.last().map(|event| event.at[1]));
+        end.unwrap_or(0) as f64 / 1e9
+    });
+    let only = |id: &str, verdict, why: String| Judgement {
+        verdict,
+        branches: Vec::new(),
+        checks: vec![Check::new(id, verdict, why)],
+        measured: Vec::new(),
+        unlisted: 0,
+    };
+    let judgement = match (dir.outcome(), &loaded, &history) {
+        (None, ..) => {
+            only("harness", Verdict::Inconclusive, "was not run to its end; go on with `certify --resume`".into())
+        }
+        (Some(Outcome { unsupported: Some(why), .. }), ..) => only("supported", Verdict::Unsupported, why),
+        // What was recorded stays as evidence, but it proves nothing about the agent.
+        (Some(Outcome { error: Some(error), .. }), ..) => only("harness", Verdict::Error, error),
+        (_, Err(wrong), _) => only("harness", Verdict::Error, wrong.to_string()),
+        (_, _, Err(unreadable)) => only("harness", Verdict::Error, unreadable.to_string()),
+        (_, Ok(scenario), Ok(history)) => judge(history, edition, Some(&scenario.expect)),
+    };
+    let covered = match &history {
+        Ok(history) if judgement.checks.len() > 1 => coverage::measured(history, edition, &judgement),
+        _ => Measured::default(),
+    };
+    let planned = match &loaded {
+        Ok(scenario) if judgement.verdict != Verdict::Unsupported => coverage::planned(scenario, edition),
+        _ => BTreeSet::new(),
+    };
+    ScenarioResult {
+        id: id.to_owned(),
+        title,
+        verdict: judgement.verdict,
+        seconds,
+        time: dir.outcome().map_or(Vec::new(), |outcome| outcome.time),
+        branches: judgement.branches,
+        checks: judgement.checks,
+        measured: judgement.measured,
+        planned,
+        covered,
+    }
+}
+
+/// Draws a scenario that was judged, `history.svg` beside its history; nothing if there is no history.
+///
+/// # Errors
+/// The picture cannot be written.
+pub fn draw(dir: &ScenarioDir, result: &ScenarioResult) -> Result<(), RunDirError> {
+    let Ok(history) = History::read(&dir.events) else { return Ok(()) };
+    let judgement = Judgement {
+        verdict: result.verdict,
+        branches: result.branches.clone(),
+        checks: result.checks.clone(),
+        measured: result.measured.clone(),
+        unlisted: 0,
+    };
+    dir.draw(&picture(&history, &judgement))
+}

@@ -1,0 +1,179 @@
+//! What a run sets out to do, `plan.json` in its folder: by it a run is continued, and shards are put together.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::error::RunDirError;
+use crate::input;
+use crate::input::InputError;
+use crate::manifest::Manifest;
+use crate::report::{SPEC_SHA256, Spec, hex};
+
+/// Name of the file.
+const FILE: &str = "plan.json";
+
+/// What a run sets out to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this program.
+    pub pghaspec: String,
+    /// The agent's name.
+    pub agent: String,
+    /// Its release.
+    pub version: String,
+    /// What it is held to.
+    pub spec: Spec,
+    /// The profile; `null` when scenarios were chosen by name.
+    pub profile: Option<String>,
+    /// Seed of what is drawn by lot.
+    pub seed: u64,
+    /// The part of it that is run here; `null` for all.
+    pub shard: Option<String>,
+    /// The scenarios, by name.
+    pub scenarios: Vec<Planned>,
+}
+
+/// A scenario that is to be run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Its name.
+    pub id: String,
+    /// SHA-256 of its file.
+    pub sha256: String,
+}
+
+impl Planned {
+    /// A scenario of that name and text.
+    pub fn new(id: &str, text: &str) -> Planned {
+        Planned { id: id.to_owned(), sha256: hex(&Sha256::digest(text)) }
+    }
+}
+
+impl Plan {
+    /// The plan to run these scenarios against an agent, by the specification of this program.
+    pub fn new(agent: &Manifest, scenarios: Vec<Planned>) -> Plan {
+        Plan {
+            pghaspec: env!("CARGO_PKG_VERSION").to_owned(),
+            agent: agent.name.clone(),
+            version: agent.version.clone(),
+            spec: Spec { edition: agent.edition.clone(), rules: agent.rules.clone(), sha256: SPEC_SHA256.to_owned() },
+            profile: None,
+            seed: 0,
+            shard: None,
+            scenarios,
+        }
+    }
+
+    /// Writes it into the folder of a run.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), RunDirError> {
+        let file = folder.join(FILE);
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from);
+        text.and_then(|text| fs::write(&file, text + "\n"))
+            .map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
+    }
+
+    /// That of a run's folder.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn read(folder: &Path) -> Result<Plan, InputError> {
+        let file = folder.join(FILE);
+        if !file.is_file() {
+            let mend = "name the folder that `pghaspec certify` told as its evidence";
+            return Err(InputError::of_file(folder, format!("is not the folder of a run: it has no {FILE}"), mend));
+        }
+        serde_json::from_str(&input::read(&file)?).map_err(|error| {
+            InputError::of_file(&file, format!("is damaged: {error}"), "run `pghaspec certify` anew")
+                .at_line(error.line())
+        })
+    }
+
+    /// How it differs from another one that should be about the same agent and specification, in words.
+    pub fn mismatch(&self, other: &Plan) -> Option<String> {
+        let rules = [self, other].map(|plan| plan.spec.rules.join(", "));
+        let pairs = [
+            ("agent", &self.agent, &other.agent),
+            ("release", &self.version, &other.version),
+            ("edition", &self.spec.edition, &other.spec.edition),
+            ("rules", &rules[0], &rules[1]),
+            ("specification", &self.spec.sha256, &other.spec.sha256),
+            ("pghaspec", &self.pghaspec, &other.pghaspec),
+        ];
+        let (what, mine, others) = pairs.into_iter().find(|(_, mine, others)| mine != others)?;
+        Some(format!("{what} {others} instead of {mine}"))
+    }
+}
+
+/// One of several parts that a run is split into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 1.
+    index: usize,
+    of: usize,
+}
+
+impl Shard {
+    /// Its part of `all`, which every shard gives in the same order: every n-th.
+    pub fn part<T>(self, all: Vec<T>) -> Vec<T> {
+        all.into_iter().enumerate().filter(|(place, _)| place % self.of == self.index - 1).map(|(_, one)| one).collect()
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.index, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Shard, String> {
+        let numbers = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((index, of)) if 1 <= index && index <= of => Ok(Shard { index, of }),
+            Some((index, of)) => Err(format!("there is no part {index} of {of}; the first is 1/{}", of.max(1))),
+            None => Err("a part is written as 2/3, the second of three".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_are_the_whole() {
+        let all: Vec<u32> = (0..17).collect();
+        for of in 1..=20 {
+            let mut together: Vec<u32> = (1..=of).flat_map(|index| Shard { index, of }.part(all.clone())).collect();
+            together.sort_unstable();
+            assert_eq!(together, all);
+        }
+        assert_eq!("2/3".parse::<Shard>().unwrap().part(all), [1, 4, 7, 10, 13, 16]);
+        for wrong in ["3/2", "0/2", "1/0", "1", "a/b", "", "-1/2"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_plan_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan::new(&Manifest::load("patroni@4.1.5").unwrap(), vec![Planned::new("a", "title = 1")]);
+        plan.write(folder.path()).unwrap();
+        assert_eq!(Plan::read(folder.path()).unwrap(), plan);
+        let other = Plan { version: "4.1.4".into(), ..plan.clone() };
+        assert_eq!(plan.mismatch(&other).unwrap(), "release 4.1.4 instead of 4.1.5");
+        fs::write(folder.path().join(FILE), "{").unwrap();
+        assert!(Plan::read(folder.path()).unwrap_err().to_string().contains("is damaged"));
+        assert!(Plan::read(Path::new("/tmp")).unwrap_err().to_string().contains("not the folder of a run"));
+    }
+}

@@ -1,0 +1,18 @@
+//! The judge, on recorded histories and on what becomes of them when they are changed.
+
+mod corruption;
+mod damage;
+mod data_directory;
+mod decision_table;
+#[path = "../../../model/tests/exhaustive/mod.rs"]
+mod exhaustive;
+mod leadership;
+mod line;
+mod parts;
+mod recorded;
+mod repeated;
+mod rewinds;
+mod starved;
+mod system_identifier;
+mod traces;
+mod verdicts;

@@ -1,0 +1,90 @@
+//! Reading old keys: an agent's watch of the DCS stalls.
+//!
+//! An agent does not ask the DCS for the keys in every cycle; it reads a copy that a watch keeps up to date (patroni 4.1.5 `dcs/etcd3.py`
+//! `KVCache`, 525-704), and into which it puts what it writes itself (`call_rpc`, 747-773). While the watch stalls, the copy is old, reading it
+//! needs no network, and writes are as good as ever: they compare with the keys of the moment.
+
+use crate::cluster::Cluster;
+use crate::cluster::state::*;
+
+impl State {
+    /// What this node reads, if its watch stalls.
+    pub(in crate::cluster) fn stalled_at(&self, id: NodeId) -> Option<&Stalled> {
+        self.stalled.as_ref().filter(|read| read.node == id)
+    }
+
+    pub(in crate::cluster) fn stalled_at_mut(&mut self, id: NodeId) -> Option<&mut Stalled> {
+        self.stalled.as_mut().filter(|read| read.node == id)
+    }
+
+    /// Whom the leader key names, as far as this node can read.
+    pub(in crate::cluster) fn leader_seen_by(&self, id: NodeId) -> Option<NodeId> {
+        self.stalled_at(id).map_or(self.leader.map(|key| key.holder), |read| read.leader)
+    }
+
+    /// `/sync`, as far as this node can read.
+    pub(in crate::cluster) fn sync_seen_by(&self, id: NodeId) -> Option<SyncKey> {
+        self.stalled_at(id).map_or(self.sync, |read| read.sync)
+    }
+
+    /// `/status`, as far as this node can read.
+    pub(in crate::cluster) fn status_seen_by(&self, id: NodeId) -> u8 {
+        self.stalled_at(id).map_or(self.status, |read| read.status)
+    }
+
+    /// `/history`, as far as this node can read.
+    pub(in crate::cluster) fn history_seen_by(&self, id: NodeId) -> u8 {
+        self.stalled_at(id).map_or(self.history, |read| read.history)
+    }
+
+    /// A node that was told that it has the lock reads that it has.
+    pub(in crate::cluster) fn shows_own_lock(&mut self, id: NodeId) {
+        let ours = self.leader == Some(LeaderKey { holder: id, lease: Lease::Kept });
+        if let Some(read) = self.stalled_at_mut(id)
+            && ours
+        {
+            (read.leader, read.session) = (Some(id), true);
+        }
+    }
+
+    /// The leader writes `/status`.
+    pub(in crate::cluster) fn announce_position(&mut self, id: NodeId, position: u8) {
+        self.status = position;
+        if let Some(read) = self.stalled_at_mut(id) {
+            read.status = position;
+        }
+    }
+
+    /// The leader writes `/history`.
+    pub(in crate::cluster) fn announce_timeline(&mut self, id: NodeId, timeline: u8) {
+        self.history = timeline;
+        if let Some(read) = self.stalled_at_mut(id) {
+            read.history = timeline;
+        }
+    }
+
+    /// From now on this node reads the keys as they are now.
+    pub(in crate::cluster) fn stall(&mut self, id: NodeId) {
+        let ours = LeaderKey { holder: id, lease: Lease::Kept };
+        self.stalled = Some(Stalled {
+            node: id,
+            leader: self.leader.map(|key| key.holder),
+            session: self.leader == Some(ours),
+            sync: self.sync,
+            status: self.status,
+            history: self.history,
+        });
+    }
+
+    /// The watch goes on, or ends with the agent's process.
+    pub(in crate::cluster) fn no_longer_stalled(&mut self, id: NodeId) {
+        self.stalled = self.stalled.filter(|read| read.node != id);
+    }
+}
+
+impl Cluster {
+    /// The agent can read the keys, be they old.
+    pub(in crate::cluster) fn can_read(&self, state: &State, id: NodeId) -> bool {
+        state.stalled_at(id).is_some() || self.reach(state, id) == Reach::Both
+    }
+}

@@ -1,0 +1,354 @@
+//! Exact breadth-first search over packed states.
+//!
+//! The queue is worked off in blocks, in two stages. First a block's states are expanded into buffers of packed successors, one for each
+//! shard of the set of known states; then each shard takes up what is new in it. While one block is taken up the next is expanded, and
+//! the threads share both kinds of work. What is new is queued in the order in which one thread, going from state to state and from
+//! action to action, would have found it. So counts, depth, coverage and counterexamples are the same for any number of threads.
+
+mod discoveries;
+mod expand;
+mod index;
+mod table;
+mod visited;
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::path::{Path, Trail};
+use super::segments::Spill;
+use super::spec::{Spec, Word};
+use discoveries::Found;
+use expand::{Expanded, Successor, expand};
+use index::Index;
+use table::Table;
+use visited::{Known, Shard, Words, index32, shard};
+
+/// States that one thread expands at a time: enough to keep the memory busy, few enough for their successors to stay in the cache.
+const CHUNK: usize = 1 << 12;
+/// Chunks in a block for each of several threads, which wait for each other at the end of a block: on a busy machine a thread may be
+/// kept from running for some milliseconds, and a block should take several times as long. One thread has blocks of one chunk.
+const CHUNKS: usize = 8;
+/// Bytes of a packed state that is stored in the set of known states as well as in the trail: with it the set is little larger than with
+/// the state's number, and a look-up that has found the slot has found the state.
+const SMALL: usize = 16;
+
+/// How to search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Threads.
+    pub threads: usize,
+    /// Explore only canonical states.
+    pub symmetry: bool,
+    /// Stop after this many steps from an initial state.
+    pub depth: Option<usize>,
+    /// Stop after this long. What is covered then depends on the machine.
+    pub time: Option<Duration>,
+    /// Stop when the search holds this many bytes, or soon would while a set of states grows; a search that can spill does that first.
+    /// What is covered then depends on the number of threads, which share the memory in different ways.
+    pub memory: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { threads: 1, symmetry: false, depth: None, time: None, memory: None }
+    }
+}
+
+/// Why a search ended before every state was expanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// [`Options::depth`]
+    Depth,
+    /// [`Options::time`]
+    Time,
+    /// [`Options::memory`]
+    Memory,
+    /// The place that a search spills to took no more.
+    Spill,
+}
+
+/// Where a search stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Distinct states so far.
+    pub states: usize,
+    /// Of them, not yet expanded.
+    pub queue: usize,
+    /// Steps from an initial state to those that are being expanded.
+    pub depth: usize,
+    /// Bytes held in memory.
+    pub bytes: usize,
+    /// Bytes spilled.
+    pub spilled: usize,
+    /// Since the search began.
+    pub elapsed: Duration,
+}
+
+/// What to look for. A finding is a bit; for each bit a shortest path to its first occurrence is kept.
+pub trait Inspect<M: Spec>: Sync {
+    /// Findings in a state, asked once for each.
+    fn state(&self, _model: &M, _state: &M::State) -> u64 {
+        0
+    }
+
+    /// Findings in a step, asked for each. With symmetry they must not tell like parts apart: the search asks again which of the like
+    /// steps shows a finding, and panics if none does.
+    fn step(&self, _model: &M, _before: &M::State, _action: M::Action, _after: &M::State) -> u64 {
+        0
+    }
+
+    /// Called now and then.
+    fn progress(&self, _progress: &Progress) {}
+}
+
+/// Looks for nothing.
+pub struct Nothing;
+
+impl<M: Spec> Inspect<M> for Nothing {}
+
+/// What a search found.
+#[derive(Clone, Debug)]
+pub struct Exploration<S, A> {
+    /// Distinct states; with symmetry, distinct orbits.
+    pub states: usize,
+    /// Steps from expanded states.
+    pub transitions: usize,
+    /// Steps on the longest of the shortest paths.
+    pub depth: usize,
+    /// Expanded states in which nothing can happen, and a shortest path to one.
+    pub deadlocks: usize,
+    /// A shortest path to a deadlock.
+    pub deadlock: Option<Path<S, A>>,
+    /// `None` if every state was expanded.
+    pub incomplete: Option<Limit>,
+    /// States that were not expanded.
+    pub unexpanded: usize,
+    /// Bytes held in memory at the end.
+    pub bytes: usize,
+    /// Bytes spilled.
+    pub spilled: usize,
+    /// Why no more could be spilled: [`Limit::Spill`].
+    pub spill_error: Option<String>,
+    /// For each bit that was found, a shortest path to it.
+    pub found: Vec<Option<Path<S, A>>>,
+}
+
+impl<S, A> Exploration<S, A> {
+    /// Bytes held for each state.
+    pub fn bytes_per_state(&self) -> usize {
+        self.bytes.div_ceil(self.states.max(1))
+    }
+}
+
+/// What the threads share.
+enum Job<'a, W, K> {
+    Expand(Range<usize>, &'a mut Expanded<W>),
+    TakeUp(usize, &'a mut Shard<W, K>),
+}
+
+/// Explores every state of `model`, within the limits.
+pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -> Exploration<M::State, M::Action> {
+    search_spilling(model, options, inspect, None)
+}
+
+/// Explores every state of `model`, within the limits. When memory runs short (when half of [`Options::memory`] is taken, or from the
+/// beginning if there is no such limit) the queue and the ways back to the beginning move to `spill`; only the set of known states, which
+/// every step needs, stays. That set holds small states itself, and of wide ones the places in the queue, which then has to stay as well.
+/// What is found does not depend on it.
+pub fn search_spilling<M: Spec>(
+    model: &M,
+    options: Options,
+    inspect: &impl Inspect<M>,
+    spill: Option<&dyn Spill>,
+) -> Exploration<M::State, M::Action> {
+    if size_of::<M::Packed>() > SMALL {
+        explore::<M, Index>(model, options, inspect, spill)
+    } else {
+        explore::<M, Table<M::Packed>>(model, options, inspect, spill)
+    }
+}
+
+fn explore<M: Spec, K: Known<M::Packed>>(
+    model: &M,
+    options: Options,
+    inspect: &impl Inspect<M>,
+    spill: Option<&dyn Spill>,
+) -> Exploration<M::State, M::Action> {
+    let started = Instant::now();
+    let threads = options.threads.max(1);
+    let chunks = if threads == 1 { 1 } else { CHUNKS * threads };
+    let mut shards: Vec<Shard<M::Packed, K>> = (0..threads).map(|_| Shard::new()).collect();
+    let mut trail = Trail::new(options.symmetry, K::LOOKS_UP, spill);
+    let mut found = Found::new();
+    for state in model.init_states().into_iter().filter(|state| model.within_boundary(state)) {
+        let state = if options.symmetry { model.canonical(&state) } else { state };
+        let word = model.pack(&state);
+        let hash = word.spread();
+        if shards[shard(hash, threads)].known.insert(word, hash, None, Words::of(&trail.states)) {
+            let index = index32(trail.states.len());
+            trail.push(word, index);
+        }
+    }
+
+    let (mut transitions, mut deadlocks, mut deadlock) = (0, 0, None);
+    let (mut next, mut depth, mut level_end) = (0, 0, trail.states.len());
+    let (mut incomplete, mut spill_error) = (None, None);
+    // The block that is being expanded, and the one before, with so many states, which is being taken up.
+    let mut expanded: Vec<Expanded<M::Packed>> = (0..chunks).map(|_| Expanded::new(threads)).collect();
+    let mut taken: Vec<Expanded<M::Packed>> = (0..chunks).map(|_| Expanded::new(threads)).collect();
+    let mut in_flight = 0;
+    let mut told = started;
+    loop {
+        if next == level_end && in_flight == 0 {
+            if next == trail.states.len() {
+                break;
+            }
+            depth += 1;
+            level_end = trail.states.len();
+        }
+        let tables: usize = shards.iter().map(|shard| shard.known.bytes()).sum();
+        let short = options.memory.is_none_or(|most| tables + trail.bytes() >= most / 2);
+        // Where nothing is to be expanded any more, or not now, nothing has to be moved, and a full disk cuts nothing off.
+        if next < level_end
+            && incomplete.is_none()
+            && (short || trail.bytes_away() > 0)
+            && let Err(error) = trail.spill(next..level_end.min(next + chunks * CHUNK))
+        {
+            incomplete = Some(Limit::Spill);
+            spill_error = Some(error.to_string());
+        }
+        let bytes = tables + trail.bytes();
+        if next < level_end && incomplete.is_none() {
+            // What is in flight will be taken up, and about as much again, from the block that is next.
+            let coming = |number: usize| 2 * taken.iter().map(|part| part.shards[number].len()).sum::<usize>();
+            let most =
+                shards.iter().enumerate().map(|(number, shard)| shard.known.bytes_with(coming(number))).sum::<usize>();
+            incomplete = limit(&options, depth, started, most + trail.bytes());
+        }
+        if incomplete.is_some() && in_flight == 0 {
+            break;
+        }
+        if told.elapsed() >= Duration::from_secs(1) {
+            told = Instant::now();
+            let (states, elapsed) = (trail.states.len(), started.elapsed());
+            inspect.progress(&Progress {
+                states,
+                queue: states - next,
+                depth,
+                bytes,
+                spilled: trail.bytes_away(),
+                elapsed,
+            });
+        }
+        // A block never reaches into the next level, so that depth is exact.
+        let end = if incomplete.is_some() { next } else { level_end.min(next + chunks * CHUNK) };
+        let block = next..end;
+
+        let seen = found.seen;
+        let ranges = block.clone().step_by(CHUNK).map(|start| start..end.min(start + CHUNK));
+        let expand_jobs = ranges.zip(&mut expanded).map(|(range, out)| Job::Expand(range, out));
+        let take_jobs = shards.iter_mut().enumerate().map(|(number, shard)| Job::TakeUp(number, shard));
+        let jobs: Vec<_> = take_jobs.chain(expand_jobs).collect();
+        // A thread is started as fast as some hundred states are expanded.
+        let small = block.len() + in_flight < CHUNK;
+        share(if small { 1 } else { threads }, jobs, |job| match job {
+            Job::Expand(range, out) => expand(model, &options, inspect, &trail, range, seen, out),
+            Job::TakeUp(number, shard) => shard.take_up(&taken, number, &trail.states),
+        });
+
+        for part in &mut taken {
+            transitions += part.transitions;
+            deadlocks += part.deadlocks;
+            deadlock = deadlock.or(part.deadlock);
+            part.found.iter().for_each(|(index, action, bits)| found.note(*index, *action, *bits));
+        }
+        queue(&mut trail, &mut shards);
+        taken.iter_mut().for_each(Expanded::clear);
+        std::mem::swap(&mut taken, &mut expanded);
+        (next, in_flight) = (end, block.len());
+    }
+
+    // States that are not expanded are looked at, too.
+    let mut index = next;
+    while index < trail.states.len() {
+        for word in trail.states.fetch_on(index, spill) {
+            found.note(index32(index), None, inspect.state(model, &model.unpack(word)));
+            index += 1;
+        }
+    }
+    let bytes = trail.bytes() + shards.iter().map(|shard| shard.known.bytes()).sum::<usize>();
+    let path = |bit: usize| {
+        let (index, action) = found.first(model, &trail, bit)?;
+        let shows =
+            |before: &M::State, action, after: &M::State| inspect.step(model, before, action, after) >> bit & 1 == 1;
+        Some(trail.path(model, index, action, shows))
+    };
+    Exploration {
+        states: trail.states.len(),
+        transitions,
+        // A limit may have been reached when a part of the next level was known.
+        depth: depth + usize::from(trail.states.len() > level_end),
+        deadlocks,
+        deadlock: deadlock.map(|index| trail.path(model, index, None, |_, _, _| true)),
+        incomplete,
+        unexpanded: trail.states.len() - next,
+        bytes,
+        spilled: trail.bytes_away(),
+        spill_error,
+        found: (0..64).map(path).collect(),
+    }
+}
+
+fn limit(options: &Options, depth: usize, started: Instant, bytes: usize) -> Option<Limit> {
+    if options.depth.is_some_and(|most| depth >= most) {
+        return Some(Limit::Depth);
+    }
+    if options.memory.is_some_and(|most| bytes >= most) {
+        return Some(Limit::Memory);
+    }
+    options.time.filter(|most| started.elapsed() >= *most).map(|_| Limit::Time)
+}
+
+/// Does all jobs, each on whichever thread is free; this thread is one of them.
+fn share<J: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) + Sync) {
+    if threads == 1 {
+        return jobs.into_iter().for_each(work);
+    }
+    let jobs = Mutex::new(jobs.into_iter());
+    let next = || jobs.lock().expect("nobody panics while taking a job").next();
+    let run = || {
+        while let Some(job) = next() {
+            work(job);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(run);
+        }
+        run();
+    });
+}
+
+/// Queues what the shards found new in a block, in the order in which one thread would have found it.
+fn queue<W: Word, K>(trail: &mut Trail<'_, W>, shards: &mut [Shard<W, K>]) {
+    let mut visit = |successor: Successor<W>| {
+        let index = index32(trail.states.len());
+        trail.push(successor.word, successor.parent);
+        index
+    };
+    if let [only] = shards {
+        only.fresh.drain(..).for_each(|fresh| _ = visit(fresh));
+    } else {
+        let mut places = vec![0; shards.len()];
+        loop {
+            let heads = shards.iter().zip(&places).enumerate();
+            let first =
+                heads.filter_map(|(number, (shard, place))| Some((shard.fresh.get(*place)?.when(), number))).min();
+            let Some((_, number)) = first else { break };
+            let index = visit(shards[number].fresh[places[number]]);
+            shards[number].numbers.push(index);
+            places[number] += 1;
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! What an outside observer can see of a cluster: the one event vocabulary.
+//!
+//! The lab records events, a user's incident log is turned into events, and every action of the model says which events it
+//! shows. A history is a file `events.jsonl`, one JSON object a line:
+//!
+//! ```json
+//! {"v":1,"seq":7,"at":[1200345,1200345],"node":"n1","source":"process","kind":"process-exited","what":"postmaster","pid":31,"code":null,"signal":9}
+//! ```
+//!
+//! | field | meaning |
+//! | --- | --- |
+//! | `v` | version of the format, the same in all lines of a history: [`FORMAT`] or an older one |
+//! | `seq` | order of recording, from 0; says nothing about order of happening |
+//! | `at` | `[not_before, not_after]` in nanoseconds of the observing host's monotonic clock, zero at the start of the run |
+//! | `node` | the node that the event is about; absent for the cluster or the run |
+//! | `source` | who saw it, [`Source`] |
+//! | `kind` | what was seen, [`Kind`], with the fields of that kind beside it |
+//!
+//! An observation is never an instant, so `at` is always an interval. What could not be seen is recorded as a [`Kind::Gap`].
+//!
+//! A history of an older format is read as long as it says what it says today: a new field is optional, and no event of an older history has
+//! it. What only a newer format can tell is not asked of an older one. A history of a newer format than the reader's is refused.
+//!
+//! | format | what it added |
+//! | --- | --- |
+//! | 1 | |
+//! | 2 | [`ControlFile`]: `control` of [`Kind::Server`] and [`Kind::ProcessExited`] |
+//! | 3 | [`Kind::Starved`] |
+//! | 4 | [`Kind::DiskStalled`] |
+
+use serde::{Deserialize, Serialize};
+
+use super::disturbance::Disturbance;
+use super::fault::Fault;
+pub use super::run::{Configuration, Run};
+use crate::recover::branch::Branch;
+use crate::recover::control::ControlFile;
+
+/// Version of the event format that this crate writes; it reads all from 1 on.
+pub const FORMAT: u32 = 4;
+
+/// The first format that tells what the control files say.
+pub const WITH_CONTROL: u32 = 2;
+
+/// The first format that tells which processes did not get a CPU.
+pub const WITH_STARVED: u32 = 3;
+
+/// The first format that tells when the machine's disk did not answer.
+pub const WITH_DISK_STALLED: u32 = 4;
+
+/// One line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Version of the format.
+    pub v: u32,
+    /// Position in the recording, from 0.
+    pub seq: u64,
+    /// `[not_before, not_after]`, nanoseconds since the start of the run.
+    pub at: [u64; 2],
+    /// The node that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Who saw it.
+    pub source: Source,
+    /// What was seen.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// Who saw an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The runner of the scenario: phases, faults, gaps.
+    Harness,
+    /// The watch on etcd, ordered by revision.
+    Etcd,
+    /// Starts and exits of processes on the node.
+    Process,
+    /// Read-only probes through fresh connections to Postgres.
+    Postgres,
+    /// Client writers, whose sessions were opened before the fault or are new.
+    Writer,
+    /// Lines that the agent logged, found by the patterns of its manifest.
+    AgentLog,
+    /// The watchdog device of a node.
+    Watchdog,
+}
+
+/// The processes whose starts and exits are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Process {
+    /// `postgres -D …`, the server.
+    Postmaster,
+    /// `postgres --single`, crash recovery in single-user mode.
+    SingleUser,
+    /// `pg_rewind`.
+    PgRewind,
+    /// `pg_basebackup`.
+    PgBasebackup,
+    /// The high-availability agent itself.
+    Agent,
+}
+
+/// What a probe of Postgres found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServerState {
+    /// Accepts connections and is not in recovery.
+    Primary,
+    /// Accepts connections and is in recovery.
+    Standby,
+    /// Answers, but accepts no session yet (SQLSTATE 57P03).
+    Starting,
+    /// Nothing listens: the connection was refused.
+    Refused,
+    /// No answer within the probe's deadline, or an answer that says nothing. Never read as "not writable".
+    Unknown,
+}
+
+/// How a client's write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteResult {
+    /// The server acknowledged the commit.
+    Ok,
+    /// The server refused it: it certainly did not commit.
+    Failed,
+    /// The answer was lost: it may or may not have committed.
+    Indeterminate,
+}
+
+/// Which session a write went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Session {
+    /// Opened before the first fault and never reopened.
+    Held,
+    /// Opened for this write, or reopened after the fault.
+    Fresh,
+}
+
+/// What happened to a node's watchdog. Keepalives are not told one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watchdog {
+    /// The agent opened it: it is armed, and fires when no keepalive comes within its timeout.
+    Armed,
+    /// The agent closed it with the magic character: it is not armed any more.
+    Disarmed,
+    /// The agent's end closed it without the magic character: it stays armed, and nobody keeps it alive.
+    Abandoned,
+    /// No keepalive came in time: it resets the node. All that runs there ends at once.
+    Fired,
+}
+
+/// Why the leader key changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyChange {
+    /// Found at the start of the watch.
+    Present,
+    /// Created where there was none.
+    Created,
+    /// Written over an existing key.
+    Overwritten,
+    /// Deleted by a client.
+    Deleted,
+    /// Removed because its lease ended. Only said when the lease is known to have ended; a plain removal is `Deleted`.
+    Expired,
+}
+
+/// The phases of a run, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Containers are started; the agent bootstraps the cluster.
+    Bootstrap,
+    /// One leader, every other node streams from it, writers hold their sessions.
+    Ready,
+    /// Faults are injected from here on.
+    Fault,
+    /// Faults are over; what was broken is repaired.
+    Heal,
+    /// One leader again and every other node streams, or the wait for it was given up (a [`Kind::Gap`] says so).
+    Settled,
+    /// Writers have stopped; every node is read back.
+    ReadBack,
+    /// Nothing more is recorded.
+    End,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Kind {
+    /// First event of a history: what was run, with which agent and settings.
+    Run(Box<Run>),
+    /// A phase of the run began.
+    Phase {
+        /// Which one.
+        phase: Phase,
+    },
+    /// A fault was injected, and what shows that it took effect.
+    Fault {
+        /// Which one, in the vocabulary of the model.
+        fault: Fault,
+        /// What shows that it took effect; `None` when nothing does, and then the run proves nothing.
+        effect: Option<String>,
+    },
+    /// Something was done to the cluster that is no fault. Mostly it must change nothing, which is why the model knows nothing of it.
+    Disturbance {
+        /// What.
+        disturbance: Disturbance,
+        /// What shows that it was done; `None` when nothing does, and then the run proves nothing.
+        effect: Option<String>,
+    },
+    /// Something happened to a node's watchdog.
+    Watchdog {
+        /// What.
+        change: Watchdog,
+        /// The timeout that it is armed with, seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_s: Option<u32>,
+    },
+    /// The leader key in etcd changed.
+    LeaderKey {
+        /// How.
+        change: KeyChange,
+        /// The holder after the change.
+        holder: Option<String>,
+        /// etcd revision of the change.
+        revision: i64,
+        /// Lease that the key is attached to, 0 for none.
+        lease: i64,
+    },
+    /// A process started.
+    ProcessStarted {
+        /// What it is.
+        what: Process,
+        /// Its process id on the observing host.
+        pid: u32,
+        /// Its command line.
+        argv: Vec<String>,
+    },
+    /// A process ended.
+    ProcessExited {
+        /// What it was.
+        what: Process,
+        /// Its process id on the observing host.
+        pid: u32,
+        /// Exit code, when it exited by itself.
+        code: Option<i32>,
+        /// Signal, when one ended it.
+        signal: Option<i32>,
+        /// What the control file of its data directory said just after that, where it could be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        control: Option<ControlFile>,
+    },
+    /// A process that could run had to wait for a CPU for long: the machine had no time for it. `at` spans the wait.
+    Starved {
+        /// What it is.
+        what: Process,
+        /// Its process id on the observing host.
+        pid: u32,
+        /// How long it waited in that time, nanoseconds, be it at once or bit by bit. What waited for less than half a second in a second is
+        /// not told.
+        waited_ns: u64,
+    },
+    /// A small write of the observer's own, to the disk that the nodes' data are on, was waited for all this time. Waits of less than half a
+    /// second are not told.
+    DiskStalled,
+    /// A probe found Postgres in a state. Recorded when the finding differs from the one before, and once for each phase.
+    Server {
+        /// What the probe found.
+        state: ServerState,
+        /// Timeline of the WAL being written (primary) or replayed (standby).
+        timeline: Option<u32>,
+        /// WAL position in bytes: inserted (primary) or replayed (standby).
+        lsn: Option<u64>,
+        /// Whether a standby's WAL receiver streams; `None` for a primary.
+        streaming: Option<bool>,
+        /// What its control file said, where the server could be asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        control: Option<ControlFile>,
+    },
+    /// A client's write ended. `at` spans from its start to its end.
+    Write {
+        /// Unique number of the row.
+        id: u64,
+        /// Through which session.
+        session: Session,
+        /// How it ended.
+        result: WriteResult,
+        /// The server's words, for what is not `ok`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A procedure that commits row after row, without waiting for its disk or for a standby, has said how far it is. `at` spans from
+    /// when it last said so, by the server's clock, to when these rows were committed. That they are committed on this node, and no
+    /// more, is what it says.
+    Batch {
+        /// Numbers of the rows that it committed in that time, inclusive. They are attempted in increasing order.
+        rows: [u64; 2],
+        /// `ok` for what it said, `indeterminate` for all that it would have written after its last words.
+        result: WriteResult,
+    },
+    /// The agent said what it does about its dead Postgres.
+    Recover {
+        /// The branch of `recover` that the words belong to.
+        branch: Branch,
+        /// The words themselves.
+        message: String,
+    },
+    /// The agent said something else that its manifest names.
+    Said {
+        /// The name that the manifest gives it.
+        pattern: String,
+        /// The words themselves.
+        message: String,
+    },
+    /// All rows that a node holds, read after everything settled.
+    ReadBack {
+        /// Numbers of the rows, as inclusive ranges in increasing order.
+        rows: Vec<[u64; 2]>,
+    },
+    /// Something was not observed.
+    Gap {
+        /// By whom.
+        of: Source,
+        /// Why, and what follows from it.
+        why: String,
+    },
+}

@@ -1,0 +1,89 @@
+//! What a history says of the run that it recorded: the agent, the nodes, and how they were configured.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Source;
+
+/// What was run: the settings that a judge needs to choose the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Unique name of the run.
+    pub run: String,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Name of the agent.
+    pub agent: String,
+    /// Version of the agent.
+    pub version: String,
+    /// Edition of the specification that the agent claims.
+    pub edition: String,
+    /// Rules in which its release differs from that edition, `rule: position` each.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// Names of the nodes; the order is that of the model's nodes.
+    pub nodes: Vec<String>,
+    /// Seconds between two cycles of the agent.
+    pub loop_wait_s: u32,
+    /// Seconds that a lease lives without a keepalive.
+    pub ttl_s: u32,
+    /// Seconds that the agent retries an operation.
+    pub retry_timeout_s: u32,
+    /// Seconds that a crashed primary may take to start before the lock is given up.
+    pub primary_start_timeout_s: u32,
+    /// How the cluster is configured beyond that; what is absent has the agent's default.
+    #[serde(default)]
+    pub configuration: Configuration,
+    /// Whether processes are seen by the kernel's own report (`proc-connector`) or by polling (`polling`).
+    pub process_observation: String,
+    /// The sources that really observe this run: what they did not record did not happen, but for their gaps.
+    pub observed: Vec<Source>,
+}
+
+/// How a cluster is configured, in the words of Patroni. The default is Patroni's, but for pg_rewind, which every agent here may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Configuration {
+    /// `synchronous_mode`
+    pub synchronous_mode: bool,
+    /// `failsafe_mode`
+    pub failsafe_mode: bool,
+    /// The cluster follows a primary elsewhere.
+    pub standby_cluster: bool,
+    /// `watchdog.mode: required`
+    pub watchdog_required: bool,
+    /// `watchdog.mode: automatic`
+    pub watchdog_automatic: bool,
+    /// Each node has a watchdog device.
+    pub watchdog_present: bool,
+    /// `use_pg_rewind`
+    pub use_pg_rewind: bool,
+    /// `remove_data_directory_on_diverged_timelines`
+    pub remove_data_directory_on_diverged_timelines: bool,
+    /// `maximum_lag_on_failover`, bytes
+    pub maximum_lag_on_failover: u64,
+    /// `check_timeline`
+    pub check_timeline: bool,
+    /// `restart_after_crash` of Postgres
+    pub restart_after_crash: bool,
+    /// Members of the etcd cluster.
+    pub etcd_members: u32,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Configuration {
+            synchronous_mode: false,
+            failsafe_mode: false,
+            standby_cluster: false,
+            watchdog_required: false,
+            watchdog_automatic: false,
+            watchdog_present: false,
+            use_pg_rewind: true,
+            remove_data_directory_on_diverged_timelines: false,
+            maximum_lag_on_failover: 1_048_576,
+            check_timeline: false,
+            restart_after_crash: true,
+            etcd_members: 1,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The cluster model: counts, verdicts, forms of its states, and the defects of releases that it finds again.
+
+mod decision_table;
+mod defects;
+mod explorer;
+mod packed;
+mod verdicts;
