@@ -9,7 +9,9 @@ use pghaspec_model::cluster::sight::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, WalDetail};
 use pghaspec_model::recover::control::{ControlFile, ControlState};
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::{Event, FORMAT, KeyChange, Kind, Phase, Process, Run, ServerState, Source};
+use pghaspec_model::vocabulary::event::{
+    Event, FORMAT, KeyChange, Kind, Mechanism, Phase, Process, Run, ServerState, Source,
+};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::judge::model::query::with_unknown_memory;
@@ -164,7 +166,7 @@ impl Simulation {
             retry_timeout_s: 10,
             primary_start_timeout_s: if zero { 0 } else { 300 },
             configuration: settings.configuration(),
-            process_observation: "proc-connector".to_owned(),
+            process_observation: Mechanism::ProcConnector,
             observed: vec![Source::Harness, Source::Etcd, Source::Process, Source::Postgres, Source::AgentLog],
         }
     }

@@ -74,7 +74,16 @@ pub fn what(event: &Event) -> String {
         Kind::ReadBack { rows } => {
             format!("{} rows are read back", rows.iter().map(|[first, last]| last - first + 1).sum::<u64>())
         }
-        Kind::Gap { of, why } => format!("not all was observed by {}: {why}", source(*of)),
+        Kind::Gap { of, why, .. } => format!("not all was observed by {}: {why}", source(*of)),
+    }
+}
+
+/// A gap: of which observer, from when to when, and why.
+pub fn gap_text(event: &Event) -> String {
+    let [from, to] = event.at.map(seconds);
+    match &event.kind {
+        Kind::Gap { of, why, .. } => format!("not all was observed by {} from {from} to {to}: {why}", source(*of)),
+        _ => what(event),
     }
 }
 

@@ -8,7 +8,7 @@ use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::recover::control::ControlFile;
 use pghaspec_model::vocabulary::event::{
     Event, FORMAT, KeyChange, Kind, Phase, Process, ServerState, Session, Source, WITH_CONTROL, WITH_DISK_STALLED,
-    WITH_STARVED, Watchdog, WriteResult,
+    WITH_GAP_REASON, WITH_STARVED, Watchdog, WriteResult,
 };
 use pghaspec_model::vocabulary::fault::Fault;
 use serde::{Deserialize, Deserializer};
@@ -63,7 +63,9 @@ fn unknown_field(line: &Value, event: &Event) -> Option<String> {
 fn newer_field(event: &Event) -> Option<&'static str> {
     let control =
         matches!(event.kind, Kind::Server { control: Some(_), .. } | Kind::ProcessExited { control: Some(_), .. });
-    (control && event.v < WITH_CONTROL).then_some("control")
+    let reason = matches!(event.kind, Kind::Gap { reason: Some(_), .. });
+    let control = (control && event.v < WITH_CONTROL).then_some("control");
+    control.or((reason && event.v < WITH_GAP_REASON).then_some("reason"))
 }
 
 /// The kinds that are read in one pass.

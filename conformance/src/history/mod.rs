@@ -4,6 +4,7 @@ mod consistency;
 pub mod describe;
 pub mod intervals;
 pub mod line;
+pub mod older_formats;
 pub mod parts;
 pub mod reader;
 pub mod row_ids;
@@ -15,9 +16,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use pghaspec_model::rules::edition::{Edition, Rules};
-use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Run, Source};
+use pghaspec_model::vocabulary::event::{Event, Kind, Mechanism, Phase, Run, Source};
 
-use crate::judge::facts::gaps;
 use crate::rules;
 use reader::{Problem, read_all};
 
@@ -169,40 +169,9 @@ impl History {
         !self.cut_off && self.phase(Phase::End).is_some()
     }
 
-    /// The first gap of these sources since the cluster was ready, in words; whatever needs them cannot pass over it.
-    pub fn gap_of(&self, sources: &[Source]) -> Option<String> {
-        self.gaps_of(sources).next()
-    }
-
-    /// All gaps of these sources since the cluster was ready, in words.
-    pub fn gaps_of<'h>(&'h self, sources: &'h [Source]) -> impl Iterator<Item = String> + 'h {
-        let ready = self.phase(Phase::Ready).unwrap_or(0);
-        let before = self.before.missed.iter().filter(|(of, _)| sources.contains(of)).map(|(_, why)| why.clone());
-        let events = self.events.iter().filter(move |event| event.at[1] >= ready);
-        before.chain(events.filter_map(|event| match &event.kind {
-            Kind::Gap { of, why } if sources.contains(of) && !gaps::tells_all(self, event) => Some(format!(
-                "not all was observed by {} from {} to {}: {why}",
-                describe::source(*of),
-                seconds(event.at[0]),
-                seconds(event.at[1])
-            )),
-            _ => None,
-        }))
-    }
-
-    /// Why these sources do not tell everything: one did not observe at all, or has a gap.
-    pub fn blind(&self, sources: &[Source]) -> Option<String> {
-        match sources.iter().find(|source| !self.observed(**source)) {
-            Some(missing) => {
-                Some(format!("needs the observer `{}`, and this run had none", describe::source(*missing)))
-            }
-            None => self.gap_of(sources),
-        }
-    }
-
     /// Processes were looked for now and then instead of being reported: a short-lived one may have been missed.
     pub fn polls_processes(&self) -> bool {
-        self.run.process_observation != "proc-connector"
+        self.run.process_observation == Mechanism::Polling
     }
 }
 

@@ -60,9 +60,6 @@ fn described(run: &Run) -> Result<(), String> {
     ensure(distinct.len() == run.nodes.len(), || format!("nodes: a name stands twice in {}", run.nodes.join(", ")))?;
     ensure(!run.nodes.iter().any(String::is_empty), || "nodes: a node has no name".into())?;
     ensure(run.loop_wait_s > 0 && run.ttl_s > 0, || "loop_wait_s and ttl_s must be more than 0".into())?;
-    ensure(matches!(run.process_observation.as_str(), "proc-connector" | "polling"), || {
-        format!("process_observation: `{}` is neither `proc-connector` nor `polling`", run.process_observation)
-    })?;
     let observed: BTreeSet<Source> = run.observed.iter().copied().collect();
     ensure(observed.len() == run.observed.len(), || "observed: a source stands twice".into())?;
     ensure(observed.contains(&Source::Harness), || "observed: `harness` is missing, who records the run".into())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pghaspec_model::vocabulary::event::Source;
+use pghaspec_model::vocabulary::event::{Mechanism, Source};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cluster::Builder;
@@ -32,7 +32,7 @@ pub struct Observer {
     /// Its container.
     pub container: String,
     /// How it sees them: `proc-connector` or `polling`.
-    pub mechanism: String,
+    pub mechanism: Mechanism,
     /// Takes what is to be recorded of processes.
     pub inputs: mpsc::UnboundedSender<Input>,
     /// All that became of traps, in its order.
@@ -72,7 +72,7 @@ impl Builder<'_> {
             match serde_json::from_str(&line.text) {
                 // Nobody listens any more if the run has been ended meanwhile.
                 Ok(Report::Ready { mechanism }) => {
-                    drop(ready.take().map(|ready| ready.send(mechanism)));
+                    let _ = ready.take().map(|ready| ready.send(mechanism));
                 }
                 Ok(Report::Trap(report)) => sprung.send_modify(|all| all.push(report)),
                 Ok(report) => drop(reports.send(Input::Report(report))),

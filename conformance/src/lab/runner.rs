@@ -5,7 +5,9 @@ use std::time::Duration;
 use etcd_client::Client;
 use futures_util::future::try_join_all;
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, Run, Session as Through, Source, WriteResult};
+use pghaspec_model::vocabulary::event::{
+    Event, GapReason, Kind, Mechanism, Phase, Process, Run, Session as Through, Source, WriteResult,
+};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -97,7 +99,7 @@ impl Course<'_> {
             let (etcd, remote) = tokio::try_join!(builder.etcd(&networks), builder.remote(&networks))?;
             Ok((networks, etcd, remote))
         })?;
-        self.record_run(&observer.mechanism);
+        self.record_run(observer.mechanism);
         self.recorder.phase(Phase::Bootstrap);
         builder.record_processes(&mut observer);
         builder.restore(&leader_watch).await?;
@@ -189,7 +191,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    fn record_run(&self, mechanism: &str) {
+    fn record_run(&self, mechanism: Mechanism) {
         let settings = &self.scenario.settings;
         let mut observed = vec![Source::Harness, Source::Etcd, Source::Process, Source::Postgres, Source::Writer];
         if !self.manifest.says.is_empty() {
@@ -211,7 +213,7 @@ impl Course<'_> {
             retry_timeout_s: settings.retry_timeout_s,
             primary_start_timeout_s: settings.primary_start_timeout_s,
             configuration: settings.configuration(self.scenario.etcd),
-            process_observation: mechanism.to_owned(),
+            process_observation: mechanism,
             observed,
         };
         self.recorder.record_now(None, Source::Harness, Kind::Run(Box::new(run)));
@@ -333,8 +335,14 @@ impl Course<'_> {
             Ok(Healthy { leader, .. }) => Some(leader),
             Err(error) => {
                 let cannot_tell = self.recorder.view().borrow().may_be_healthy();
-                let what = if cannot_tell { "not settled in time to tell" } else { "not settled" };
-                self.recorder.gap(None, since, Source::Harness, format!("{what}: {}", error.message));
+                let (what, reason) = match cannot_tell {
+                    true => ("not settled in time to tell", GapReason::SettledTooLateToTell),
+                    false => ("not settled", GapReason::NotSettled),
+                };
+                let why = format!("{what}: {}", error.message);
+                let at = [since, self.recorder.clock().now()];
+                let gap = Kind::Gap { of: Source::Harness, why, reason: Some(reason) };
+                self.recorder.record(None, Source::Harness, at, gap);
                 only_primary(self.recorder)
             }
         }

@@ -90,7 +90,7 @@ impl Recorder {
 
     /// Records that something was not observed in that time.
     pub fn gap_within(&self, node: Option<&str>, at: [u64; 2], of: Source, why: impl Into<String>) {
-        self.record(node, Source::Harness, at, Kind::Gap { of, why: why.into() });
+        self.record(node, Source::Harness, at, Kind::Gap { of, why: why.into(), reason: None });
     }
 
     /// Changes what is known without an event: that a probe found nothing new, that a container ended.

@@ -65,7 +65,7 @@ mod tests {
         let events = text.lines().map(|line| serde_json::from_str::<Event>(line).unwrap());
         let gap = |event: Event| {
             assert_eq!(event.node.as_deref(), Some("n1"));
-            assert_eq!(event.kind, Kind::Gap { of: Source::Etcd, why: "silent".to_owned() });
+            assert_eq!(event.kind, Kind::Gap { of: Source::Etcd, why: "silent".to_owned(), reason: None });
             event.at
         };
         events.map(gap).collect()

@@ -14,7 +14,7 @@ use pghaspec_model::belief::{Channels, Choices, Observation, Seen};
 use pghaspec_model::cluster::sight::Sight;
 use pghaspec_model::cluster::{Budget, Cluster, NodeId, Rewind, Settings, StartTimeouts, State};
 use pghaspec_model::rules::edition::Edition;
-use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, Process, ServerState, WriteResult};
+use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Mechanism, Phase, Process, ServerState, WriteResult};
 use pghaspec_model::vocabulary::fault::Fault;
 use serde_json::{Value, json};
 
@@ -321,7 +321,7 @@ fn is_explained(history: &History) -> Result<bool, &'static str> {
         }
     }
     let mut blind = Channels::NONE;
-    if run.process_observation != "proc-connector" {
+    if run.process_observation != Mechanism::ProcConnector {
         blind = Channels::of(pghaspec_model::vocabulary::event::Source::Process, None);
     }
     for source in

@@ -83,7 +83,7 @@ fn histories_that_contradict_themselves_are_refused() {
     let kind = |kind: &'static str| move |event: &Value| event["kind"] == kind;
     let set = |key: &'static str, value: Value| move |event: &mut Value| event[key] = value.clone();
     refused(&kind("run"), &set("nodes", json!(["n1", "n2", "n3", "n2"])), "a name stands twice");
-    refused(&kind("run"), &set("process_observation", json!("guessing")), "neither `proc-connector` nor `polling`");
+    refused(&kind("run"), &set("process_observation", json!("guessing")), "expected `proc-connector` or `polling`");
     refused(&kind("run"), &set("observed", json!(["harness"])), "did not observe this run");
     refused(&kind("run"), &set("observed", json!(["etcd"])), "`harness` is missing");
     refused(&|event| event["phase"] == "heal", &set("phase", json!("ready")), "does not come after");

@@ -27,17 +27,18 @@
 //! | 2 | [`ControlFile`]: `control` of [`Kind::Server`] and [`Kind::ProcessExited`] |
 //! | 3 | [`Kind::Starved`] |
 //! | 4 | [`Kind::DiskStalled`] |
+//! | 5 | [`GapReason`]: `reason` of [`Kind::Gap`] |
 
 use serde::{Deserialize, Serialize};
 
 use super::disturbance::Disturbance;
 use super::fault::Fault;
-pub use super::run::{Configuration, Run};
+pub use super::run::{Configuration, Mechanism, Run};
 use crate::recover::branch::Branch;
 use crate::recover::control::ControlFile;
 
 /// Version of the event format that this crate writes; it reads all from 1 on.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// The first format that tells what the control files say.
 pub const WITH_CONTROL: u32 = 2;
@@ -47,6 +48,9 @@ pub const WITH_STARVED: u32 = 3;
 
 /// The first format that tells when the machine's disk did not answer.
 pub const WITH_DISK_STALLED: u32 = 4;
+
+/// The first format that tells by a word what a gap of the harness means for the run.
+pub const WITH_GAP_REASON: u32 = 5;
 
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -329,7 +333,22 @@ pub enum Kind {
     Gap {
         /// By whom.
         of: Source,
-        /// Why, and what follows from it.
+        /// Why, and what follows from it, in a sentence for people.
         why: String,
+        /// What it means for the run, where a check asks that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<GapReason>,
     },
+}
+
+/// What a gap of the harness means for the run. Sentences may be reworded; verdicts hang on these words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GapReason {
+    /// The event that a step awaits did not come in time: that step and those after it were not taken.
+    StepNotTaken,
+    /// All nodes were seen, and the cluster was not healthy again in the time that it had.
+    NotSettled,
+    /// The cluster was not seen to be healthy for long enough, and by the last that was seen of each node it may have been.
+    SettledTooLateToTell,
 }

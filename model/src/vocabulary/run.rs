@@ -33,10 +33,20 @@ pub struct Run {
     /// How the cluster is configured beyond that; what is absent has the agent's default.
     #[serde(default)]
     pub configuration: Configuration,
-    /// Whether processes are seen by the kernel's own report (`proc-connector`) or by polling (`polling`).
-    pub process_observation: String,
+    /// How starts and ends of processes are observed.
+    pub process_observation: Mechanism,
     /// The sources that really observe this run: what they did not record did not happen, but for their gaps.
     pub observed: Vec<Source>,
+}
+
+/// How starts and ends of processes are observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mechanism {
+    /// The kernel reports each (Linux' process events connector).
+    ProcConnector,
+    /// Processes are looked for now and then: one that lives for a moment only may be missed, and how one ends is not seen.
+    Polling,
 }
 
 /// How a cluster is configured, in the words of Patroni. The default is Patroni's, but for pg_rewind, which every agent here may use.

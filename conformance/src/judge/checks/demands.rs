@@ -1,13 +1,14 @@
 //! What a scenario demands: the branch of recover, the leader, the timeline, single-user mode, and how the crashed node ends.
 
 use pghaspec_model::recover::branch::Branch;
-use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source};
+use pghaspec_model::vocabulary::event::{Event, GapReason, Kind, Phase, Process, ServerState, Source};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use super::crash_recovery::is_of_pg_rewind;
 use super::durability::last_primary;
 use super::read_only_in_time::read_only_in_time;
 use crate::history::describe;
+use crate::history::older_formats::gap_reason;
 use crate::history::{History, seconds};
 use crate::judge::facts::processes::{Life, lives};
 use crate::judge::verdict::{Check, excuse};
@@ -272,10 +273,15 @@ fn rejoins(history: &History, wanted: Rejoins, crashed: &str) -> Check {
         return Check::inconclusive(ID, "the run did not get that far");
     };
     // Steps that were not taken are told of before.
-    match history.gaps_of(&[Source::Harness]).find(|why| why.contains("not settled")) {
-        Some(why) if why.contains("not settled in time to tell") => return Check::inconclusive(ID, why),
-        Some(why) => {
-            return Check::fail(ID, format!("the cluster was not whole again in the time that it had: {why}"));
+    let unsettled = history.events.iter().find_map(|event| match gap_reason(event) {
+        Some(reason @ (GapReason::NotSettled | GapReason::SettledTooLateToTell)) => Some((event, reason)),
+        _ => None,
+    });
+    match unsettled {
+        Some((event, GapReason::SettledTooLateToTell)) => return Check::inconclusive(ID, describe::gap_text(event)),
+        Some((event, _)) => {
+            let why = format!("the cluster was not whole again in the time that it had: {}", describe::gap_text(event));
+            return Check::fail(ID, why);
         }
         None => {}
     }

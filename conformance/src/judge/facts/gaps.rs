@@ -3,7 +3,35 @@
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source};
 
 use super::processes::lives;
-use crate::history::History;
+use crate::history::{History, describe};
+
+impl History {
+    /// The first gap of these sources since the cluster was ready, in words; whatever needs them cannot pass over it.
+    pub fn gap_of(&self, sources: &[Source]) -> Option<String> {
+        self.gaps_of(sources).next()
+    }
+
+    /// All gaps of these sources since the cluster was ready, in words.
+    pub fn gaps_of<'h>(&'h self, sources: &'h [Source]) -> impl Iterator<Item = String> + 'h {
+        let ready = self.phase(Phase::Ready).unwrap_or(0);
+        let before = self.before.missed.iter().filter(|(of, _)| sources.contains(of)).map(|(_, why)| why.clone());
+        let is_one = move |event: &&Event| match event.kind {
+            Kind::Gap { of, .. } => sources.contains(&of) && event.at[1] >= ready && !tells_all(self, event),
+            _ => false,
+        };
+        before.chain(self.events.iter().filter(is_one).map(describe::gap_text))
+    }
+
+    /// Why these sources do not tell everything: one did not observe at all, or has a gap.
+    pub fn blind(&self, sources: &[Source]) -> Option<String> {
+        match sources.iter().find(|source| !self.observed(**source)) {
+            Some(missing) => {
+                Some(format!("needs the observer `{}`, and this run had none", describe::source(*missing)))
+            }
+            None => self.gap_of(sources),
+        }
+    }
+}
 
 /// Whether this gap of a node's probes hides nothing: every postmaster that lived in it was found to be a primary before it, or to be up or
 /// coming up after it. A primary becomes a standby only by a restart, so the first was a primary in the whole gap, and the others were none

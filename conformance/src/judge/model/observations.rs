@@ -249,7 +249,7 @@ impl Asking {
         let (from, to) = (self.from, self.to);
         let mut gaps: Vec<(Channels, [u64; 2], u64)> = Vec::new();
         for event in history.fresh().iter().filter(|event| event.at[1] >= from && event.at[0] <= to) {
-            let Kind::Gap { of, why } = &event.kind else { continue };
+            let Kind::Gap { of, why, .. } = &event.kind else { continue };
             let id = event.node.as_deref().and_then(|name| self.names.id(name));
             let channels = Channels::of(*of, id).without(self.blind);
             if channels.is_empty() {

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::{Event, Kind, Process, Source, Watchdog};
+use pghaspec_model::vocabulary::event::{Event, GapReason, Kind, Process, Source, Watchdog};
 use pghaspec_model::vocabulary::fault::Fault;
 use tokio::task::JoinSet;
 
@@ -178,7 +178,8 @@ impl<'run> Faults<'run> {
                 Err(error) => {
                     let why =
                         format!("step {index} ({}) and all after it were not taken: {}", step.name(), error.message);
-                    self.recorder.gap(None, roles.since, Source::Harness, why);
+                    let gap = Kind::Gap { of: Source::Harness, why, reason: Some(GapReason::StepNotTaken) };
+                    self.recorder.record(None, Source::Harness, [roles.since, clock.now()], gap);
                     return self.disarm().await;
                 }
             };

@@ -1,6 +1,6 @@
 //! Signals to processes of the nodes, sent by the observer, which knows their ids on the host.
 
-use pghaspec_model::vocabulary::event::{Kind, Process};
+use pghaspec_model::vocabulary::event::{Kind, Mechanism, Process};
 use serde::Deserialize;
 
 use super::{Done, EFFECT, Faults};
@@ -72,7 +72,7 @@ impl Faults<'_> {
         match ended.await {
             Ok(Some(SIGKILL)) => Some(format!("process {pid} ended by signal {SIGKILL}")),
             // Polling does not see how a process ends.
-            Ok(None) if self.observer.mechanism == "polling" => Some(format!("process {pid} ended")),
+            Ok(None) if self.observer.mechanism == Mechanism::Polling => Some(format!("process {pid} ended")),
             Ok(_) | Err(_) => None,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pghaspec_model::vocabulary::event::{Kind, Process, Source};
+use pghaspec_model::vocabulary::event::{Kind, Mechanism, Process, Source};
 use pghaspec_model::vocabulary::fault::Fault;
 use serde_json::json;
 
@@ -45,7 +45,7 @@ fn meant_for(fault: Fault) -> (&'static str, i32) {
 
 impl Faults<'_> {
     pub(super) async fn lay_trap(&mut self, fault: Fault, how: &How, node: &str) -> Result<(), LabError> {
-        if self.observer.mechanism == "polling" {
+        if self.observer.mechanism == Mechanism::Polling {
             let message = format!("{} needs the kernel's process connector, which cannot be had here", fault.id());
             return Err(LabError::environment(message, "see `pghaspec doctor`"));
         }

@@ -168,7 +168,12 @@ impl Processes {
                 self.recorder.record(None, Source::Process, [from.max(self.since), to], Kind::DiskStalled);
             }
             Report::Gap { at, why } => {
-                self.recorder.record(None, Source::Harness, run_time(at), Kind::Gap { of: Source::Process, why });
+                self.recorder.record(
+                    None,
+                    Source::Harness,
+                    run_time(at),
+                    Kind::Gap { of: Source::Process, why, reason: None },
+                );
             }
             // By its own clock: what Docker passed on late was not missed.
             Report::Alive { monotonic_ns } => self.silence.heard(clock.of_monotonic(monotonic_ns)),
@@ -236,7 +241,7 @@ impl Processes {
         let why = format!("{name} (pid {pid}) was gone before it could be read: it lived {lived:.1} ms{ran}, {end}");
         let clock = self.recorder.clock();
         let at = [at[0], exit_at[1]].map(|edge| clock.of_monotonic(edge));
-        self.recorder.record(node, Source::Harness, at, Kind::Gap { of: Source::Process, why });
+        self.recorder.record(node, Source::Harness, at, Kind::Gap { of: Source::Process, why, reason: None });
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the helper says that sees the processes of the machine, a line at a time.
 
 use pghaspec_model::recover::control::ControlFile;
+use pghaspec_model::vocabulary::event::Mechanism;
 use serde::Deserialize;
 
 /// One line of the helper.
@@ -10,7 +11,7 @@ pub enum Report {
     /// It observes from now on.
     Ready {
         /// `proc-connector`, or `polling` as the worse way.
-        mechanism: String,
+        mechanism: Mechanism,
     },
     /// A program was started.
     Exec {

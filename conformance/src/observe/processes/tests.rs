@@ -182,7 +182,7 @@ fn gaps(unread: &[String]) -> Vec<(Option<String>, String)> {
     text.lines()
         .map(|line| serde_json::from_str::<Event>(line).unwrap())
         .filter_map(|event| match event.kind {
-            Kind::Gap { of: Source::Process, why } => Some((event.node, why)),
+            Kind::Gap { of: Source::Process, why, .. } => Some((event.node, why)),
             _ => None,
         })
         .collect()
