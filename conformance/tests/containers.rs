@@ -1,4 +1,7 @@
-//! The whole path on real containers: real Postgres, etcd and Patroni, a real SIGKILL. Needs Docker and the images of `ci/setup`.
+//! The whole path on real containers: real Postgres, etcd and Patroni, a real SIGKILL. Needs Docker and the images of
+//! `ci/setup`, and runs with `PGHASPEC_DOCKER=1`.
+
+mod opt_in;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,11 +14,17 @@ const RESTART: &str = "leader-postmaster-killed";
 const STANDBY: &str = "standby-postmaster-killed";
 const FAILOVER: &str = "leader-postmaster-killed-start-timeout-0";
 
+/// Tests on containers are asked for; otherwise it is said that this one was left out.
+fn has_docker() -> bool {
+    opt_in::is_asked_for("PGHASPEC_DOCKER", "Docker and the images of ci/setup")
+}
+
 fn pghaspec() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pghaspec"))
 }
 
-/// `certify` sizes its lanes to the machine. Two of them at a time would starve each other's agents, whose leases go on running.
+/// `certify` sizes its lanes to the machine. Two of them at a time would starve each other's agents, whose leases go on
+/// running.
 fn machine() -> MutexGuard<'static, ()> {
     static MACHINE: Mutex<()> = Mutex::new(());
     MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -56,6 +65,9 @@ impl Certified {
 
 #[test]
 fn patroni_is_certified() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     let certified = certify("patroni@4.1.5", out.path(), &["--profile", "smoke"]);
     assert_eq!(certified.code, 0, "{:#}\n{}", certified.document, certified.said);
@@ -82,12 +94,16 @@ fn patroni_is_certified() {
 
 #[test]
 fn an_old_release_follows_its_own_edition_and_no_other() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     let own = certify("patroni@2.1.2", out.path(), &["--scenario", RESTART]);
     assert_eq!(own.code, 0, "{:#}\n{}", own.document, own.said);
     assert_eq!(own.document["spec"]["edition"], "2.1.2");
     assert_eq!(own.document["scenarios"][0]["branches"], serde_json::json!(["crash-recovery", "start-read-only"]));
-    // A prepared cluster was led before, so the leader has been promoted once; a fresh one begins on the first timeline.
+    // A prepared cluster was led before, so the leader has been promoted once; a fresh one begins on the first
+    // timeline.
     assert_eq!(own.check("timeline")["why"], "timeline 2 before, 3 in the end");
     let newest = certify("patroni@2.1.2", out.path(), &["--fresh", "--edition", "4.1", "--scenario", RESTART]);
     newest.assert_fails(&["takes-branch", "timeline", "single-user", "allowed-by-the-model"], "always-single-user");
@@ -96,6 +112,9 @@ fn an_old_release_follows_its_own_edition_and_no_other() {
 
 #[test]
 fn an_agent_that_keeps_the_lock_fails() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     certify("patroni-defects/keeps-lock", out.path(), &["--fresh", "--scenario", FAILOVER])
         .assert_fails(&["takes-branch", "allowed-by-the-model"], "keeps-lock");
@@ -103,6 +122,9 @@ fn an_agent_that_keeps_the_lock_fails() {
 
 #[test]
 fn an_agent_that_bumps_the_timeline_fails() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     certify("patroni-defects/always-single-user", out.path(), &["--fresh", "--scenario", RESTART])
         .assert_fails(&["takes-branch", "timeline", "single-user", "allowed-by-the-model"], "always-single-user");
@@ -110,6 +132,9 @@ fn an_agent_that_bumps_the_timeline_fails() {
 
 #[test]
 fn an_agent_that_starts_without_the_lock_fails() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     certify("patroni-defects/starts-without-lock", out.path(), &["--fresh", "--scenario", FAILOVER])
         .assert_fails(&["one-writable-leader", "writable-needs-lock", "allowed-by-the-model"], "starts-without-signal");
@@ -117,6 +142,9 @@ fn an_agent_that_starts_without_the_lock_fails() {
 
 #[test]
 fn a_killed_harness_leaves_evidence_and_nothing_else() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     let turn = machine();
     let mut child = pghaspec()

@@ -1,6 +1,9 @@
-//! Every fault is injected on real containers once, and shows its effect and its end. Needs Docker and the images of `ci/setup`.
+//! Every fault is injected on real containers once, and shows its effect and its end. Needs Docker and the images of
+//! `ci/setup`.
 //!
-//! cargo test --release --test faults -- --ignored --nocapture
+//! PGHASPEC_DOCKER=1 cargo test --release --test faults -- --ignored --nocapture
+
+mod opt_in;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -33,6 +36,9 @@ const SINGLE_USER: [&str; 2] = ["single-user-fails", "single-user-hangs"];
 #[test]
 #[ignore = "a quarter of an hour of containers: run it when the lab, Docker or the kernel is another one"]
 fn every_fault_shows_its_effect() {
+    if !opt_in::is_asked_for("PGHASPEC_DOCKER", "Docker and the images of ci/setup") {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     let mut shown: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut without = Vec::new();
