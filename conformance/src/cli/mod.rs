@@ -18,7 +18,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::history::HistoryError;
@@ -127,6 +127,11 @@ impl From<LabError> for Failure {
             Trouble::Harness | Trouble::Interrupted => Failure::harness(error),
         }
     }
+}
+
+/// The command line as data, for the page that documents it.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and runs the command.
