@@ -203,7 +203,8 @@ fn wrong_values(field: &str, value: &Value) -> Vec<Value> {
         Value::Bool(set) => vec![json!(!set)],
         Value::Number(number) => {
             let number = number.as_i64().unwrap_or(0);
-            vec![json!(number + 1), json!(number.saturating_mul(3) + 1_000_000_000_000), json!(0)]
+            let large = number.saturating_mul(3).wrapping_add(1_000_000_000_000);
+            vec![json!(number.wrapping_add(1)), json!(large), json!(0)]
         }
         Value::String(words) => vec![json!(format!("{words}x")), json!("")],
         Value::Array(_) => vec![json!([])],
