@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use pghaspec::history::History;
 use pghaspec::history::parts::Recording;
 
-use pghaspec::judge::{Verdict, allowed, explaining_editions, judge, judge_long};
+use pghaspec::judge::{Verdict, allowed, explaining_editions, judge_recording};
 use pghaspec_model::rules::edition::Edition;
 
 #[path = "../tests/judge/repeated.rs"]
@@ -84,13 +84,10 @@ fn main() {
             long.len()
         };
         let open = || Recording::open(&file).unwrap_or_else(|error| panic!("{error}"));
-        let whole = row(which.1, events, "whole: read, all checks, model", || match open().into_short() {
-            Ok(history) => judge(&history, Edition::V4_1, None),
-            Err(recording) => {
-                let long = judge_long(&recording, Edition::V4_1, None, &[]).unwrap_or_else(|error| panic!("{error:?}"));
-                println!("at most {} events and {} ranges of rows were held", long.held, long.ranges);
-                long.judgement
-            }
+        let whole = row(which.1, events, "whole: read, all checks, model", || {
+            let judged = judge_recording(&open(), Edition::V4_1, None).unwrap_or_else(|error| panic!("{error:?}"));
+            println!("at most {} events and {} ranges of rows were held", judged.held, judged.ranges);
+            judged.judgement
         });
         // Whatever its scenario demands is left out.
         assert_eq!(whole.verdict, Verdict::Skipped, "{:#?}", whole.checks);

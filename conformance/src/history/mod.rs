@@ -175,6 +175,9 @@ impl History {
     }
 }
 
+/// Nanoseconds of a second.
+pub const SECOND: u64 = 1_000_000_000;
+
 /// `12.345 s`, from nanoseconds.
 pub fn seconds(at: u64) -> String {
     format!("{:.3} s", at as f64 / 1e9)

@@ -27,7 +27,7 @@ pub fn picture(history: &History, judgement: &Judgement) -> String {
     let worst = judgement.checks.iter().filter(|check| check.verdict >= Verdict::Fail);
     // The model's refutation comes first: it is the first event that cannot be, not one of its consequences.
     let shows = worst.clone().filter_map(|check| check.event);
-    let by_model = worst.clone().filter(|check| check.id == crate::judge::ALLOWED).find_map(|check| check.event);
+    let by_model = worst.clone().filter(|check| check.refutation.is_some()).find_map(|check| check.event);
     let focus = by_model.or_else(|| shows.min()).and_then(|seq| history.events.get(usize::try_from(seq).ok()?));
     let [from, to] = window(history, focus);
     let mut canvas = Canvas::new(from, to);
@@ -37,13 +37,13 @@ pub fn picture(history: &History, judgement: &Judgement) -> String {
     canvas.text(12.0, 22.0, "font-size=\"15\" font-weight=\"bold\"", &headline);
     let mut y = 40.0;
     for check in worst {
-        let mut lines = check.why.lines();
-        let why = lines.next().unwrap_or_default();
+        let why = check.why.lines().next().unwrap_or_default();
         canvas.text(12.0, y, "fill=\"#b71c1c\" font-size=\"11\"", &short(&format!("{}: {why}", check.id), HEADLINE));
         y += 15.0;
-        // What was allowed instead and which rule was broken; what came before is drawn.
-        for line in lines.take_while(|line| check.id == crate::judge::ALLOWED && !line.starts_with("what came before"))
-        {
+        // The events that came before are drawn.
+        let refutation =
+            check.refutation.iter().flat_map(|refuted| [&refuted.allowed].into_iter().chain(&refuted.rules));
+        for line in refutation {
             canvas.text(28.0, y, "fill=\"#333\" font-size=\"11\"", &short(line, HEADLINE));
             y += 15.0;
         }

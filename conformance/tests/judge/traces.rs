@@ -4,7 +4,7 @@
 //! a change of the judge, write what the judge says now, and read the difference before committing it:
 //!
 //! ```text
-//! UPDATE_EXPECT=1 cargo test --release -p pghaspec --test judge_traces
+//! UPDATE_EXPECT=1 cargo test --release -p pghaspec --test judge traces
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use pghaspec_model::rules::edition::Edition;
 
 use crate::recorded::traces;
 
-fn histories(folder: &Path) -> Vec<PathBuf> {
+pub fn histories(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -1,38 +1,52 @@
-//! What an asynchronous failover may lose.
+//! Loss by an asynchronous failover, and its bound.
+//!
+//! Without synchronous replication some loss is allowed; how much is promised by the settings.
 
 use pghaspec_model::vocabulary::event::{Event, Kind, ServerState, Source};
 use pghaspec_model::vocabulary::property::Property;
 
-use crate::history::{History, seconds};
+use super::definition::{Agents, Applies, Asked, Definition, End, Name};
+use crate::history::{History, SECOND, seconds};
+use crate::judge::facts::end_state::FINDINGS;
 use crate::judge::facts::ledger::{Ledger, named};
-use crate::judge::facts::lock::{changes, last_taken};
+use crate::judge::facts::lock::{self, changes, last_taken};
 use crate::judge::verdict::Check;
 
 /// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before the old leader's lock was gone, or is no
 /// more than `maximum_lag_on_failover` of WAL: a leader tells how far its WAL goes when it renews the lock, and a candidate compares itself
 /// with that (Patroni's documentation, "Asynchronous mode durability").
-pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, String>) -> Check {
-    let id = Property::BoundedAsyncLoss.id();
+pub static BOUNDED_ASYNC_LOSS: Definition = Definition {
+    name: Name::Property(Property::BoundedAsyncLoss),
+    needs: &[Source::Writer, Source::Etcd],
+    agents: Agents::LeaderKey,
+    applies: Applies::Asynchronous,
+    inconclusive: "more than a ttl of writes was lost, and how much WAL that is was not seen",
+    carries: &[&FINDINGS, &lock::LAST],
+    asked: Asked::AtTheEnd(bounded_async_loss),
+};
+
+fn bounded_async_loss(end: &End) -> Check {
+    let (history, ledger) = (end.last, end.ledger);
     let ledger = match ledger {
         Ok(ledger) => ledger,
-        Err(why) => return Check::inconclusive(id, why),
+        Err(why) => return BOUNDED_ASYNC_LOSS.inconclusive(why),
     };
     let mut lost = ledger.lost();
     if lost.is_empty() {
-        return Check::pass(id, "nothing was lost");
+        return BOUNDED_ASYNC_LOSS.pass("nothing was lost");
     }
     if let Some(why) = history.blind(&[Source::Etcd]) {
-        return Check::inconclusive(id, format!("who led when is not known: {why}"));
+        return BOUNDED_ASYNC_LOSS.inconclusive(format!("who led when is not known: {why}"));
     }
-    let ttl = u64::from(history.run.ttl_s) * 1_000_000_000;
+    let ttl = u64::from(history.run.ttl_s) * SECOND;
     let Some(failover) = Failover::to(history, ledger.primary, ttl) else {
-        return Check::inconclusive(id, format!("{} was not seen to take the lock", ledger.primary));
+        return BOUNDED_ASYNC_LOSS.inconclusive(format!("{} was not seen to take the lock", ledger.primary));
     };
     // What was acknowledged later was no failover's to lose.
     lost.retain(|(_, event)| event.at[0] <= failover.taken);
     let Some((_, oldest)) = lost.iter().min_by_key(|(_, event)| event.at[1]) else {
         let why = format!("nothing was lost that was acknowledged before {} took the lock", ledger.primary);
-        return Check::pass(id, why);
+        return BOUNDED_ASYNC_LOSS.pass(why);
     };
     let before = failover.gone[1].saturating_sub(oldest.at[1]);
     let words = format!(
@@ -43,7 +57,7 @@ pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, Stri
         named(&lost)
     );
     if before <= ttl {
-        return Check::pass(id, words);
+        return BOUNDED_ASYNC_LOSS.pass(words);
     }
     let allowed = history.run.configuration.maximum_lag_on_failover;
     let positions = positions(ledger, oldest);
@@ -52,15 +66,15 @@ pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, Stri
             "{words}; the old leader wrote at least {bytes} bytes of WAL before it told for the last time how far that \
              goes, and {allowed} may be lost"
         );
-        return Check::fail(id, why).at(Some(oldest.seq));
+        return BOUNDED_ASYNC_LOSS.fail(why).at(Some(oldest.seq));
     }
     let old = lost.iter().filter(|(_, event)| event.at[0] < failover.announced[1]).count() as u64;
     match at_most(&positions, oldest, failover.announced[1]).into_iter().chain([old * ROW]).min() {
         Some(bytes) if bytes <= allowed => {
             let why = format!("{words}; what is older than a ttl of {} is at most {bytes} bytes of WAL", seconds(ttl));
-            Check::pass(id, why)
+            BOUNDED_ASYNC_LOSS.pass(why)
         }
-        _ => Check::inconclusive(id, format!("{words}; that is more than a ttl of {}", seconds(ttl))),
+        _ => BOUNDED_ASYNC_LOSS.inconclusive(format!("{words}; that is more than a ttl of {}", seconds(ttl))),
     }
 }
 

@@ -1,30 +1,23 @@
-//! What the clients know of their rows, and what the last primary holds of them at the end.
+//! The ledger of the clients' writes: what became of each by their answers, against the rows of the last primary.
+//!
+//! Lost writes, ghosts and indeterminate writes are told from it, by name.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Session, WriteResult};
 
+use super::end_state::{last_primary, read_back};
 use crate::history::describe;
+use crate::history::parts::Recording;
+use crate::history::reader::Problem;
 use crate::history::row_ids::{Growing, Rows};
 use crate::history::{History, seconds};
-use crate::judge::checks::durability::{last_primary, read_back};
 
 /// Groups of writes that are named one by one.
 const NAMED: usize = 6;
 
-/// All events of a run, as often as they are asked for.
-pub trait Events {
-    /// Each of them, in the order of recording.
-    fn each(&self, take: &mut dyn FnMut(&Event));
-}
-
-impl Events for History {
-    fn each(&self, take: &mut dyn FnMut(&Event)) {
-        self.events.iter().for_each(take);
-    }
-}
-
-/// How the clients' writes ended, by their numbers. It holds ranges, of which a long history has few: clients number their writes in a row.
+/// The clients' writes by their numbers, as they ended. It holds ranges, of which a long history has few: clients number their writes in a row.
 #[derive(Default)]
 pub struct Writes {
     acknowledged: Growing,
@@ -76,25 +69,17 @@ pub struct Ledger<'h> {
     /// What a procedure committed, or may have.
     pub batches: Rows,
     open: String,
-    events: &'h dyn Events,
+    recording: &'h Recording<'h>,
+    /// The first trouble with reading the recording again.
+    trouble: RefCell<Option<Problem>>,
 }
 
 impl<'h> Ledger<'h> {
-    /// Of all that is known of a history.
+    /// The ledger of all writes of a recording, with its last part. Events are read again only to name writes.
     ///
     /// # Errors
-    /// Too little was seen.
-    pub fn of(history: &'h History) -> Result<Ledger<'h>, String> {
-        let mut writes = Writes::default();
-        history.events.iter().for_each(|event| writes.take(event));
-        Ledger::new(history, writes, history)
-    }
-
-    /// Of the last part of a history, of all its writes, and of all its events.
-    ///
-    /// # Errors
-    /// Too little was seen.
-    pub fn new(last: &'h History, writes: Writes, events: &'h dyn Events) -> Result<Ledger<'h>, String> {
+    /// Too little was seen, in words.
+    pub fn new(last: &'h History, writes: Writes, recording: &'h Recording<'h>) -> Result<Ledger<'h>, String> {
         let primary = last_primary(last).ok_or("no primary was seen at the end")?;
         let rows = read_back(last, primary).ok_or_else(|| format!("the primary {primary} was not read back"))?;
         let ledger = Ledger {
@@ -105,7 +90,8 @@ impl<'h> Ledger<'h> {
             indeterminate: writes.indeterminate.rows(),
             batches: writes.batches.rows(),
             open: writes.open.text(),
-            events,
+            recording,
+            trouble: RefCell::default(),
         };
         match ledger.acknowledged.is_empty() {
             true => Err("no write was acknowledged in the whole run".into()),
@@ -113,11 +99,22 @@ impl<'h> Ledger<'h> {
         }
     }
 
+    /// The first trouble with reading the recording again.
+    pub fn trouble(&self) -> Option<Problem> {
+        self.trouble.borrow().clone()
+    }
+
+    fn each(&self, take: impl FnMut(&Event)) {
+        if let Err(problem) = self.recording.each(take) {
+            self.trouble.borrow_mut().get_or_insert(problem);
+        }
+    }
+
     /// The writes of these rows, in the order of recording.
     fn writes(&self, rows: &Rows) -> Vec<(u64, Event)> {
         let mut writes = Vec::new();
         if !rows.is_empty() {
-            self.events.each(&mut |event| match event.kind {
+            self.each(|event| match event.kind {
                 Kind::Write { id, .. } if rows.contains(id) => writes.push((id, event.clone())),
                 _ => {}
             });
@@ -137,7 +134,7 @@ impl<'h> Ledger<'h> {
 
     /// Events of a node.
     pub fn of_node(&self, node: Option<&str>, mut take: impl FnMut(&Event)) {
-        self.events.each(&mut |event| {
+        self.each(|event| {
             if event.node.as_deref() == node {
                 take(event);
             }

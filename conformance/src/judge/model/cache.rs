@@ -1,4 +1,6 @@
-//! What the judge has found out about models, kept from one history to the next.
+//! The cache of beliefs: everything that was found out about a model is kept for the next history.
+//!
+//! Most histories of a suite ask the same few models.
 
 use std::sync::{Mutex, PoisonError};
 

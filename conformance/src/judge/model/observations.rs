@@ -1,4 +1,6 @@
-//! A history as the model's observations, part by part.
+//! The observations of a history, part by part, as the model is asked to explain them.
+//!
+//! An event of a history is an interval in which an outsider saw something; an observation says it in the model's words.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +11,11 @@ use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, ServerState, Source, WriteResult};
 use pghaspec_model::vocabulary::fault::Fault;
 
-use crate::history::{History, seconds};
+use crate::history::{History, SECOND, describe, seconds};
 use crate::judge::facts::shutdown::Server;
 
 /// What a history shows, from the phase `ready`, when the cluster was healthy, to the end of `settled`.
-pub struct Asking {
+pub struct Observer {
     /// The nodes' names.
     pub names: Names,
     /// Who held the lock when the cluster was ready.
@@ -53,16 +55,17 @@ struct Cycle {
 /// The chain of what etcd has put in order.
 const REVISIONS: u8 = 1;
 
-impl Asking {
+impl Observer {
     /// By the first part of a history; the error says why it cannot be asked.
-    pub fn of(history: &History) -> Result<Asking, String> {
+    pub fn of(history: &History) -> Result<Observer, String> {
         let run = &history.run;
         if !(1..=3).contains(&run.nodes.len()) {
             return Err(format!("the model has up to three nodes, and this cluster {}", run.nodes.len()));
         }
         for source in [Source::Etcd, Source::Postgres] {
             if !history.observed(source) {
-                return Err(format!("needs the observer {source:?}, and this run had none"));
+                let source = describe::source(source);
+                return Err(format!("needs the observer `{source}`, and this run had none"));
             }
         }
         let to = history.phase(Phase::ReadBack).ok_or("the run was not finished")?;
@@ -76,7 +79,7 @@ impl Asking {
         if !history.observed(Source::AgentLog) {
             blind = blind.and(Channels::of(Source::AgentLog, None));
         }
-        Ok(Asking {
+        Ok(Observer {
             names,
             leader,
             timeline,
@@ -204,7 +207,7 @@ impl Asking {
     fn await_cycles(&mut self, history: &History, end: u64, shown: &mut Vec<Observation>) {
         let run = &history.run;
         // The cycle in which it became one, and another in which an operation had to be tried again.
-        let cycle = u64::from(2 * run.loop_wait_s + run.retry_timeout_s) * 1_000_000_000;
+        let cycle = u64::from(2 * run.loop_wait_s + run.retry_timeout_s) * SECOND;
         for name in &run.nodes {
             let Some(id) = self.names.id(name) else { continue };
             let highest = &mut self.timelines[usize::from(id)];
@@ -255,7 +258,12 @@ impl Asking {
             if channels.is_empty() {
                 continue;
             }
-            self.gaps.push(format!("{of:?} from {} to {}: {why}", seconds(event.at[0]), seconds(event.at[1])));
+            self.gaps.push(format!(
+                "{} from {} to {}: {why}",
+                describe::source(*of),
+                seconds(event.at[0]),
+                seconds(event.at[1])
+            ));
             gaps.extend(channels.each().map(|channel| (channel, event.at, event.seq)));
         }
         gaps.sort_unstable();
