@@ -1,4 +1,11 @@
-//! The state of a cluster: what etcd, every Postgres and every agent hold.
+//! The state of a cluster: the keys in etcd, each node's Postgres and data directory, and each agent's memory.
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `wal.rs` | the WAL of all data directories, as a tree of records |
+//! | `packed.rs` | a state in a few machine words |
+//! | `dead_variables.rs` | values that nobody will read again, set to a fixed value |
+//! | `canonical.rs` | the orbit representative: the one state that stands for all that behave alike |
 
 mod canonical;
 mod dead_variables;
@@ -11,22 +18,22 @@ use crate::recover::dialogue::Task;
 
 use wal::{Point, Wal};
 
-/// Most nodes that a cluster can have.
+/// The largest number of nodes of a cluster.
 pub const MAX_NODES: usize = 3;
 
-/// Number of a node, from 0.
+/// The number of a node, from 0.
 pub type NodeId = u8;
 
-/// The whole cluster.
+/// The state of the whole cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State {
     /// The leader key in etcd.
     pub leader: Option<LeaderKey>,
     /// The key `/sync` in etcd, in synchronous mode.
     pub sync: Option<SyncKey>,
-    /// The key `/status` in etcd: the leader's position when it last refreshed the lock.
+    /// The key `/status` in etcd: the leader's WAL position when it last refreshed the lock.
     pub status: u8,
-    /// The key `/history` in etcd: the newest timeline that a leader announced.
+    /// The key `/history` in etcd: the newest timeline that a leader has announced.
     pub history: u8,
     /// The cluster is in maintenance: agents leave Postgres alone.
     pub paused: bool,
@@ -36,39 +43,40 @@ pub struct State {
     pub dcs_down: bool,
     /// The nodes do not reach each other.
     pub nodes_cut: bool,
-    /// The WAL that is told apart.
+    /// The WAL of all data directories.
     pub wal: Wal,
-    /// What the remote primary of a standby cluster has.
+    /// The WAL position of the remote primary of a standby cluster.
     pub remote: Point,
     /// The nodes; those beyond the cluster's size never change.
     pub nodes: [Node; MAX_NODES],
-    /// How many faults may still happen.
+    /// The faults and other events that may still happen.
     pub budget: Budget,
-    /// A node whose watch stalls. There is at most one at a time.
+    /// The node whose watch of the DCS stalls. At most one does at a time.
     pub stalled: Option<Stalled>,
 }
 
-/// A node whose watch of the DCS stalls, and the keys as its agent reads them: as they were, but for its own writes.
+/// A node whose watch of the DCS stalls, and the keys as its agent reads them: their old values, updated only by the
+/// agent's own writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stalled {
     /// The node.
     pub node: NodeId,
     /// The member that the leader key names.
     pub leader: Option<NodeId>,
-    /// The leader key is under the lease that the node's own process keeps alive.
+    /// The leader key is under the lease that this node's own agent process keeps alive.
     pub session: bool,
-    /// `/sync`
+    /// The key `/sync`.
     pub sync: Option<SyncKey>,
-    /// `/status`
+    /// The key `/status`.
     pub status: u8,
-    /// `/history`
+    /// The key `/history`.
     pub history: u8,
 }
 
-/// The leader key: it names a member, and it lives as long as the lease under it.
+/// The leader key, also called the leader lock: it names a member, and exists as long as the lease under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaderKey {
-    /// The member that it names. Ownership is by name, not by lease or process.
+    /// The member that it names, the lease holder. Ownership is by name, not by lease or process.
     pub holder: NodeId,
     /// The lease under it.
     pub lease: Lease,
@@ -77,13 +85,13 @@ pub struct LeaderKey {
 /// The lease under the leader key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lease {
-    /// That of the holder's agent process, which keeps it alive while it runs and reaches the DCS.
+    /// The lease of the holder's running agent process, which keeps it alive while it reaches the DCS.
     Kept,
-    /// That of a process that was killed: it ends when `ttl` is over, and the key with it.
+    /// The lease of a process that was killed: it ends after `ttl`, and the key with it.
     Orphaned,
 }
 
-/// The key `/sync`: which standby has every acknowledged commit.
+/// The key `/sync`: the standby that has every acknowledged commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SyncKey {
     /// The leader that wrote it.
@@ -92,7 +100,7 @@ pub struct SyncKey {
     pub standby: Option<NodeId>,
 }
 
-/// What may still happen.
+/// The budgets: how often each class of events may still happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Budget {
     /// Faults of processes ([`Class::Process`](crate::vocabulary::fault::Class::Process)).
@@ -103,17 +111,17 @@ pub struct Budget {
     pub network: u8,
     /// Commits of clients.
     pub commits: u8,
-    /// What operators do: maintenance, requests through an agent's API.
+    /// Actions of operators: maintenance, requests through an agent's API.
     pub operator: u8,
 }
 
 impl Budget {
-    /// A number that is never used up.
+    /// A budget that is never used up.
     pub const UNLIMITED: u8 = u8::MAX;
-    /// Nothing happens.
+    /// Empty budgets.
     pub const NONE: Budget = Budget { process: 0, task: 0, network: 0, commits: 0, operator: 0 };
 
-    /// Takes one; false if none is left.
+    /// Takes one from a budget; false if none is left.
     pub fn take(left: &mut u8) -> bool {
         match *left {
             0 => false,
@@ -129,39 +137,39 @@ impl Budget {
 /// One node: its Postgres, its data directory, its watchdog, its agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
-    /// Which process, if any, uses the data directory.
+    /// The process that uses the data directory.
     pub server: Server,
-    /// A backend of a dead postmaster lives, and can commit.
+    /// An orphan: a backend of a dead postmaster is still alive and can commit.
     pub orphans: bool,
-    /// The process neither gets ready nor ends.
+    /// The process neither becomes ready nor ends.
     pub hung: bool,
-    /// `primary_start_timeout` is over. Only a clock can tell (`timed/`).
+    /// `primary_start_timeout` has expired. Only the model with clocks (`timed/`) sets it.
     pub late: bool,
-    /// `Database cluster state` in pg_control; nothing if the data directory is empty.
+    /// `Database cluster state` in pg_control; `None` if the data directory is empty.
     pub control: Option<ControlState>,
-    /// The WAL in the data directory.
+    /// The end of the WAL in the data directory.
     pub data: Point,
     /// standby.signal exists.
     pub signal: bool,
     /// backup_label exists.
     pub backup_label: bool,
-    /// Where the recovery configuration says that WAL comes from.
+    /// The source of WAL that the recovery configuration names.
     pub upstream: Upstream,
     /// `synchronous_standby_names`: the standby that commits wait for.
     pub sync_names: Option<NodeId>,
-    /// There is no room on the disk.
+    /// The disk is full.
     pub disk_full: bool,
-    /// How the node reaches the DCS.
+    /// The node's connection to the DCS.
     pub dcs: Reach,
     /// The watchdog is armed: it resets the node before an unattended lease ends.
     pub watchdog: bool,
     /// The agent's process, if it is alive.
     pub agent: Option<Agent>,
-    /// Starts of single-user recovery in this recovery episode, at most 2. Only the properties read it.
+    /// Starts of single-user recovery in this recovery episode, counted up to 2. Only the properties read it.
     pub single_user_starts: u8,
 }
 
-/// `primary_conninfo`.
+/// `primary_conninfo`: the source of WAL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Upstream {
     /// Empty.
@@ -172,14 +180,14 @@ pub enum Upstream {
     Remote,
 }
 
-/// How a node reaches the DCS.
+/// A node's connection to the DCS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reach {
-    /// Both ways.
+    /// Requests and replies arrive.
     Both,
-    /// What it asks for is done, but it does not learn of it.
+    /// Requests arrive and take effect, but replies get lost.
     NoReplies,
-    /// What it asks for does not arrive.
+    /// Requests do not arrive.
     Nothing,
 }
 
@@ -202,41 +210,41 @@ pub enum Server {
     Copying,
 }
 
-/// What one agent process knows and does.
+/// The memory and the progress of one agent process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Agent {
-    /// Where in its cycle it is.
+    /// Its place in its cycle.
     pub at: At,
-    /// It is stopped, with all its threads.
+    /// The process is stopped, with all its threads.
     pub frozen: bool,
     /// Its lease is alive in the DCS.
     pub leased: bool,
-    /// The DCS did not answer when it last asked: its lease and its watchdog are running down.
+    /// The DCS did not answer its last request: its lease and its watchdog are running down.
     pub warned: bool,
-    /// Holder of the leader key in the snapshot of this cycle; nobody between cycles.
+    /// The lease holder in the snapshot of this cycle; `None` between cycles.
     pub seen: Option<NodeId>,
     /// The role that it believes its Postgres has.
     pub role: Role,
-    /// It saw its Postgres running and has not taken note of its death yet, or has (`crashed`).
+    /// The state that it believes its Postgres is in.
     pub health: Health,
     /// Single-user recovery was started in this episode (`_crash_recovery_executed`).
     pub crash_recovery_started: bool,
-    /// A start is under way whose outcome the next cycle has to look at (`recovering`).
+    /// A start is under way, and the next cycle has to look at its outcome (`recovering`).
     pub recovering: bool,
     /// The state of the rewind (`postgresql/rewind.py`).
     pub rewind: Rewind,
     /// The background slot.
     pub slot: Option<Slot>,
-    /// Failsafe mode: it leads with the consent of all members, or remembers to have given its own.
+    /// Failsafe mode: it leads with the consent of all members, or remembers its own consent to another leader.
     pub failsafe: bool,
 }
 
 /// A task in the background slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
-    /// What it is.
+    /// The task.
     pub task: Task,
-    /// It has started its process.
+    /// The task has started its process.
     pub begun: bool,
 }
 
@@ -246,33 +254,33 @@ impl From<Task> for Slot {
     }
 }
 
-/// Where in its cycle an agent is. Between two places other nodes, faults and background tasks may act.
+/// The place of an agent in its cycle. Between two places other nodes, faults and background tasks may act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum At {
     /// Between two cycles.
     Idle,
-    /// It leads by its snapshot, and will refresh the lock before anything else.
+    /// The snapshot says that it leads; it will refresh the lock before anything else.
     Lead,
-    /// The lock is refreshed or taken: it will see to it that it leads.
+    /// The lock is refreshed or taken; it will make its node lead.
     Granted,
-    /// Its background task is at work, and it will refresh the lock.
+    /// Its background task is at work; it will refresh the lock.
     LongAction,
-    /// Its Postgres is starting, and it will refresh the lock.
+    /// Its Postgres is starting; it will refresh the lock.
     StartingUp,
     /// It is a standby of the leader in its snapshot, and will compare timelines with it.
     Compare,
-    /// It has found that its standby diverged, and will say that it rewinds it, or clones it anew.
+    /// It has found that its standby diverged, and will log that it rewinds the standby or clones it anew.
     Rewinding,
-    /// Nobody held the lock and no other node was healthier: it will try to take the lock.
+    /// Nobody held the lock and no other node was healthier; it will try to take the lock.
     Race,
     /// `recover()` waits for an answer.
     Recover(Position),
-    /// `demote('immediate')` has given up the lock inside `recover()`; the standby is started next.
+    /// `demote('immediate')` has released the lock inside `recover()`; the standby is started next.
     Released(Position),
 }
 
 impl At {
-    /// What it writes next depends on the keys as this cycle read them, however old they are by now.
+    /// True if its next write depends on the keys as this cycle read them, however old they are by now.
     pub(in crate::cluster) fn compares_what_it_read(self) -> bool {
         matches!(self, At::Lead | At::Granted | At::Race)
     }
@@ -291,7 +299,7 @@ pub enum Role {
     StandbyLeader,
 }
 
-/// What an agent believes of its Postgres' process.
+/// The state that an agent believes its Postgres' process is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Health {
     /// `running` or `starting`
@@ -302,8 +310,8 @@ pub enum Health {
     Stopped,
 }
 
-/// States of the rewind (patroni `postgresql/rewind.py`). `CHECKPOINT` is not told apart from `INITIAL`: a task that has to wait for the
-/// leader's checkpoint ends with nothing done.
+/// The state of the rewind (patroni `postgresql/rewind.py`). `CHECKPOINT` is not distinguished from `INITIAL`: a task
+/// that has to wait for the leader's checkpoint ends without doing anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rewind {
     /// Nothing is known.
@@ -321,7 +329,7 @@ pub enum Rewind {
 }
 
 impl State {
-    /// Every other node is one that never was there.
+    /// Replaces every other node by one that does not belong to the cluster.
     pub fn leave_only(&mut self, id: NodeId) {
         for (other, node) in (0..).zip(&mut self.nodes) {
             if other != id {
@@ -376,32 +384,33 @@ impl Node {
         }
     }
 
-    /// A postmaster is alive.
+    /// True if a postmaster is alive.
     pub fn has_postmaster(&self) -> bool {
         matches!(self.server, Server::Starting | Server::Standby | Server::Primary)
     }
 
-    /// A primary that shuts down and has not ended: it accepts no connections, as one that starts, but it was in production until now.
+    /// True for a primary that is shutting down and has not ended. It accepts no connections, like one that starts, but
+    /// was in production until now.
     pub(in crate::cluster) fn is_shutting_down(&self) -> bool {
         self.server == Server::Starting && self.hung && self.control == Some(ControlState::InProduction)
     }
 
-    /// A server starts here, or recovers in single-user mode.
+    /// True while a server starts, or recovers in single-user mode.
     pub fn is_starting(&self) -> bool {
         matches!(self.server, Server::Starting | Server::SingleUser)
     }
 
-    /// Client writes can commit here.
+    /// True if writes of clients can commit here.
     pub fn is_writable(&self) -> bool {
         self.server == Server::Primary || self.orphans
     }
 
-    /// Its agent is alive and not frozen.
+    /// True if the agent is alive and not frozen.
     pub fn is_attended(&self) -> bool {
         self.agent.as_ref().is_some_and(|agent| !agent.frozen)
     }
 
-    /// The process that uses the data directory ends.
+    /// Ends the process that uses the data directory.
     pub(in crate::cluster) fn ends(&mut self) {
         self.server = Server::Down;
         self.hung = false;
@@ -409,7 +418,7 @@ impl Node {
 }
 
 impl Agent {
-    /// A process that has just started.
+    /// The memory of a process that has just started.
     pub(in crate::cluster) fn started(role: Role, health: Health) -> Self {
         Agent {
             at: At::Idle,
@@ -432,7 +441,7 @@ impl Agent {
         self.slot.map(|slot| slot.task)
     }
 
-    /// Ends the cycle: the snapshot is not used again.
+    /// Ends the cycle: the snapshot is discarded.
     pub(in crate::cluster) fn rest(&mut self) {
         self.at = At::Idle;
         self.seen = None;
