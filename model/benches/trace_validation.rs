@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use pghaspec_model::belief::{Belief, Channels, Choices, Limits, Observation, Refusal, Seen, Start, Watched};
+use pghaspec_model::belief::{Belief, Channels, Choices, Limits, Observable, Observation, Refusal, Seen, Start};
 use pghaspec_model::vocabulary::event::Source;
 use stateright::Model;
 use two_phase_commit::{Action, Bits, Packed, Rm};
@@ -35,7 +35,7 @@ const N: u8 = 5;
 /// A resource manager, from 0, and the state that it has now.
 type Event = (u8, Rm);
 
-impl Watched for Packed {
+impl Observable for Packed {
     type Sight = Event;
 
     fn sights(&self, before: &Bits, action: Action, after: &Bits) -> Vec<Event> {
