@@ -54,8 +54,8 @@ pub fn svg(chart: &Chart) -> String {
     let width = 2 * MARGIN + 32 + chart.lanes.len() * LANE_WIDTH;
     let middle = |lane: usize| MARGIN + 32 + lane * LANE_WIDTH + 12;
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <defs><marker id=\"tip\" markerWidth=\"8\" markerHeight=\"8\" refX=\"7\" refY=\"4\" orient=\"auto\">\
          <path d=\"M0,0 L8,4 L0,8 z\" fill=\"#555\"/></marker></defs>\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
@@ -78,7 +78,8 @@ pub fn svg(chart: &Chart) -> String {
         if let Some(to) = row.to.filter(|to| *to != row.lane) {
             let _ = writeln!(
                 out,
-                "<line x1=\"{x}\" y1=\"{at}\" x2=\"{}\" y2=\"{at}\" stroke=\"#555\" stroke-dasharray=\"4 3\" marker-end=\"url(#tip)\"/>",
+                "<line x1=\"{x}\" y1=\"{at}\" x2=\"{}\" y2=\"{at}\" stroke=\"#555\" stroke-dasharray=\"4 3\" \
+                 marker-end=\"url(#tip)\"/>",
                 middle(to)
             );
         }

@@ -51,7 +51,7 @@ use crate::cluster::{Cluster, Grain, Settings, StartTimeouts};
 pub struct Timed {
     /// The cluster.
     pub cluster: Cluster,
-    /// How long things may take.
+    /// The times that agents and the DCS keep.
     pub timing: Timing,
 }
 
@@ -59,8 +59,9 @@ impl Timed {
     /// Builds the model. The settings' start timeouts are replaced by that of `timing`.
     ///
     /// # Panics
-    /// If a time is above [`Timing::MOST`], if `ttl` is not longer than `safety_margin`, or if the settings have what this model has no
-    /// clocks for: failsafe and synchronous mode, maintenance, a standby cluster, answers that get lost, steps that an observer could see.
+    /// If a time is above [`Timing::MOST`], if `ttl` is not longer than `safety_margin`, or if the settings contain
+    /// something that this model has no clocks for: failsafe or synchronous mode, maintenance, a standby cluster, lost
+    /// replies, or observable steps.
     pub fn new(settings: Settings, timing: Timing) -> Self {
         if let Err(why) = fits(&settings, &timing) {
             panic!("{why}");
@@ -70,7 +71,10 @@ impl Timed {
     }
 }
 
-/// Whether a cluster can be modelled with these times; if not, why.
+/// Checks that a cluster can be modelled with these times.
+///
+/// # Errors
+/// The first time or setting that this model does not have.
 pub fn fits(settings: &Settings, timing: &Timing) -> Result<(), String> {
     use crate::vocabulary::fault::Fault;
     let Timing { loop_wait, retry_timeout, ttl, start_timeout, safety_margin, drift, .. } = *timing;

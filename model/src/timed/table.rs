@@ -108,7 +108,8 @@ impl std::fmt::Display for Question {
         let about = if matches!(self, Question::FailoverBound(..)) { "failover-bound" } else { "one-writable-leader" };
         write!(
             f,
-            "{} {about}: loop_wait {loop_wait}, retry_timeout {retry_timeout}, ttl {ttl}, start timeout {start_timeout}",
+            "{} {about}: loop_wait {loop_wait}, retry_timeout {retry_timeout}, ttl {ttl}, \
+             start timeout {start_timeout}",
             edition.id()
         )
     }
@@ -197,28 +198,36 @@ pub fn markdown(rows: &[Row]) -> String {
                 let worst = worst.map_or(format!("over {MOST}"), |worst| worst.to_string());
                 let verdict = broken.map_or("ok".to_owned(), |steps| format!("**{steps}**"));
                 bound += &format!(
-                    "| {edition} | {loop_wait} | {retry_timeout} | {start_timeout} | {dcs} | {may} | {worst} | {verdict} | {states} |\n"
+                    "| {edition} | {loop_wait} | {retry_timeout} | {start_timeout} | {dcs} | {may} | {worst} \
+                     | {verdict} | {states} |\n"
                 );
             }
         }
     }
     format!(
-        "# What the times are good for\n\n\
-        All times are in ticks. `ok`: holds in every behaviour. A number: broken, by a shortest behaviour of so many steps, ticks included.\n\
-        Two nodes; made by `pghaspec check --matrix --write`, and compared with by `pghaspec check --matrix`.\n\n\
+        "# Answers about time\n\n\
+        All times are in ticks. `ok`: holds in every behaviour. A number: broken, and the shortest counterexample\n\
+        has so many steps, ticks included. With two nodes; made by `pghaspec check --matrix --write model`, and\n\
+        compared by `pghaspec check --matrix`.\n\n\
         ## `loop_wait + 2*retry_timeout <= ttl`\n\n\
-        A primary is cut off from the DCS and from the other node, and there is no watchdog. From 3.0.4 on the rule, with what clocks may\n\
-        lose on top of it, is exactly what keeps `one-writable-leader`; before, an agent overwrites the other's lock when it is back, and a\n\
-        longer `ttl` does not help. Where the other node still reaches the cut-off primary, a shorter `ttl` would do: it does not race while it\n\
-        sees a primary.\n\n\
-        | edition | loop_wait | retry_timeout | drift | ttl | rule | one-writable-leader | states |\n| --- | --- | --- | --- | --- | --- | --- | ---: |\n{rule}\n\
+        A primary is cut off from the DCS and from the other node, and there is no watchdog. From 3.0.4 on the\n\
+        rule, with what clocks may lose on top of it, is exactly what keeps `one-writable-leader`. Before, an\n\
+        agent overwrites the other's lock when it is back, and a longer `ttl` does not help. Where the other node\n\
+        still reaches the primary that is cut off, a shorter `ttl` would do: the node does not race while it sees\n\
+        a primary.\n\n\
+        | edition | loop_wait | retry_timeout | drift | ttl | rule | one-writable-leader | states |\n\
+        | --- | --- | --- | --- | --- | --- | --- | ---: |\n\
+        {rule}\n\
         ## `failover-bound`\n\n\
-        The leader's postmaster is killed, and a healthy standby could take over. Documented: a node leads again after\n\
-        `loop_wait + primary_start_timeout + loop_wait` at the latest, or after `loop_wait` if the start timeout is zero. With a DCS that\n\
-        answers at once this holds from 3.0.4 on, and the second `loop_wait` is not needed: the end of the start wakes the agent. Before,\n\
-        single-user recovery came first and had a start timeout of its own. With a DCS that takes its time it never holds: each question may\n\
-        take up to `retry_timeout`.\n\n\
-        | edition | loop_wait | retry_timeout | start timeout | DCS | documented | worst | failover-bound | states |\n| --- | --- | --- | --- | --- | --- | --- | --- | ---: |\n{bound}"
+        The leader's postmaster is killed, and a healthy standby could take over. Documented: a node leads again\n\
+        after `loop_wait + primary_start_timeout + loop_wait` at the latest, or after `loop_wait` if the start\n\
+        timeout is zero. With a DCS that answers at once this holds from 3.0.4 on, and the second `loop_wait` is\n\
+        not needed: the end of the start wakes the agent. Before, single-user recovery came first and had a start\n\
+        timeout of its own. With a DCS that takes its time the bound never holds: each request may take up to\n\
+        `retry_timeout`.\n\n\
+        | edition | loop_wait | retry_timeout | start timeout | DCS | documented | worst | failover-bound | states |\n\
+        | --- | --- | --- | --- | --- | --- | --- | --- | ---: |\n\
+        {bound}"
     )
 }
 

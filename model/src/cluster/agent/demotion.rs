@@ -93,7 +93,8 @@ impl Cluster {
             self.stop_at_once(state, id);
             self.release_lock(state, id);
             self.demoted_to(state, id, Upstream::Nobody);
-            self.agent_mut(state, id).slot = None; // its own try_run_async is refused, and the killed task leaves the slot
+            // Its own try_run_async is refused, and the killed task leaves the slot.
+            self.agent_mut(state, id).slot = None;
             return;
         }
         self.agent_mut(state, id).rest();

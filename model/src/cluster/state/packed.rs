@@ -1,13 +1,20 @@
 //! States packed into machine words: five, or four for a cluster of two nodes.
 //!
-//! | word | fields and their bits |
-//! | --- | --- |
-//! | one for each node | server 3, three flags, pg_control 3, data 4, two files, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 31 |
-//! | last but one | leader key 3, `/sync` 5, `/status` 4, `/history` 5, four flags, remote 4, timeline 5, budgets 15, stalled watch 19 |
-//! | last | the WAL: 6 bits for each record |
-//!
-//! The agent: alive 1, place in its cycle 10, four flags, snapshot 2, role 2, health 2, two flags, rewind 3, background
-//! slot 5.
+//! | word | field | bits |
+//! | --- | --- | --- |
+//! | one for each node | server 3, and the flags orphans, hung, late | 6 |
+//! | | pg_control | 3 |
+//! | | data | 4 |
+//! | | standby.signal, backup_label | 2 |
+//! | | upstream | 3 |
+//! | | synchronous standby | 2 |
+//! | | disk 1, reach 2, watchdog 1, single-user starts 2 | 6 |
+//! | | agent: alive 1, place 10, four flags, snapshot 2, role 2, health 2, two flags, rewind 3, slot 5 | 31 |
+//! | last but one | leader key 3, `/sync` 5, `/status` 4, `/history` 5 | 17 |
+//! | | paused, start timeout, DCS down, nodes cut | 4 |
+//! | | remote 4, timeline 5, five budgets of 3 | 24 |
+//! | | stalled watch | 19 |
+//! | last | the WAL, 6 bits for each record | up to 60 |
 
 use crate::recover::automaton::Position;
 use crate::recover::control::ControlState;
