@@ -15,6 +15,8 @@
 //! | `explain.rs` | the search for an explanation |
 //! | `behaviour.rs` | random behaviours, as an observer records them |
 //! | `differ.rs` | the shortest behaviour of one model that another cannot show |
+//!
+#![doc = include_str!("../../docs/belief.md")]
 
 mod behaviour;
 mod channels;

@@ -17,6 +17,8 @@
 //! | `describe.rs` | states and steps in words |
 //! | `explorer.rs` | the cluster for stateright's Explorer |
 //! | `single_functions.rs` | single functions of the agent, for the comparison with released code |
+//!
+#![doc = include_str!("../../docs/cluster.md")]
 
 mod action;
 mod agent;

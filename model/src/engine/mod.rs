@@ -14,6 +14,8 @@
 //! | `liveness/` | promises under fairness, and bounds in ticks, on the whole graph |
 //! | `second_opinion.rs` | the same model explored by stateright's own checker |
 //! | `diagram.rs` | a behaviour as a sequence diagram (SVG) |
+//!
+#![doc = include_str!("../../docs/engine.md")]
 
 pub mod diagram;
 pub mod laws;
