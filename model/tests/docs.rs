@@ -1,7 +1,7 @@
 //! The pages and tables about the model, held to what they are about.
 //!
 //! A table of files that is kept by hand drifts, and so does a generated page that nobody generates again.
-//! `UPDATE_EXPECT=1 cargo test -p pghaspec-model --test docs` writes the generated pages anew from their committed rows.
+//! `UPDATE_EXPECT=1 cargo test -p pghaspec-model --test docs` writes the generated pages from their committed rows.
 
 use std::collections::BTreeSet;
 use std::fs;

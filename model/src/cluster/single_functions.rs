@@ -17,7 +17,7 @@ const ME: NodeId = 0;
 const OTHER: NodeId = 1;
 
 /// The functions by some rules.
-pub struct Alone {
+pub struct SingleFunctions {
     two_nodes: Cluster,
     three_nodes: Cluster,
     synchronous: Cluster,
@@ -47,7 +47,7 @@ pub enum Demotion {
 
 /// The situation of an agent whose background slot is busy, or whose Postgres is starting.
 #[derive(Clone, Copy, Debug)]
-pub struct Found {
+pub struct Situation {
     /// The snapshot names this node, and the key could be refreshed.
     pub keeps_lock: bool,
     /// The start timeout has expired.
@@ -133,7 +133,7 @@ pub struct Race {
 
 /// The effects of `follow()` on a node that runs without the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Followed {
+pub struct FollowOutcome {
     /// It was a primary and is one no longer.
     pub demoted: bool,
     /// It follows the leader now and did not before.
@@ -176,7 +176,7 @@ pub struct Comparison {
     pub rewind: Rewind,
 }
 
-impl Alone {
+impl SingleFunctions {
     /// The functions by these rules.
     pub fn new(rules: Rules, mutant: Option<Mutant>) -> Self {
         // None of these functions is `recover()`, so its automaton does not matter; unfolding it takes long.
@@ -186,7 +186,7 @@ impl Alone {
             let settings = Settings { mutant, watchdog: true, synchronous, ..Settings::new(Edition::V4_1, nodes) };
             Cluster { settings, rules, mutant, ..any.clone() }
         };
-        Alone { two_nodes: world(2, false), three_nodes: world(3, false), synchronous: world(3, true) }
+        SingleFunctions { two_nodes: world(2, false), three_nodes: world(3, false), synchronous: world(3, true) }
     }
 
     fn two_nodes(&self) -> (&Cluster, State) {
@@ -208,30 +208,30 @@ impl Alone {
         }
     }
 
-    fn found(&self, found: Found, server: Server, task: Option<Task>) -> (&Cluster, State) {
+    fn situation(&self, situation: Situation, server: Server, task: Option<Task>) -> (&Cluster, State) {
         let (cluster, mut state) = self.two_nodes();
-        state.paused = found.paused;
-        if !found.keeps_lock {
+        state.paused = situation.paused;
+        if !situation.keeps_lock {
             state.leader = None;
         }
-        if !found.candidate {
+        if !situation.candidate {
             state.nodes[1].agent = None;
         }
         let node = &mut state.nodes[0];
         node.server = server;
-        node.late = found.time_is_over;
+        node.late = situation.time_is_over;
         let agent = cluster.agent_mut(&mut state, ME);
-        agent.role = found.role;
-        agent.seen = found.keeps_lock.then_some(ME);
+        agent.role = situation.role;
+        agent.seen = situation.keeps_lock.then_some(ME);
         agent.slot = task.map(|task| Slot { task, begun: task != Task::Promote });
         (cluster, state)
     }
 
-    fn demotion(cluster: &Cluster, state: &State, found: Found) -> Demotion {
+    fn demotion(cluster: &Cluster, state: &State, situation: Situation) -> Demotion {
         // A demotion can also be recognised if the role was `demoted` before: the watchdog is disarmed.
         match (state.nodes[0].watchdog, state.leader.is_some()) {
             (true, _) => Demotion::None,
-            (false, false) if found.keeps_lock => Demotion::WithLock,
+            (false, false) if situation.keeps_lock => Demotion::WithLock,
             _ => {
                 debug_assert!(cluster.agent(state, ME).role == Role::Demoted, "a demotion demotes");
                 Demotion::WithoutLock
@@ -240,7 +240,7 @@ impl Alone {
     }
 
     /// `Ha.handle_long_action_in_progress()`: the effect on the primary, and whether a promotion was called off.
-    pub fn long_action(&self, found: Found, task: Task) -> (Demotion, bool) {
+    pub fn long_action(&self, situation: Situation, task: Task) -> (Demotion, bool) {
         let server = match task {
             Task::CrashRecovery => Server::SingleUser,
             Task::Rewind => Server::Rewinding,
@@ -248,25 +248,25 @@ impl Alone {
             Task::Promote => Server::Standby,
             _ => Server::Starting,
         };
-        let (cluster, mut state) = self.found(found, server, Some(task));
-        if found.keeps_lock {
+        let (cluster, mut state) = self.situation(situation, server, Some(task));
+        if situation.keeps_lock {
             cluster.long_action_with_lock(&mut state, ME);
         } else {
             cluster.long_action_without_lock(&mut state, ME);
         }
-        let demotion = Self::demotion(cluster, &state, found);
+        let demotion = Self::demotion(cluster, &state, situation);
         let slot = cluster.agent(&state, ME).slot;
         (demotion, demotion == Demotion::None && task == Task::Promote && slot.is_none())
     }
 
     /// `Ha.handle_starting_instance()` when the snapshot names this node.
-    pub fn starting_instance(&self, found: Found) -> Demotion {
-        let (cluster, mut state) = self.found(found, Server::Starting, None);
-        match found.keeps_lock {
+    pub fn starting_instance(&self, situation: Situation) -> Demotion {
+        let (cluster, mut state) = self.situation(situation, Server::Starting, None);
+        match situation.keeps_lock {
             true => cluster.still_starting(&mut state, ME),
             false => cluster.demote_without_lock(&mut state, ME),
         }
-        Self::demotion(cluster, &state, found)
+        Self::demotion(cluster, &state, situation)
     }
 
     /// `Etcd3.update_leader()`: its answer (`None` if it raises), and the key afterwards.
@@ -347,7 +347,7 @@ impl Alone {
 
     /// `Ha.follow()` without knowledge about a rewind. `change`: the node does not follow the leader yet; `older`: its
     /// timeline is older.
-    pub fn follow(&self, primary: bool, paused: bool, change: bool, older: bool) -> Followed {
+    pub fn follow(&self, primary: bool, paused: bool, change: bool, older: bool) -> FollowOutcome {
         let (cluster, mut state) = self.two_nodes();
         state.leader = Some(LeaderKey { holder: OTHER, lease: Lease::Kept });
         state.paused = paused;
@@ -364,7 +364,7 @@ impl Alone {
         (agent.seen, agent.role) = (Some(OTHER), if primary { Role::Primary } else { Role::Replica });
         cluster.keep_following(&mut state, ME);
         let demoted = primary && cluster.agent(&state, ME).role == Role::Demoted;
-        Followed {
+        FollowOutcome {
             demoted,
             // A demotion does both by itself.
             followed: !demoted && change && state.nodes[0].upstream == Upstream::Member(OTHER),

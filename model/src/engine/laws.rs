@@ -15,8 +15,9 @@ use super::spec::{Spec, Word};
 /// and for the results of all steps from these. The results come straight from the model and were never packed, so they
 /// also show what packing would lose.
 ///
-/// The shortcuts agree with the plain functions: [`Spec::step`] and [`Spec::step_packed`] with [`Model::next_state`](stateright::Model::next_state)
-/// and [`Spec::pack`], [`Spec::unpack_over`] with [`Spec::unpack`], whichever of these states was in the target before.
+/// The shortcuts agree with the plain functions: [`Spec::step`] and [`Spec::step_packed`] with
+/// [`Model::next_state`](stateright::Model::next_state) and [`Spec::pack`], [`Spec::unpack_over`] with
+/// [`Spec::unpack`], whichever of these states was in the target before.
 ///
 /// Returns the number of states that were checked.
 ///
