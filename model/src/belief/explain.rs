@@ -54,7 +54,7 @@ pub enum Refusal<S = Sight> {
     },
 }
 
-/// What may have been the case at the beginning.
+/// The possible beginnings of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start<S = State> {
     /// The possible states. Their lowest timeline is 1.

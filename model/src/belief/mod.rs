@@ -43,7 +43,7 @@ use crate::vocabulary::event::ServerState;
 pub struct Observation<S = Sight> {
     /// The closed interval, in ns, that contains the moment at which it happened or held.
     pub at: [u64; 2],
-    /// What was observed.
+    /// The thing observed.
     pub what: Seen<S>,
     /// Its place in the record that it was taken from.
     pub seq: u64,
@@ -51,7 +51,7 @@ pub struct Observation<S = Sight> {
     pub chain: u8,
 }
 
-/// What was observed.
+/// The content of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Seen<S = Sight> {
     /// Something changed.

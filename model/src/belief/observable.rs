@@ -135,7 +135,7 @@ impl Observable for Cluster {
     fn look_text(&self, state: &State, id: NodeId, timelines: u32) -> String {
         let node = &state.nodes[usize::from(id)];
         let timeline = u32::from(state.wal.timeline_at(node.data)) + timelines;
-        format!("{:?} on timeline {timeline}", node.server).to_lowercase()
+        format!("{} on timeline {timeline}", node.server.text())
     }
 
     fn has_had_cycle(&self, state: &State, id: NodeId) -> bool {

@@ -178,7 +178,7 @@ pub fn question_text(question: Question) -> String {
         Question::LoadCluster => "load_cluster_from_dcs()".into(),
         Question::RewindNeeded => "rewind_or_reinitialize_needed_and_possible()".into(),
         Question::RunAsync(task) => format!("run '{}' in the background", task.text()),
-        other => format!("{other:?}"),
+        other => other.id().into(),
     }
 }
 
@@ -241,9 +241,9 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
                         lines.push(format!("{node} agent's {what}: {old} → {new}"));
                     }
                 };
-                say("role", format!("{:?}", was.role), format!("{:?}", is.role));
-                say("view of Postgres", format!("{:?}", was.health), format!("{:?}", is.health));
-                say("rewind state", format!("{:?}", was.rewind), format!("{:?}", is.rewind));
+                say("role", was.role.text().into(), is.role.text().into());
+                say("view of Postgres", was.health.text().into(), is.health.text().into());
+                say("rewind state", was.rewind.text().into(), is.rewind.text().into());
                 say(
                     "crash recovery started",
                     was.crash_recovery_started.to_string(),

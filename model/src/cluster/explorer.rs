@@ -20,8 +20,8 @@ use crate::vocabulary::property::Property;
 
 use super::describe::{armed, data_text, server_text, stalled_text, task_text, upstream_text};
 use super::{
-    Action, Agent, At, Budget, Cluster, Health, Lease, Names, Node, NodeId, Reach, Rewind, Role, Settings, State,
-    difference, question_text,
+    Action, Agent, At, Budget, Cluster, Health, Lease, Names, Node, NodeId, Reach, Rewind, Settings, State, difference,
+    question_text,
 };
 
 /// The model of a cluster with readable states and actions.
@@ -264,12 +264,7 @@ impl Cluster {
     /// The progress, memory and beliefs of an agent.
     fn agent_text(&self, names: &Names, node: &Node) -> String {
         let Some(agent) = &node.agent else { return "\n  agent: dead".into() };
-        let role = match agent.role {
-            Role::Primary => "primary",
-            Role::Replica => "replica",
-            Role::Demoted => "demoted",
-            Role::StandbyLeader => "standby leader",
-        };
+        let role = agent.role.text();
         let health = match agent.health {
             Health::Running => "runs",
             Health::Crashed => "crashed",

@@ -52,7 +52,7 @@ use crate::rules::edition::Rules;
 use crate::vocabulary::fault::{Class, Fault, Faults};
 use crate::vocabulary::property::Property;
 
-/// What a step may have changed, besides the keys, the budgets and the network.
+/// The parts of a state that a step may have changed, besides the keys, the budgets and the network.
 #[derive(Clone, Copy)]
 struct Changes {
     /// The nodes, as a bit set.

@@ -37,7 +37,7 @@ pub struct AfterFailedStart {
 /// The effect on a primary, or on a server that starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demotion {
-    /// It stays as it is.
+    /// No demotion.
     None,
     /// `demote('immediate')`: the leader key is deleted.
     WithLock,
@@ -63,16 +63,16 @@ pub struct Situation {
 /// The lease of the agent's own process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnLease {
-    /// It exists.
+    /// The lease exists.
     Alive,
-    /// It ended.
+    /// The lease has ended.
     Ended,
 }
 
 /// The leader key, seen from this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// It does not exist.
+    /// The key does not exist.
     Absent,
     /// It names this node and is under this process' lease.
     Mine,
@@ -166,7 +166,7 @@ pub struct Comparison {
     pub leader: Point,
     /// This node's Postgres runs, as a standby.
     pub running: bool,
-    /// Its pg_control.
+    /// This node's pg_control.
     pub control: Option<ControlState>,
     /// The leader key names another node.
     pub locked: bool,

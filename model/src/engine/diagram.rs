@@ -23,7 +23,7 @@ pub struct Row {
     pub to: Option<usize>,
     /// The step in words.
     pub text: String,
-    /// What the step changed, a line each, drawn smaller.
+    /// The changes of the step, a line each, drawn smaller.
     pub notes: Vec<String>,
     /// The colour of the step.
     pub mark: Mark,

@@ -11,7 +11,7 @@ use super::{MOST, Timed, Timing, check_failover, check_one_leader, crash, partit
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "about")]
 pub enum Row {
-    /// Whether two nodes are ever writable while one is cut off.
+    /// The question whether two nodes are ever writable while one is cut off.
     OneWritableLeader {
         /// The id of the edition.
         edition: String,
@@ -32,7 +32,7 @@ pub enum Row {
         /// The number of steps, ticks included, of a shortest counterexample; `None` if the property holds.
         broken: Option<usize>,
     },
-    /// How long a failover takes.
+    /// The question how long a failover takes.
     FailoverBound {
         /// The id of the edition.
         edition: String,

@@ -290,7 +290,7 @@ fn a_standby_one_timeline_behind_is_taken_for_diverged() {
             "n1: recover(): demote('immediate')",
             "n1: Postgres accepts connections … → standby on timeline 1, shared WAL only",
             "n2: Postgres is promoted … → writable primary on timeline 2",
-            "n1: agent compares timelines with the leader: diverged … rewind state: Check → Need",
+            "n1: agent compares timelines with the leader: diverged … rewind state: check → need",
         ],
     );
     for edition in [V3_0_2, V3_0_4, V3_1, V4_0, V4_1, Ideal] {
@@ -664,7 +664,7 @@ fn a_failed_start_with_a_rewind_pending_forgets_crash_recovery() {
         16,
         &[
             "n1: postgres --single ends well",
-            "n1: recover(): load_cluster_from_dcs() → done … rewind state: Initial → Check",
+            "n1: recover(): load_cluster_from_dcs() → done … rewind state: initial → check",
             "n1: FAULT start-fails",
             "n1: agent reads the cluster … crash recovery started: true → false",
             "n2: Postgres is promoted … writable primary on timeline 2",

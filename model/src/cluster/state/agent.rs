@@ -123,6 +123,43 @@ pub enum Rewind {
     Failed,
 }
 
+impl Role {
+    /// The role in the agent's words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Role::Primary => "primary",
+            Role::Replica => "replica",
+            Role::Demoted => "demoted",
+            Role::StandbyLeader => "standby leader",
+        }
+    }
+}
+
+impl Health {
+    /// The state in the agent's words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Health::Running => "running",
+            Health::Crashed => "crashed",
+            Health::Stopped => "stopped",
+        }
+    }
+}
+
+impl Rewind {
+    /// The state in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Rewind::Initial => "initial",
+            Rewind::Check => "check",
+            Rewind::Need => "need",
+            Rewind::NotNeed => "not needed",
+            Rewind::Success => "success",
+            Rewind::Failed => "failed",
+        }
+    }
+}
+
 impl Agent {
     /// The memory of a process that has just started.
     pub(in crate::cluster) fn started(role: Role, health: Health) -> Self {

@@ -82,6 +82,21 @@ pub enum Server {
     Copying,
 }
 
+impl Server {
+    /// The process in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Server::Down => "down",
+            Server::Starting => "starting",
+            Server::Standby => "standby",
+            Server::Primary => "primary",
+            Server::SingleUser => "single-user mode",
+            Server::Rewinding => "rewinding",
+            Server::Copying => "copying",
+        }
+    }
+}
+
 impl Node {
     /// A node that does not belong to the cluster.
     pub(in crate::cluster) fn absent() -> Self {
