@@ -21,7 +21,7 @@ pub struct Facts {
     pub unlocked: bool,
     pub can_rewind: bool,
     pub load: Answer,
-    /// After `load_cluster_from_dcs()`.
+    /// The answer after `load_cluster_from_dcs()`.
     pub has_lock_after: bool,
     pub standby_cluster: bool,
     pub rewind_executed: bool,
