@@ -1,13 +1,14 @@
-//! How fast histories are judged: recorded ones, repeated to a million events.
+//! The throughput of the judge, on recorded histories that are repeated to a million events.
 //!
 //! ```text
 //! cargo bench -p pghaspec --bench judge [-- --events N]
 //! ```
 //!
-//! Each row is a trace, repeated, as a file of JSON lines. `whole` is all that `pghaspec judge` does with it: reading it twice, refusing damage,
-//! every property on the events, durability, times, and the model. Below it are its reading, and the model alone, by each edition that explains
-//! the trace; for that all events are held. The time is the CPU time of one thread. The memory is the most that the process had at once meanwhile, beyond what it had before;
-//! what came before is kept to what the row needs, so that of the model alone is its own.
+//! Each row is a trace, repeated, as a file of JSON lines. `whole` is all that `pghaspec judge` does with it: reading
+//! it twice, refusing damage, every property on the events, durability, times, and the model. Below it are its reading,
+//! and the model alone, by each edition that explains the trace; for that all events are held. The time is the CPU time
+//! of one thread. The memory is the most that the process had at once meanwhile, beyond what it had before; what came
+//! before is kept to what the row needs, so that of the model alone is its own.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

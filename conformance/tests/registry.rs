@@ -1,6 +1,7 @@
 //! The registry of checks: complete, without doubles, and documented.
 //!
-//! `conformance/docs/checks.md` is generated from it; after a change write the page anew, and read the difference before committing it:
+//! `conformance/docs/checks.md` is generated from it; after a change write the page anew, and read the difference
+//! before committing it:
 //!
 //! ```text
 //! UPDATE_EXPECT=1 cargo test -p pghaspec --test registry
@@ -48,9 +49,11 @@ fn a_check_that_is_misspelt_is_told_with_the_nearest() {
 }
 
 fn page() -> String {
-    let mut text = "# Checks\n\nEvery check of the judge, in the order of the reports. `pghaspec list checks --json` prints the same.\n\n\
-        A check that needs an observer is *inconclusive* where that observer did not observe the run, or has a gap, unless it fails by what was \
-        seen. Failures of a starved machine are *inconclusive* (`conformance/src/judge/starved.rs`).\n"
+    let mut text = "# Checks\n\n\
+        Every check of the judge, in the order of the reports. `pghaspec list checks --json` prints the same.\n\n\
+        A check that needs an observer is *inconclusive* where that observer did not observe the run, or has a gap,\n\
+        unless it fails by what was seen. Failures on a machine that starved the nodes are *inconclusive*\n\
+        ([`starved.rs`](../src/judge/starved.rs) says when).\n"
         .to_owned();
     for check in checks::ALL {
         let needs: Vec<String> = check.needs.iter().map(|source| format!("`{}`", describe::source(*source))).collect();

@@ -36,7 +36,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What `--json` prints.
+/// The document that `--json` prints.
 #[derive(Serialize)]
 struct Document {
     /// The worst of the histories' verdicts.
@@ -57,7 +57,7 @@ struct Judged {
     edition: &'static str,
     /// Editions whose rules explain the history; `null` if the model cannot be asked.
     explained_by: Option<Vec<&'static str>>,
-    /// Where it was drawn.
+    /// The picture of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     svg: Option<PathBuf>,
     #[serde(flatten)]

@@ -17,7 +17,7 @@ use crate::scenario::profile::PROFILES;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// What to list.
+    /// The kind of things to list.
     #[arg(value_enum)]
     what: What,
     /// Print one JSON document.
@@ -27,15 +27,15 @@ pub struct Args {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum What {
-    /// What can be run against an agent.
+    /// Scenarios that can be run against an agent.
     Scenarios,
     /// Parts of the suite.
     Profiles,
     /// The checks of the judge: what each says, what it needs, and to whom it applies.
     Checks,
-    /// What every agent is held to.
+    /// Properties that every agent is held to.
     Properties,
-    /// What can happen to a cluster.
+    /// Faults that can happen to a cluster.
     Faults,
     /// Configurations, faults and budgets under which properties are checked.
     Assumptions,
@@ -47,7 +47,7 @@ enum What {
     Mutants,
     /// Those of them that break no safety property, by which the judge names a broken rule.
     Deviants,
-    /// What can be certified.
+    /// Agents that can be certified.
     Agents,
 }
 

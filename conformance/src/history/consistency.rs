@@ -139,7 +139,7 @@ impl SoFar {
         whole.filter_map(|(damage, _)| damage.take()).min()
     }
 
-    /// What cannot be, unless something was missed.
+    /// Notes a contradiction that can be only if something was missed.
     fn doubt(&mut self, of: usize, index: usize, said: Result<(), String>) {
         if let (Err(problem), None) = (said, &self.doubtful[of]) {
             self.doubtful[of] = Some((index, problem));

@@ -112,7 +112,7 @@ fn placed(run: &Run, event: &Event) -> Result<(), String> {
     }
 }
 
-/// What the fields of one event say together.
+/// The fields of one event fit together.
 fn fields(event: &Event) -> Result<(), String> {
     match &event.kind {
         Kind::LeaderKey { change, holder, revision, lease } => {

@@ -1,6 +1,7 @@
-//! Durations of failovers and outages, as far as they were seen: an interval each, since observations are never instants.
+//! Durations of failovers and outages, as intervals.
 //!
-//! No verdict comes of them: the documented bound of a failover holds only with a DCS that answers at once.
+//! They are measured for the report, and no verdict comes of them: the documented bound of a failover holds only with a
+//! DCS that answers at once.
 
 use std::collections::HashMap;
 
@@ -22,7 +23,7 @@ pub struct Measure {
     pub fault: u64,
     /// Seconds: at least, at most.
     pub seconds: [f64; 2],
-    /// What it is, in words.
+    /// The time that was measured, in words.
     pub what: String,
 }
 
@@ -41,10 +42,10 @@ pub fn measure(history: &History) -> Vec<Measure> {
     faults().flat_map(|(event, name)| after(history, &course, event, name)).collect()
 }
 
-/// What is asked for again and again.
+/// The facts that are asked for again and again.
 struct Course<'h> {
     changes: Vec<Change<'h>>,
-    /// When each of them begins.
+    /// The beginning of each of them.
     changed: FirstFrom,
     /// Acknowledged writes, in the order in which they end.
     writes: Vec<&'h Event>,
@@ -79,7 +80,7 @@ impl<'h> Course<'h> {
         Course { changes, changed, writes, postmasters }
     }
 
-    /// Whether a node's Postgres lived on since the fault, or was started again between it and this event.
+    /// A node's Postgres lived on since the fault, or was started again between it and this event.
     fn came_back(&self, fault: &Event, event: &Event) -> bool {
         let Some((starts, ended)) = self.postmasters.get(event.node.as_deref().unwrap_or_default()) else {
             return true;

@@ -1,6 +1,7 @@
 //! The judge: from a recorded history to a verdict on the agent.
 //!
-//! It knows no Docker, and does no I/O but reading the recording and, for a long one, keeping observations in a temporary file.
+//! It knows no Docker, and does no I/O but reading the recording and, for a long one, keeping observations in a
+//! temporary file.
 //!
 //! | file | content |
 //! | --- | --- |
@@ -61,12 +62,14 @@ pub struct Judged {
     query: Result<model::query::Query, String>,
     /// Most events that were held at once.
     pub held: usize,
-    /// Ranges of rows that were held at the end: clients number their writes in a row, so they are as many as interruptions.
+    /// Ranges of rows that were held at the end: clients number their writes in a row, so they are as many as
+    /// interruptions.
     pub ranges: usize,
 }
 
 impl Judged {
-    /// Those of these editions that explain the recording; `None` if the model cannot be asked, or a search comes to its limit.
+    /// Those of these editions that explain the recording; `None` if the model cannot be asked, or a search comes to
+    /// its limit.
     pub fn explained_by(&self, editions: &[Edition]) -> Option<Vec<Edition>> {
         model::which(self.query.as_ref().ok()?, editions)
     }

@@ -1,7 +1,7 @@
 //! One pass over the parts of a recording: the only way from a history to its judgement.
 //!
-//! Each part is judged by itself, with the events that the checks carry on from those before it, and the end by all that was carried until
-//! then. No more than a part is held, however long the history is.
+//! Each part is judged by itself, with the events that the checks carry on from those before it, and the end by all
+//! that was carried until then. No more than a part is held, however long the history is.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,32 +1,35 @@
 //! Starvation: a machine that had no CPU or no disk for the nodes, and so excuses failures that came after.
 //!
-//! An agent works against a clock: it extends its lease before the lease ends, and gives its retries and its Postgres a limited time. From outside,
-//! an agent that is late for want of a CPU looks like any agent that is late. So a check that fails in such a run is inconclusive, keeps its
-//! reason, and says who waited for how long. A run in which nothing fails stays as it is: to have done right on a slow machine is to have done
-//! right.
+//! An agent works against a clock: it extends its lease before the lease ends, and gives its retries and its Postgres a
+//! limited time. From outside, an agent that is late for want of a CPU looks like any agent that is late. So a check
+//! that fails in such a run is inconclusive, keeps its reason, and says who waited for how long. A run in which nothing
+//! fails stays as it is: to have done right on a slow machine is to have done right.
 //!
-//! The disk counts as well: etcd and Postgres answer when they have written durably. The disk is the machine's, so it does not matter whose write
-//! was late; a write of the observer's own waited for it.
+//! The disk counts as well: etcd and Postgres answer when they have written durably. The disk is the machine's, so it
+//! does not matter whose write was late; a write of the observer's own waited for it.
 //!
 //! # The limit
 //!
-//! The waits of one process (or all waits for the disk) within the time that a lease lives are added up. The limit of this sum is the lesser of
-//! two times, but never less than one cycle (`loop_wait`):
+//! The waits of one process (or all waits for the disk) within the time that a lease lives are added up. The limit of
+//! this sum is the lesser of two times, but never less than one cycle (`loop_wait`):
 //!
 //! * `retry_timeout`, after which an honest agent gives up an operation;
-//! * `ttl - (loop_wait + 2 * retry_timeout)`, which a lease has left after a cycle and two operations that were retried for as long as they may.
+//! * `ttl - (loop_wait + 2 * retry_timeout)`, which a lease has left after a cycle and two operations that were retried
+//!   for as long as they may.
 //!
-//! An agent must bear less than that: these are the margins that its settings give it. Waits of two processes are not added, since two that wait at
-//! the same time are not late for twice as long. A failure that came before anybody waited has another cause, and stays.
+//! An agent must bear less than that: these are the margins that its settings give it. Waits of two processes are not
+//! added, since two that wait at the same time are not late for twice as long. A failure that came before anybody
+//! waited has another cause, and stays.
 //!
 //! # No exception
 //!
-//! Two leaders at a time, and lost writes, are excused as well. An agent without a CPU is a frozen agent, which is a fault that the scenario did
-//! not declare: without a watchdog, a leader that is frozen for longer than its lease, and goes on, is writable beside its successor by the rules.
-//! Nobody can tell whether an honest agent would have done the same, so the run has to be repeated on a machine that has time.
+//! Two leaders at a time, and lost writes, are excused as well. An agent without a CPU is a frozen agent, which is a
+//! fault that the scenario did not declare: without a watchdog, a leader that is frozen for longer than its lease, and
+//! goes on, is writable beside its successor by the rules. Nobody can tell whether an honest agent would have done the
+//! same, so the run has to be repeated on a machine that has time.
 //!
-//! Waits count from the phase `ready` to `settled`, or to the end if the cluster did not settle: the load of reading rows back is our own, and the
-//! agent's work is done by then.
+//! Waits count from the phase `ready` to `settled`, or to the end if the cluster did not settle: the load of reading
+//! rows back is our own, and the agent's work is done by then.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +44,7 @@ pub struct Starved {
     waits: BTreeMap<Who, Waits>,
 }
 
-/// Who waits, and for what.
+/// The waiting party, and the thing that it waits for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     /// Everybody, for the machine's disk.
@@ -72,8 +75,8 @@ impl Starved {
         }
     }
 
-    /// Makes every failure inconclusive if processes waited too long before it. What the harness did wrong stays so. `moment` says when the event
-    /// with a number was over.
+    /// Makes every failure inconclusive if processes waited too long before it. What the harness did wrong stays so.
+    /// `moment` says when the event with a number was over.
     pub fn excuse(&self, checks: &mut [Check], run: &Run, moment: impl Fn(u64) -> Option<u64>) {
         let limit = limit(run);
         let mut late: Vec<_> = self.waits.iter().filter(|(_, waits)| waits.most.1 >= limit).collect();
@@ -103,9 +106,13 @@ impl Starved {
 
 /// The sum of waits from which on a failure is excused, in nanoseconds: see the head of this file.
 fn limit(run: &Run) -> u64 {
-    let (cycle, retry) = (u64::from(run.loop_wait_s), u64::from(run.retry_timeout_s));
-    let left = u64::from(run.ttl_s).saturating_sub(cycle + 2 * retry);
-    retry.min(left).max(cycle) * SECOND
+    lesser_margin(u64::from(run.loop_wait_s), u64::from(run.retry_timeout_s), u64::from(run.ttl_s)) * SECOND
+}
+
+/// The lesser of the two margins that these settings give an agent, but no less than a cycle. All in seconds.
+fn lesser_margin(loop_wait: u64, retry_timeout: u64, ttl: u64) -> u64 {
+    let left = ttl.saturating_sub(loop_wait + 2 * retry_timeout);
+    retry_timeout.min(left).max(loop_wait)
 }
 
 /// The waiting party of an event, and how long, in nanoseconds.
@@ -145,6 +152,20 @@ mod tests {
         }
         let ([from, to], waited) = all.most;
         ([from / MS, to / MS], waited / MS)
+    }
+
+    #[test]
+    fn the_limit_is_the_lesser_margin_and_never_less_than_a_cycle() {
+        // loop_wait, retry_timeout, ttl: what an agent must bear.
+        for ([loop_wait, retry_timeout, ttl], limit) in [
+            ([1, 3, 20], 3),    // retry_timeout is less than the 13 s that the lease has left
+            ([1, 9, 21], 2),    // the lease has 2 s left
+            ([2, 3, 9], 2),     // it has 1 s left, and a cycle is longer
+            ([10, 10, 30], 10), // Patroni's defaults: it has none left
+            ([2, 1, 60], 2),    // retry_timeout is shorter than a cycle
+        ] {
+            assert_eq!(lesser_margin(loop_wait, retry_timeout, ttl), limit, "{loop_wait} {retry_timeout} {ttl}");
+        }
     }
 
     #[test]

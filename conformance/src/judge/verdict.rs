@@ -119,7 +119,8 @@ impl Check {
     }
 }
 
-/// The earliest failure of a check, by the order of recording: one history fails at the same event in one part and in many.
+/// The earliest failure of a check, by the order of recording: one history fails at the same event in one part and in
+/// many.
 #[derive(Default)]
 pub struct Earliest(Option<Check>);
 
@@ -137,8 +138,9 @@ impl Earliest {
     }
 }
 
-/// Makes those of these checks inconclusive that failed at or after a moment of the run, or at none that is known, and adds the reason.
-/// `moment` is the end of the event with that `seq`, in nanoseconds. A check that failed before the moment has another cause.
+/// Makes those of these checks inconclusive that failed at or after a moment of the run, or at none that is known, and
+/// adds the reason. `moment` is the end of the event with that `seq`, in nanoseconds. A check that failed before the
+/// moment has another cause.
 pub fn excuse<'c>(
     checks: impl IntoIterator<Item = &'c mut Check>,
     from: u64,

@@ -1,5 +1,8 @@
-//! A history as swim lanes: who held the leader key, what ran on each node and in which role, what clients wrote, what broke, and the
-//! event that has no explanation. Intervals are drawn as intervals.
+//! A history as swim lanes: the holder of the leader key, the processes and roles of each node, the clients' writes,
+//! the faults.
+//!
+//! The picture is drawn around the event at which a failure shows. Intervals are drawn as intervals, since no
+//! observation is an instant.
 
 mod canvas;
 mod lane;
@@ -22,7 +25,8 @@ const HEADLINE: usize = 195;
 /// Colours of the holders of the leader key, by the order of the nodes.
 const HOLDERS: [&str; 6] = ["#5c6bc0", "#26a69a", "#d4a017", "#ab47bc", "#8d6e63", "#78909c"];
 
-/// Draws what was judged: the seconds around the event at which the worst check shows, or from the faults to the end where there is none.
+/// Draws what was judged: the seconds around the event at which the worst check shows, or from the faults to the end
+/// where there is none.
 pub fn picture(history: &History, judgement: &Judgement) -> String {
     let worst = judgement.checks.iter().filter(|check| check.verdict >= Verdict::Fail);
     // The model's refutation comes first: it is the first event that cannot be, not one of its consequences.
@@ -105,7 +109,7 @@ fn window(history: &History, focus: Option<&Event>) -> [u64; 2] {
     [from, to.min(from + LONGEST).min(last.max(from + SECOND))]
 }
 
-/// Whom the leader key named. Where a change lies within an interval, both holders are drawn in it.
+/// The holders of the leader key. Where a change lies within an interval, both holders are drawn in it.
 fn leader_key(history: &History, canvas: &mut Canvas, top: f64) {
     canvas.text(12.0, top + 20.0, "font-weight=\"bold\" font-size=\"12\"", "leader key");
     let end = history.events.iter().map(|event| event.at[1]).max().unwrap_or(0);

@@ -110,7 +110,7 @@ fn histories_that_contradict_themselves_are_refused() {
     refused(&kind("server"), &set("at", json!([5, 9_000_000_000_000_u64])), "later than the end");
 }
 
-/// Why a wrong value of these fields, where it can be at all, may leave a verdict as it is.
+/// The reason why a wrong value of these fields, where it can be at all, may leave a verdict as it is.
 const FREE: &[(&str, &[&str])] = &[
     (
         "names, and words for readers",
@@ -218,7 +218,7 @@ fn wrong_values(field: &str, value: &Value) -> Vec<Value> {
     wrong
 }
 
-/// What kind of event this is, finely enough that its fields matter in the same way.
+/// The kind of an event, so fine that its fields matter in the same way.
 fn class(event: &Value) -> String {
     let mut class = event["kind"].as_str().unwrap().to_owned();
     for field in ["phase", "state", "what", "change", "result", "session"] {
@@ -227,7 +227,8 @@ fn class(event: &Value) -> String {
     class
 }
 
-/// Every field of the last event of each kind is given wrong values: the history is refused, or not passed, or the field is free.
+/// Every field of the last event of each kind is given wrong values: the history is refused, or not passed, or the
+/// field is free.
 #[test]
 fn a_single_wrong_field_is_refused_or_reported_or_free() {
     let mut passed = BTreeSet::new();

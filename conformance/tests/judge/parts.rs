@@ -1,4 +1,5 @@
-//! Parts: a history that is cut into parts is judged as in one part, check by check, and no more of it is held the longer it is.
+//! Parts: a history that is cut into parts is judged as in one part, check by check, and no more of it is held the
+//! longer it is.
 
 use std::path::Path;
 
@@ -103,7 +104,8 @@ fn part_by_part_is_as_at_once() {
         let failed = assert_same(&two, scenario);
         assert!(failed.contains(&"writable-needs-lock".to_owned()), "{failed:?}");
         // Something was not observed.
-        let gap = json!({"v": 1, "seq": 0, "at": write["at"], "source": "harness", "kind": "gap", "of": "process", "why": "late"});
+        let gap = json!({"v": 1, "seq": 0, "at": write["at"], "source": "harness", "kind": "gap", "of": "process",
+            "why": "late"});
         let failed = assert_same(&with(&text, [gap]), scenario);
         assert!(failed.contains(&"crash-recovery-once".to_owned()), "{failed:?}");
         // A second server beside the first.
@@ -116,7 +118,7 @@ fn part_by_part_is_as_at_once() {
     }
 }
 
-/// What is held at once depends on what is open, and not on how long the history is.
+/// The number of events that are held at once depends on the open ones, and not on the length of the history.
 #[test]
 fn no_more_is_held_of_a_longer_history() {
     for scenario in [RESTART, FAILOVER] {
@@ -147,7 +149,8 @@ fn cut(text: &[u8], file: &Path, part: usize) -> (Judgement, usize) {
     (judge_recording(&recording, edition, expect).expect("it can be read again").judgement, count)
 }
 
-/// Each golden trace in parts of 64 events, and in parts that are cut at every quiescent point, against the same in one part.
+/// Each golden trace in parts of 64 events, and in parts that are cut at every quiescent point, against the same in one
+/// part.
 #[test]
 fn every_recorded_history_is_judged_in_parts_as_in_one() {
     let mut most = 0;

@@ -1,4 +1,4 @@
-//! A machine that had no time for the nodes: what fails then is not held against the agent.
+//! Starvation: failures on a machine that had no time for the nodes are inconclusive, and near misses stay failures.
 
 use pghaspec::history::History;
 use pghaspec::history::parts::Recording;
@@ -34,7 +34,8 @@ fn phase(text: &[u8], phase: &str) -> u64 {
 
 /// For so many milliseconds until then.
 fn starved(until: u64, node: &str, what: &str, pid: u64, waited: u64) -> Value {
-    json!({"v": 3, "seq": 0, "at": [until - (waited + 100) * MS, until], "node": node, "source": "process", "kind": "starved",
+    json!({"v": 3, "seq": 0, "at": [until - (waited + 100) * MS, until], "node": node, "source": "process",
+        "kind": "starved",
         "what": what, "pid": pid, "waited_ns": waited * MS})
 }
 
@@ -92,7 +93,8 @@ fn a_process_that_waits_a_little_or_at_another_time_is_no_excuse() {
     // When nothing was asked of it yet, and when it was over.
     assert_eq!(verdict(&[starved(ready + MS, "n1", "agent", n1, 3_000)]), Verdict::Fail);
     assert_eq!(verdict(&[starved(ready + 3_101 * MS, "n1", "agent", n1, 3_000)]), Verdict::Inconclusive);
-    let read_back = json!({"v": 3, "seq": 0, "at": [settled + MS, settled + 101 * MS], "node": "n1", "source": "process",
+    let read_back = json!({"v": 3, "seq": 0, "at": [settled + MS, settled + 101 * MS], "node": "n1",
+        "source": "process",
         "kind": "starved", "what": "agent", "pid": n1, "waited_ns": 100 * MS});
     assert_eq!(verdict(&vec![read_back; 31]), Verdict::Fail);
     // What shows at an event before the waits has another cause: not all that failed is excused.
@@ -198,7 +200,7 @@ fn waits_that_cannot_be_are_refused() {
     }
 }
 
-/// Where a process waits now and then, what is known of it goes on from part to part.
+/// The waits of a process are added up from part to part.
 #[test]
 fn a_long_history_is_excused_as_a_short_one() {
     let recorded = History::parse(&trace("patroni-4.1.5", RESTART)).unwrap();

@@ -1,7 +1,8 @@
 //! Every recorded history gets the verdict that is written beside it, and every edition its own.
 //!
-//! A history is `fixtures/traces/<agent>-<release>/<scenario>.jsonl`, its verdict the `.expected.toml` beside it. After adding one, or after
-//! a change of the judge, write what the judge says now, and read the difference before committing it:
+//! A history is `fixtures/traces/<agent>-<release>/<scenario>.jsonl`, its verdict the `.expected.toml` beside it. After
+//! adding one, or after a change of the judge, write what the judge says now, and read the difference before committing
+//! it:
 //!
 //! ```text
 //! UPDATE_EXPECT=1 cargo test --release -p pghaspec --test judge traces

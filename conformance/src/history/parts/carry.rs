@@ -16,7 +16,8 @@ pub struct Carry {
     pub select: fn(&History) -> Vec<usize>,
 }
 
-/// The events of a part that one of these rules keeps, in the order of their recording. The run and its phases always are.
+/// The events of a part that one of these rules keeps, in the order of their recording. The run and its phases always
+/// are.
 pub(super) fn carried(history: &History, rules: &[&Carry]) -> Vec<Event> {
     let always = |event: &Event| matches!(event.kind, Kind::Run(_) | Kind::Phase { .. });
     let mut kept: BTreeSet<usize> = places(history, always).collect();
@@ -46,7 +47,8 @@ pub fn first_by<'h, K: Ord>(history: &'h History, key: impl Fn(&'h Event) -> Opt
     first.into_values().collect()
 }
 
-/// The moments at which the cluster got ready and at which the faults began, as far as that is known. Nanoseconds of the run.
+/// The moments at which the cluster got ready and at which the faults began, as far as that is known. Nanoseconds of
+/// the run.
 pub fn phases(history: &History) -> impl Iterator<Item = u64> {
     [Phase::Ready, Phase::Fault].into_iter().filter_map(|phase| history.phase(phase))
 }

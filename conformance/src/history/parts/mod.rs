@@ -1,7 +1,7 @@
 //! A recorded history in parts, cut where the cluster is quiescent.
 //!
-//! A history may be longer than memory, so a reader goes through it part by part; of what was before a cut it is given the events that it
-//! asked for ([`Carry`]) and no others. A short history is a recording of one part.
+//! A history may be longer than memory, so a reader goes through it part by part; of what was before a cut it is given
+//! the events that it asked for ([`Carry`]) and no others. A short history is a recording of one part.
 
 mod carry;
 mod quiescence;

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Process, Run, ServerState};
 
-/// Nanoseconds before a quiescent point in which nothing happened but writes and probes. Checks look at no more than this around the end of a
-/// server: it closes its sockets within a second before, and a watchdog's reset is over within two seconds after.
+/// Nanoseconds before a quiescent point in which nothing happened but writes and probes. Checks look at no more than
+/// this around the end of a server: it closes its sockets within a second before, and a watchdog's reset is over within
+/// two seconds after.
 const QUIET: u64 = 2_000_000_000;
 
 /// The state of a cluster by the events so far, in the order of recording.
@@ -70,7 +71,8 @@ impl Quiescence {
         }
     }
 
-    /// The quiescent point here, if this is one: later events begin no earlier than `others`, and later writes no earlier than `writes`.
+    /// The quiescent point here, if this is one: later events begin no earlier than `others`, and later writes no
+    /// earlier than `writes`.
     pub fn here(&self, others: u64, writes: u64) -> Option<u64> {
         let apart = self.latest <= others && self.changed <= writes;
         let quiet = self.latest >= self.changed.saturating_add(QUIET);

@@ -12,9 +12,10 @@ use crate::judge::facts::ledger::{Ledger, named};
 use crate::judge::facts::lock::{self, changes, last_taken};
 use crate::judge::verdict::Check;
 
-/// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before the old leader's lock was gone, or is no
-/// more than `maximum_lag_on_failover` of WAL: a leader tells how far its WAL goes when it renews the lock, and a candidate compares itself
-/// with that (Patroni's documentation, "Asynchronous mode durability").
+/// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before the old
+/// leader's lock was gone, or is no more than `maximum_lag_on_failover` of WAL: a leader tells how far its WAL goes
+/// when it renews the lock, and a candidate compares itself with that (Patroni's documentation, "Asynchronous mode
+/// durability").
 pub static BOUNDED_ASYNC_LOSS: Definition = Definition {
     name: Name::Property(Property::BoundedAsyncLoss),
     needs: &[Source::Writer, Source::Etcd],
@@ -80,12 +81,12 @@ fn bounded_async_loss(end: &End) -> Check {
 
 /// The change of leader that may have lost something, in nanoseconds of the run.
 struct Failover {
-    /// When the new leader took the lock, at the latest.
+    /// The latest moment at which the new leader took the lock.
     taken: u64,
-    /// When the old leader's lock was gone.
+    /// The interval in which the old leader's lock went.
     gone: [u64; 2],
-    /// When the old leader told for the last time how far its WAL goes: an agent that follows the rules has done so at the first of them or
-    /// later, and need not have done so after the second.
+    /// The interval in which the old leader told for the last time how far its WAL goes: an agent that follows the
+    /// rules has done so at the first of them or later, and need not have done so after the second.
     announced: [u64; 2],
 }
 
@@ -101,18 +102,18 @@ impl Failover {
             _ => taken,
         };
         let gone = end.event.at;
-        // Nobody holds a lock for longer than a ttl without renewing it; or for two, if etcd gave the lease its whole time again when its own
-        // leader changed.
+        // Nobody holds a lock for longer than a ttl without renewing it; or for two, if etcd gave the lease its whole
+        // time again when its own leader changed.
         let announced = [gone[0].saturating_sub(2 * ttl), gone[1].saturating_sub(ttl)];
         Some(Failover { taken: taken.event.at[1], gone, announced })
     }
 }
 
-/// WAL in bytes of one write of the recorded clients, at most. It is one short row: whole images of its page and of two pages of the index, and
-/// the commit.
+/// WAL in bytes of one write of the recorded clients, at most. It is one short row: whole images of its page and of two
+/// pages of the index, and the commit.
 const ROW: u64 = 4 * 8192;
 
-/// Where a node's WAL ended: when that was found, by what sort of server, and the position.
+/// The end of a node's WAL: the interval of the finding, the state of the server, and the position in bytes.
 type Position = ([u64; 2], ServerState, u64);
 
 /// Of the node that acknowledged this write, by time.
@@ -136,8 +137,8 @@ fn at_least(positions: &[Position], write: &Event, until: u64) -> Option<u64> {
     Some(lsns().max()? - lsns().min()?)
 }
 
-/// WAL in bytes that was written at most from a write on until a moment: from where it was before that write to where it was found at or after
-/// the moment. If the node was dead by then, that is when it came back with what it had.
+/// WAL in bytes that was written at most from a write on until a moment: from where it was before that write to where
+/// it was found at or after the moment. If the node was dead by then, that is when it came back with what it had.
 fn at_most(positions: &[Position], write: &Event, until: u64) -> Option<u64> {
     let before = positions.iter().filter(|(at, ..)| at[1] <= write.at[0]).map(|(.., lsn)| *lsn).max()?;
     let (.., after) = positions.iter().find(|(at, ..)| at[0] >= until)?;

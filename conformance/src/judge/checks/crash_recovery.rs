@@ -49,12 +49,14 @@ fn crash_recovery_once(history: &History) -> Check {
                     if let [.., first, second] = starts.as_slice()
                         && history.is_fresh(second)
                     {
-                        earliest.offer(second.seq, || CRASH_RECOVERY_ONCE.fail(format!(
-                                "{node}: postgres --single started at {} and again at {}, and nothing had come up in between",
+                        earliest.offer(second.seq, || {
+                            CRASH_RECOVERY_ONCE.fail(format!(
+                                "{node}: postgres --single started at {} and again at {}, and nothing had come up in \
+                                 between",
                                 seconds(first.at[1]),
                                 seconds(second.at[1])
-                            ),
-                        ));
+                            ))
+                        });
                     }
                 }
                 // The episode is over: Postgres is up, the agent is a new one, or a new crash was inflicted.
@@ -74,9 +76,9 @@ fn crash_recovery_once(history: &History) -> Check {
     CRASH_RECOVERY_ONCE.pass(format!("postgres --single started {total} times"))
 }
 
-/// `crash-recovery-alone`: single-user mode never runs while something else uses the data directory: a postmaster, a backend that
-/// outlived its own, pg_rewind or pg_basebackup. A `postgres --single` that ends with an error was turned away by the lock file or did not
-/// get far; one that pg_rewind runs itself is its own business.
+/// `crash-recovery-alone`: single-user mode never runs while something else uses the data directory: a postmaster, a
+/// backend that outlived its own, pg_rewind or pg_basebackup. A `postgres --single` that ends with an error was turned
+/// away by the lock file or did not get far; one that pg_rewind runs itself is its own business.
 pub static CRASH_RECOVERY_ALONE: Definition = Definition {
     name: Name::Property(Property::CrashRecoveryAlone),
     needs: &[Source::Process],
@@ -103,8 +105,10 @@ fn crash_recovery_alone(history: &History) -> Check {
                 !matches!(other.what, Process::Agent | Process::SingleUser) && other.certainly_overlaps(single)
             });
             if let Some(other) = other {
-                earliest.offer(single.seq, || CRASH_RECOVERY_ALONE.fail(format!(
-                        "{node} ran postgres --single (process {}) from {} to {} while its {} (process {}) was alive, from {} to {}",
+                earliest.offer(single.seq, || {
+                    CRASH_RECOVERY_ALONE.fail(format!(
+                        "{node} ran postgres --single (process {}) from {} to {} while its {} (process {}) was \
+                         alive, from {} to {}",
                         single.pid,
                         seconds(single.from[1]),
                         single.end_text(),
@@ -112,8 +116,8 @@ fn crash_recovery_alone(history: &History) -> Check {
                         other.pid,
                         seconds(other.from[1]),
                         other.end_text(),
-                    ),
-                ));
+                    ))
+                });
             }
             let [from, to] = single.certain();
             if let Some(event) = commits.within(node, [from, to]) {
@@ -155,7 +159,8 @@ pub static CLEAN_BEFORE_REWIND: Definition = Definition {
     needs: &[Source::Process],
     agents: Agents::Any,
     applies: Applies::Always,
-    inconclusive: "processes were only looked for now and then, or the last user of the data directory was not seen to end",
+    inconclusive: "processes were only looked for now and then, or the last user of the data directory was not \
+                   seen to end",
     carries: &[&OPEN, &FINDINGS],
     asked: Asked::EachPart(clean_before_rewind),
 };
@@ -176,8 +181,10 @@ fn clean_before_rewind(history: &History) -> Check {
                     ));
                 }
                 Left::Uncleanly(life) => {
-                    earliest.offer(rewind.seq, || CLEAN_BEFORE_REWIND.fail(format!(
-                            "{node} ran pg_rewind at {}, and the {} that used the data directory last (process {}) {}{}",
+                    earliest.offer(rewind.seq, || {
+                        CLEAN_BEFORE_REWIND.fail(format!(
+                            "{node} ran pg_rewind at {}, and the {} that used the data directory last (process {}) \
+                             {}{}",
                             seconds(rewind.from[1]),
                             describe::process(life.what),
                             life.pid,
@@ -186,8 +193,8 @@ fn clean_before_rewind(history: &History) -> Check {
                                 "; its control file said `{}`",
                                 control.state.text()
                             ))
-                        ),
-                    ));
+                        ))
+                    });
                 }
                 Left::Unknown(why) => unknown = unknown.or(Some(format!("{node} ran pg_rewind, and {why}"))),
             }
@@ -234,7 +241,8 @@ fn left<'h>(history: &History, lives: &'h [Life<'h>], rewind: &Life) -> Left<'h>
         match life.code {
             Some(0) if !failed => return Left::Cleanly(life),
             Some(0) => return Left::Unknown("a start that failed came between the clean shutdown and it".into()),
-            // A server that never came up may have left everything as it found it; one that was up and ended so did not.
+            // A server that never came up may have left everything as it found it; one that was up and ended so did
+            // not.
             Some(_) if life.what == Process::Postmaster && !came_up(history, life) => failed = true,
             Some(_) => return Left::Uncleanly(life),
             None => return Left::Unknown(format!("how process {} ended was not seen", life.pid)),

@@ -12,12 +12,13 @@ use crate::history::{History, describe, seconds};
 use crate::judge::facts::processes::{Life, OPEN, lives, of_pg_rewind};
 use crate::judge::verdict::{Check, Earliest};
 
-/// `one-postmaster`: two processes that write all of a data directory never live on it at a time: postmasters, `postgres --single`, pg_rewind,
-/// pg_basebackup.
+/// `one-postmaster`: two processes that write all of a data directory never live on it at a time: postmasters,
+/// `postgres --single`, pg_rewind, pg_basebackup.
 ///
-/// The lock file keeps servers apart; it keeps nobody from starting one where pg_rewind still runs, which an agent that died has left behind.
-/// Orphans of a killed postmaster are none of them; `crash-recovery-alone` judges what they write. What started second and ended first, with an error,
-/// was turned away by the lock file, and so did nothing; an agent that tries is held to its rules by the model.
+/// The lock file keeps servers apart; it keeps nobody from starting one where pg_rewind still runs, which an agent that
+/// died has left behind. Orphans of a killed postmaster are none of them; `crash-recovery-alone` judges what they
+/// write. What started second and ended first, with an error, was turned away by the lock file, and so did nothing; an
+/// agent that tries is held to its rules by the model.
 pub static ONE_POSTMASTER: Definition = Definition {
     name: Name::Own {
         id: "one-postmaster",
@@ -59,7 +60,8 @@ fn one_postmaster(history: &History) -> Check {
             });
             if let Some(first) = first {
                 let why = format!(
-                    "{node} had two processes that write all of {} at one time: its {} (process {}) lived from {} to {}, and its {} (process {}) from {} to {}",
+                    "{node} had two processes that write all of {} at one time: its {} (process {}) lived from {} to \
+                     {}, and its {} (process {}) from {} to {}",
                     data_directory(second.argv).unwrap_or("its data directory"),
                     describe::process(first.what),
                     first.pid,
@@ -100,7 +102,8 @@ fn turned_away(second: &Life, first: &Life) -> bool {
     ended_first && second.code.is_some_and(|code| code != 0)
 }
 
-/// `data-directory-kept`: a data directory with data in it is copied over only where the configuration allows its removal.
+/// `data-directory-kept`: a data directory with data in it is copied over only where the configuration allows its
+/// removal.
 pub static DATA_DIRECTORY_KEPT: Definition = Definition {
     name: Name::Property(Property::DataDirectoryKept),
     needs: &[Source::Process],
@@ -125,15 +128,17 @@ fn data_directory_kept(history: &History) -> Check {
                     && data_directory(life.argv).is_some_and(|folder| data_directory(copy.argv) == Some(folder))
             });
             if let (Some(used), false) = (used, allowed) {
-                earliest.offer(copy.seq, || DATA_DIRECTORY_KEPT.fail(format!(
-                        "{node} ran pg_basebackup into {} at {}, where Postgres (process {}) ran since {}; its configuration does not \
+                earliest.offer(copy.seq, || {
+                    DATA_DIRECTORY_KEPT.fail(format!(
+                        "{node} ran pg_basebackup into {} at {}, where Postgres (process {}) ran since {}; its \
+                         configuration does not \
                          allow to remove a data directory",
                         data_directory(copy.argv).unwrap_or("its data directory"),
                         seconds(copy.from[1]),
                         used.pid,
                         seconds(used.from[1])
-                    ),
-                ));
+                    ))
+                });
             }
         }
     }

@@ -1,7 +1,7 @@
-//! The definition of a check: its name, its sentence, what it needs, to whom it applies, and the functions that judge.
+//! The definition of a check: name, sentence, observers, agents, runs, and the functions that judge.
 //!
-//! A definition stands beside the functions of its check; the registry lists them all. Command line, documentation and the files that name
-//! checks read the same definitions.
+//! A definition stands beside the functions of its check, and the registry lists them all. Command line, documentation
+//! and the files that name checks read the same definitions.
 
 use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::vocabulary::event::{Source, WITH_CONTROL};
@@ -24,7 +24,8 @@ pub struct Definition {
     pub agents: Agents,
     /// The runs that it applies to.
     pub applies: Applies,
-    /// The cases in which it is inconclusive, but for missing observers and gaps, as a clause that follows "inconclusive where".
+    /// The cases in which it is inconclusive, but for missing observers and gaps, as a clause that follows
+    /// "inconclusive where".
     pub inconclusive: &'static str,
     /// The events that it needs from earlier parts of a long history.
     pub carries: &'static [&'static Carry],
@@ -171,7 +172,8 @@ impl Agents {
 }
 
 impl Applies {
-    /// The check applies to this history, or to a part of it. `expect` are the demands of its scenario, if that is known.
+    /// The check applies to this history, or to a part of it. `expect` are the demands of its scenario, if that is
+    /// known.
     pub fn to(&self, history: &History, expect: Option<&Expect>) -> bool {
         let configuration = &history.run.configuration;
         let writable = !configuration.standby_cluster;

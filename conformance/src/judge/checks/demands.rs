@@ -1,7 +1,8 @@
-//! Demands of a scenario: branches of `recover()`, the leader, the timeline, single-user mode, the end of the node hit first.
+//! Demands of a scenario: branches of `recover()`, the leader, the timeline, single-user mode, the end of the node hit
+//! first.
 //!
-//! A scenario names what an agent with certain rules must do; where the run took another course than the scenario's, nothing is held against
-//! the agent.
+//! A scenario names what an agent with certain rules must do; where the run took another course than the scenario's,
+//! nothing is held against the agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,8 +87,9 @@ pub static UNDONE: Carry = Carry {
     },
 };
 
-/// The first fault without an effect that is not the agent's doing, and from when on it changes the course of the run. Where a trap lay in wait
-/// for a process that was never started, the agent has taken another course, not the run.
+/// The first fault without an effect that is not the agent's doing, and from when on it changes the course of the run.
+/// A trap that lay in wait for a process that was never started is none: the agent has taken another course, not the
+/// run.
 fn undone(history: &History) -> Option<(u64, Fault)> {
     let faults = history.events.iter().filter_map(|event| match event.kind {
         Kind::Fault { fault, effect: None } => Some((event, fault)),
@@ -229,7 +231,7 @@ pub static OTHERS_TAKE_BRANCH: Definition = Definition {
     }),
 };
 
-/// Which branches the nodes take that were not hit first.
+/// The branches that the nodes take that were not hit first.
 fn others_take(history: &History, wanted: &[Branch], crashed: &str, fault: &Event) -> Check {
     if let Some(why) = history.blind(&[Source::AgentLog]) {
         return OTHERS_TAKE_BRANCH.inconclusive(why);
@@ -396,7 +398,8 @@ fn is_single_user(event: &Event) -> bool {
     matches!(&event.kind, Kind::ProcessStarted { what: Process::SingleUser, argv, .. } if !is_of_pg_rewind(argv))
 }
 
-/// `single-user`: crash recovery in single-user mode runs at the node hit first if, and only if, the scenario demands it.
+/// `single-user`: crash recovery in single-user mode runs at the node hit first if, and only if, the scenario demands
+/// it.
 pub static SINGLE_USER: Definition = Definition {
     name: Name::Own {
         id: "single-user",

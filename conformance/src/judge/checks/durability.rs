@@ -12,17 +12,20 @@ use crate::judge::facts::ledger::{id_ranges, named};
 use crate::judge::facts::lock::{self, changes, last_taken};
 use crate::judge::verdict::Check;
 
-/// `acknowledged-writes`: what was acknowledged under the last leader is there, and nothing is there that was refused or that nobody wrote.
-/// An asynchronous failover may lose what the old leader acknowledged last, and then the loss is said.
+/// `acknowledged-writes`: what was acknowledged under the last leader is there, and nothing is there that was refused
+/// or that nobody wrote. An asynchronous failover may lose what the old leader acknowledged last, and then the loss is
+/// said.
 pub static ACKNOWLEDGED_WRITES: Definition = Definition {
     name: Name::Own {
         id: "acknowledged-writes",
-        says: "rows that were acknowledged under the last leader are there, and none that was refused or that nobody wrote",
+        says: "rows that were acknowledged under the last leader are there, and none that was refused or that nobody \
+               wrote",
     },
     needs: &[Source::Writer],
     agents: Agents::Any,
     applies: Applies::Writable,
-    inconclusive: "the primary was not read back, holds rows that no recorded write sent, or it is not known who led when",
+    inconclusive: "the primary was not read back, holds rows that no recorded write sent, or it is not known who led \
+                   when",
     carries: &[&FINDINGS, &lock::LAST],
     asked: Asked::AtTheEnd(acknowledged_writes),
 };
@@ -162,8 +165,9 @@ fn no_silent_divergence(end: &End) -> Check {
     }
 }
 
-/// A node claims at the end that it is a healthy standby of that primary: it streams on the primary's timeline. One whose WAL is off the
-/// primary's is let in for moments again and again, on its old timeline, and told that this has ended. Nothing if it was not seen.
+/// A node claims at the end that it is a healthy standby of that primary: it streams on the primary's timeline. One
+/// whose WAL is off the primary's is let in for moments again and again, on its old timeline, and told that this has
+/// ended. Nothing if it was not seen.
 fn claims_health(history: &History, node: &str, primary: &str) -> Option<bool> {
     let (found, leads) = (found_at_the_end(history, node)?, found_at_the_end(history, primary)?);
     // A standby whose timeline is not known is given no benefit of the doubt.

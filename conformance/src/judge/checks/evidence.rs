@@ -106,7 +106,7 @@ fn observers(history: &History) -> Check {
     }
 }
 
-/// Whether no write after the fault shows that the writers lived: why, in words.
+/// The reason, in words, why no write after the fault shows that the writers lived, if none does.
 fn nobody_wrote(history: &History, fault: u64) -> Option<String> {
     let Some(primary) = last_primary(history) else { return Some("no primary was seen at the end".into()) };
     let wrote = history.events.iter().any(|event| {
@@ -205,7 +205,7 @@ fn faults(history: &History) -> Check {
     FAULT_TOOK_EFFECT.pass(words.join("; "))
 }
 
-/// How long a killed process may take to be reported gone. Nanoseconds.
+/// Nanoseconds that a killed process may take to be reported gone.
 const GONE: u64 = 10_000_000_000;
 
 /// The ends of all postmasters, in the order of recording.
@@ -214,7 +214,8 @@ fn postmaster_ends(history: &History) -> Vec<&Event> {
     history.events.iter().filter(ends).collect()
 }
 
-/// What the ends of postmasters, from the first that may have come of it, say against a kill of its postmaster.
+/// The contradiction of a kill of a postmaster by the ends of postmasters that were seen, the first of which may have
+/// come of it.
 fn contradiction(history: &History, ends: &[&Event], injected: &Event) -> Option<String> {
     let kills = matches!(injected.kind, Kind::Fault { fault: Fault::PostmasterKilled, .. });
     if !kills {

@@ -17,7 +17,7 @@ use crate::judge::facts::processes::OPEN;
 use crate::judge::facts::writable::{PROOFS, Proof, Span, is_proof, writable_spans};
 use crate::judge::verdict::{Check, Earliest};
 
-/// How long killing a node's processes may take, in nanoseconds.
+/// Nanoseconds that killing a node's processes may take.
 const RESET: u64 = 2_000_000_000;
 
 /// `one-writable-leader`: no two nodes can commit client writes at the same time.
@@ -51,8 +51,10 @@ fn one_writable_leader(history: &History) -> Check {
             let within = |proof: &&Proof| proof.at[0] >= from && proof.at[1] <= to;
             let common = |proof: &&Proof| overlap && proof.at[1] >= from.max(other_from);
             if let Some(proof) = other.proofs.iter().find(within).or_else(|| other.proofs.iter().find(common)) {
-                earliest.offer(proof.event.seq, || ONE_WRITABLE_LEADER.fail(format!(
-                        "{} and {} were writable at the same time: at {}, {}: {}; and {} was writable from {} to {} ({})",
+                earliest.offer(proof.event.seq, || {
+                    ONE_WRITABLE_LEADER.fail(format!(
+                        "{} and {} were writable at the same time: at {}, {}: {}; and {} was writable from {} to {} \
+                         ({})",
                         other.node,
                         one.node,
                         seconds(proof.at[1]),
@@ -62,8 +64,8 @@ fn one_writable_leader(history: &History) -> Check {
                         seconds(from),
                         seconds(to),
                         evidence(one),
-                    ),
-                ));
+                    ))
+                });
             }
         }
     }
@@ -135,8 +137,8 @@ fn writable_needs_lock(history: &History) -> Check {
     WRITABLE_NEEDS_LOCK.pass(format!("became writable with the lock: {}", became.join(", ")))
 }
 
-/// `single-lock-owner`: only the owner's name is ever overwritten in the leader key. The key lives as long as its lease, so what is
-/// overwritten was held.
+/// `single-lock-owner`: only the owner's name is ever overwritten in the leader key. The key lives as long as its
+/// lease, so what is overwritten was held.
 pub static SINGLE_LOCK_OWNER: Definition = Definition {
     name: Name::Property(Property::SingleLockOwner),
     needs: &[Source::Etcd],
@@ -311,7 +313,8 @@ fn armed(history: &History, node: &str) -> Vec<[u64; 2]> {
     spans
 }
 
-/// When the reset was done that a watchdog has begun. A real device resets at once; the lab kills the node's processes one after the other.
+/// The end of a reset that a watchdog has begun, in nanoseconds. A real device resets at once; the lab kills the node's
+/// processes one after the other.
 fn reset(history: &History, node: &str, fired: u64) -> u64 {
     let of_node = history.events.iter().filter(|event| event.node.as_deref() == Some(node) && event.at[1] >= fired);
     let ends = of_node.filter_map(|event| match event.kind {

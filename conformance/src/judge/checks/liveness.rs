@@ -16,7 +16,8 @@ use crate::judge::facts::processes::{OPEN, lives};
 use crate::judge::facts::writable::PROOFS;
 use crate::judge::verdict::Check;
 
-/// The time that an agent may take: a lease ends, a start is waited for, and two cycles with all their retries. Nanoseconds.
+/// The time that an agent may take: a lease ends, a start is waited for, and two cycles with all their retries.
+/// Nanoseconds.
 fn patience(history: &History) -> u64 {
     let run = &history.run;
     let cycle = u64::from(run.loop_wait_s) + 2 * u64::from(run.retry_timeout_s);
@@ -86,7 +87,8 @@ fn leader_eventually(end: &End) -> Check {
     }
 }
 
-/// `unstartable-leader-yields`: a lock holder whose Postgres does not start gives up the lock while somebody can take over.
+/// `unstartable-leader-yields`: a lock holder whose Postgres does not start gives up the lock while somebody can take
+/// over.
 pub static UNSTARTABLE_LEADER_YIELDS: Definition = Definition {
     name: Name::Property(Property::UnstartableLeaderYields),
     needs: &[Source::Etcd, Source::Postgres, Source::Process],
@@ -148,7 +150,8 @@ fn primary_was_replaced(history: &History) -> bool {
     history.events.iter().any(is_remote_failover)
 }
 
-/// `crashed-node-rejoins`: when faults are over, every node whose Postgres died ends as a streaming standby or as the leader.
+/// `crashed-node-rejoins`: when faults are over, every node whose Postgres died ends as a streaming standby or as the
+/// leader.
 pub static CRASHED_NODE_REJOINS: Definition = Definition {
     name: Name::Property(Property::CrashedNodeRejoins),
     needs: &[Source::Etcd, Source::Postgres, Source::Process],
@@ -210,7 +213,8 @@ fn crashed_node_rejoins(end: &End) -> Check {
     }
 }
 
-/// A node holds rows at the end that the last primary does not, though no answer to a client was lost: its data is off the primary's.
+/// A node holds rows at the end that the last primary does not, though no answer to a client was lost: its data is off
+/// the primary's.
 fn has_diverged(history: &History, ledger: &Result<Ledger, String>, node: &str) -> bool {
     let Ok(ledger) = ledger else { return false };
     read_back(history, node).is_some_and(|rows| !ledger.unshared(&rows).is_empty())

@@ -1,7 +1,7 @@
 //! The registry of checks, in the order in which they are reported.
 //!
-//! A check is one definition beside the functions that judge. `list checks`, `docs/checks.md` and the files that name checks are held to
-//! this list, and the judge goes through it.
+//! A check is one definition beside the functions that judge. `list checks`, `docs/checks.md` and the files that name
+//! checks are held to this list, and the judge goes through it.
 //!
 //! | file | checks |
 //! | --- | --- |

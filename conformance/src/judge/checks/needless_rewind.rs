@@ -15,11 +15,12 @@ use crate::judge::facts::processes::{Life, OPEN, lives};
 use crate::judge::facts::writable::{PROOFS, is_proof};
 use crate::judge::verdict::{Check, Earliest};
 
-/// `diverged-before-rewind`: a data directory is rewound or cloned anew only if it has something that the new leader's has not.
+/// `diverged-before-rewind`: a data directory is rewound or cloned anew only if it has something that the new leader's
+/// has not.
 ///
-/// It fails where that is certain: one node only was promoted since the cluster was ready, and either this node was a standby all the time and
-/// had its WAL from that one, or it had replayed all its WAL, which ends no later than what the promoted node had replayed before. Where more
-/// happened, positions alone do not tell.
+/// It fails where that is certain: one node only was promoted since the cluster was ready, and either this node was a
+/// standby all the time and had its WAL from that one, or it had replayed all its WAL, which ends no later than what
+/// the promoted node had replayed before. Where more happened, positions alone do not tell.
 pub static DIVERGED_BEFORE_REWIND: Definition = Definition {
     name: Name::Own {
         id: "diverged-before-rewind",
@@ -112,8 +113,8 @@ fn of<'h>(history: &'h History, node: &str) -> Vec<&'h Event> {
     events
 }
 
-/// Where the WAL of a node ended when a process began to replace it, if that is certain: as a standby it had replayed all, and it wrote
-/// nothing of its own afterwards.
+/// The end of a node's WAL when a process began to replace it, if that is certain: as a standby it had replayed
+/// all, and it wrote nothing of its own afterwards.
 fn end_of_wal(history: &History, lives: &[Life], life: &Life) -> Option<u64> {
     let events = of(history, life.node);
     let before = events.iter().filter(|event| event.at[1] <= life.from[0]);
@@ -138,7 +139,7 @@ struct Promoted<'h> {
     node: &'h str,
     /// It was the primary before, too.
     led_before: bool,
-    /// How far it had replayed before, as far as was seen.
+    /// The position that it had replayed before, as far as was seen.
     replayed: u64,
 }
 

@@ -13,9 +13,9 @@ use crate::judge::facts::lock::changes;
 use crate::judge::facts::writable::{is_proof, proves_read_only};
 use crate::judge::verdict::Check;
 
-/// `read-only-in-time`: a node that is cut off from the DCS, whose agent stands still or is dead, or whose lease is gone, is not writable any
-/// more a ttl later, unless it can hold the lock again. Its last update took effect before the fault had, so its lease, as far as it can know,
-/// has ended by then.
+/// `read-only-in-time`: a node that is cut off from the DCS, whose agent stands still or is dead, or whose lease is
+/// gone, is not writable any more a ttl later, unless it can hold the lock again. Its last update took effect before
+/// the fault had, so its lease, as far as it can know, has ended by then.
 pub static READ_ONLY_IN_TIME: Definition = Definition {
     name: Name::Own {
         id: "read-only-in-time",
@@ -31,7 +31,8 @@ pub static READ_ONLY_IN_TIME: Definition = Definition {
 
 /// The events by which the time of the first leader that was cut off is known.
 static CUT_OFF: Carry = Carry {
-    says: "the first fault that kept a leader from updating the lock, its end, and the proofs of when that leader was writable",
+    says: "the first fault that kept a leader from updating the lock, its end, and the proofs of when that leader was \
+           writable",
     select: |history| {
         let Some(cut) = CutOff::of(history) else { return Vec::new() };
         let seqs = [cut.led, Some(cut.fault), cut.mended, cut.late(), cut.last_proof(), cut.read_only()];
@@ -104,7 +105,8 @@ impl<'h> CutOff<'h> {
         self.proofs().max_by_key(|event| event.at[1])
     }
 
-    /// The first event after the last proof that says that the leader is not writable any more. That no proof was found says nothing by itself.
+    /// The first event after the last proof that says that the leader is not writable any more. That no proof was found
+    /// says nothing by itself.
     fn read_only(&self) -> Option<&'h Event> {
         let last = self.last_proof().map_or(self.fault.at[1], |event| event.at[1]);
         let until = self.until();
@@ -123,8 +125,8 @@ fn read_only_in_time(end: &End) -> Check {
     let (leader, since, ttl) = (cut.leader, seconds(cut.fault.at[1]), history.run.ttl_s);
     if let Some(late) = cut.late() {
         let why = format!(
-            "{leader} could not update the lock since {since}, and was writable at {}, though its lease of {ttl} s may have \
-             ended: {}",
+            "{leader} could not update the lock since {since}, and was writable at {}, though its lease of {ttl} s may \
+             have ended: {}",
             seconds(late.at[0]),
             describe::what(late)
         );
@@ -156,8 +158,8 @@ fn is_lost(fault: &Event) -> bool {
     matches!(fault.kind, Kind::Fault { fault: Fault::LeaseLost, .. })
 }
 
-/// From this event on the leader can update the lock again: the DCS answers it, its agent goes on, or is a new one; a lease that was lost is
-/// mended when the leader takes the lock anew.
+/// From this event on the leader can update the lock again: the DCS answers it, its agent goes on, or is a new one; a
+/// lease that was lost is mended when the leader takes the lock anew.
 fn mends(event: &Event, fault: &Event, leader: &str) -> bool {
     let of_leader = event.node.as_deref() == Some(leader);
     match &event.kind {

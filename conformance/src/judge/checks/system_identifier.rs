@@ -15,7 +15,8 @@ use crate::judge::facts::lock::{self, changes};
 use crate::judge::verdict::Check;
 
 /// The rule, and its place in Patroni: a member with another identifier than the one in `/initialize` ends at once.
-const RULE: &str = "a data directory belongs to the cluster whose system identifier it has: an agent neither runs initdb over one nor \
+const RULE: &str = "a data directory belongs to the cluster whose system identifier it has: an agent neither runs \
+                    initdb over one nor \
                     starts a node on another cluster's (patroni 2.1.2 ha.py 1421-1431, 4.1.5 ha.py 2273-2283)";
 
 /// The control file of a node's data directory, if this event tells it.
@@ -26,8 +27,8 @@ fn control(event: &Event) -> Option<ControlFile> {
     }
 }
 
-/// `one-system-identifier`: since the cluster is ready, no node has a data directory with another system identifier than the cluster's. A
-/// history of a format that does not tell it is not asked.
+/// `one-system-identifier`: since the cluster is ready, no node has a data directory with another system identifier
+/// than the cluster's. A history of a format that does not tell it is not asked.
 pub static ONE_SYSTEM_IDENTIFIER: Definition = Definition {
     name: Name::Own {
         id: "one-system-identifier",
@@ -53,7 +54,8 @@ static CONTROL_FILES: Carry = Carry {
     },
 };
 
-/// The cluster's system identifier: that of its leader's data directory when it got ready, or else the first that was seen since.
+/// The cluster's system identifier: that of its leader's data directory when it got ready, or else the first that was
+/// seen since.
 fn identifier(history: &History) -> Option<u64> {
     let ready = history.phase(Phase::Ready).unwrap_or(0);
     let holder = changes(history).iter().rfind(|change| change.event.at[1] <= ready).and_then(|c| c.holder);

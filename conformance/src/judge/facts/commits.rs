@@ -8,7 +8,8 @@ use pghaspec_model::vocabulary::event::{Event, Kind, WriteResult};
 
 use crate::history::History;
 
-/// Acknowledged writes and batches of each node, in the order in which they begin; those that begin together, in the order of recording.
+/// Acknowledged writes and batches of each node, in the order in which they begin; those that begin together, in the
+/// order of recording.
 pub struct Commits<'h>(HashMap<&'h str, Vec<&'h Event>>);
 
 impl<'h> Commits<'h> {

@@ -1,4 +1,5 @@
-//! The state of the cluster after it settled: the last finding of each node, the last primary, the rows that were read back.
+//! The state of the cluster after it settled: the last finding of each node, the last primary, rows that were read
+//! back.
 //!
 //! Liveness, durability and a scenario's demands are about this state.
 
@@ -21,11 +22,13 @@ pub static FINDINGS: Carry = Carry {
 
 /// The findings by which the state before the faults is known.
 pub static BEFORE_THE_FAULTS: Carry = Carry {
-    says: "the timeline of each node, and the highest of a primary, when the cluster got ready and when the faults began",
+    says: "the timeline of each node, and the highest of a primary, when the cluster got ready and when the faults \
+           began",
     select: |history| phases(history).flat_map(|at| timelines_at(history, at)).collect(),
 };
 
-/// For each node the last finding that tells its timeline before a moment, and the finding of the highest timeline of a primary.
+/// For each node the last finding that tells its timeline before a moment, and the finding of the highest timeline of a
+/// primary.
 fn timelines_at(history: &History, at: u64) -> Vec<usize> {
     let timeline = |event: &Event| match event.kind {
         Kind::Server { timeline, .. } => timeline,

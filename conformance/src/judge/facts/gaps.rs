@@ -1,7 +1,7 @@
 //! Gaps in the observation, and those of the probes that hide nothing.
 //!
-//! A check that needs an observer cannot pass over its gaps; but on a busy machine a probe or two come back without an answer, and mostly
-//! everything else tells what they would have found.
+//! A check that needs an observer cannot pass over its gaps; but on a busy machine a probe or two come back without an
+//! answer, and mostly everything else tells what they would have found.
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source};
 
@@ -44,10 +44,10 @@ impl History {
     }
 }
 
-/// This gap of a node's probes hides nothing: every postmaster that lived in it was found to be a primary before it, or to be up or
-/// coming up after it. A primary becomes a standby only by a restart, so the first was a primary in the whole gap, and the others were none
-/// until that moment, or became one at some moment before a probe that says so. Only a postmaster that came or went with nothing known of
-/// its end may have been a primary unseen.
+/// This gap of a node's probes hides nothing: every postmaster that lived in it was found to be a primary before it, or
+/// to be up or coming up after it. A primary becomes a standby only by a restart, so the first was a primary in the
+/// whole gap, and the others were none until that moment, or became one at some moment before a probe that says so.
+/// Only a postmaster that came or went with nothing known of its end may have been a primary unseen.
 pub fn tells_all(history: &History, gap: &Event) -> bool {
     let (Some(node), true) = (gap.node.as_deref(), matches!(gap.kind, Kind::Gap { of: Source::Postgres, .. })) else {
         return false;

@@ -17,7 +17,8 @@ use crate::history::{History, seconds};
 /// Groups of writes that are named one by one.
 const NAMED: usize = 6;
 
-/// The clients' writes by their numbers, as they ended. It holds ranges, of which a long history has few: clients number their writes in a row.
+/// The clients' writes by their numbers, as they ended. It holds ranges, of which a long history has few: clients
+/// number their writes in a row.
 #[derive(Default)]
 pub struct Writes {
     acknowledged: Growing,
@@ -60,13 +61,13 @@ pub struct Ledger<'h> {
     pub primary: &'h str,
     /// Its rows.
     pub rows: Rows,
-    /// What was acknowledged.
+    /// Rows that were acknowledged.
     pub acknowledged: Rows,
-    /// What was refused.
+    /// Rows that were refused.
     pub refused: Rows,
-    /// What was lost without an answer.
+    /// Rows whose answer was lost.
     pub indeterminate: Rows,
-    /// What a procedure committed, or may have.
+    /// Rows that a procedure committed, or may have.
     pub batches: Rows,
     open: String,
     recording: &'h Recording<'h>,
@@ -122,12 +123,12 @@ impl<'h> Ledger<'h> {
         writes
     }
 
-    /// What was acknowledged and is not there.
+    /// Writes that were acknowledged and are not there.
     pub fn lost(&self) -> Vec<(u64, Event)> {
         self.writes(&self.acknowledged.without(&self.rows))
     }
 
-    /// What was refused and is there.
+    /// Writes that were refused and are there.
     pub fn ghosts(&self) -> Vec<(u64, Event)> {
         self.writes(&self.refused.within(&self.rows))
     }
@@ -141,13 +142,13 @@ impl<'h> Ledger<'h> {
         });
     }
 
-    /// Those of a node's rows that the primary should have, and has not. A client's write whose answer was lost may still have been on its way
-    /// to the primary while the standbys were read.
+    /// Those of a node's rows that the primary should have, and has not. A client's write whose answer was lost may
+    /// still have been on its way to the primary while the standbys were read.
     pub fn unshared(&self, rows: &Rows) -> Rows {
         rows.without(&self.rows).without(&self.indeterminate).without(&self.batches)
     }
 
-    /// How many there are of each sort.
+    /// The number of rows of each sort, in words.
     pub fn counts(&self, lost: usize) -> String {
         let open = self.indeterminate.len();
         let mut text = format!(
@@ -162,8 +163,8 @@ impl<'h> Ledger<'h> {
         text
     }
 
-    /// Rows of which no write was recorded: those that certainly were refused, and those of which nothing is known. A writer records a
-    /// refusal once, however often it is repeated, and numbers its writes in a row.
+    /// Rows of which no write was recorded: those that certainly were refused, and those of which nothing is known. A
+    /// writer records a refusal once, however often it is repeated, and numbers its writes in a row.
     pub fn unaccounted(&self) -> [Rows; 2] {
         let known = self.acknowledged.and(&self.refused).and(&self.indeterminate);
         let rows = self.rows.without(&known).without(&self.batches);
@@ -179,7 +180,7 @@ struct Groups(BTreeMap<(String, Option<Session>), Group>);
 
 struct Group {
     ids: Growing,
-    /// When the first began and the last ended.
+    /// The begin of the first and the end of the last.
     at: [u64; 2],
 }
 

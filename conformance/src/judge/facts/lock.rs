@@ -23,7 +23,8 @@ pub static LAST: Carry = Carry {
 
 /// The changes by which the leader before the faults is known.
 pub static BEFORE_THE_FAULTS: Carry = Carry {
-    says: "the last change of the leader key before the cluster got ready, and before the faults began, and those at that moment",
+    says: "the last change of the leader key before the cluster got ready, and before the faults began, and those at \
+           that moment",
     select: |history| {
         let is_change = |event: &Event| matches!(event.kind, Kind::LeaderKey { .. });
         let last = |at: u64| last_by(history, move |event| (is_change(event) && event.at[1] <= at).then_some(()));
@@ -76,7 +77,8 @@ pub fn last_taken(changes: &[Change], node: &str) -> Option<usize> {
     changes.iter().rposition(|change| change.holder == Some(node) && change.before != Some(node))
 }
 
-/// Spans in which the leader key could have named each holder: from the earliest moment of one change to the latest of the next.
+/// Spans in which the leader key could have named each holder: from the earliest moment of one change to the latest of
+/// the next.
 pub fn spans(history: &History) -> Vec<(Option<&str>, u64, u64)> {
     let changes = changes(history);
     let ends = changes.iter().skip(1).map(|change| change.event.at[1]).chain([u64::MAX]);

@@ -1,7 +1,7 @@
 //! Facts that follow from the events of a history, without a verdict.
 //!
-//! Several checks need the same fact, so it belongs to none of them. Where a fact looks back for longer than a part of a history, it also says
-//! which events have to be carried on from part to part.
+//! Several checks need the same fact, so it belongs to none of them. Where a fact looks back for longer than a part of
+//! a history, it also says which events have to be carried on from part to part.
 //!
 //! | file | fact |
 //! | --- | --- |

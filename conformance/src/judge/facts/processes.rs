@@ -10,12 +10,14 @@ use pghaspec_model::vocabulary::event::{Event, Kind, Process};
 use crate::history::parts::Carry;
 use crate::history::{History, seconds};
 
-/// Ended servers of a node that are carried on: where several starts in a row fail, the last ones that used its data directory.
+/// Ended servers of a node that are carried on: where several starts in a row fail, the last ones that used its data
+/// directory.
 const ENDED: usize = 8;
 
 /// The processes of a node that still matter.
 pub static OPEN: Carry = Carry {
-    says: "the start of each process that runs; start and end of the last 8 servers and the last agent of each node that ended",
+    says: "the start of each process that runs; start and end of the last 8 servers and the last agent of each node \
+           that ended",
     select: |history| {
         let kept: BTreeSet<u64> = history.run.nodes.iter().flat_map(|node| open(history, node)).collect();
         let is_kept = |(_, event): &(usize, &Event)| kept.contains(&event.seq);

@@ -1,6 +1,7 @@
-//! The end of a node's server, by all observers: a postmaster ends in several moments, and each observer sees another one.
+//! The end of a node's server, by all observers.
 //!
-//! The model has one moment for it, and the observations are put into an order that it can have.
+//! A postmaster ends in several moments, and each observer sees another one. The model has one moment for it, so the
+//! observations are put into an order that it can have.
 
 use pghaspec_model::vocabulary::event::{Kind, Process, ServerState, Watchdog};
 use pghaspec_model::vocabulary::fault::Fault;
@@ -10,7 +11,8 @@ use crate::history::History;
 /// All that was seen of one node's server, by time. Nanoseconds of the run; all lists are sorted.
 #[derive(Default)]
 pub struct Server {
-    /// Of each probe its begin, whether nothing listened, and the latest end of a probe up to this one at which something did.
+    /// Of each probe its begin, whether nothing listened, and the latest end of a probe up to this one at which
+    /// something did.
     looks: Vec<(u64, bool, u64)>,
     /// Moments at which a postmaster may have ended.
     ends: Vec<u64>,
@@ -24,8 +26,8 @@ pub struct Server {
     any_starts: Vec<u64>,
 }
 
-/// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find that nothing listens
-/// in between.
+/// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find
+/// that nothing listens in between.
 const CLOSING: u64 = 1_000_000_000;
 
 impl Server {
@@ -81,7 +83,8 @@ impl Server {
         closed.min(self.ended_with_node(exit))
     }
 
-    /// The end of the whole node, if a process exited then because of that: a busy machine may be slow to end all that was on it.
+    /// The end of the whole node, if a process exited then because of that: a busy machine may be slow to end all that
+    /// was on it.
     fn ended_with_node(&self, exit: u64) -> u64 {
         let ended = self.node_ends[..self.node_ends.partition_point(|end| *end <= exit)].last();
         let started = self.any_starts[..self.any_starts.partition_point(|start| *start <= exit)].last();
@@ -108,7 +111,8 @@ impl Server {
 mod tests {
     use super::*;
 
-    /// Nanoseconds between the moment at which a postmaster began to end and its exit, by findings (nothing listened, so long before).
+    /// Nanoseconds between the moment at which a postmaster began to end and its exit, by findings (nothing listened,
+    /// so long before).
     fn begins(findings: &[(bool, u64)]) -> u64 {
         let exit = 10_000_000_000;
         let mut server = Server::default();

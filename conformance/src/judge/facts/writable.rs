@@ -1,6 +1,7 @@
 //! Spans in which a node was writable, by the events that prove it.
 //!
-//! A proof is an acknowledged write, or a probe that finds a primary; between two proofs of one postmaster the node was writable all the time.
+//! A proof is an acknowledged write, or a probe that finds a primary; between two proofs of one postmaster the node was
+//! writable all the time.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,8 @@ use crate::history::parts::{Carry, last_by};
 
 /// The proofs by which a span that began in an earlier part goes on.
 pub static PROOFS: Carry = Carry {
-    says: "the last acknowledged write of each session of each node, its last batch, and its last finding of each state",
+    says: "the last acknowledged write of each session of each node, its last batch, and its last finding of each \
+           state",
     select: |history| {
         let mut places = last_by(history, |event| match event.kind {
             Kind::Write { session, result: WriteResult::Ok, .. } => Some((event.node.as_deref(), Some(session))),
@@ -32,8 +34,8 @@ pub struct Proof<'h> {
     pub at: [u64; 2],
 }
 
-/// One life of a node's postmaster in which it was writable. A primary never becomes a standby without a restart, so the node was
-/// writable from the first proof to the last.
+/// One life of a node's postmaster in which it was writable. A primary never becomes a standby without a restart, so
+/// the node was writable from the first proof to the last.
 pub struct Span<'h> {
     /// The node.
     pub node: &'h str,
@@ -114,7 +116,8 @@ pub fn writable_spans(history: &History) -> Vec<Span<'_>> {
         // The life that a moment belongs to is the number of postmasters that ended before it.
         let life = |at: u64| ends.partition_point(|end| *end < at);
         let mut lives: BTreeMap<usize, Span> = BTreeMap::new();
-        // Of what was carried on from before, only a span that goes on is one: not all that ended those before it is known.
+        // Of what was carried on from before, only a span that goes on is one: not all that ended those before it is
+        // known.
         let before = of_node.iter().filter(|event| !history.is_fresh(event) && (is_not_yet(event) || is_end(event)));
         let since = before.map(|event| event.at[1]).max();
         let counts = |event: &&&Event| is_proof(event) && (history.is_fresh(event) || Some(event.at[0]) >= since);
@@ -122,7 +125,8 @@ pub fn writable_spans(history: &History) -> Vec<Span<'_>> {
             let life = life(event.at[0]);
             let ended = life.checked_sub(1).map(|index| ends[index]);
             if let Some(ended) = ended.filter(|ended| !started_within(*ended, event.at[1])) {
-                // No postmaster lives: a backend that outlived its own wrote this. It was writable in this very interval.
+                // No postmaster lives: a backend that outlived its own wrote this. It was writable in this very
+                // interval.
                 let orphan = Proof { event, at: event.at };
                 let not_before = ended.max(event.at[0]);
                 let from_the_start = !history.is_fresh(event);

@@ -91,7 +91,8 @@ fn is_former_rule(mutant: Mutant) -> bool {
     changed != newest
 }
 
-/// The rule whose breach explains the event: best of all one that explains the whole history, else one that gets furthest.
+/// The rule whose breach explains the event: best of all one that explains the whole history, else one that gets
+/// furthest.
 pub fn broken_rule(query: &Query, edition: Edition, divergence: &Divergence) -> Vec<String> {
     let whole = query.observations.len() + 1;
     let reach = |settings| match query.ask(settings) {

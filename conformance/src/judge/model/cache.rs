@@ -10,7 +10,7 @@ use pghaspec_model::cluster::{Cluster, Settings};
 /// Bytes that all of them may hold together.
 const KEPT: usize = 1 << 30;
 
-/// What a model takes of which nothing is known yet, roughly.
+/// Bytes of a model of which nothing is known yet, roughly.
 const EMPTY: usize = 1 << 20;
 
 static BELIEFS: Mutex<Vec<(Settings, Belief)>> = Mutex::new(Vec::new());

@@ -1,6 +1,7 @@
 //! The history against every behaviour of the cluster model: `allowed-by-the-model`.
 //!
-//! Safety checks know rules one by one; the model knows them together, and refuses a history that no behaviour of it explains.
+//! Safety checks know rules one by one; the model knows them together, and refuses a history that no behaviour of it
+//! explains.
 //!
 //! | file | content |
 //! | --- | --- |

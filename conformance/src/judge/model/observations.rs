@@ -1,6 +1,7 @@
 //! The observations of a history, part by part, as the model is asked to explain them.
 //!
-//! An event of a history is an interval in which an outsider saw something; an observation says it in the model's words.
+//! An event of a history is an interval in which an outsider saw something; an observation says it in the model's
+//! words.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +15,12 @@ use pghaspec_model::vocabulary::fault::Fault;
 use crate::history::{History, SECOND, describe, seconds};
 use crate::judge::facts::shutdown::Server;
 
-/// What a history shows, from the phase `ready`, when the cluster was healthy, to the end of `settled`.
+/// The observer that turns a history into observations, from the phase `ready`, when the cluster was healthy, to the
+/// end of `settled`.
 pub struct Observer {
     /// The nodes' names.
     pub names: Names,
-    /// Who held the lock when the cluster was ready.
+    /// The lock holder when the cluster was ready.
     pub leader: NodeId,
     /// On which timeline.
     pub timeline: u32,
@@ -99,7 +101,7 @@ impl Observer {
         })
     }
 
-    /// What the next part shows, in the order in which it begins; all that was not told of the parts before.
+    /// The observations of the next part, in the order in which they begin.
     ///
     /// # Errors
     /// It shows something that the model cannot be asked.
@@ -126,7 +128,8 @@ impl Observer {
                 }
                 _ => {}
             }
-            // When the key changed is known less well than that it did: a change that came to be known after the cluster was ready is one since then.
+            // When the key changed is known less well than that it did: a change that came to be known after the
+            // cluster was ready is one since then.
             let begins =
                 if matches!(event.kind, Kind::LeaderKey { .. }) { event.at[1] > from } else { event.at[0] >= from };
             if !begins || event.at[1] > to {
@@ -140,7 +143,8 @@ impl Observer {
                 Kind::Fault { fault, effect: None } => {
                     return Err(format!("nothing shows that {} took effect, or when", fault.id()));
                 }
-                // A postmaster that may not go on without one of its processes ends: the model has the end of a postmaster at one moment.
+                // A postmaster that may not go on without one of its processes ends: the model has the end of a
+                // postmaster at one moment.
                 Kind::Fault { fault: Fault::BackendCrashed, .. } if !history.run.configuration.restart_after_crash => {
                     let id = known(id)?;
                     at[1] = servers[usize::from(id)].next_exit(at[0]).unwrap_or(at[1]).max(at[1]);
@@ -179,8 +183,8 @@ impl Observer {
                     self.writable[usize::from(id)] = *state == ServerState::Primary;
                     Seen::Looks(id, *state, *timeline)
                 }
-                // A write that was acknowledged proves that its node was writable. The first after each change says it. Backends outlive
-                // a killed postmaster by moments: what they write is left to `writable-needs-lock`.
+                // A write that was acknowledged proves that its node was writable. The first after each change says it.
+                // Backends outlive a killed postmaster by moments: what they write is left to `writable-needs-lock`.
                 Kind::Write { result: WriteResult::Ok, .. } => {
                     let id = known(id)?;
                     let said = std::mem::replace(&mut self.writable[usize::from(id)], true);
@@ -203,7 +207,8 @@ impl Observer {
         Ok(())
     }
 
-    /// The model knows no time, and an agent's cycle cannot be seen. But a new primary's agent does not do without for long.
+    /// The model knows no time, and an agent's cycle cannot be seen. But a new primary's agent does not do without for
+    /// long.
     fn await_cycles(&mut self, history: &History, end: u64, shown: &mut Vec<Observation>) {
         let run = &history.run;
         // The cycle in which it became one, and another in which an operation had to be tried again.
@@ -227,7 +232,8 @@ impl Observer {
             };
             let mut disturbed: Vec<[u64; 2]> = history.events.iter().filter(disturbs).map(|event| event.at).collect();
             disturbed.sort_unstable();
-            // What begins no earlier than the cycle is over does not make it longer, and neither does what begins later still.
+            // What begins no earlier than the cycle is over does not make it longer, and neither does what begins later
+            // still.
             for mine in self.cycles.iter_mut().filter(|mine| mine.id == id) {
                 for [begin, last] in &disturbed {
                     if *begin >= mine.at {
@@ -283,12 +289,12 @@ impl Observer {
     }
 }
 
-/// What hits the cluster as a whole, and not one node.
+/// A fault that hits the cluster as a whole, and not one node.
 fn of_the_cluster(fault: Fault) -> bool {
     matches!(fault, Fault::NodesCut | Fault::NodesJoined | Fault::DcsDown | Fault::DcsUp)
 }
 
-/// Who held the lock when the cluster was ready, and on which timeline.
+/// The lock holder when the cluster was ready, and its timeline.
 fn healthy_leader(history: &History, names: &Names, from: u64) -> Result<(NodeId, u32), String> {
     let before = || history.events.iter().filter(move |event| event.at[1] <= from);
     let holder = before().rev().find_map(|event| match &event.kind {

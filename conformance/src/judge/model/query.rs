@@ -18,7 +18,7 @@ use crate::history::{History, rules};
 
 /// A history as the model is asked to explain it.
 pub struct Query {
-    /// What was seen, in the order in which it begins.
+    /// The observations, in the order in which they begin.
     pub observations: Spool,
     asked: Observer,
     settings: Settings,
@@ -87,13 +87,13 @@ impl Query {
         }
     }
 
-    /// What is modelled, by the rules of an edition.
+    /// The settings of the model, by the rules of an edition.
     pub fn settings(&self, edition: Edition, mutant: Option<Mutant>) -> Settings {
         let faults = faults(&self.asked, mutant);
         Settings { edition, rules: self.rules(edition), mutant, ..self.settings.clone() }.with_faults(&faults)
     }
 
-    /// Whether these rules explain it.
+    /// Asks the model with these settings for an explanation.
     pub fn ask(&self, settings: Settings) -> Result<Explanation, Refusal> {
         with_belief(settings, |belief| self.ask_belief(belief))
     }
@@ -117,7 +117,7 @@ impl Query {
         }
     }
 
-    /// Whether an edition explains it.
+    /// Asks an edition for an explanation.
     pub fn ask_edition(&self, edition: Edition) -> Result<Explanation, Refusal> {
         self.ask(self.settings(edition, None))
     }
@@ -172,8 +172,9 @@ fn faults(asked: &Observer, mutant: Option<Mutant>) -> Vec<Fault> {
     faults.collect()
 }
 
-/// What a healthy standby's agent remembers of earlier comparisons cannot be seen: it may be about to compare timelines. Nor can whom the
-/// leader has chosen for its synchronous standby, if it has: `/sync` is not recorded.
+/// The states that a healthy cluster may be in. The memory of a standby's agent of earlier comparisons cannot be seen:
+/// it may be about to compare timelines. Nor can whom the leader has chosen for its synchronous standby, if it has:
+/// `/sync` is not recorded.
 pub fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
     let mut states = vec![healthy];
     if let Some(sync) = healthy.sync {

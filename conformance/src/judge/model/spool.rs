@@ -1,7 +1,7 @@
 //! The store of a history's observations: in memory while they are few, then in a temporary file.
 //!
-//! They are read again for each model that is asked to explain them, and a long history has more than memory holds. Nobody else sees the
-//! file.
+//! They are read again for each model that is asked to explain them, and a long history has more than memory holds.
+//! Nobody else sees the file.
 
 use std::collections::HashMap;
 use std::fs::File;
