@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, Process, Source};
 
+use super::damage::{Damage, ensure};
 use super::describe;
 use super::row_ids::Growing;
-use super::validate::{Damage, ensure};
 
 /// The state of a history up to an event: what is open, such as processes that run, and ranges of rows.
 #[derive(Default)]

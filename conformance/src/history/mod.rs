@@ -1,8 +1,22 @@
 //! A recorded history: its events, its run, its phases.
 //!
 //! Judge, picture, coverage and reports all read it here, and a damaged one is refused before any of them sees it.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `reader.rs` | a reader of `events.jsonl`, line by line |
+//! | `line.rs` | one line, and its two readers |
+//! | `older_formats.rs` | facts that older formats tell in a sentence |
+//! | `validate.rs` | well-formedness, event by event |
+//! | `consistency.rs` | well-formedness of the whole |
+//! | `damage.rs` | the form in which damage is reported |
+//! | `parts/` | a history in parts, cut at quiescent points |
+//! | `describe.rs` | events in words |
+//! | `intervals.rs` | sets of intervals |
+//! | `row_ids.rs` | sets of rows |
 
 mod consistency;
+mod damage;
 pub mod describe;
 pub mod intervals;
 pub mod line;

@@ -7,10 +7,8 @@ use std::collections::BTreeSet;
 use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Run, ServerState, Source, WriteResult};
 
 use super::consistency::SoFar;
+use super::damage::{Damage, ensure};
 use super::describe;
-
-/// The index of a damaged event, and the damage in words.
-pub type Damage = (usize, String);
 
 /// A validator that is given all events of a history, in the order of their recording.
 pub struct Validator<'r> {
@@ -48,10 +46,6 @@ impl<'r> Validator<'r> {
     pub fn end(self) -> Result<(), Damage> {
         self.so_far.end()
     }
-}
-
-pub fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(problem()) }
 }
 
 /// The run's own words.

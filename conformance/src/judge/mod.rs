@@ -29,8 +29,9 @@ use crate::history::parts::Recording;
 use crate::history::reader::Problem;
 use crate::scenario::Expect;
 
+pub use checks::allowed_by_the_model::allowed;
 pub use durations::Measure;
-pub use model::{allowed, explaining_editions};
+pub use model::explaining_editions;
 pub use verdict::{Check, Refutation, Verdict};
 
 /// The judgement on one history.

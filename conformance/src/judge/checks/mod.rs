@@ -17,7 +17,9 @@
 //! | `durability.rs` | the clients' rows at the end |
 //! | `async_loss.rs` | loss by an asynchronous failover |
 //! | `liveness.rs` | properties of the end of a run |
+//! | `allowed_by_the_model.rs` | some behaviour of the model explains the history |
 
+pub mod allowed_by_the_model;
 pub mod async_loss;
 pub mod crash_recovery;
 pub mod data_directory;
@@ -32,7 +34,6 @@ pub mod read_only_in_time;
 pub mod system_identifier;
 
 use crate::history::parts::Carry;
-use crate::judge::model;
 
 pub use definition::{Agents, Applies, Asked, Definition, End, Name};
 
@@ -71,7 +72,7 @@ pub static ALL: [&Definition; 34] = [
     &liveness::LEADER_EVENTUALLY,
     &liveness::UNSTARTABLE_LEADER_YIELDS,
     &liveness::CRASHED_NODE_REJOINS,
-    &model::ALLOWED_BY_THE_MODEL,
+    &allowed_by_the_model::ALLOWED_BY_THE_MODEL,
 ];
 
 /// The check of that name.

@@ -1,4 +1,4 @@
-//! The history against every behaviour of the cluster model: `allowed-by-the-model`.
+//! The cluster model's answer to a history: some behaviour explains it, or none does.
 //!
 //! Safety checks know rules one by one; the model knows them together, and refuses a history that no behaviour of it
 //! explains.
@@ -21,11 +21,8 @@ use std::collections::BTreeSet;
 
 use pghaspec_model::belief::{Divergence, Observation, Refusal, Seen};
 use pghaspec_model::rules::edition::Edition;
-use pghaspec_model::vocabulary::event::Source;
 
-use super::checks::{Agents, Applies, Asked, Definition, End, Name};
-use super::facts::{end_state, lock, processes, writable};
-use super::verdict::{Check, Refutation};
+use super::verdict::Refutation;
 use crate::history::parts::Recording;
 use crate::history::{History, describe, seconds};
 use blame::broken_rule;
@@ -34,38 +31,22 @@ use query::Query;
 /// Events that are shown before the one that has no explanation, at most.
 const CONTEXT: usize = 8;
 
-/// `allowed-by-the-model`: some behaviour of the edition explains the history.
-pub static ALLOWED_BY_THE_MODEL: Definition = Definition {
-    name: Name::Own {
-        id: "allowed-by-the-model",
-        says: "some behaviour of the cluster model, by the agent's edition, explains everything that was observed",
-    },
-    needs: &[Source::Etcd, Source::Postgres],
-    agents: Agents::Edition,
-    applies: Applies::Always,
-    inconclusive: "the cluster has more than three nodes, a fault had no effect, or the search came to its limit",
-    carries: &[
-        &lock::LAST,
-        &lock::BEFORE_THE_FAULTS,
-        &processes::OPEN,
-        &writable::PROOFS,
-        &end_state::BEFORE_THE_FAULTS,
-    ],
-    asked: Asked::AtTheEnd(|end: &End| explained(end.query, end.edition, end.recording)),
-};
-
-/// The outcome of `allowed-by-the-model` for a history that is held.
-pub fn allowed(history: &History, edition: Edition) -> Check {
-    explained(&Query::of(history), edition, &Recording::held(history))
+/// The answer of the model.
+pub enum Answer {
+    /// Some behaviour explains everything that was observed; in words.
+    Explained(String),
+    /// No behaviour explains the event with this `seq`.
+    Refuted(Refutation, u64),
+    /// Every event is explained, and something else should have been seen as well; in words.
+    Unseen(String),
+    /// The search came to its limit; in words.
+    Limit(String),
 }
 
-fn explained(query: &Result<Query, String>, edition: Edition, recording: &Recording) -> Check {
-    let query = match query {
-        Ok(query) => query,
-        Err(why) => return ALLOWED_BY_THE_MODEL.inconclusive(why),
-    };
+/// Asks the model of an edition to explain a history.
+pub fn explain(query: &Query, edition: Edition, recording: &Recording) -> Answer {
     match query.ask_edition(edition) {
-        Ok(explanation) => ALLOWED_BY_THE_MODEL.pass(format!(
+        Ok(explanation) => Answer::Explained(format!(
             "edition {} explains all {} observations from ready to settled; at most {} model states were possible at \
              once{}",
             query.name(edition),
@@ -77,20 +58,17 @@ fn explained(query: &Result<Query, String>, edition: Edition, recording: &Record
             Some(observation) => {
                 let part = recording.part_with(observation.seq).ok();
                 let refutation = refutation(query, part.as_deref(), edition, &divergence, observation);
-                let check = ALLOWED_BY_THE_MODEL.fail(refutation.text()).at(Some(observation.seq));
-                Check { refutation: Some(refutation), ..check }
+                Answer::Refuted(refutation, observation.seq)
             }
             None => {
                 let names = query.names();
                 let unseen: Vec<_> = divergence.unseen.iter().map(|sight| sight.text(names)).collect();
                 let unseen = unseen.join("; ");
-                ALLOWED_BY_THE_MODEL
-                    .fail(format!("every event is explained, and these should have been seen as well: {unseen}"))
+                Answer::Unseen(format!("every event is explained, and these should have been seen as well: {unseen}"))
             }
         },
         Err(Refusal::Limit { explained, why }) => {
-            let why = format!("after {explained} observations the search came to its limit: {why}");
-            ALLOWED_BY_THE_MODEL.inconclusive(why)
+            Answer::Limit(format!("after {explained} observations the search came to its limit: {why}"))
         }
     }
 }
