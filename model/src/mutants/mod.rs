@@ -360,3 +360,8 @@ impl Mutant {
         }
     }
 }
+
+/// The answers that `recover()` takes for granted: those of the mutant, if there is one.
+pub fn instead_of(mutant: Option<Mutant>) -> impl Fn(Question) -> Option<Answer> {
+    move |question| mutant?.instead_of(question)
+}

@@ -6,7 +6,6 @@
 //! its answer anything may happen in the world, exactly where the real code does I/O.
 
 use super::control::ControlState;
-use crate::mutants::Mutant;
 
 /// Whom a rewind or a standby gets its WAL from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -293,17 +292,26 @@ pub enum Stop {
     },
 }
 
+/// Answers that a run takes for granted: a question that has one is not asked, and an effect that has one does not take
+/// place.
+pub type Override<'a> = &'a dyn Fn(Question) -> Option<Answer>;
+
+/// Takes nothing for granted.
+pub fn no_override(_: Question) -> Option<Answer> {
+    None
+}
+
 /// One run of `recover()`: the answers so far, and where in them it stands.
 pub struct Dialogue<'a> {
     answers: &'a [Answer],
     asked: Vec<Question>,
-    mutant: Option<Mutant>,
+    instead_of: Override<'a>,
 }
 
 impl<'a> Dialogue<'a> {
-    /// Replays `answers`, then suspends.
-    pub fn replay(answers: &'a [Answer], mutant: Option<Mutant>) -> Self {
-        Dialogue { answers, asked: Vec::new(), mutant }
+    /// Replays `answers`, then suspends. What `instead_of` answers needs no answer among them.
+    pub fn replay(answers: &'a [Answer], instead_of: Override<'a>) -> Self {
+        Dialogue { answers, asked: Vec::new(), instead_of }
     }
 
     /// What was asked and answered so far, in order.
@@ -312,8 +320,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn answer(&mut self, question: Question) -> Result<Answer, Stop> {
-        // A mutant's agent does not even ask: it believes what it wants to, or leaves the effect out.
-        if let Some(answer) = self.mutant.and_then(|mutant| mutant.instead_of(question)) {
+        if let Some(answer) = (self.instead_of)(question) {
             return Ok(answer);
         }
         let answer = *self.answers.get(self.asked.len()).ok_or(Stop::Ask(question))?;
