@@ -9,6 +9,7 @@ pub mod branch;
 pub mod control;
 pub mod decision;
 pub mod dialogue;
+mod question;
 
 use crate::rules::edition::Rules;
 use branch::Branch;
