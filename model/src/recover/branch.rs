@@ -59,3 +59,27 @@ impl Branch {
         self.template().replace("{remote}", remote)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader of `recover()` beside the listing finds the listing's message at each decision.
+    #[test]
+    fn the_message_of_each_branch_stands_in_recover() {
+        let source = include_str!("mod.rs");
+        let quoted: Vec<_> =
+            source.lines().filter_map(|line| Some((line, line.split_once("// '")?.1.strip_suffix('\'')?))).collect();
+        for branch in Branch::ALL {
+            let message = branch.message(Words::Master);
+            assert!(quoted.iter().any(|(_, words)| *words == message), "{message:?} is not quoted");
+        }
+        for (line, words) in quoted {
+            let says = |branch: &Branch| branch.message(Words::Master) == words;
+            let said: Vec<_> = Branch::ALL.into_iter().filter(says).collect();
+            assert!(!said.is_empty(), "no branch says {words:?}");
+            let named = line.split_once("Branch::").map(|(_, rest)| rest.split([')', ';', ',']).next().unwrap_or(rest));
+            assert!(named.is_none_or(|name| said.iter().any(|branch| format!("{branch:?}") == name)), "{line}");
+        }
+    }
+}
