@@ -3,9 +3,8 @@
 //!
 //! The function is written to be read beside the listing. `ha.asks(…)?` puts a question to the world and `ha.does(…)?`
 //! lets an effect take place, both in the order of the original; between a question and its answer the function can be
-//! suspended (see
-//! [`dialogue`]). Rules that a release changed are switches of [`Rules`]. Each part begins with its lines in the two
-//! releases, and beside each decision stands the message that the agent logs, in the words of 2.1.2.
+//! suspended (see [`dialogue`]). Rules that a release changed are switches of [`Rules`]. Each part begins with its
+//! lines in the two releases, and beside each decision stands the message that the agent logs, in the words of 2.1.2.
 //!
 //! Nothing here knows of the cluster, of faults or of mutants: [`rules`](crate::rules) is all that is imported.
 
@@ -29,8 +28,7 @@ use dialogue::{Dialogue, Leader, Stop, Task};
 /// [`Stop::Ask`] when it needs one more answer, [`Stop::DcsError`] when the DCS failed it, [`Stop::Misfit`] on an
 /// answer of the wrong kind.
 pub fn recover(rules: &Rules, ha: &mut Dialogue) -> Result<Decision, Stop> {
-    // 312; –. Until 3.0.4 the watchdog was given up before anything was known: "Watchdog is not needed until we
-    // promote."
+    // 312; –. Until 3.0.4 the watchdog was given up before anything was known: "not needed until we promote".
     if !rules.watchdog_disabled_late {
         ha.does(DisableWatchdog)?;
     }

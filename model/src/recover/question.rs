@@ -1,12 +1,11 @@
-//! The questions of `recover()`, with the lines of the original that ask them.
+//! The questions of `recover()`, each with the expression and the lines of the original that it stands for.
 //!
-//! An effect is a question as well: between the wish and the deed the world may go on.
+//! Effects are among them, for between the decision to do something and the deed the world may go on.
 
 use super::dialogue::Task;
 
-/// A question that `recover()` puts to the world, or an effect that it has on it. An effect is a question whose answer
-/// is
-/// [`Answer::Done`](super::dialogue::Answer::Done) (or, for the background slot, whether it was free).
+/// A question that `recover()` puts to the world, or an effect that it has on it. An effect is a question as well, whose
+/// answer is [`Answer::Done`](super::dialogue::Answer::Done) or, for the background slot, whether it was free.
 ///
 /// Line numbers are those of patroni 2.1.2 `ha.py`, then of 4.1.5 `ha.py`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

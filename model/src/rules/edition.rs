@@ -82,7 +82,7 @@ pub struct Rules {
     pub candidates_know_sync: bool,
     /// Proposed: with a start timeout of zero and nobody to fail over to, a crashed primary is started as a primary.
     pub starts_primary_without_candidate: bool,
-    /// Proposed: data is compared by the branch that it is on and not by the number of its timeline, which two
+    /// Proposed: data is compared by the fork of the WAL that it is on and not by the number of its timeline, which two
     /// promotions may share.
     pub compares_branches: bool,
     /// Proposed: while a backend of the dead postmaster lives, the lock is kept and the watchdog stays armed.

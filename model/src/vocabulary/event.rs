@@ -214,8 +214,7 @@ pub enum Kind {
         /// The evidence that it took effect; `None` if there is none, and then the run proves nothing.
         effect: Option<String>,
     },
-    /// Something was done to the cluster that is no fault. Mostly it must change nothing, which is why the model knows
-    /// nothing of it.
+    /// A benign fault was inflicted. It must change nothing, which is why the model mostly knows nothing of it.
     Disturbance {
         /// The benign fault.
         disturbance: Disturbance,
@@ -270,12 +269,12 @@ pub enum Kind {
         what: Process,
         /// Its process id on the observing host.
         pid: u32,
-        /// How long it waited in that time, nanoseconds, be it at once or bit by bit. What waited for less than half a
-        /// second in a second is not told.
+        /// The time that it waited, at once or bit by bit, nanoseconds. Waits of less than half a second in a second
+        /// are not told.
         waited_ns: u64,
     },
-    /// A small write of the observer's own, to the disk that the nodes' data are on, was waited for all this time.
-    /// Waits of less than half a second are not told.
+    /// The disk that the nodes' data are on did not answer: `at` spans the wait for a small write of the observer's
+    /// own. Waits of less than half a second are not told.
     DiskStalled,
     /// A probe found Postgres in a state. Recorded when the finding differs from the one before, and once for each
     /// phase.
@@ -304,13 +303,13 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// A procedure that commits row after row, without waiting for its disk or for a standby, has said how far it is.
-    /// `at` spans from when it last said so, by the server's clock, to when these rows were committed. That they are
-    /// committed on this node, and no more, is what it says.
+    /// A procedure that commits row after row, without waiting for its disk or for a standby, reported its progress.
+    /// `at` spans from its last report, by the server's clock, to the commit of these rows. The report says that they
+    /// are committed on this node, and no more.
     Batch {
         /// Numbers of the rows that it committed in that time, inclusive. They are attempted in increasing order.
         rows: [u64; 2],
-        /// `ok` for what it said, `indeterminate` for all that it would have written after its last words.
+        /// `ok` for what it reported, `indeterminate` for all that it would have written after its last report.
         result: WriteResult,
     },
     /// The agent said what it does about its dead Postgres.
