@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use stateright::Model;
 
-use crate::mutants::Mutant;
+use crate::mutants::{Mutant, instead_of};
 use crate::recover::automaton::Automaton;
 use crate::recover::branch::Branch;
 use crate::recover::decision::Decision;
@@ -82,7 +82,7 @@ impl Cluster {
         if let Some(mutant) = mutant {
             mutant.change(&mut rules);
         }
-        let recover = Arc::new(Automaton::unfold(&rules, mutant, agent::recovery::domain(&settings)));
+        let recover = Arc::new(Automaton::unfold(&rules, &instead_of(mutant), agent::recovery::domain(&settings)));
         let charged = |fault: &Fault| match fault.class() {
             Class::Process => 1,
             Class::Task => 2,

@@ -1,7 +1,7 @@
 //! A world that answers every question of `recover()` from a few plain facts.
 
+use pghaspec_model::recover::automaton::{Record, decide};
 use pghaspec_model::recover::control::ControlState;
-use pghaspec_model::recover::decision::{Record, decide};
 use pghaspec_model::recover::dialogue::{Answer, Leader, Question, Task};
 use pghaspec_model::rules::edition::Edition;
 
@@ -64,7 +64,7 @@ impl Facts {
     /// Runs `recover()` of an edition in this world.
     pub fn recover(self, edition: Edition) -> Record {
         let mut loaded = false;
-        decide(&edition.rules(), None, move |question| {
+        decide(&edition.rules(), move |question| {
             use Question::*;
             loaded |= question == LoadCluster;
             match question {
