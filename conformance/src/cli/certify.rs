@@ -259,14 +259,14 @@ async fn certify(
             done.push(result);
             results = recorded.results(done.clone())?;
             // After each scenario, so that a killed run leaves the verdicts that it reached.
-            results.write(dir.path())?;
+            report::write(&results, dir.path())?;
             if let Some(error) = stops {
                 stopped = Some(error);
                 break;
             }
         }
     }
-    results.write(dir.path())?;
+    report::write(&results, dir.path())?;
     if stopped.is_none() {
         let unknown: Vec<_> = results.deviations.unknown.iter().map(|one| one.scenario.clone()).collect();
         for (id, text) in drawn.iter().filter(|(id, _)| unknown.contains(id)) {

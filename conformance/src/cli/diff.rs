@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::{Failure, print};
 use crate::fixtures;
+use crate::manifest::Row;
 use crate::patroni_oracle::environment::Environment;
 use crate::patroni_oracle::oracle::Region;
 use crate::patroni_oracle::record::Function;
-use crate::patroni_oracle::release::{Compared, Row, Wanted, compare_release, survivors};
+use crate::patroni_oracle::release::{Compared, Wanted, compare_release, survivors};
 use crate::patroni_oracle::{DiffError, ErrorKind, table};
-use crate::report::SPEC_SHA256;
+use crate::run::spec::SPEC_SHA256;
 
 /// What is committed, in the forms for programs and for people.
 const COMMITTED: &str = include_str!("../../../fixtures/oracle/releases.json");

@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     }
     let results = merge(&runs.iter().collect::<Vec<_>>(), scenarios)?;
     std::fs::create_dir_all(&out).map_err(|error| RunDirError::new(format!("making {}", out.display()), error))?;
-    results.write(&out)?;
+    report::write(&results, &out)?;
     print(args.json, &results, || report::text::results(&results, &out, &args.runs))?;
     Ok(results.exit_code())
 }

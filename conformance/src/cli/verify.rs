@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Failure, print};
+use crate::report::Results;
 use crate::report::evaluate::Recorded;
-use crate::report::{Results, SPEC_SHA256};
+use crate::run::spec::SPEC_SHA256;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -1,6 +1,6 @@
 //! Scenarios against all that is derived.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::vocabulary::fault::Class;
@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::excuses::Excuses;
 use super::item::{Item, committed};
 use super::planned::{Place, places};
-use crate::report::ScenarioResult;
 use crate::scenario::Scenario;
 
 /// What covers what.
@@ -128,72 +127,4 @@ pub fn planned(scenario: &Scenario, edition: Edition) -> BTreeSet<String> {
     let branches = format!("branch/{}/", edition.id());
     let wanted = |item: &&Item| item.kind == "fault" || item.id.starts_with(&branches);
     items.iter().filter(wanted).filter(|item| covers(scenario, &places, item)).map(|item| item.id.clone()).collect()
-}
-
-/// What a run really led to, and what of it the model explains.
-pub fn measured_text(scenarios: &[ScenarioResult]) -> String {
-    let (by_kind, unexplained) = gathered(scenarios);
-    let mut text = String::new();
-    for (kind, items) in &by_kind {
-        text += &format!("{kind} reached: {}\n", items.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
-    }
-    // What one scenario leads to, another need not: which one did not, the matrix of the report shows.
-    let reached: BTreeSet<_> =
-        scenarios.iter().filter(|it| it.covered.explained).flat_map(|it| &it.covered.items).collect();
-    let missed: BTreeSet<_> =
-        scenarios.iter().flat_map(|it| &it.planned).filter(|item| !reached.contains(item)).collect();
-    if !by_kind.is_empty() && !missed.is_empty() {
-        let missed: Vec<_> = missed.into_iter().map(String::as_str).collect();
-        text += &format!("planned, and not reached by any scenario: {}\n", missed.join(", "));
-    }
-    if !unexplained.is_empty() {
-        text += &format!("not counted, since the model does not explain them: {}\n", unexplained.join(", "));
-    }
-    if text.is_empty() { text } else { text + "\n" }
-}
-
-/// What was led to and is explained, by kind; and scenarios that are not explained.
-fn gathered(scenarios: &[ScenarioResult]) -> (BTreeMap<&'static str, BTreeSet<String>>, Vec<&str>) {
-    let mut by_kind: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    let mut unexplained = Vec::new();
-    for scenario in scenarios.iter().filter(|scenario| !scenario.covered.items.is_empty()) {
-        if !scenario.covered.explained {
-            unexplained.push(scenario.id.as_str());
-            continue;
-        }
-        for item in &scenario.covered.items {
-            let (kind, name) = item.split_once('/').unwrap_or(("", item));
-            let kind = if kind == "branch" { "branches" } else { "faults" };
-            by_kind.entry(kind).or_default().insert(name.to_owned());
-        }
-    }
-    (by_kind, unexplained)
-}
-
-/// The matrix of a run: what each scenario should lead to, and did.
-pub fn html(scenarios: &[ScenarioResult]) -> String {
-    let all = |it: &ScenarioResult| it.planned.union(&it.covered.items).cloned().collect::<Vec<_>>();
-    let items: BTreeSet<String> = scenarios.iter().flat_map(all).collect();
-    if items.is_empty() {
-        return "<p>nothing was planned, and nothing observed</p>\n".to_owned();
-    }
-    let mut text = "<p>x: planned and reached; +: reached; o: planned, and not reached</p>\n<table class=\"matrix\">\n<tr><th></th>".to_owned();
-    for scenario in scenarios {
-        let explained = scenario.covered.explained || scenario.covered.items.is_empty();
-        text += &format!("<th>{}{}</th>", scenario.id, if explained { "" } else { " (not explained)" });
-    }
-    text += "</tr>\n";
-    for item in &items {
-        text += &format!("<tr><th>{item}</th>");
-        for scenario in scenarios {
-            text += match (scenario.planned.contains(item), scenario.covered.items.contains(item)) {
-                (true, true) => "<td class=\"x\">x</td>",
-                (false, true) => "<td class=\"x\">+</td>",
-                (true, false) => "<td>o</td>",
-                (false, false) => "<td></td>",
-            };
-        }
-        text += "</tr>\n";
-    }
-    text + "</table>\n"
 }

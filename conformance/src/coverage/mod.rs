@@ -18,7 +18,7 @@ mod traced;
 
 pub use excuses::Excuses;
 pub use item::{Item, ItemStep, committed};
-pub use matrix::{Matrix, Row, html, measured_text, planned};
+pub use matrix::{Matrix, Row, planned};
 pub use measured::{Measured, measured};
 pub use planned::{Place, places};
-pub use traced::text as traced_text;
+pub use traced::{Impossible, Traced, TracedFunction, Way};

@@ -6,6 +6,7 @@ pub mod intervals;
 pub mod line;
 pub mod older_formats;
 pub mod parts;
+pub mod processes;
 pub mod reader;
 pub mod row_ids;
 mod validate;

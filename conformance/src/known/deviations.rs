@@ -22,8 +22,8 @@ use toml::Spanned;
 
 use crate::input;
 use crate::input::InputError;
-use crate::judge::Verdict;
-use crate::report::ScenarioResult;
+use crate::judge::{Check, Verdict};
+use crate::manifest::Release;
 
 /// Name of the file.
 pub const FILE: &str = "deviations.toml";
@@ -43,9 +43,6 @@ struct Deviation {
     link: String,
     sometimes: bool,
 }
-
-/// A release, by its numbers.
-type Release = Vec<u32>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +68,17 @@ struct WrittenDeviation {
 struct Range {
     from: Option<Spanned<String>>,
     to: Option<Spanned<String>>,
+}
+
+/// The checks of one scenario of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct ScenarioChecks<'r> {
+    /// The scenario.
+    pub scenario: &'r str,
+    /// The worst of its checks.
+    pub verdict: Verdict,
+    /// All of its checks.
+    pub checks: &'r [Check],
 }
 
 /// How what failed compares with what is known to fail.
@@ -136,7 +144,7 @@ impl Deviations {
             }
             let numbers = |key: &str, word: &Option<Spanned<String>>| match word {
                 None => Ok(None),
-                Some(word) => release(word.get_ref()).map(Some).ok_or_else(|| {
+                Some(word) => Release::parse(word.get_ref()).map(Some).ok_or_else(|| {
                     wrong(key, word.span(), "is no release", "write numbers with dots between them, like 4.1.5")
                 }),
             };
@@ -189,26 +197,26 @@ impl Deviations {
         self.0.iter().map(|one| one.scenario.as_str())
     }
 
-    /// Compares with what came out of a run of that release.
-    pub fn compare(&self, version: &str, scenarios: &[ScenarioResult]) -> Standing {
-        let at = release(version);
+    /// Compares with the outcomes of a run of that release.
+    pub fn compare<'r>(&self, version: &str, outcomes: impl IntoIterator<Item = ScenarioChecks<'r>>) -> Standing {
+        let at = Release::parse(version);
         let here: Vec<&Deviation> = self.0.iter().filter(|one| one.covers(at.as_ref())).collect();
         let mut standing = Standing::default();
-        for scenario in scenarios {
-            for check in scenario.checks.iter().filter(|check| check.verdict == Verdict::Fail) {
-                match here.iter().find(|one| (&one.scenario, &one.check) == (&scenario.id, &check.id)) {
+        for ScenarioChecks { scenario, verdict, checks } in outcomes {
+            for check in checks.iter().filter(|check| check.verdict == Verdict::Fail) {
+                match here.iter().find(|one| (one.scenario.as_str(), &one.check) == (scenario, &check.id)) {
                     Some(known) => standing.known.push(known.told()),
                     None => {
-                        standing.unknown.push(Unknown { scenario: scenario.id.clone(), check: check.id.clone() });
+                        standing.unknown.push(Unknown { scenario: scenario.to_owned(), check: check.id.clone() });
                     }
                 }
             }
             // What was not observed well enough may still be there.
             let gone = |one: &&&Deviation| {
-                let made = scenario.checks.iter().find(|check| check.id == one.check).map(|check| check.verdict);
-                let observed = matches!(scenario.verdict, Verdict::Pass | Verdict::Fail);
+                let made = checks.iter().find(|check| check.id == one.check).map(|check| check.verdict);
+                let observed = matches!(verdict, Verdict::Pass | Verdict::Fail);
                 !one.sometimes
-                    && one.scenario == scenario.id
+                    && one.scenario == scenario
                     && (made == Some(Verdict::Pass) || made.is_none() && observed)
             };
             standing.gone.extend(here.iter().filter(gone).map(|one| one.told()));
@@ -238,10 +246,6 @@ impl Deviation {
     }
 }
 
-fn release(text: &str) -> Option<Release> {
-    text.split('.').map(|part| part.parse().ok()).collect()
-}
-
 impl Standing {
     /// What fails is known, and what is known fails.
     pub fn is_as_expected(&self) -> bool {
@@ -256,11 +260,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-    use crate::coverage::Measured;
-    use crate::judge::Check;
 
     const TEXT: &str = r#"
 [[deviation]]
@@ -275,45 +275,35 @@ link = "https://example.org/1"
         Deviations::parse(Path::new("deviations.toml"), text)
     }
 
-    fn result(verdict: Verdict) -> ScenarioResult {
-        let checks = vec![Check::new("one-writable-leader", verdict, "why"), Check::pass("leader", "why")];
-        ScenarioResult {
-            id: "orphan".into(),
-            title: String::new(),
-            verdict,
-            seconds: 1.0,
-            time: Vec::new(),
-            branches: Vec::new(),
-            checks,
-            measured: Vec::new(),
-            planned: BTreeSet::new(),
-            covered: Measured::default(),
-        }
+    /// The standing of a run of that release, whose check came out so.
+    fn compared(deviations: &Deviations, version: &str, verdict: Verdict) -> Standing {
+        let checks = [Check::new("one-writable-leader", verdict, "why"), Check::pass("leader", "why")];
+        deviations.compare(version, [ScenarioChecks { scenario: "orphan", verdict, checks: &checks }])
     }
 
     #[test]
     fn what_fails_is_known_unknown_or_gone() {
         let deviations = parse(TEXT).unwrap();
-        let standing = deviations.compare("4.1.5", &[result(Verdict::Fail)]);
+        let standing = compared(&deviations, "4.1.5", Verdict::Fail);
         assert!(standing.is_as_expected());
         assert_eq!(standing.known("orphan", "one-writable-leader").unwrap().link, "https://example.org/1");
 
-        let standing = deviations.compare("4.1.5", &[result(Verdict::Pass)]);
+        let standing = compared(&deviations, "4.1.5", Verdict::Pass);
         assert_eq!((standing.known.len(), standing.unknown.len(), standing.gone.len()), (0, 0, 1));
         assert!(!standing.is_as_expected());
 
         // Of another release it is not known, and not missed.
-        let standing = deviations.compare("4.2.0", &[result(Verdict::Fail)]);
+        let standing = compared(&deviations, "4.2.0", Verdict::Fail);
         assert_eq!((standing.known.len(), standing.unknown.len(), standing.gone.len()), (0, 1, 0));
-        assert!(deviations.compare("4.2.0", &[result(Verdict::Pass)]).is_as_expected());
-        assert!(deviations.compare("2.1.10", &[result(Verdict::Fail)]).is_as_expected());
+        assert!(compared(&deviations, "4.2.0", Verdict::Pass).is_as_expected());
+        assert!(compared(&deviations, "2.1.10", Verdict::Fail).is_as_expected());
     }
 
     #[test]
     fn what_hangs_on_a_race_may_be_absent() {
         let deviations = parse(&format!("{TEXT}sometimes = \"who is asked first decides\"\n")).unwrap();
-        assert!(deviations.compare("4.1.5", &[result(Verdict::Pass)]).is_as_expected());
-        assert_eq!(deviations.compare("4.1.5", &[result(Verdict::Fail)]).known.len(), 1);
+        assert!(compared(&deviations, "4.1.5", Verdict::Pass).is_as_expected());
+        assert_eq!(compared(&deviations, "4.1.5", Verdict::Fail).known.len(), 1);
         let error = parse(&format!("{TEXT}sometimes = \"\"\n")).unwrap_err();
         assert!(error.to_string().contains("deviation[0].sometimes: is empty"), "{error}");
     }
@@ -322,12 +312,12 @@ link = "https://example.org/1"
     fn what_was_not_observed_is_not_gone() {
         let deviations = parse(TEXT).unwrap();
         for verdict in [Verdict::Inconclusive, Verdict::Error] {
-            assert!(deviations.compare("4.1.5", &[result(verdict)]).is_as_expected());
+            assert!(compared(&deviations, "4.1.5", verdict).is_as_expected());
         }
-        assert!(deviations.compare("4.1.5", &[]).is_as_expected());
+        assert!(deviations.compare("4.1.5", []).is_as_expected());
         // A check that nobody makes cannot fail.
         let other = parse(&TEXT.replace("one-writable-leader", "one-writeable-leader")).unwrap();
-        assert_eq!(other.compare("4.1.5", &[result(Verdict::Pass)]).gone.len(), 1);
+        assert_eq!(compared(&other, "4.1.5", Verdict::Pass).gone.len(), 1);
     }
 
     #[test]

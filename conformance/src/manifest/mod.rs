@@ -4,6 +4,7 @@
 //! agent and one more file. On the command line an agent is `patroni`, `patroni@4.1.5`, `patroni-defects/keeps-lock` or a path.
 
 mod release;
+mod releases;
 mod says;
 mod template;
 mod written;
@@ -20,6 +21,8 @@ use crate::input::InputError;
 use crate::rules;
 
 pub use crate::input::InputError as ManifestError;
+pub use release::Release;
+pub use releases::Row;
 pub use says::{Meaning, Says, meaning_of};
 pub use template::{VARIABLES, render};
 

@@ -8,9 +8,8 @@ use regex::Regex;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::release;
-use super::release::{Release, Table};
-use super::{Credentials, File, Manifest, Meaning, Ports, Says, VARIABLES, find, render};
+use super::releases::Table;
+use super::{Credentials, File, Manifest, Meaning, Ports, Release, Says, VARIABLES, find, release, render};
 use crate::input;
 use crate::input::InputError;
 

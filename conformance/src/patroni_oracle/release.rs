@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Rules;
-use serde::{Deserialize, Serialize};
 
 use super::compare::{answered, asks, compare, ended, ends, ours, step};
 use super::environment::Environment;
@@ -14,28 +13,7 @@ use super::record::{Function, Run};
 use super::vector::{Ours, Vector};
 use super::world::WorldRun;
 use super::{DiffError, ErrorKind};
-
-/// What is known of a release: in this form it is committed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
-    /// The release.
-    pub release: String,
-    /// The editions whose rules explain it; if none does, the nearest.
-    pub editions: Vec<String>,
-    /// The rules that are not those of the last of these, each with its position.
-    pub rules: Vec<String>,
-    /// Rules that nothing in these runs depends on: the release may have them either way.
-    pub undecided: Vec<String>,
-    /// Runs of each function that are compared.
-    pub vectors: BTreeMap<String, usize>,
-    /// Runs that are not, since the model has no such world, by their reasons.
-    pub outside: BTreeMap<String, usize>,
-    /// For each function that is compared by its effects, a digest of all that it asked, did and said. What was released does not change any
-    /// more: if this differs, the harness does.
-    pub records: BTreeMap<String, String>,
-    /// Runs that these rules do not explain.
-    pub mismatches: usize,
-}
+use crate::manifest::Row;
 
 /// A release, what explains it, and the runs.
 pub struct Compared {

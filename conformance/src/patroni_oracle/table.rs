@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pghaspec_model::rules::edition::Rules;
 use pghaspec_model::rules::switch::Switch;
 
-use super::release::Row;
+use crate::manifest::Row;
 
 /// Rules that are not as in the release before, as far as the runs of both decide them.
 fn changes(before: &Rules, after: &Rules, undecided: [&[String]; 2]) -> Vec<String> {

@@ -13,7 +13,7 @@ use crate::history::History;
 use crate::input::InputError;
 use crate::judge::{Check, Judgement, Verdict, judge};
 use crate::known::deviations;
-use crate::known::deviations::Deviations;
+use crate::known::deviations::{Deviations, ScenarioChecks};
 use crate::picture::picture;
 use crate::run::error::RunDirError;
 use crate::run::plan::Plan;
@@ -87,7 +87,9 @@ pub fn merge(runs: &[&Recorded], mut scenarios: Vec<ScenarioResult>) -> Result<R
             image_digest = image_digest.or_else(|| dir.outcome().and_then(|outcome| outcome.image_digest));
         }
     }
-    let deviations = first.deviations.compare(&first.plan.version, &scenarios);
+    let checks =
+        scenarios.iter().map(|one| ScenarioChecks { scenario: &one.id, verdict: one.verdict, checks: &one.checks });
+    let deviations = first.deviations.compare(&first.plan.version, checks);
     let mut results = Results {
         pghaspec: first.plan.pghaspec.clone(),
         agent: Agent { name: first.plan.agent.clone(), version: first.plan.version.clone(), image_digest },
@@ -158,12 +160,5 @@ pub fn scenario(dir: &ScenarioDir, id: &str, edition: Edition) -> ScenarioResult
 /// The picture cannot be written.
 pub fn draw(dir: &ScenarioDir, result: &ScenarioResult) -> Result<(), RunDirError> {
     let Ok(history) = History::read(&dir.events) else { return Ok(()) };
-    let judgement = Judgement {
-        verdict: result.verdict,
-        branches: result.branches.clone(),
-        checks: result.checks.clone(),
-        measured: result.measured.clone(),
-        unlisted: 0,
-    };
-    dir.draw(&picture(&history, &judgement))
+    dir.draw(&picture(&history, &result.judgement()))
 }

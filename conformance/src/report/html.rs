@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Results, ScenarioResult, escape};
-use crate::coverage;
+use super::write::escape;
+use super::{Results, ScenarioResult, coverage};
 use crate::judge::Verdict;
 
 const STYLE: &str = "

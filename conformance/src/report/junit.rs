@@ -1,6 +1,7 @@
 //! `junit.xml`: a test suite for each scenario, a test case for each check.
 
-use super::{Results, escape};
+use super::Results;
+use super::write::escape;
 use crate::judge::Verdict;
 
 pub(super) fn document(results: &Results) -> String {

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Results;
-use crate::coverage;
+use super::{Results, coverage};
 use crate::judge::{Judgement, Verdict};
 use crate::known::deviations::Standing;
-use crate::lab::Lap;
+use crate::run::lap::Lap;
 
 /// A whole run: its results, the folder that they are in, and those with the evidence.
 pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
@@ -18,19 +17,13 @@ pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
         if results.spec.rules.is_empty() { String::new() } else { format!(", with {}", results.spec.rules.join(", ")) }
     );
     for scenario in &results.scenarios {
-        let judgement = Judgement {
-            verdict: scenario.verdict,
-            branches: scenario.branches.clone(),
-            checks: scenario.checks.clone(),
-            measured: scenario.measured.clone(),
-            unlisted: 0,
-        };
+        let judgement = scenario.judgement();
         text += &self::scenario(&scenario.id, &judgement, Some(scenario.seconds), Some(&results.deviations));
         text += &time(&scenario.time);
         text.push('\n');
     }
     text += &deviations(&results.deviations);
-    text += &coverage::measured_text(&results.scenarios);
+    text += &coverage::text(&results.scenarios);
     text += &coverage::traced_text(runs);
     let expected = match (results.verdict, results.as_expected) {
         (Verdict::Fail, true) => ", as is known of this release",

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::RunDirError;
+use super::spec::{SPEC_SHA256, Spec, hex};
 use crate::input;
 use crate::input::InputError;
 use crate::manifest::Manifest;
-use crate::report::{SPEC_SHA256, Spec, hex};
 
 /// Name of the file.
 const FILE: &str = "plan.json";

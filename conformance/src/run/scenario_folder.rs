@@ -6,7 +6,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use super::error::{RunDirError, write};
-use crate::lab::Lap;
+use super::lap::Lap;
 
 /// The folder of one scenario of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

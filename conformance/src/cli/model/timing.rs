@@ -11,7 +11,7 @@ use pghaspec_model::vocabulary::property::Property;
 use serde::Serialize;
 
 use crate::cli::{Failure, known, print};
-use crate::report::SPEC_SHA256;
+use crate::run::spec::SPEC_SHA256;
 
 /// Bytes that the graph of a failover may take.
 const GRAPH: usize = 4 << 30;

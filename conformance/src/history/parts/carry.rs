@@ -6,7 +6,7 @@ use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Session, Watchdog, WriteResult};
 
 use crate::history::History;
-use crate::judge::facts::processes::lives;
+use crate::history::processes::lives;
 
 /// Servers of a node that have ended: where several starts in a row fail, the last ones that used its data directory.
 const ENDED: usize = 8;

@@ -4,6 +4,7 @@ pub mod commits;
 pub mod gaps;
 pub mod ledger;
 pub mod lock;
-pub mod processes;
 pub mod shutdown;
 pub mod writable;
+
+pub use crate::history::processes;

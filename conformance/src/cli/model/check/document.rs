@@ -9,7 +9,7 @@ use pghaspec_model::vocabulary::fault::Fault;
 use pghaspec_model::vocabulary::property::Property;
 use serde::Serialize;
 
-use crate::report::SPEC_SHA256;
+use crate::run::spec::SPEC_SHA256;
 
 #[derive(Serialize)]
 pub(super) struct Document {
