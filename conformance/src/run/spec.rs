@@ -1,8 +1,10 @@
-//! The specification that a run is held to, named by the digest of its sources. Plans, certificates and every JSON document carry it.
+//! The specification that a run is held to, named by the digest of its sources. Plans, certificates and every JSON
+//! document carry it.
 
 use serde::{Deserialize, Serialize};
 
-/// SHA-256 of the specification's sources: of every file of `model/src`, by path, each as its path, a zero byte, its content, a zero byte.
+/// SHA-256 of the specification: of the code below `model/src/{cluster,recover,rules,vocabulary}` as the compiler reads
+/// it. Comments and the search engine are no part of it. `build/spec_digest.rs` computes it.
 pub const SPEC_SHA256: &str = env!("PGHASPEC_SPEC_SHA256");
 
 /// The rules that an agent is held to.
