@@ -1,13 +1,13 @@
-//! One release, compared.
+//! The comparison of one release, from its installation to its explanation.
 
 use std::collections::BTreeMap;
 
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Rules;
 
-use super::compare::{answered, asks, compare, ended, ends, ours, step};
+use super::compare::{answered, asks, compare, ended, ends, replay, step};
 use super::environment::Environment;
-use super::explain::{explain, nearest, undecided, unexplained};
+use super::explain::{Flip, explain, nearest, undecided, unexplained};
 use super::oracle::{Region, Vectors, again, coverage, drive};
 use super::record::{Function, Run};
 use super::vector::{Ours, Vector};
@@ -15,32 +15,35 @@ use super::world::WorldRun;
 use super::{DiffError, ErrorKind};
 use crate::manifest::Row;
 
-/// A release, what explains it, and the runs.
+/// A release that was compared, with the rules that explain it.
 pub struct Compared {
-    /// What is known of it.
+    /// Its row in the table of releases.
     pub row: Row,
-    /// The rules by which it was compared in the end.
+    /// The rules that explain it best.
     pub rules: Rules,
-    /// The simplest run that nothing explains.
+    /// The simplest run that these rules do not explain, in lines.
     pub example: Option<Vec<String>>,
     /// All vectors.
     pub vectors: Vectors,
-    /// Branches of the released functions; none unless asked for.
+    /// The jumps of the released functions that were taken; nothing unless asked for.
     pub coverage: Vec<Region>,
 }
 
-/// What is wanted besides the rules.
+/// The extent of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The functions that are compared.
     pub functions: &'a [Function],
-    /// A rule of ours to break on purpose, once the honest ones are found.
+    /// A rule of ours to break on purpose, once the honest rules are found.
     pub mutant: Option<Mutant>,
-    /// Branches of the released functions.
+    /// Whether to measure which jumps of the released functions are taken.
     pub coverage: bool,
 }
 
 /// Drives a release and finds its rules.
+///
+/// # Errors
+/// The release cannot be installed or driven.
 pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted<'_>) -> Result<Compared, DiffError> {
     let folder = environment.release(release)?;
     let found = drive(environment, release, &folder, wanted.functions)?;
@@ -57,7 +60,7 @@ pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted<
     let row = Row {
         release: release.to_owned(),
         editions: explanation.editions.iter().map(|edition| edition.id().to_owned()).collect(),
-        rules: explanation.flips.iter().map(crate::patroni_oracle::explain::Flip::text).collect(),
+        rules: explanation.flips.iter().map(Flip::text).collect(),
         undecided: undecided(&found.vectors, &explanation.rules).into_iter().map(str::to_owned).collect(),
         vectors,
         outside: found.outside.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
@@ -89,7 +92,7 @@ pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted<
     Ok(Compared { row, rules: explanation.rules, example, vectors: found, coverage })
 }
 
-/// A vector that is not a dialogue: its inputs, and both outcomes.
+/// The lines about a vector that is not a dialogue: its inputs, and both outcomes.
 fn in_short(vector: &Vector, place: &str, ours: &Ours) -> Vec<String> {
     let mut lines = vec![headline(vector.function(), place)];
     match vector {
@@ -111,10 +114,10 @@ fn headline(function: Function, place: &str) -> String {
     format!("{}, {place}:", function.id())
 }
 
-/// A run of the released code beside ours, question by question, up to the first difference.
+/// The lines about a run of the released code beside ours, question by question, up to the first difference.
 pub fn side_by_side(run: &Run, place: &str, rules: &Rules, mutant: Option<Mutant>) -> Vec<String> {
     let Some(difference) = compare(run, rules, mutant) else { return Vec::new() };
-    let ours = ours(run, rules, mutant);
+    let ours = replay(run, rules, mutant);
     let mut lines = vec![headline(run.function, place)];
     for (at, asked) in run.asked.iter().enumerate().take(difference.at + 1) {
         let place = run.places.get(at).map_or("", String::as_str);
@@ -135,7 +138,7 @@ pub fn side_by_side(run: &Run, place: &str, rules: &Rules, mutant: Option<Mutant
     lines
 }
 
-/// Mutants of `recover()` that the runs do not tell from the honest one.
+/// The mutants of `recover()` that the runs do not tell from the honest one.
 pub fn survivors(compared: &Compared, mutants: &[Mutant]) -> Vec<Mutant> {
     let caught = |mutant: &Mutant| {
         let mut rules = compared.rules;
