@@ -162,7 +162,8 @@ fn unseen() -> Vec<(Mutant, &'static str)> {
 /// What became of the search for a behaviour that shows a mutant.
 #[derive(Debug, Default)]
 struct Shown {
-    /// Under which assumption one was found, its steps, and how many histories that begin with it were refused, and by name.
+    /// Under which assumption one was found, its steps, and how many histories that begin with it were refused, and by
+    /// name.
     by: Option<(Assumption, usize, u32, u32)>,
     /// Assumptions under which all that it does was explored, and every step of it is one of the honest rules', too.
     never: usize,
@@ -176,8 +177,8 @@ const PAIRS: usize = 30_000;
 /// So many times more where a property shows the mutant.
 const FIRST: usize = 8;
 
-/// Looks for a shortest behaviour that shows a mutant, and has the judge judge histories that begin with it: first where a property shows it,
-/// then under each assumption.
+/// Looks for a shortest behaviour that shows a mutant, and has the judge judge histories that begin with it: first
+/// where a property shows it, then under each assumption.
 fn shown(mutant: Mutant, pairs: usize) -> Shown {
     let edition = edition_of(mutant);
     let mut shown = Shown::default();

@@ -1,4 +1,5 @@
-//! Running a suite, without containers: what is derived and covered, runs from recorded histories, known deviations, bad input.
+//! Running a suite, without containers: what is derived and covered, runs from recorded histories, known deviations,
+//! bad input.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,7 +45,8 @@ fn refused(args: &[&str], code: i32, words: &[&str]) {
     }
 }
 
-/// The folder of a run that recorded these scenarios, from histories of `agent` in the fixtures; those without a history were interrupted.
+/// The folder of a run that recorded these scenarios, from histories of `agent` in the fixtures; those without a
+/// history were interrupted.
 fn recorded(out: &Path, agent: &str, scenarios: &[(&str, bool)]) -> PathBuf {
     let text = |id: &str| fs::read_to_string(fixtures::scenarios().join(format!("{id}.toml"))).unwrap();
     let planned = scenarios.iter().map(|(id, _)| Planned::new(id, &text(id))).collect();
@@ -227,16 +229,17 @@ fn bad_input_is_told() {
     assert_eq!(listed.as_array().unwrap().len(), 13);
 }
 
-/// What the model derives is covered by a committed scenario, or it is said why not; and what is excused is not covered.
+/// What the model derives is covered by a committed scenario, or it is said why not; and what is excused is not
+/// covered.
 #[test]
 fn the_suite_covers_what_is_derived() {
     let items = committed().unwrap();
     let excuses = Excuses::committed().unwrap();
     let matrix = Matrix::of(&items, &Scenario::all().unwrap(), &excuses);
-    assert_eq!(matrix.missing(), Vec::<&str>::new(), "\n{}", matrix.text());
+    assert!(matrix.missing().is_empty(), "\n{}", matrix.text());
     assert_eq!(excuses.idle(&matrix.uncovered()), Vec::<&str>::new(), "these are covered by now");
     for id in ["branch/4.1/start-primary", "branch/4.1/fail-over", "fault/postmaster-killed/leader/primary"] {
-        let row = matrix.rows.iter().find(|row| row.item == id).unwrap();
+        let row = matrix.rows.iter().find(|row| row.item.to_string() == id).unwrap();
         assert!(!row.scenarios.is_empty(), "{id}");
     }
 }
@@ -252,14 +255,15 @@ fn what_is_committed_is_derived() {
 #[test]
 fn every_scenario_is_failed_by_somebody() {
     let all = FailedBy::committed().unwrap();
-    // Which checks there are depends on what the scenario demands and how its cluster is configured, not on what happened.
+    // Which checks there are depends on what the scenario demands and how its cluster is configured, not on what
+    // happened.
     let mut history = History::read(&fixtures::root().join(format!("traces/patroni-4.1.5/{RESTART}.jsonl"))).unwrap();
     for scenario in Scenario::all().unwrap() {
         let id = &scenario.id;
         let pair = all.iter().find(|one| one.scenario == *id).unwrap_or_else(|| {
             panic!(
-                "{id}: say in fixtures/failed_by.toml which agent fails it by which check, a seeded defect of fixtures/agents/patroni-defects \
-                 or a release, and see it with `pghaspec defects --scenario {id}`"
+                "{id}: say in fixtures/failed_by.toml which agent fails it by which check, a seeded defect of \
+                 fixtures/agents/patroni-defects or a release, and see it with `pghaspec defects --scenario {id}`"
             )
         });
         Manifest::load(&pair.agent).unwrap_or_else(|error| panic!("{id}: {error}"));

@@ -1,8 +1,8 @@
 //! The jumps of the agent's own `recover()` that were taken in the containers, as an agent tells that is traced
 //! (`patroni-traced`). A report says of each function how many of them no run took.
 //!
-//! The lines are described where they are made, in `fixtures/agents/patroni-traced/sitecustomize.py`. They are read from the
-//! containers' logs, which are evidence.
+//! The lines are described where they are made, in `fixtures/agents/patroni-traced/sitecustomize.py`. They are read
+//! from the containers' logs, which are evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

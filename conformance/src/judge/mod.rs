@@ -1,24 +1,14 @@
 //! The judge: reads a recorded history and says whether the agent did right. It knows no Docker, and does no I/O but reading.
 //!
-//! | file | what it does |
+//! | file | what |
 //! | --- | --- |
-//! | `history.rs`, `reading.rs`, `lines.rs`, `sound.rs`, `seen.rs` | reads a history, and refuses what is damaged |
-//! | `recording.rs`, `rest.rs`, `carry.rs`, `long.rs` | a long history, part by part: where it can be cut, and what is carried on |
-//! | `evidence.rs` | the run is whole, and its faults took effect |
-//! | `gaps.rs` | gaps that hide nothing |
-//! | `safety.rs` | safety of leadership, on the events alone: `reign.rs` (who was writable when), `key.rs` (who held the lock) |
-//! | `recovery.rs` | safety of crash recovery, on the events alone: `lives.rs` (processes from start to end) |
-//! | `directory.rs` | safety of data directories, on the events alone |
-//! | `identity.rs` | every data directory is one of the cluster's |
-//! | `needless.rs` | what was rewound had diverged |
-//! | `liveness.rs` | what must come at last |
-//! | `intervals.rs`, `commits.rs`, `rows.rs` | long histories: intervals that meet, acknowledged writes by time, rows as ranges |
-//! | `durability.rs`, `ledger.rs` | lost, ghost and indeterminate writes by name; standbys hold the leader's rows |
-//! | `expected.rs` | what the scenario demands; `in_time.rs`: a leader that is cut off stops being writable before its lease can end |
-//! | `allowed.rs` | some behaviour of the model explains the history: `asking.rs` and `question.rs` ask, `spool.rs` keeps what a long history shows, `blame.rs` names the broken rule, `beliefs.rs` remembers |
+//! | `verdict.rs` | verdicts, and the checks that have them |
+//! | `checks/` | the checks |
+//! | `facts/` | what follows from the events, without a verdict |
+//! | `model/` | some behaviour of the model explains the history, or a rule is broken |
 //! | `starved.rs` | where the machine had no time for the nodes, nothing that went wrong is the agent's |
-//! | `picture/` | swim lanes |
-//! | `measured.rs` | how long things took; no verdict |
+//! | `durations.rs` | how long things took; no verdict |
+//! | `long.rs` | a long history, part by part |
 
 pub(crate) mod checks;
 pub mod durations;

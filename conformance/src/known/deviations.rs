@@ -1,4 +1,4 @@
-//! Known deviations of an agent: checks that are known to fail, each with its reason, in a file that people review.
+//! The known deviations of an agent: checks that are known to fail, each with its reason, in a file that people review.
 //!
 //! `deviations.toml` beside the agent's manifest:
 //!
@@ -12,8 +12,9 @@
 //! sometimes = "Which of the standbys is asked first decides."   # only where no scenario can make it show each time
 //! ```
 //!
-//! A run ends as expected if what fails is known, and what is known fails. A deviation that is gone has to leave the file, else nobody
-//! would notice its return. Only one that hangs on a race may be absent, and then the file says on which.
+//! A run ends as expected if each failure is known, and each known deviation shows. A deviation that is gone has to
+//! leave the file, else nobody would notice its return. Only one that depends on a race may be absent, and then the
+//! file says on which.
 
 use std::path::Path;
 
@@ -28,7 +29,7 @@ use crate::manifest::Release;
 /// Name of the file.
 pub const FILE: &str = "deviations.toml";
 
-/// Everything that is known of an agent.
+/// All known deviations of an agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deviations(Vec<Deviation>);
 
@@ -81,25 +82,25 @@ pub struct ScenarioChecks<'r> {
     pub checks: &'r [Check],
 }
 
-/// How what failed compares with what is known to fail.
+/// The failures of a run, compared with the known deviations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Failed, as is known.
+    /// Checks that failed, as is known.
     pub known: Vec<Known>,
-    /// Failed, and nobody knew.
+    /// Checks that failed, and are not known to.
     pub unknown: Vec<Unknown>,
-    /// Known to fail, and passed.
+    /// Checks that are known to fail, and passed.
     pub gone: Vec<Known>,
 }
 
 /// A check that is known to fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// In which scenario.
+    /// The scenario.
     pub scenario: String,
-    /// Which check.
+    /// The check.
     pub check: String,
-    /// Why.
+    /// Why it fails.
     pub reason: String,
     /// Where to read about it.
     pub link: String,
@@ -108,17 +109,17 @@ pub struct Known {
 /// A check that failed unexpectedly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unknown {
-    /// In which scenario.
+    /// The scenario.
     pub scenario: String,
-    /// Which check.
+    /// The check.
     pub check: String,
 }
 
 impl Deviations {
-    /// Those in a file; none if there is no such file.
+    /// The deviations in a file; none if there is no such file.
     ///
     /// # Errors
-    /// The file cannot be read, or something in it is wrong.
+    /// The file cannot be read, or an entry in it is wrong: without a reason, doubled, or with a range that is empty.
     pub fn read(file: &Path) -> Result<Deviations, InputError> {
         if !file.exists() {
             return Ok(Deviations::default());
@@ -130,8 +131,8 @@ impl Deviations {
         let written: Written = input::parse(file, text)?;
         let mut known: Vec<Deviation> = Vec::new();
         for (index, one) in written.deviation.into_iter().enumerate() {
-            let wrong = |key: &str, span, problem: &str, mend: &str| {
-                InputError::of_file(file, problem, mend).at_key(format!("deviation[{index}].{key}")).at_span(text, span)
+            let wrong = |key: &str, span, problem: &str, help: &str| {
+                InputError::of_file(file, problem, help).at_key(format!("deviation[{index}].{key}")).at_span(text, span)
             };
             let sometimes = one.sometimes.as_ref().map(|why| ("sometimes", why));
             for (key, word) in [("reason", &one.reason), ("link", &one.link)].into_iter().chain(sometimes) {
@@ -183,8 +184,8 @@ impl Deviations {
                 if known.iter().any(|other| other.overlaps(&deviation)) {
                     let problem =
                         format!("names {}, which is known already for {scenario} and such a release", check.get_ref());
-                    let mend = "keep one of the two, or let their releases not overlap";
-                    return Err(wrong("checks", check.span(), &problem, mend));
+                    let help = "keep one of the two, or let their releases not overlap";
+                    return Err(wrong("checks", check.span(), &problem, help));
                 }
                 known.push(deviation);
             }
@@ -192,12 +193,12 @@ impl Deviations {
         Ok(Deviations(known))
     }
 
-    /// Names of the scenarios that are spoken of.
+    /// The names of the scenarios in which something is known to fail.
     pub fn scenarios(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|one| one.scenario.as_str())
     }
 
-    /// Compares with the outcomes of a run of that release.
+    /// Compares with the checks of a run of that release.
     pub fn compare<'r>(&self, version: &str, outcomes: impl IntoIterator<Item = ScenarioChecks<'r>>) -> Standing {
         let at = Release::parse(version);
         let here: Vec<&Deviation> = self.0.iter().filter(|one| one.covers(at.as_ref())).collect();
@@ -211,7 +212,7 @@ impl Deviations {
                     }
                 }
             }
-            // What was not observed well enough may still be there.
+            // A deviation that was not observed well enough may still be there.
             let gone = |one: &&&Deviation| {
                 let made = checks.iter().find(|check| check.id == one.check).map(|check| check.verdict);
                 let observed = matches!(verdict, Verdict::Pass | Verdict::Fail);
@@ -247,12 +248,12 @@ impl Deviation {
 }
 
 impl Standing {
-    /// What fails is known, and what is known fails.
+    /// Each failure is known, and each known deviation shows.
     pub fn is_as_expected(&self) -> bool {
         self.unknown.is_empty() && self.gone.is_empty()
     }
 
-    /// The deviation that this failed check is known as.
+    /// The known deviation that explains this failed check.
     pub fn known(&self, scenario: &str, check: &str) -> Option<&Known> {
         self.known.iter().find(|known| (known.scenario.as_str(), known.check.as_str()) == (scenario, check))
     }

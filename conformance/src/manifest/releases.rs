@@ -25,8 +25,8 @@ pub struct Row {
     pub vectors: BTreeMap<String, usize>,
     /// Number of runs that are not compared since the model has no such world, by reason.
     pub outside: BTreeMap<String, usize>,
-    /// For each function that is compared by its effects, a digest of all that it asked, did and said. A release does not
-    /// change any more: if the digest differs, the harness has changed.
+    /// For each function that is compared by its effects, a digest of all that it asked, did and said. A release does
+    /// not change any more: if the digest differs, the harness has changed.
     pub records: BTreeMap<String, String>,
     /// Number of runs that these rules do not explain.
     pub mismatches: usize,
@@ -55,8 +55,8 @@ impl Table {
         Ok(Table { file: file.to_path_buf(), rows })
     }
 
-    /// The edition that a release follows, and the rules in which it differs from that edition; nothing for a release that
-    /// is not in the table, or that no rules explain.
+    /// The edition that a release follows, and the rules in which it differs from that edition; nothing for a release
+    /// that is not in the table, or that no rules explain.
     pub fn of(&self, release: &str) -> Option<(String, Vec<String>)> {
         let row = self.rows.iter().find(|row| row.release == release && row.mismatches == 0)?;
         Some((row.editions.last()?.clone(), row.rules.clone()))

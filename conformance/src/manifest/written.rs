@@ -1,4 +1,5 @@
-//! The manifest as it is written, and how one that `extends` another is put over it.
+//! The written form of a manifest, and how one that `extends` another is put over it. What is read here is checked, and
+//! told with file, line and remedy if it is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use super::{Credentials, File, Manifest, Meaning, Ports, Release, Says, VARIABLE
 use crate::input;
 use crate::input::InputError;
 
-/// How many manifests may extend one another, which also ends a circle of them.
+/// The number of manifests that may extend one another, which also ends a circle of them.
 const DEPTH: usize = 4;
 
 /// One `agent.toml`.
@@ -25,7 +26,8 @@ struct Toml {
     version: Option<String>,
     edition: Option<String>,
     image: Option<String>,
-    /// How the image is built: a program, by its path from the manifest, and arguments, which may hold `{{version}}`.
+    /// The command that builds the image: a program, by its path from the manifest, and arguments, which may hold
+    /// `{{version}}`.
     build: Option<Vec<String>>,
     leader_key: Option<String>,
     sync_key: Option<String>,
@@ -34,7 +36,7 @@ struct Toml {
     files: Vec<TomlFile>,
     #[serde(default)]
     env: BTreeMap<String, String>,
-    /// The agent that prepares the clusters with which runs of this one begin.
+    /// The agent that prepares the clusters with which runs of this agent begin.
     prepared_by: Option<Spanned<String>>,
     ports: Option<Ports>,
     credentials: Option<Credentials>,
@@ -44,15 +46,15 @@ struct Toml {
     log: Option<TomlLog>,
     #[serde(default)]
     says: Vec<TomlSays>,
-    /// Edition of each further release.
+    /// The edition of each further release.
     #[serde(default)]
     releases: BTreeMap<String, String>,
-    /// File with what was found of all releases, as `pghaspec diff --write` leaves it.
+    /// The table of releases, as `pghaspec diff --write` leaves it.
     found: Option<String>,
     /// Variables for the templates, besides those of the lab.
     #[serde(default)]
     variables: BTreeMap<String, String>,
-    /// What was otherwise in older releases.
+    /// Variables that have another value in older releases.
     #[serde(default)]
     older: Vec<TomlOlder>,
 }
@@ -135,6 +137,9 @@ pub struct Written {
 }
 
 /// Reads a manifest and all that it extends.
+///
+/// # Errors
+/// A file cannot be read, or something in it is wrong.
 pub fn load(file: &Path) -> Result<Written, InputError> {
     load_at(file, 0)
 }
@@ -157,7 +162,8 @@ fn load_at(file: &Path, depth: usize) -> Result<Written, InputError> {
 }
 
 impl Written {
-    /// Puts one `agent.toml` over what is there: single values replace, lists grow, and its own patterns are tried first.
+    /// Puts one `agent.toml` over what is there: single values replace, lists grow, and its own patterns are tried
+    /// first.
     fn put_over(&mut self, file: &Path, text: &str, toml: Toml) -> Result<(), InputError> {
         let folder = file.parent().unwrap_or(Path::new("."));
         self.file = file.to_path_buf();
@@ -165,7 +171,7 @@ impl Written {
         self.version = toml.version.or(self.version.take());
         self.edition = toml.edition.or(self.edition.take());
         if toml.image.is_some() {
-            // Who brings another image does not build this one.
+            // The command builds the image that is replaced.
             self.build = Vec::new();
         }
         self.image = toml.image.or(self.image.take());
@@ -226,7 +232,10 @@ impl Written {
         Ok(())
     }
 
-    /// The manifest, for a release other than its own when one is asked for.
+    /// The manifest, for its own release unless another one is asked for.
+    ///
+    /// # Errors
+    /// A key is missing, a variable is unknown, or nobody knows the edition of that release.
     pub fn finish(mut self, release: Option<&str>) -> Result<Manifest, InputError> {
         let file = std::mem::take(&mut self.file);
         let missing = |key: &str| InputError::of_file(&file, "is missing", format!("write `{key} = …`")).at_key(key);
@@ -311,7 +320,7 @@ impl Written {
         Err(InputError::of_file(file, problem, format!("use one of: {}; {add}", known.join(", "))).at_key("releases"))
     }
 
-    /// The variables of a release: of the entries for older ones, the one that is nearest to it counts.
+    /// The variables of a release: of several entries for older releases, the nearest one counts.
     fn variables_of(&self, version: &str) -> BTreeMap<String, String> {
         let mut variables = self.variables.clone();
         let Some(version) = Release::parse(version) else { return variables };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::ScenarioResult;
-use crate::coverage::{Impossible, Traced, TracedFunction, Way};
+use crate::coverage::{Impossible, ItemId, ItemKind, Traced, TracedFunction, Way};
 
 /// All that a run really led to and the model explains, and what was planned and not reached.
 pub(super) fn text(scenarios: &[ScenarioResult]) -> String {
@@ -19,7 +19,7 @@ pub(super) fn text(scenarios: &[ScenarioResult]) -> String {
     let missed: BTreeSet<_> =
         scenarios.iter().flat_map(|it| &it.planned).filter(|item| !reached.contains(item)).collect();
     if !by_kind.is_empty() && !missed.is_empty() {
-        let missed: Vec<_> = missed.into_iter().map(String::as_str).collect();
+        let missed: Vec<_> = missed.into_iter().map(ItemId::to_string).collect();
         text += &format!("planned, and not reached by any scenario: {}\n", missed.join(", "));
     }
     if !unexplained.is_empty() {
@@ -38,16 +38,19 @@ fn gathered(scenarios: &[ScenarioResult]) -> (BTreeMap<&'static str, BTreeSet<St
             continue;
         }
         for item in &scenario.covered.items {
-            let (kind, name) = item.split_once('/').unwrap_or(("", item));
-            let kind = if kind == "branch" { "branches" } else { "faults" };
-            by_kind.entry(kind).or_default().insert(name.to_owned());
+            let kind = match item.kind() {
+                ItemKind::Branch => "branches",
+                ItemKind::Fault => "faults",
+                ItemKind::Property => "properties",
+            };
+            by_kind.entry(kind).or_default().insert(item.within_kind());
         }
     }
     (by_kind, unexplained)
 }
 
-/// The jumps of the agent's own code that were taken, from the logs in the folders of runs: a line for each traced function,
-/// and the ways that were not taken. Empty if the agents are not traced.
+/// The jumps of the agent's own code that were taken, from the logs in the folders of runs: a line for each traced
+/// function, and the ways that were not taken. Empty if the agents are not traced.
 pub(super) fn traced_text(runs: &[PathBuf]) -> String {
     let traced = Traced::of_runs(runs);
     if traced.is_empty() {
@@ -74,8 +77,8 @@ fn of_function(TracedFunction { file, name, ways, taken, open, impossible }: &Tr
 
 /// The table of a run: what each scenario should lead to, and did.
 pub(super) fn html(scenarios: &[ScenarioResult]) -> String {
-    let all = |it: &ScenarioResult| it.planned.union(&it.covered.items).cloned().collect::<Vec<_>>();
-    let items: BTreeSet<String> = scenarios.iter().flat_map(all).collect();
+    let items: BTreeSet<ItemId> =
+        scenarios.iter().flat_map(|it| it.planned.union(&it.covered.items)).copied().collect();
     if items.is_empty() {
         return "<p>nothing was planned, and nothing observed</p>\n".to_owned();
     }

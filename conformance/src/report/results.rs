@@ -1,4 +1,5 @@
-//! The results of a run, the content of `results.json`: verdicts, deviations, coverage, and the digests of the evidence.
+//! The results of a run, the content of `results.json`: verdicts, deviations, coverage, and the digests of the
+//! evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::coverage::Measured;
+use crate::coverage::{ItemId, Measured};
 use crate::input;
 use crate::input::InputError;
 use crate::judge::durations::Measure;
@@ -26,25 +27,25 @@ pub(super) const FILE: &str = "results.json";
 pub struct Results {
     /// Version of this program.
     pub pghaspec: String,
-    /// What was certified.
+    /// The agent that was certified.
     pub agent: Agent,
     /// The profile; `null` when scenarios were chosen by name.
     pub profile: Option<String>,
-    /// What it was held to.
+    /// The rules that it was held to.
     pub spec: Spec,
     /// The worst of the scenarios.
     pub verdict: Verdict,
-    /// Nothing fails but what is known to, and all that is known to fail does.
+    /// Each failure is known, and each known deviation shows.
     pub as_expected: bool,
-    /// How what failed compares with what is known to fail.
+    /// The failures, compared with the known deviations.
     pub deviations: Standing,
-    /// Every scenario, by name.
+    /// Every scenario, in the order of their names.
     pub scenarios: Vec<ScenarioResult>,
     /// Digests of the evidence.
     pub evidence: Evidence,
 }
 
-/// What was certified.
+/// The agent that was certified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     /// Its name.
@@ -55,7 +56,7 @@ pub struct Agent {
     pub image_digest: Option<String>,
 }
 
-/// One scenario.
+/// The results of one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScenarioResult {
     /// Its name.
@@ -64,24 +65,24 @@ pub struct ScenarioResult {
     pub title: String,
     /// The worst of the checks.
     pub verdict: Verdict,
-    /// From the beginning of the recording to its end.
+    /// Seconds from the beginning of the recording to its end.
     pub seconds: f64,
-    /// Where the time went; empty when the run did not get to its end.
+    /// How long each part took; empty if the run did not get to its end.
     pub time: Vec<Lap>,
-    /// Branches of `recover` that the agent said it took.
+    /// The branches of `recover` that the agent said it took.
     pub branches: Vec<String>,
     /// Every check.
     pub checks: Vec<Check>,
-    /// How long things took.
+    /// Durations, as intervals.
     #[serde(default)]
     pub measured: Vec<Measure>,
-    /// What it should lead to, by the names of derived items.
-    pub planned: BTreeSet<String>,
-    /// What it really led to.
+    /// The derived items that it should lead to.
+    pub planned: BTreeSet<ItemId>,
+    /// Those that it really led to.
     pub covered: Measured,
 }
 
-/// Digests of all that was recorded.
+/// Digests of all recorded files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// SHA-256 of each file, by its path in the run's folder.
@@ -92,7 +93,7 @@ impl Evidence {
     /// Adds the files of a scenario; with a prefix if there are several runs.
     ///
     /// # Errors
-    /// One cannot be read.
+    /// A file cannot be read.
     pub fn add(&mut self, dir: &ScenarioDir, prefix: &str) -> Result<(), RunDirError> {
         for file in dir.evidence()? {
             let content =
@@ -118,7 +119,7 @@ impl ScenarioResult {
 }
 
 impl Results {
-    /// Those in a run's folder.
+    /// Reads the results in a run's folder.
     ///
     /// # Errors
     /// There are none, or they are damaged.
@@ -130,8 +131,8 @@ impl Results {
         })
     }
 
-    /// The exit code of the run: 0 if it ended as expected, 1 if a deviation appeared or is gone, 4 if the harness failed or something was not
-    /// observed well enough.
+    /// The exit code of the run: 0 if it ended as expected, 1 if a deviation appeared or is gone, 4 if the harness
+    /// failed or something was not observed well enough.
     pub fn exit_code(&self) -> u8 {
         let any = |verdict| self.scenarios.iter().flat_map(|it| &it.checks).any(|check| check.verdict == verdict);
         match self.verdict {

@@ -1,4 +1,4 @@
-//! Results in words, for a terminal.
+//! The results in words, for a terminal.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::judge::{Judgement, Verdict};
 use crate::known::deviations::Standing;
 use crate::run::lap::Lap;
 
-/// A whole run: its results, the folder that they are in, and those with the evidence.
+/// A whole run: its results, the folder that they are in, and the folders with the evidence.
 pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
     let mut text = format!(
         "\n{} {} against edition {} of the specification{}\n\n",
@@ -35,7 +35,7 @@ pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
     text + &format!("verdict: {}{expected}\nevidence: {}\n", results.verdict.text(), folder.display())
 }
 
-/// Where the time went, and how much of it was not the agents'.
+/// The duration of each part, and the share that was not the agents'.
 fn time(laps: &[Lap]) -> String {
     if laps.is_empty() {
         return String::new();
@@ -46,7 +46,7 @@ fn time(laps: &[Lap]) -> String {
     format!("  time: {}; {:.0} % was the lab's\n", parts.join(", "), 100.0 * lab / all)
 }
 
-/// What is known, what is new, and what is gone.
+/// The deviations that are known, new, and gone.
 fn deviations(standing: &Standing) -> String {
     let mut text = String::new();
     for known in &standing.known {
@@ -65,7 +65,7 @@ fn deviations(standing: &Standing) -> String {
     if text.is_empty() { text } else { text + "\n" }
 }
 
-/// One scenario: a line for each check, more for what is not a pass.
+/// One scenario: a line for each check, several for one that is no pass.
 pub fn scenario(id: &str, judgement: &Judgement, seconds: Option<f64>, deviations: Option<&Standing>) -> String {
     let seconds = seconds.map_or(String::new(), |seconds| format!("  ({seconds:.1} s)"));
     let mut text = format!("{:<12}  {id}{seconds}\n", judgement.verdict.text().to_uppercase());

@@ -1,4 +1,5 @@
-//! The parts of a run and how long each took, as kept in `outcome.json`. Reports tell the time of the agents apart from that of the lab by them.
+//! The parts of a run and how long each took, as kept in `outcome.json`. Reports tell the agents' time from the lab's
+//! by them.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The folder of a run on disk, and what is kept in it: the plan, and the evidence of each scenario.
+//! A run on disk: its plan, and the evidence of each scenario. The lab writes it, and reports are made from it.
 //!
 //! | file | what |
 //! | --- | --- |
