@@ -6,18 +6,22 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `written.rs` | the manifest as it is written, and how one that `extends` another is put over it |
+//! | `agent_toml.rs` | the keys of `agent.toml`, as they are written |
+//! | `values.rs` | checks of their values |
+//! | `draft.rs` | a manifest and all that it `extends`, put together |
 //! | `release.rs` | the number of a release |
 //! | `releases.rs` | the table of all releases, `releases.json` |
 //! | `says.rs` | the meaning of the agent's messages |
 //! | `template.rs` | files with `{{variables}}` |
 //! | `tests.rs` | tests of all this |
 
+mod agent_toml;
+mod draft;
 mod release;
 mod releases;
 mod says;
 mod template;
-mod written;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -129,7 +133,7 @@ impl Manifest {
             None => (name_or_path, None),
         };
         let file = find(place)?;
-        written::load(&file)?.finish(release)
+        draft::load(&file)?.finish(release)
     }
 
     /// All agents of the fixtures, by name.

@@ -8,7 +8,7 @@ use regex::Regex;
 pub struct Says {
     /// Finds the message in a line; a group named `words` restricts it to a part.
     pub pattern: Regex,
-    /// What the message means.
+    /// The meaning of the message.
     pub meaning: Meaning,
 }
 
