@@ -18,7 +18,7 @@ pub struct InputError {
     pub line: Option<usize>,
     /// The key that the trouble is with, for instance `says[2].pattern`.
     pub key: Option<String>,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
     /// The remedy.
     pub help: Box<str>,

@@ -20,7 +20,7 @@ pub fn follows(rules: &Rules, rule: &str) -> bool {
     Switch::apply(&mut with, rule).is_ok() && with == *rules
 }
 
-/// What is wrong with such a text, if anything is.
+/// The error in such a text; nothing if it is right.
 pub fn trouble(rule: &str) -> Option<String> {
     Switch::apply(&mut Edition::V4_1.rules(), rule).err()
 }

@@ -39,7 +39,7 @@ pub fn outside(settings: Settings) -> Settings {
 }
 
 /// The outcome of the search for a history that tells a mutant from the honest rules.
-pub enum Told {
+pub enum Distinction {
     /// A history in which this many steps lead to something that no honest agent shows.
     By {
         /// Number of steps of the shortest such behaviour.
@@ -118,7 +118,7 @@ impl Simulation {
     ///
     /// `honest` is a model of [`Simulation::honest`]; `settings` limits the faults, and `most` the pairs that are
     /// explored.
-    pub fn told_apart(honest: &mut Belief, settings: &Settings, most: usize, more: usize, seed: u64) -> Told {
+    pub fn told_apart(honest: &mut Belief, settings: &Settings, most: usize, more: usize, seed: u64) -> Distinction {
         let zero = honest.cluster().settings.start_timeouts == StartTimeouts::Zero;
         let start_timeouts = honest.cluster().settings.start_timeouts;
         let budget = Budget { commits: 0, operator: 0, ..settings.budget };
@@ -134,10 +134,10 @@ impl Simulation {
                     behaviour.go_on(&cluster, &mut Choices::new(seed), more, 0);
                 }
                 let run = simulation.run(seed, behaviour.steps.len(), zero);
-                Told::By { steps: steps.len(), history: simulation.written(&behaviour, run, 0, 1) }
+                Distinction::By { steps: steps.len(), history: simulation.written(&behaviour, run, 0, 1) }
             }
-            Difference::None(pairs) => Told::Never(pairs),
-            Difference::Limit(pairs) => Told::Unknown(pairs),
+            Difference::None(pairs) => Distinction::Never(pairs),
+            Difference::Limit(pairs) => Distinction::Unknown(pairs),
         }
     }
 

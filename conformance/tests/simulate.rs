@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pghaspec::history::{Before, History};
 use pghaspec::judge::allowed;
 use pghaspec::judge::{Check, Verdict};
-use pghaspec::simulate::{Simulation, Told};
+use pghaspec::simulate::{Distinction, Simulation};
 use pghaspec_model::cluster::{Settings, StartTimeouts};
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Edition;
@@ -198,7 +198,7 @@ fn shown(mutant: Mutant, pairs: usize) -> Shown {
             // It, and it with what may come after it.
             for (seed, more) in [(0, 0), (1, 15), (2, 30), (3, 60)] {
                 match Simulation::told_apart(&mut honest, &settings, pairs, more, seed) {
-                    Told::By { steps, history } => {
+                    Distinction::By { steps, history } => {
                         let happens = something_happens(&history);
                         let check = judged(history, edition);
                         let (refused, named) = shown.by.map_or((0, 0), |(_, _, refused, named)| (refused, named));
@@ -212,8 +212,8 @@ fn shown(mutant: Mutant, pairs: usize) -> Shown {
                         let counts = (refused + u32::from(is_refused), named + u32::from(is_named));
                         shown.by = Some((assumption, steps, counts.0, counts.1));
                     }
-                    Told::Never(_) => break,
-                    Told::Unknown(_) => {
+                    Distinction::Never(_) => break,
+                    Distinction::Unknown(_) => {
                         unknown = true;
                         break;
                     }

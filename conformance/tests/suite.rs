@@ -15,6 +15,7 @@ use pghaspec::manifest::Manifest;
 use pghaspec::run::folder::RunDir;
 use pghaspec::run::plan::{Plan, Planned};
 use pghaspec::run::scenario_folder::Outcome;
+use pghaspec::run::spec::SPEC_SHA256;
 use pghaspec::scenario::Scenario;
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::rules::edition::Edition;
@@ -199,6 +200,10 @@ fn a_run_goes_on_only_as_it_began() {
     let plan = fs::read_to_string(&file).unwrap();
     fs::write(&file, plan.replace("\"edition\": \"4.1\"", "\"edition\": \"4.0\"")).unwrap();
     refused(&["certify", "patroni", "--resume", as_str(&run)], 2, &["edition 4.1 instead of 4.0"]);
+    fs::write(&file, plan.replace(SPEC_SHA256, &"0".repeat(64))).unwrap();
+    let mismatch = format!("specification {SPEC_SHA256} instead of 0000");
+    let words = [&mismatch, "help: go on with the agent and the pghaspec that began it"];
+    refused(&["certify", "patroni", "--resume", as_str(&run)], 2, &words);
     let sha256 = plan.split("\"sha256\": \"").last().unwrap()[..64].to_owned();
     fs::write(&file, plan.replace(&sha256, &"0".repeat(64))).unwrap();
     refused(&["certify", "patroni", "--resume", as_str(&run)], 2, &["has changed since"]);
@@ -227,6 +232,38 @@ fn bad_input_is_told() {
     assert_eq!(elsewhere.status.code(), Some(3), "{}", String::from_utf8_lossy(&elsewhere.stderr));
     let listed = json(&["list", "profiles", "--json"], 0);
     assert_eq!(listed.as_array().unwrap().len(), 13);
+}
+
+/// They were once taken for none, and nothing was planned.
+#[test]
+fn derived_items_that_cannot_be_read_are_told() {
+    let out = tempfile::tempdir().unwrap();
+    let run = recorded(out.path(), "patroni-4.1.5", &[(RESTART, true)]);
+    json(&["report", as_str(&run), "--json"], 0);
+    let folder = out.path().join("fixtures");
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(fixtures::root()).unwrap() {
+        let path = entry.unwrap().path();
+        std::os::unix::fs::symlink(path.canonicalize().unwrap(), folder.join(path.file_name().unwrap())).unwrap();
+    }
+    let derived = folder.join("derived.json");
+    let text = fs::read_to_string(&derived).unwrap();
+    fs::remove_file(&derived).unwrap();
+    for (damaged, words) in [
+        (text.replacen("\"branch/4.1/", "\"branch/9.9/", 1), "is not the name of a derived item"),
+        (text.replacen("\"kind\": \"branch\"", "\"kind\": \"fault\"", 1), "the kind of"),
+        ("[".to_owned(), "EOF"),
+    ] {
+        fs::write(&derived, damaged).unwrap();
+        for args in [&["report", as_str(&run)][..], &["verify", as_str(&run)], &["scenarios"]] {
+            let output =
+                Command::new(env!("CARGO_BIN_EXE_pghaspec")).args(args).env("PGHASPEC_FIXTURES", &folder).output();
+            let output = output.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+            assert!(said.contains("derived.json") && said.contains(words) && said.contains("help: "), "{said}");
+        }
+    }
 }
 
 /// What the model derives is covered by a committed scenario, or it is said why not; and what is excused is not

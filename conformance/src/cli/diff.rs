@@ -12,7 +12,7 @@ use crate::manifest::Row;
 use crate::patroni_oracle::environment::Environment;
 use crate::patroni_oracle::oracle::Region;
 use crate::patroni_oracle::record::Function;
-use crate::patroni_oracle::release::{Compared, Wanted, compare_release, survivors};
+use crate::patroni_oracle::release::{Extent, ReleaseComparison, compare_release, survivors};
 use crate::patroni_oracle::{DiffError, ErrorKind, table};
 use crate::run::spec::SPEC_SHA256;
 
@@ -131,11 +131,11 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let environment = Environment::prepare()?;
     let releases = if args.releases.is_empty() { known()? } else { args.releases.clone() };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let wanted = Wanted { functions: &functions, mutant, coverage: args.coverage };
+    let wanted = Extent { functions: &functions, mutant, coverage: args.coverage };
     let found = in_parallel(&environment, &releases, args.jobs.unwrap_or(processors).max(1), wanted);
 
     let errors: Vec<u8> = found.iter().filter_map(|(_, found)| Some(code(found.as_ref().err()?))).collect();
-    let compared: Vec<&Compared> = found.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
+    let compared: Vec<&ReleaseComparison> = found.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
     let rows: Vec<Row> = compared.iter().map(|compared| compared.row.clone()).collect();
     if let Some(folder) = &args.write {
         let rules: Vec<_> = compared.iter().map(|compared| compared.rules).collect();
@@ -192,10 +192,10 @@ fn known() -> Result<Vec<String>, Failure> {
 }
 
 /// A release, and the outcome of its comparison.
-type Outcome = (String, Result<Compared, DiffError>);
+type Outcome = (String, Result<ReleaseComparison, DiffError>);
 
 /// Compares the releases, a few at a time; the results are in the order in which they were named.
-fn in_parallel(environment: &Environment, releases: &[String], jobs: usize, wanted: Wanted<'_>) -> Vec<Outcome> {
+fn in_parallel(environment: &Environment, releases: &[String], jobs: usize, wanted: Extent<'_>) -> Vec<Outcome> {
     let next = Mutex::new(releases.iter().enumerate());
     let done = Mutex::new(Vec::new());
     let work = || {
@@ -263,7 +263,7 @@ fn entry((release, found): &Outcome) -> Entry {
     }
 }
 
-fn functions(compared: &Compared) -> Vec<Covered> {
+fn functions(compared: &ReleaseComparison) -> Vec<Covered> {
     let places = compared.vectors.places.iter();
     let covered = |(function, place): (&Function, &String)| Covered {
         function: function.id(),

@@ -1,5 +1,4 @@
-//! The command line: `pghaspec check | timing | diff | explore | certify | defects | judge | simulate | report | verify
-//! | scenarios | list | doctor`.
+//! The command line `pghaspec`, a module for each of its commands.
 //!
 //! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks
 //! something; 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and
@@ -89,7 +88,7 @@ enum Command {
     Report(report::Args),
     /// Judge the evidence of a run again, and confirm or deny its results.
     Verify(verify::Args),
-    /// Which schedules of faults a suite needs, and what the committed scenarios cover of them.
+    /// Show the schedules of faults that a suite needs, and the committed scenarios that cover them.
     Scenarios(scenarios::Args),
     /// Write random behaviours of the model, recorded as if a lab had watched them. The judge accepts them, but not
     /// those of most mutants.

@@ -24,11 +24,11 @@ pub struct Chosen {
 /// The run that scenarios are part of.
 #[derive(Clone, Copy)]
 pub struct Run<'run> {
-    /// What the lab is asked.
+    /// The options of the lab.
     pub options: Options,
     /// The folder of the run.
     pub dir: &'run RunDir,
-    /// Where it is told what goes on.
+    /// The reporter of the progress.
     pub progress: &'run Progress,
 }
 
@@ -41,7 +41,8 @@ pub fn of_fixture(scenario: Scenario) -> Result<Chosen, Failure> {
     Ok(Chosen { scenario, text })
 }
 
-/// How many scenarios run at the same time by default: one lane keeps about two cores busy while its cluster comes up.
+/// The number of scenarios that run at the same time by default: one lane keeps about two cores busy while its cluster
+/// comes up.
 pub fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }

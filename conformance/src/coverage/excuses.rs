@@ -17,21 +17,21 @@ pub struct Excuses(Vec<(String, String)>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct Toml {
     #[serde(default)]
-    uncovered: Vec<Excuse>,
+    uncovered: Vec<TomlExcuse>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Excuse {
+struct TomlExcuse {
     /// Name of a derived item; `*` stands for anything.
     item: Spanned<String>,
     reason: String,
 }
 
 impl Excuses {
-    /// Those that are committed.
+    /// The committed reasons.
     ///
     /// # Errors
     /// The file cannot be read, or is wrong.
@@ -41,7 +41,7 @@ impl Excuses {
     }
 
     fn parse(file: &Path, text: &str) -> Result<Excuses, InputError> {
-        let written: Written = input::parse(file, text)?;
+        let written: Toml = input::parse(file, text)?;
         let mut excuses = Vec::new();
         for (index, one) in written.uncovered.into_iter().enumerate() {
             if one.reason.trim().is_empty() {
@@ -54,7 +54,7 @@ impl Excuses {
         Ok(Excuses(excuses))
     }
 
-    /// Why that item is not covered.
+    /// The reason why that item is not covered.
     pub fn of(&self, id: ItemId) -> Option<&str> {
         let id = id.to_string();
         self.0.iter().find(|(pattern, _)| matches(pattern, &id)).map(|(_, reason)| reason.as_str())

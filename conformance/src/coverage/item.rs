@@ -32,7 +32,7 @@ pub struct Item {
     pub configuration: Configuration,
     /// The faults, in their order.
     pub steps: Vec<ItemStep>,
-    /// What is seen after the last fault, until the schedule has led there.
+    /// The sights after the last fault, until the schedule has led there.
     pub then: Vec<String>,
     /// Number of steps of the model.
     pub length: usize,
@@ -51,7 +51,7 @@ pub struct ItemStep {
     /// The process that uses its data directory at this moment.
     #[serde(with = "class_by_name")]
     pub class: StateClass,
-    /// What has been seen last, since the fault before; nothing if the fault comes at once.
+    /// The last sight since the fault before; nothing if the fault comes at once.
     pub when: Option<String>,
     /// It has to hit an agent in the middle of a cycle, which nobody can choose from outside.
     pub in_cycle: bool,

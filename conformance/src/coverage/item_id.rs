@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for ItemId {
     }
 }
 
-/// Whom a fault hits, by its name.
+/// The target of a fault, by its name.
 pub(super) fn hit_of(id: &str) -> Option<Hit> {
     [Hit::Leader, Hit::Member, Hit::Cluster].into_iter().find(|hit| hit.id() == id)
 }

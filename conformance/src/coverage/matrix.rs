@@ -29,7 +29,7 @@ pub struct Row {
     pub item: ItemId,
     /// Scenarios that lead there.
     pub scenarios: Vec<String>,
-    /// Why none does, if that is known.
+    /// The reason why none does, if that is known.
     pub reason: Option<String>,
 }
 

@@ -23,7 +23,7 @@ pub struct Measured {
     pub items: BTreeSet<ItemId>,
 }
 
-/// What is known of a node at a moment.
+/// The state of a node at a moment, as far as it was observed.
 #[derive(Default)]
 struct Node {
     alive: BTreeMap<u32, Process>,

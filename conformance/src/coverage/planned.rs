@@ -14,7 +14,7 @@ use crate::scenario::{Action, Scenario, Step, Target, When, is_trap};
 pub struct Place {
     /// The fault.
     pub fault: Fault,
-    /// Whom it hits.
+    /// The target: the leader, another member, or everybody.
     pub target: Hit,
     /// The process that uses the data directory of the node; of the leader, if everybody is hit.
     pub class: StateClass,
@@ -42,7 +42,7 @@ struct Situation {
     other: Server,
     /// Traps that have not struck yet, each with whether it was laid for the node that was hit first.
     laid: Vec<(Fault, bool)>,
-    /// Whether the agent is dead: of the others, and of the node that was hit first.
+    /// True if the agent is dead: of the others, and of the node that was hit first.
     agentless: [bool; 2],
 }
 

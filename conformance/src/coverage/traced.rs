@@ -21,7 +21,7 @@ const TAKEN: &str = "pghaspec-branch ";
 /// All jumps of a function.
 #[derive(Deserialize)]
 struct All {
-    /// Of the agent.
+    /// The agent's release.
     #[serde(default)]
     release: String,
     file: String,
@@ -45,10 +45,10 @@ type Function = (String, String);
 /// All that the logs of some runs tell.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Traced {
-    /// Of each function its jumps: the place in the bytecode, and the line.
+    /// The jumps of each function: the place in the bytecode, and the line.
     all: BTreeMap<Function, BTreeMap<u32, u32>>,
     release: String,
-    /// Of each function the ways that were taken: the place in the bytecode, and whether it was jumped there.
+    /// The ways that were taken in each function: the place in the bytecode, and true if it was jumped there.
     taken: BTreeMap<Function, BTreeSet<(u32, bool)>>,
 }
 
@@ -79,7 +79,7 @@ pub struct Way {
 }
 
 impl Traced {
-    /// What the logs in the folders of runs tell; nothing if their agents are not traced.
+    /// The jumps that the logs in the folders of runs tell; nothing if their agents are not traced.
     pub fn of_runs(runs: &[PathBuf]) -> Traced {
         let mut traced = Traced::default();
         for log in runs.iter().flat_map(|run| logs(run)) {
@@ -139,10 +139,10 @@ pub struct Impossible {
     releases: Vec<String>,
     function: String,
     line: u32,
-    /// Of several jumps in that line, from 1; all of them if absent.
+    /// The number of the jump in that line, from 1; all jumps there if absent.
     nth: Option<usize>,
     jumps: bool,
-    /// Why no run can take it.
+    /// The reason why no run can take it.
     reason: String,
 }
 

@@ -47,14 +47,14 @@ struct Deviation {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct Toml {
     #[serde(default)]
-    deviation: Vec<WrittenDeviation>,
+    deviation: Vec<TomlDeviation>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenDeviation {
+struct TomlDeviation {
     checks: Spanned<Vec<Spanned<String>>>,
     scenarios: Spanned<Vec<String>>,
     #[serde(default)]
@@ -100,9 +100,9 @@ pub struct Known {
     pub scenario: String,
     /// The check.
     pub check: String,
-    /// Why it fails.
+    /// The reason why it fails.
     pub reason: String,
-    /// Where to read about it.
+    /// The address of more about it.
     pub link: String,
 }
 
@@ -128,7 +128,7 @@ impl Deviations {
     }
 
     fn parse(file: &Path, text: &str) -> Result<Deviations, InputError> {
-        let written: Written = input::parse(file, text)?;
+        let written: Toml = input::parse(file, text)?;
         let mut known: Vec<Deviation> = Vec::new();
         for (index, one) in written.deviation.into_iter().enumerate() {
             let wrong = |key: &str, span, problem: &str, help: &str| {

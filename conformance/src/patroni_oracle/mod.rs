@@ -33,7 +33,7 @@ use std::fmt;
 /// A release that could not be compared.
 #[derive(Debug)]
 pub struct DiffError {
-    /// What is wrong, where, and the remedy.
+    /// The problem, its place, and the remedy.
     pub message: String,
     /// The kind of trouble, which decides the exit code.
     pub kind: ErrorKind,

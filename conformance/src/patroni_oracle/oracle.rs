@@ -22,15 +22,15 @@ use crate::run::spec::hex;
 /// All runs of one release, as vectors to be compared.
 #[derive(Debug, Default)]
 pub struct Vectors {
-    /// Those that are compared.
+    /// The vectors that are compared.
     pub vectors: Vec<Vector>,
     /// Number of runs in worlds that the model does not have, by reason.
     pub outside: BTreeMap<&'static str, usize>,
     /// Functions that the release does not have.
     pub absent: Vec<Function>,
-    /// Of each function that it has, the file and line where it begins.
+    /// File and line where each function begins.
     pub places: BTreeMap<Function, String>,
-    /// Of each function that is compared by its effects, a digest of all that it asked, did and said, in order: 12
+    /// For each function that is compared by its effects, a digest of all that it asked, did and said, in order: 12
     /// hexadecimal digits.
     pub digests: BTreeMap<Function, String>,
 }

@@ -34,7 +34,7 @@ pub enum Function {
 }
 
 impl Function {
-    /// All of them.
+    /// All functions.
     pub const ALL: [Function; 11] = [
         Function::Recover,
         Function::HandleCrashRecovery,
@@ -138,7 +138,7 @@ pub struct Run {
     pub function: Function,
     /// The questions and effects, in order.
     pub asked: Vec<Asked>,
-    /// How it ended.
+    /// Its end.
     pub ended: Ended,
     /// The tasks that were offered, in order.
     pub offers: Vec<Offer>,

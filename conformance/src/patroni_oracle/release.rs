@@ -16,7 +16,7 @@ use super::{DiffError, ErrorKind};
 use crate::manifest::Row;
 
 /// A release that was compared, with the rules that explain it.
-pub struct Compared {
+pub struct ReleaseComparison {
     /// Its row in the table of releases.
     pub row: Row,
     /// The rules that explain it best.
@@ -31,12 +31,12 @@ pub struct Compared {
 
 /// The extent of a comparison.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct Extent<'a> {
     /// The functions that are compared.
     pub functions: &'a [Function],
     /// A rule of ours to break on purpose, once the honest rules are found.
     pub mutant: Option<Mutant>,
-    /// Whether to measure which jumps of the released functions are taken.
+    /// Measures which jumps of the released functions are taken.
     pub coverage: bool,
 }
 
@@ -44,7 +44,11 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// The release cannot be installed or driven.
-pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted<'_>) -> Result<Compared, DiffError> {
+pub fn compare_release(
+    environment: &Environment,
+    release: &str,
+    wanted: Extent<'_>,
+) -> Result<ReleaseComparison, DiffError> {
     let folder = environment.release(release)?;
     let found = drive(environment, release, &folder, wanted.functions)?;
     let mut vectors = BTreeMap::new();
@@ -89,7 +93,7 @@ pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted<
     };
     let coverage =
         if wanted.coverage { coverage(environment, release, &folder, wanted.functions)? } else { Vec::new() };
-    Ok(Compared { row, rules: explanation.rules, example, vectors: found, coverage })
+    Ok(ReleaseComparison { row, rules: explanation.rules, example, vectors: found, coverage })
 }
 
 /// The lines about a vector that is not a dialogue: its inputs, and both outcomes.
@@ -139,7 +143,7 @@ pub fn side_by_side(run: &Run, place: &str, rules: &Rules, mutant: Option<Mutant
 }
 
 /// The mutants of `recover()` that the runs do not tell from the honest one.
-pub fn survivors(compared: &Compared, mutants: &[Mutant]) -> Vec<Mutant> {
+pub fn survivors(compared: &ReleaseComparison, mutants: &[Mutant]) -> Vec<Mutant> {
     let caught = |mutant: &Mutant| {
         let mut rules = compared.rules;
         mutant.change(&mut rules);

@@ -5,7 +5,7 @@
 //! and Python are not ours: if a release of theirs says something else, the failure is still told, with the last line
 //! that was said, but as one of the package index or of the harness.
 
-/// Why pip did not install something.
+/// The cause of an installation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PipFailure {
     /// The package index has the package, but not this release.
@@ -18,7 +18,7 @@ pub(super) enum PipFailure {
     Other,
 }
 
-/// Why the harness ended without a result.
+/// The cause of a run of the harness that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HarnessFailure {
     /// This Python cannot import the release.

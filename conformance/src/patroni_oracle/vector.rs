@@ -64,7 +64,7 @@ impl Vector {
         }
     }
 
-    /// Why the model has no such world; nothing if it has.
+    /// The reason why the model has no such world; nothing if it has.
     pub fn outside(&self) -> Option<&'static str> {
         match self {
             Vector::World(run) => run.outside(),

@@ -73,7 +73,7 @@ impl WorldRun {
         self.answer(question) == Some(answer)
     }
 
-    /// Why the model has no such world; nothing if it has.
+    /// The reason why the model has no such world; nothing if it has.
     pub fn outside(&self) -> Option<&'static str> {
         match self.function {
             Function::HandleLongActionInProgress if self.is("is-bootstrapping", "yes") => {

@@ -1,4 +1,4 @@
-//! What the scenarios of a run covered, in words for a terminal and as a table of the page.
+//! The coverage of a run, in words for a terminal and as a table of the page.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -49,7 +49,7 @@ impl RecordedRun {
     /// The run in a folder.
     ///
     /// # Errors
-    /// It is no run's folder, one of its files is damaged, or the derived items cannot be read.
+    /// The folder is no run's, one of its files is damaged, or the derived items cannot be read.
     pub fn read(folder: &Path) -> Result<RecordedRun, InputError> {
         let plan = Plan::read(folder)?;
         let edition = Edition::from_id(&plan.spec.edition).ok_or_else(|| {

@@ -61,13 +61,13 @@ pub struct Agent {
 pub struct ScenarioResult {
     /// Its name.
     pub id: String,
-    /// What it is about.
+    /// Its subject, in a line.
     pub title: String,
     /// The worst of the checks.
     pub verdict: Verdict,
     /// Seconds from the beginning of the recording to its end.
     pub seconds: f64,
-    /// How long each part took; empty if the run did not get to its end.
+    /// The duration of each part; empty if the run did not get to its end.
     pub time: Vec<Lap>,
     /// The branches of `recover` that the agent said it took.
     pub branches: Vec<String>,
@@ -78,7 +78,7 @@ pub struct ScenarioResult {
     pub measured: Vec<Measure>,
     /// The derived items that it should lead to.
     pub planned: BTreeSet<ItemId>,
-    /// Those that it really led to.
+    /// The derived items that it really led to.
     pub covered: Measured,
 }
 

@@ -23,12 +23,12 @@ pub enum Part {
     Removing,
 }
 
-/// How long a part took.
+/// The duration of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lap {
     /// The part.
     pub part: Part,
-    /// Its duration in seconds.
+    /// Seconds.
     pub seconds: f64,
     /// True if the time was the agents': what a run is made for.
     pub protocol: bool,

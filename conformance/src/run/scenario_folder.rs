@@ -19,20 +19,20 @@ pub struct ScenarioDir {
     pub logs: PathBuf,
     /// The scenario as it was run.
     pub scenario: PathBuf,
-    /// How the harness came to the end.
+    /// The file that says how the harness came to the end.
     pub outcome: PathBuf,
 }
 
-/// How the harness came to the end of a scenario, `outcome.json`. Whether the agent did well is the judge's business.
+/// The end of a scenario for the harness, `outcome.json`. Whether the agent did well is the judge's business.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Digest of the agent's image, `sha256:…`.
     pub image_digest: Option<String>,
-    /// How long each part took.
+    /// The duration of each part.
     pub time: Vec<Lap>,
     /// The error of the harness; `null` if it did everything.
     pub error: Option<String>,
-    /// Why the scenario says nothing about this agent, so that nothing was run.
+    /// The reason why the scenario says nothing about this agent, so that nothing was run.
     pub unsupported: Option<String>,
 }
 
@@ -63,7 +63,7 @@ impl ScenarioDir {
         write(&self.path.join("history.svg"), svg)
     }
 
-    /// How the harness came to the end; nothing if it has not, or the file is damaged.
+    /// The end for the harness; nothing if it has not come to the end, or the file is damaged.
     pub fn outcome(&self) -> Option<Outcome> {
         serde_json::from_slice(&fs::read(&self.outcome).ok()?).ok()
     }

@@ -17,7 +17,7 @@ pub struct Args {
     /// Seed of the first behaviour; the others have the numbers after it. The same seed gives the same history.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many behaviours.
+    /// The number of behaviours.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
     /// Steps of each behaviour.

@@ -20,7 +20,7 @@ struct Row {
     assumption: Option<&'static str>,
     /// The properties that it breaks there and that hold without it, each with the length of a shortest counterexample.
     killed_by: Vec<Kill>,
-    /// Why it changes nothing that a property could see; nothing for most mutants.
+    /// The reason why it changes nothing that a property could see; `null` for most mutants.
     equivalent: Option<&'static str>,
     rule: &'static str,
 }
