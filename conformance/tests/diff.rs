@@ -1,4 +1,5 @@
-//! The specification beside released code. Needs Python with pip, and the package index or what was installed from it before.
+//! The specification beside released code. Needs Python with pip, and the package index or what was installed from it
+//! before.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -29,8 +30,8 @@ fn prepare() {
     });
 }
 
-/// The annotated listing, the first release that starts a crashed primary, and the newest: each is explained, by the edition of its name, every
-/// branch of the real `recover()` is taken, and no mutant of ours passes for it.
+/// The annotated listing, the first release that starts a crashed primary, and the newest: each is explained, by the
+/// edition of its name, every branch of the real `recover()` is taken, and no mutant of ours passes for it.
 #[test]
 fn three_releases_are_explained_and_no_mutant_is() {
     prepare();
@@ -142,7 +143,8 @@ fn a_cache_that_cannot_be_written_is_said() {
     assert!(said.contains("creating /proc/nowhere/oracle") && said.contains("PGHASPEC_CACHE"), "{said}");
 }
 
-/// What was released does not change: a harness that asks it something else than before is noticed even where ours does not care.
+/// What was released does not change: a harness that asks it something else than before is noticed even where ours does
+/// not care.
 #[test]
 fn a_harness_that_asks_otherwise_is_noticed() {
     prepare();
@@ -264,9 +266,10 @@ mod record {
     use pghaspec_model::rules::edition::Edition;
 
     /// 2.1.2, a standby that was killed: read-only start refused the lock, follows the leader.
-    const LINE: &str = r#"["recover",[["disable-watchdog","done"],["has-lock","no"],["control-data","in-archive-recovery"],
-        ["load-cluster","done"],["is-standby-cluster","no"],["has-lock","no"],["rewind-executed","no"],["trigger-divergence-check","done"],
-        ["is-standby-cluster","no"],["rewind-source","member"],["rewind-needed","no"],["has-lock","no"],["is-standby-cluster","no"],
+    const LINE: &str = r#"["recover",[["disable-watchdog","done"],["has-lock","no"],
+        ["control-data","in-archive-recovery"],["load-cluster","done"],["is-standby-cluster","no"],["has-lock","no"],
+        ["rewind-executed","no"],["trigger-divergence-check","done"],["is-standby-cluster","no"],
+        ["rewind-source","member"],["rewind-needed","no"],["has-lock","no"],["is-standby-cluster","no"],
         ["node-to-follow","member"],["run-follow","free"],["set-recovering","done"]],{"says":"starting as a secondary"},
         {"tasks":[["follow","restarting after failure",["n1","replica",null]]]},[]]"#;
 

@@ -1,4 +1,5 @@
-//! Which agent fails each scenario, and by which check, `fixtures/failed_by.toml`: a scenario that nobody can fail proves nothing.
+//! The agent that fails each scenario, and the check by which it does, `fixtures/failed_by.toml`. A scenario that
+//! nobody can fail proves nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +11,7 @@ use crate::input;
 use crate::input::InputError;
 use crate::judge::{Check, Verdict};
 
-/// An agent that fails a scenario, and how.
+/// A scenario, an agent that fails it, and the check by which it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedBy {
     /// The scenario.
@@ -28,7 +29,7 @@ struct Entry {
     check: String,
 }
 
-/// What became of the failure that was foretold.
+/// The outcome of a failure that was foretold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
@@ -41,10 +42,10 @@ pub enum Standing {
 }
 
 impl FailedBy {
-    /// All that are committed, by the names of their scenarios.
+    /// All committed pairs, in the order of their scenarios' names.
     ///
     /// # Errors
-    /// The file cannot be read, or is wrong.
+    /// The file cannot be read, or a key or value in it is wrong.
     pub fn committed() -> Result<Vec<FailedBy>, InputError> {
         let file = fixtures::failed_by();
         FailedBy::parse(&file, &input::read(&file)?)
@@ -56,7 +57,8 @@ impl FailedBy {
         Ok(entries.into_iter().map(of).collect())
     }
 
-    /// What these checks, all those of one run, say about it, and the words of the one that it names. An error of the harness taints all.
+    /// The outcome by the checks of a run of the scenario, and the words of the check that decided it. An error of the
+    /// harness decides before all others.
     pub fn standing<'c>(&self, checks: &'c [Check]) -> (Standing, &'c str) {
         if let Some(error) = checks.iter().find(|check| check.verdict == Verdict::Error) {
             return (Standing::Unknown, &error.why);
@@ -73,7 +75,7 @@ impl FailedBy {
 }
 
 impl Standing {
-    /// As in reports.
+    /// The word for it in reports.
     pub fn text(self) -> &'static str {
         match self {
             Standing::Caught => "caught",

@@ -26,6 +26,7 @@ use crate::observe::recorder::Recorder;
 use crate::progress::Progress;
 use crate::rules;
 use crate::run::folder::RunDir;
+use crate::run::lap::{Lap, Part};
 use crate::run::scenario_folder::ScenarioDir;
 use crate::scenario::Scenario;
 
@@ -33,7 +34,6 @@ pub use docker::image::provide;
 pub use docker::sweep::sweep;
 pub use error::{LabError, Trouble};
 pub use machine::{docker_version, has_image, needed_images};
-pub use stopwatch::{Lap, Part};
 
 use runner::Course;
 use sandbox::Lane;

@@ -20,7 +20,7 @@ use super::faults::Faults;
 use super::power::Power;
 use super::read_back::{caught_up, only_primary, read_back};
 use super::sandbox::Lane;
-use super::stopwatch::{Part, Stopwatch};
+use super::stopwatch::Stopwatch;
 use super::tasks::{Ends, Tasks};
 use super::wait::{Seen, until};
 use crate::manifest::Manifest;
@@ -30,6 +30,7 @@ use crate::observe::recorder::Recorder;
 use crate::observe::view::{Healthy, View};
 use crate::observe::writer::{Writer, make_table};
 use crate::progress;
+use crate::run::lap::Part;
 use crate::scenario::Scenario;
 
 /// How long a cluster may take to come up.

@@ -297,7 +297,7 @@ mod tests {
         let (head, rest) = text.split_once("[[step]]").unwrap();
         let expect = &rest[rest.find("[expect]").unwrap()..];
         let error = Scenario::parse(&file, &format!("{head}{steps}\n{expect}")).unwrap_err();
-        (error.key.unwrap_or_default(), error.problem, error.mend)
+        (error.key.unwrap_or_default(), error.problem, error.help.into())
     }
 
     #[test]
@@ -390,6 +390,6 @@ mod tests {
     #[test]
     fn an_unknown_scenario_names_the_known_ones() {
         let error = Scenario::load("no-such-thing").unwrap_err();
-        assert!(error.mend.contains("leader-postmaster-killed"), "{error}");
+        assert!(error.help.contains("leader-postmaster-killed"), "{error}");
     }
 }

@@ -1,114 +1,23 @@
-//! The manifest as it is written, and how one that `extends` another is put over it.
+//! A manifest and all that it extends, put together and checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use pghaspec_model::recover::branch::Branch;
 use regex::Regex;
-use serde::Deserialize;
-use toml::Spanned;
 
-use super::release;
-use super::release::{Release, Table};
-use super::{Credentials, File, Manifest, Meaning, Ports, Says, VARIABLES, find, render};
+use super::agent_toml::Toml;
+use super::releases::Table;
+use super::values::{checked_file, checked_says, regex, unknown_variable};
+use super::{Credentials, File, Manifest, Ports, Release, Says, VARIABLES, find, release, render};
 use crate::input;
 use crate::input::InputError;
 
-/// How many manifests may extend one another, which also ends a circle of them.
+/// The number of manifests that may extend one another, which also ends a circle of them.
 const DEPTH: usize = 4;
-
-/// One `agent.toml`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Toml {
-    extends: Option<Spanned<String>>,
-    name: Option<String>,
-    version: Option<String>,
-    edition: Option<String>,
-    image: Option<String>,
-    /// How the image is built: a program, by its path from the manifest, and arguments, which may hold `{{version}}`.
-    build: Option<Vec<String>>,
-    leader_key: Option<String>,
-    sync_key: Option<String>,
-    data_volume: Option<String>,
-    #[serde(default)]
-    files: Vec<TomlFile>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    /// The agent that prepares the clusters with which runs of this one begin.
-    prepared_by: Option<Spanned<String>>,
-    ports: Option<Ports>,
-    credentials: Option<Credentials>,
-    remote: Option<TomlRemote>,
-    claims: Option<TomlClaims>,
-    processes: Option<TomlProcesses>,
-    log: Option<TomlLog>,
-    #[serde(default)]
-    says: Vec<TomlSays>,
-    /// Edition of each further release.
-    #[serde(default)]
-    releases: BTreeMap<String, String>,
-    /// File with what was found of all releases, as `pghaspec diff --write` leaves it.
-    found: Option<String>,
-    /// Variables for the templates, besides those of the lab.
-    #[serde(default)]
-    variables: BTreeMap<String, String>,
-    /// What was otherwise in older releases.
-    #[serde(default)]
-    older: Vec<TomlOlder>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlOlder {
-    than: Spanned<String>,
-    variables: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlFile {
-    from: Spanned<String>,
-    to: String,
-    #[serde(default)]
-    template: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlRemote {
-    sql: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlClaims {
-    features: BTreeSet<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlProcesses {
-    agent: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlLog {
-    time: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TomlSays {
-    pattern: Spanned<String>,
-    branch: Option<Spanned<String>>,
-    name: Option<String>,
-}
 
 /// A manifest and all that it extends, put together.
 #[derive(Default)]
-pub struct Written {
+pub struct Draft {
     file: PathBuf,
     name: Option<String>,
     version: Option<String>,
@@ -120,7 +29,7 @@ pub struct Written {
     data_volume: Option<String>,
     files: Vec<File>,
     env: BTreeMap<String, String>,
-    prepared_by: Option<Box<Written>>,
+    prepared_by: Option<Box<Draft>>,
     ports: Option<Ports>,
     credentials: Option<Credentials>,
     remote_sql: Vec<String>,
@@ -136,15 +45,18 @@ pub struct Written {
 }
 
 /// Reads a manifest and all that it extends.
-pub fn load(file: &Path) -> Result<Written, InputError> {
+///
+/// # Errors
+/// A file cannot be read, or something in it is wrong.
+pub fn load(file: &Path) -> Result<Draft, InputError> {
     load_at(file, 0)
 }
 
-fn load_at(file: &Path, depth: usize) -> Result<Written, InputError> {
+fn load_at(file: &Path, depth: usize) -> Result<Draft, InputError> {
     let text = input::read(file)?;
     let toml: Toml = input::parse(file, &text)?;
     let mut written = match &toml.extends {
-        None => Written::default(),
+        None => Draft::default(),
         Some(base) if depth < DEPTH => load_at(&find(base.get_ref())?, depth + 1)?,
         Some(base) => {
             let problem = format!("more than {DEPTH} manifests extend one another");
@@ -157,8 +69,9 @@ fn load_at(file: &Path, depth: usize) -> Result<Written, InputError> {
     Ok(written)
 }
 
-impl Written {
-    /// Puts one `agent.toml` over what is there: single values replace, lists grow, and its own patterns are tried first.
+impl Draft {
+    /// Puts one `agent.toml` over what is there: single values replace, lists grow, and its own patterns are tried
+    /// first.
     fn put_over(&mut self, file: &Path, text: &str, toml: Toml) -> Result<(), InputError> {
         let folder = file.parent().unwrap_or(Path::new("."));
         self.file = file.to_path_buf();
@@ -166,7 +79,7 @@ impl Written {
         self.version = toml.version.or(self.version.take());
         self.edition = toml.edition.or(self.edition.take());
         if toml.image.is_some() {
-            // Who brings another image does not build this one.
+            // The command builds the image that is replaced.
             self.build = Vec::new();
         }
         self.image = toml.image.or(self.image.take());
@@ -227,7 +140,10 @@ impl Written {
         Ok(())
     }
 
-    /// The manifest, for a release other than its own when one is asked for.
+    /// The manifest, for its own release unless another one is asked for.
+    ///
+    /// # Errors
+    /// A key is missing, a variable is unknown, or nobody knows the edition of that release.
     pub fn finish(mut self, release: Option<&str>) -> Result<Manifest, InputError> {
         let file = std::mem::take(&mut self.file);
         let missing = |key: &str| InputError::of_file(&file, "is missing", format!("write `{key} = …`")).at_key(key);
@@ -312,7 +228,7 @@ impl Written {
         Err(InputError::of_file(file, problem, format!("use one of: {}; {add}", known.join(", "))).at_key("releases"))
     }
 
-    /// The variables of a release: of the entries for older ones, the one that is nearest to it counts.
+    /// The variables of a release: of several entries for older releases, the nearest one counts.
     fn variables_of(&self, version: &str) -> BTreeMap<String, String> {
         let mut variables = self.variables.clone();
         let Some(version) = Release::parse(version) else { return variables };
@@ -323,73 +239,4 @@ impl Written {
         }
         variables
     }
-}
-
-fn checked_file(
-    file: &Path,
-    text: &str,
-    folder: &Path,
-    index: usize,
-    one: TomlFile,
-    variables: &[&str],
-) -> Result<File, InputError> {
-    let from = folder.join(one.from.get_ref());
-    if !from.is_file() {
-        return Err(InputError::of_file(
-            file,
-            format!("{} is not there", from.display()),
-            "name a file beside the manifest",
-        )
-        .at_key(format!("files[{index}].from"))
-        .at_span(text, one.from.span()));
-    }
-    if one.template {
-        let content = input::read(&from)?;
-        render(&content, |name| variables.contains(&name).then(String::new))
-            .map_err(|name| unknown_variable(&from, &name, variables))?;
-    }
-    Ok(File { from, to: one.to, template: one.template })
-}
-
-fn checked_says(file: &Path, text: &str, index: usize, one: &TomlSays) -> Result<Says, InputError> {
-    let key = |part: &str| format!("says[{index}].{part}");
-    let pattern = regex(file, text, &key("pattern"), &one.pattern)?;
-    let meaning = match (&one.branch, &one.name) {
-        (Some(branch), None) => match Branch::from_id(branch.get_ref()) {
-            Some(branch) => Meaning::Branch(branch),
-            None => {
-                let known: Vec<&str> = Branch::ALL.iter().map(|branch| branch.id()).collect();
-                return Err(InputError::of_file(
-                    file,
-                    format!("`{}` is no branch of recover", branch.get_ref()),
-                    format!("use one of: {}", known.join(", ")),
-                )
-                .at_key(key("branch"))
-                .at_span(text, branch.span()));
-            }
-        },
-        (None, Some(name)) => Meaning::Name(name.clone()),
-        _ => {
-            return Err(InputError::of_file(file, "needs either a `branch` or a `name`", "write one of the two")
-                .at_key(format!("says[{index}]"))
-                .at_span(text, one.pattern.span()));
-        }
-    };
-    Ok(Says { pattern, meaning })
-}
-
-fn regex(file: &Path, text: &str, key: &str, pattern: &Spanned<String>) -> Result<Regex, InputError> {
-    Regex::new(pattern.get_ref()).map_err(|error| {
-        InputError::of_file(
-            file,
-            format!("is no regular expression: {error}"),
-            "see the syntax of the Rust crate regex; '…' quotes need no escaping",
-        )
-        .at_key(key)
-        .at_span(text, pattern.span())
-    })
-}
-
-fn unknown_variable(file: &Path, name: &str, known: &[&str]) -> InputError {
-    InputError::of_file(file, format!("`{{{{{name}}}}}` is no variable"), format!("use one of: {}", known.join(", ")))
 }
