@@ -147,7 +147,7 @@ impl Known {
     fn hits(&self, target: Target) -> Vec<bool> {
         match target {
             Target::Leader => vec![self.crashed_leads],
-            Target::Crashed => vec![true],
+            Target::FirstHit => vec![true],
             Target::Other | Target::Others | Target::NewLeader => vec![false],
             Target::Standby | Target::Standbys => vec![!self.hit_leader && self.crashed_leads == self.hit_leader],
             Target::All => vec![true, false],
@@ -158,7 +158,7 @@ impl Known {
     fn learn(&mut self, when: &When) {
         let mut set = |target: Target, class: &'static str| {
             let crashed = match target {
-                Target::Crashed => true,
+                Target::FirstHit => true,
                 Target::Leader => self.crashed_leads,
                 _ => false,
             };
@@ -199,7 +199,7 @@ impl Known {
                 },
             ),
             When::Struck(Fault::StartFails | Fault::SingleUserFails | Fault::RewindFails) => {
-                set(Target::Crashed, "down");
+                set(Target::FirstHit, "down");
             }
             When::Ends(_) | When::TtlOver | When::Takes { .. } | When::Says { .. } | When::Struck(_) => {}
         }

@@ -19,9 +19,9 @@
 //! target = "leader"
 //!
 //! [[step]]
-//! when = { takes = { at = "crashed", branch = "start-primary" } }
+//! when = { takes = { at = "first-hit", branch = "start-primary" } }
 //! fault = "postmaster-killed"
-//! target = "crashed"
+//! target = "first-hit"
 //! ```
 
 mod expect;
@@ -305,12 +305,12 @@ mod tests {
         let first = "[[step]]\nfault = \"postmaster-killed\"\ntarget = \"leader\"\n";
         let second = |lines: &str| trouble(&format!("{first}[[step]]\n{lines}"));
         let cases = [
-            (trouble("[[step]]\nfault = \"postmaster-killed\"\ntarget = \"crashed\""), "step[0]", "nobody was hit"),
+            (trouble("[[step]]\nfault = \"postmaster-killed\"\ntarget = \"first-hit\""), "step[0]", "nobody was hit"),
             (second("target = \"leader\""), "step[1]", "a step does one thing"),
             (second("fault = \"lease-expires\"\ntarget = \"leader\""), "step[1]", "expires by itself"),
             (second("fault = \"dcs-down\"\ntarget = \"leader\""), "step[1]", "cannot be done to that target"),
             (second("fault = \"agent-killed\"\ntarget = \"etcd\""), "step[1]", "cannot be done to that target"),
-            (second("lift = \"start-fails\"\ntarget = \"crashed\""), "step[1]", "no trap for start-fails"),
+            (second("lift = \"start-fails\"\ntarget = \"first-hit\""), "step[1]", "no trap for start-fails"),
             (second("fault = \"agent-killed\"\nevery = true\ntarget = \"leader\""), "step[1]", "`every` says nothing"),
             (
                 second("fault = \"agent-killed\"\nduring = \"crash-recovery\"\nevery = true\ntarget = \"leader\""),
@@ -338,11 +338,11 @@ mod tests {
             settings = { loop_wait_s = 1, ttl_s = 20, retry_timeout_s = 3, primary_start_timeout_s = 0, watchdog = "required" }
             step = [
                 { fault = "single-user-fails", every = true, target = "leader" },
-                { fault = "postmaster-killed", target = "crashed" },
-                { when = { struck = "single-user-fails" }, lift = "single-user-fails", target = "crashed" },
+                { fault = "postmaster-killed", target = "first-hit" },
+                { when = { struck = "single-user-fails" }, lift = "single-user-fails", target = "first-hit" },
                 { when = { server = { at = "other", is = "primary" } }, fault = "dcs-down", outage = "freeze", target = "etcd" },
                 { when = "ttl-over", fault = "dcs-up", target = "etcd" },
-                { when = { starts = { process = "single-user", at = "crashed" } }, fault = "node-killed", target = "crashed" },
+                { when = { starts = { process = "single-user", at = "first-hit" } }, fault = "node-killed", target = "first-hit" },
             ]
             expect = { others = [], leader = "none" }
         "#;
@@ -354,13 +354,22 @@ mod tests {
         let primary = When::Server { at: Target::Other, is: ServerState::Primary };
         assert_eq!(steps[3].when, Some(primary));
         assert_eq!(steps[3].how.outage, Some(Outage::Freeze));
-        let starts = ProcessAt { process: Process::SingleUser, at: Target::Crashed };
+        let starts = ProcessAt { process: Process::SingleUser, at: Target::FirstHit };
         assert_eq!(steps[5].when, Some(When::Starts(starts)));
         assert_eq!(scenario.expect.others, Some(Vec::new()));
         assert_eq!(scenario.expect.branches, None);
         let configuration = scenario.settings.configuration(scenario.etcd);
         assert!(configuration.watchdog_required && configuration.watchdog_present && configuration.use_pg_rewind);
         assert_eq!(configuration.etcd_members, 3);
+    }
+
+    #[test]
+    fn the_node_hit_first_is_still_found_under_its_former_name() {
+        let file = fixtures::scenarios().join("leader-node-killed.toml");
+        let text = input::read(&file).unwrap();
+        let former = text.replace("\"first-hit\"", "\"crashed\"");
+        assert_ne!(text, former);
+        assert_eq!(Scenario::parse(&file, &former), Scenario::parse(&file, &text));
     }
 
     #[test]

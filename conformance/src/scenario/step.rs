@@ -116,8 +116,9 @@ pub enum Target {
     Standby,
     /// Every node that does not hold the leader key at that moment.
     Standbys,
-    /// The node that was hit first.
-    Crashed,
+    /// The node that was hit first. Before it was named `crashed`, though it may be frozen or cut off instead.
+    #[serde(alias = "crashed")]
+    FirstHit,
     /// The first node by name that was not hit first.
     Other,
     /// Every node that was not hit first.
@@ -256,7 +257,7 @@ impl Step {
     fn check(&self, before: &[Step]) -> Result<(), (String, &'static str)> {
         use Action::{Disturbance as Disturbs, Fault as Breaks, Lift};
         use Fault::{AgentKilled, PostmasterKilled, SingleUserHangs};
-        let relative = |target| matches!(target, Target::Crashed | Target::Other | Target::Others | Target::NewLeader);
+        let relative = |target| matches!(target, Target::FirstHit | Target::Other | Target::Others | Target::NewLeader);
         if before.is_empty() && (relative(self.target) || self.when.as_ref().and_then(When::at).is_some_and(relative)) {
             return Err(("nobody was hit before the first step".into(), "name `leader`, `standby` or `standbys`"));
         }

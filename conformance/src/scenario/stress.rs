@@ -137,7 +137,7 @@ fn target(step: &Step, index: usize, first: Option<&str>) -> &'static str {
         (Fault::DcsDown | Fault::DcsUp, _) => "etcd",
         // Two nodes: it does not matter which one is cut off.
         (_, None) => "leader",
-        (_, Some(node)) if index > 0 && Some(node) == first => "crashed",
+        (_, Some(node)) if index > 0 && Some(node) == first => "first-hit",
         (_, Some(_)) if index > 0 && first.is_some() => "other",
         _ if step.target == "leader" => "leader",
         _ => "standby",
@@ -151,7 +151,7 @@ fn when(sight: Sight, first: Option<&str>) -> Option<String> {
     }
     // Nodes are told apart by the one that was hit first.
     let first = first?;
-    let at = |id: NodeId| if format!("n{}", id + 1) == first { "crashed" } else { "other" };
+    let at = |id: NodeId| if format!("n{}", id + 1) == first { "first-hit" } else { "other" };
     let process = |process: Process| match process {
         Process::Postmaster => "postmaster",
         Process::SingleUser => "single-user",

@@ -10,7 +10,7 @@ use crate::scenario::{Target, When};
 /// What was done so far, as far as later steps refer to it. Times are nanoseconds of the run.
 pub struct Roles {
     /// The nodes that the first step hit which hit any.
-    pub crashed: Vec<String>,
+    pub first_hit: Vec<String>,
     /// When the step before was begun.
     pub since: u64,
     /// When it had taken effect.
@@ -30,7 +30,7 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
     };
     let acknowledged = |event: &Event| {
         matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. })
-            && event.node.as_ref().is_some_and(|node| !roles.crashed.contains(node))
+            && event.node.as_ref().is_some_and(|node| !roles.first_hit.contains(node))
     };
     match when {
         When::LeaderKeyGone if view.leader.is_none() => Seen::Yes(()),
@@ -38,7 +38,7 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
             happened(&|event| matches!(&event.kind, Kind::LeaderKey { holder: None, .. }), "removal of the leader key")
         }
         When::LeaderElsewhere => match &view.leader {
-            Some(leader) if !roles.crashed.contains(leader) => Seen::Yes(()),
+            Some(leader) if !roles.first_hit.contains(leader) => Seen::Yes(()),
             Some(leader) => Seen::NotYet(format!("{leader} still holds the leader key")),
             None => Seen::NotYet("nobody holds the leader key".to_owned()),
         },
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn only_what_happened_since_the_step_before_counts() {
         let mut view = View::of(&["n1".to_owned(), "n2".to_owned()]);
-        let roles = Roles { crashed: vec!["n1".to_owned()], since: 50, effect_at: 100 };
-        let starts = When::Starts(ProcessAt { process: Process::SingleUser, at: Target::Crashed });
+        let roles = Roles { first_hit: vec!["n1".to_owned()], since: 50, effect_at: 100 };
+        let starts = When::Starts(ProcessAt { process: Process::SingleUser, at: Target::FirstHit });
         let start = Kind::ProcessStarted { what: Process::SingleUser, pid: 7, argv: Vec::new() };
         view.apply(&event(49, Some("n1"), start.clone()));
         view.apply(&event(60, Some("n2"), start.clone()));
@@ -129,7 +129,7 @@ mod tests {
         view.apply(&event(61, Some("n1"), start));
         assert!(is_met(&starts, &view, &roles));
 
-        let takes = When::Takes { at: Target::Crashed, branch: Branch::CrashRecovery };
+        let takes = When::Takes { at: Target::FirstHit, branch: Branch::CrashRecovery };
         assert!(!is_met(&takes, &view, &roles));
         view.apply(&event(62, Some("n1"), Kind::Recover { branch: Branch::CrashRecovery, message: String::new() }));
         assert!(is_met(&takes, &view, &roles));
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn another_node_leads_when_it_has_written_for_two_cycles() {
         let mut view = View::of(&["n1".to_owned(), "n2".to_owned()]);
-        let roles = Roles { crashed: vec!["n1".to_owned()], since: 50, effect_at: 50 };
+        let roles = Roles { first_hit: vec!["n1".to_owned()], since: 50, effect_at: 50 };
         let write = |result| Kind::Write { id: 1, session: Session::Fresh, result, error: None };
         for (at, node, result, leads) in [
             (49, "n2", WriteResult::Ok, false),
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn states_count_as_they_were_seen_last() {
         let mut view = View::of(&["n1".to_owned(), "n2".to_owned()]);
-        let mut roles = Roles { crashed: vec!["n1".to_owned()], since: 50, effect_at: 100 };
+        let mut roles = Roles { first_hit: vec!["n1".to_owned()], since: 50, effect_at: 100 };
         assert!(is_met(&When::LeaderKeyGone, &view, &roles));
         let key = |holder: &str| Kind::LeaderKey {
             change: KeyChange::Created,

@@ -157,7 +157,7 @@ impl<'run> Faults<'run> {
     /// # Errors
     /// The lab could not do a step.
     pub async fn run(&mut self) -> Result<(), LabError> {
-        let mut roles = Roles { crashed: Vec::new(), since: self.recorder.clock().now(), effect_at: 0 };
+        let mut roles = Roles { first_hit: Vec::new(), since: self.recorder.clock().now(), effect_at: 0 };
         for (index, step) in self.scenario.steps.iter().enumerate() {
             let limit = Duration::from_secs(self.scenario.settings.settle_s.into());
             let what = format!("what step {index} awaits");
@@ -187,8 +187,8 @@ impl<'run> Faults<'run> {
             self.report.doing(&format!("step {index}: {}", step.name()));
             self.take(step, &targets).await?;
             roles.effect_at = clock.now();
-            if roles.crashed.is_empty() {
-                roles.crashed = targets;
+            if roles.first_hit.is_empty() {
+                roles.first_hit = targets;
             }
         }
         self.until_struck().await

@@ -11,7 +11,7 @@ use crate::scenario::Target;
 pub fn find(target: Target, view: &View, roles: &Roles) -> Result<Vec<String>, String> {
     let names = || view.nodes.keys();
     let leader = view.leader.as_ref();
-    let hit = |name: &&String| roles.crashed.contains(*name);
+    let hit = |name: &&String| roles.first_hit.contains(*name);
     let one = |found: Option<&String>, who: &str| match found {
         Some(name) => Ok(vec![name.clone()]),
         None => Err(format!("there is no {who}")),
@@ -21,7 +21,7 @@ pub fn find(target: Target, view: &View, roles: &Roles) -> Result<Vec<String>, S
         Target::All => Ok(names().cloned().collect()),
         Target::Leader => one(leader.filter(|name| view.nodes.contains_key(*name)), "leader"),
         Target::NewLeader => one(leader.filter(|name| !hit(name)), "other leader"),
-        Target::Crashed => one(roles.crashed.first(), "node that was hit"),
+        Target::FirstHit => one(roles.first_hit.first(), "node that was hit"),
         Target::Other => one(names().find(|name| !hit(name)), "other node"),
         Target::Standby => one(names().find(|name| !hit(name) && Some(*name) != leader), "standby"),
         Target::Others => Ok(names().filter(|name| !hit(name)).cloned().collect()),
@@ -39,8 +39,8 @@ mod tests {
     #[test]
     fn targets_are_found_by_what_nodes_are() {
         let mut view = View::of(&["n1", "n2", "n3"].map(str::to_owned));
-        let nobody = Roles { crashed: Vec::new(), since: 0, effect_at: 0 };
-        let hit = Roles { crashed: vec!["n2".to_owned()], since: 0, effect_at: 0 };
+        let nobody = Roles { first_hit: Vec::new(), since: 0, effect_at: 0 };
+        let hit = Roles { first_hit: vec!["n2".to_owned()], since: 0, effect_at: 0 };
         assert!(find(Target::Leader, &view, &nobody).is_err());
         assert!(find(Target::Standbys, &view, &nobody).is_err());
         view.leader = Some("n2".to_owned());
@@ -49,7 +49,7 @@ mod tests {
         assert!(find(Target::NewLeader, &view, &hit).is_err());
         view.leader = Some("n1".to_owned());
         assert_eq!(find(Target::NewLeader, &view, &hit).unwrap(), ["n1"]);
-        assert_eq!(find(Target::Crashed, &view, &hit).unwrap(), ["n2"]);
+        assert_eq!(find(Target::FirstHit, &view, &hit).unwrap(), ["n2"]);
         assert_eq!(find(Target::Standby, &view, &hit).unwrap(), ["n3"]);
         assert_eq!(find(Target::Others, &view, &hit).unwrap(), ["n1", "n3"]);
         assert_eq!(find(Target::Etcd, &view, &hit).unwrap(), [""; 0]);
