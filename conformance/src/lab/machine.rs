@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cluster::ETCD_IMAGE;
-use super::cluster::remote::REMOTE_IMAGE;
+use super::cluster::{ETCD_IMAGE, REMOTE_IMAGE};
 use super::docker;
 use super::error::LabError;
 use super::observer::OBSERVER_IMAGE;

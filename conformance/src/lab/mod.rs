@@ -1,24 +1,27 @@
-//! The lab: brings a real cluster up, injects the faults of a scenario, and records what an outside observer sees. It judges nothing.
+//! The lab: brings a real cluster up, injects the faults of a scenario, and records what an outside observer sees. It
+//! judges nothing.
 
 mod cluster;
 mod docker;
 mod error;
 mod faults;
 mod machine;
+mod nemesis;
 mod observer;
 mod power;
 mod read_back;
 mod runner;
-mod sandbox;
 mod stopwatch;
 mod tasks;
+mod template;
+mod testbed;
 mod wait;
+mod writers;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use pghaspec_model::vocabulary::fault::Fault;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::manifest::Manifest;
 use crate::observe::clock::RunClock;
@@ -29,15 +32,19 @@ use crate::run::folder::RunDir;
 use crate::run::scenario_folder::ScenarioDir;
 use crate::scenario::Scenario;
 
-pub use docker::image::provide;
+pub use docker::agent_image::ensure_agent_image;
 pub use docker::sweep::sweep;
 pub use error::{LabError, Trouble};
+pub use faults::{Description, descriptions};
 pub use machine::{docker_version, has_image, needed_images};
 pub use stopwatch::{Lap, Part};
 
-use runner::Course;
-use sandbox::Lane;
+use docker::sandbox::Sandbox;
+use runner::Runner;
 use stopwatch::Stopwatch;
+use tasks::Tasks;
+use testbed::Testbed;
+use wait::interrupted;
 
 /// What a caller may ask of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,62 +105,46 @@ pub async fn run(
 ) -> Result<Completed, LabError> {
     let docker = docker::connect().await?;
     let image_digest = docker::image_digest(&docker, &manifest.image).await?;
-    let remote = scenario.settings.standby_cluster.then_some(cluster::remote::REMOTE_IMAGE);
+    let remote = scenario.settings.standby_cluster.then_some(cluster::REMOTE_IMAGE);
     for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE].into_iter().chain(remote) {
         docker::image_digest(&docker, image).await?;
     }
-    let template = match options.fresh {
+    let prepared = match options.fresh {
         true => None,
-        false => cluster::template::provide(&docker, scenario, manifest, dir, progress).await?,
+        false => template::prepared(&docker, scenario, manifest, dir, progress).await?,
     };
-    let template = template.as_ref();
     let ScenarioDir { path, events, logs, .. } = dir.scenario(&scenario.id)?;
     let (started, stopwatch) = (Instant::now(), Stopwatch::start());
     let recorder = Recorder::create(&events, RunClock::start(), &scenario.node_names())?;
-    let lane = Lane::new(docker, dir, &scenario.id, &logs);
+    let sandbox = Sandbox::new(docker, dir, &scenario.id, &logs);
     let report = progress.lane(&scenario.id);
-    let course = Course {
-        run: dir.id(),
-        lane: &lane,
-        scenario,
-        manifest,
-        recorder: &recorder,
-        report: &report,
-        template,
-        stopwatch: &stopwatch,
-    };
-    let outcome = tokio::select! {
-        outcome = course.run() => outcome,
-        message = recorder.failed() => {
-            Err(LabError { trouble: Trouble::Environment, message, mend: None, logs: None })
+    let outcome = {
+        // Tasks that observe end with this block, before the containers go.
+        let tasks = Tasks::new();
+        let bed =
+            Testbed { scenario, manifest, sandbox: &sandbox, recorder: &recorder, report: &report, tasks: &tasks };
+        let runner = Runner { bed, run: dir.id(), prepared: prepared.as_ref(), stopwatch: &stopwatch };
+        tokio::select! {
+            outcome = runner.run() => outcome,
+            message = recorder.failed() => {
+                Err(LabError { trouble: Trouble::Environment, message, mend: None, logs: None })
+            }
+            error = interrupted() => Err(error),
         }
-        error = interrupted() => Err(error),
     };
     let seconds = started.elapsed().as_secs_f64();
     let cleaned = if options.keep {
-        lane.leave();
+        sandbox.leave();
         Ok(())
     } else {
         report.doing("removing containers and networks");
-        lane.remove().await
+        sandbox.remove().await
     };
     stopwatch.lap(Part::Removing);
     report.done();
     // A failure of the run itself says more than that of the cleanup after it.
     outcome.and(cleaned).map_err(|error| error.with_logs(logs))?;
     Ok(Completed { dir: path, events, seconds, image_digest, laps: stopwatch.laps() })
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn interrupted() -> LabError {
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    match (interrupt, terminate) {
-        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
-            _ = interrupt.recv() => LabError::interrupted("Ctrl-C"),
-            _ = terminate.recv() => LabError::interrupted("SIGTERM"),
-        },
-        (Err(error), _) | (_, Err(error)) => LabError::harness(format!("signals cannot be handled: {error}")),
-    }
 }
 
 #[cfg(test)]

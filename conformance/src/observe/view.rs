@@ -67,6 +67,27 @@ impl Finding {
     pub fn same(&self, other: &Finding) -> bool {
         (self.state, self.timeline, self.streaming) == (other.state, other.timeline, other.streaming)
     }
+
+    /// The finding in words, which complete "Postgres is …".
+    pub fn words(&self) -> String {
+        let state = match self.state {
+            ServerState::Primary => "primary",
+            ServerState::Standby => "standby",
+            ServerState::Starting => return "starting".to_owned(),
+            ServerState::Refused => return "refusing connections".to_owned(),
+            ServerState::Unknown => return "not answering".to_owned(),
+        };
+        let timeline = match self.timeline {
+            Some(timeline) => format!("on timeline {timeline}"),
+            None => "on an unknown timeline".to_owned(),
+        };
+        let streams = match self.streaming {
+            Some(true) => ", streaming",
+            Some(false) => ", not streaming",
+            None => "",
+        };
+        format!("{state} {timeline}{streams}")
+    }
 }
 
 /// A cluster in which all is well: who leads it, on which timeline.
@@ -160,14 +181,14 @@ impl View {
             {
                 timeline
             }
-            other => return Err(format!("{leader} holds the leader key but is {}", words(&other))),
+            other => return Err(format!("{leader} holds the leader key but is {}", other.words())),
         };
         for (name, node) in self.nodes.iter().filter(|(name, _)| **name != leader) {
             match finding(name, node)? {
                 Finding { state: ServerState::Standby, streaming: Some(true), timeline: Some(theirs), .. }
                     if theirs == timeline => {}
                 other => {
-                    return Err(format!("{leader} leads on timeline {timeline}, but {name} is {}", words(&other)));
+                    return Err(format!("{leader} leads on timeline {timeline}, but {name} is {}", other.words()));
                 }
             }
         }
@@ -207,27 +228,6 @@ impl View {
             Some((name, _)) => Err(format!("all is well, but not for long enough yet at {name}")),
         }
     }
-}
-
-/// A finding in words.
-fn words(finding: &Finding) -> String {
-    let state = match finding.state {
-        ServerState::Primary => "primary",
-        ServerState::Standby => "standby",
-        ServerState::Starting => return "starting".to_owned(),
-        ServerState::Refused => return "refusing connections".to_owned(),
-        ServerState::Unknown => return "not answering".to_owned(),
-    };
-    let timeline = match finding.timeline {
-        Some(timeline) => format!("on timeline {timeline}"),
-        None => "on an unknown timeline".to_owned(),
-    };
-    let streams = match finding.streaming {
-        Some(true) => ", streaming",
-        Some(false) => ", not streaming",
-        None => "",
-    };
-    format!("{state} {timeline}{streams}")
 }
 
 #[cfg(test)]

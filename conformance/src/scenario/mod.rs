@@ -24,11 +24,14 @@
 //! target = "first-hit"
 //! ```
 
+pub mod catalogue;
 mod expect;
+mod how;
 pub mod profile;
 mod settings;
 mod step;
 pub mod stress;
+mod when;
 
 use std::path::Path;
 
@@ -42,8 +45,10 @@ use crate::input::InputError;
 use crate::rules;
 
 pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter};
+pub use how::{Child, Direction, During, How, Outage, is_trap};
 pub use settings::{Settings, WatchdogMode};
-pub use step::{Action, Child, Direction, During, How, Outage, ProcessAt, Step, Target, When, is_trap};
+pub use step::{Action, Step};
+pub use when::{ProcessAt, Target, When};
 
 /// One scenario, `fixtures/scenarios/<id>.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,157 +253,4 @@ fn ids() -> Result<Vec<String>, InputError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use pghaspec_model::recover::branch::Branch;
-    use pghaspec_model::rules::edition::{Edition, Rules};
-    use pghaspec_model::vocabulary::event::{Process, ServerState};
-
-    use super::*;
-
-    #[test]
-    fn every_scenario_of_the_fixtures_loads() {
-        let all = Scenario::all().unwrap();
-        assert!(all.iter().any(|scenario| scenario.id == "leader-postmaster-killed"));
-        for scenario in all {
-            assert!(!scenario.profiles.is_empty(), "{} is in no profile", scenario.id);
-        }
-    }
-
-    #[test]
-    fn the_rule_of_the_lease_is_kept() {
-        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file).unwrap().replace("retry_timeout_s = 3", "retry_timeout_s = 10");
-        let error = Scenario::parse(&file, &text).unwrap_err();
-        assert_eq!(error.key.as_deref(), Some("settings"));
-        assert!(error.line.is_some());
-    }
-
-    #[test]
-    fn an_unknown_rule_is_told_with_its_place() {
-        let file = fixtures::scenarios().join("killed-during-crash-recovery.toml");
-        let text = input::read(&file).unwrap();
-        assert_eq!(Scenario::parse(&file, &text).unwrap().rules, ["starts_crashed_primary: yes"]);
-        let error = Scenario::parse(&file, &text.replace("starts_crashed_primary: yes", "starts: yes")).unwrap_err();
-        assert_eq!((error.key.as_deref(), error.line.is_some()), (Some("rules"), true), "{error}");
-    }
-
-    #[test]
-    fn an_unknown_fault_names_the_known_ones() {
-        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file).unwrap().replace("\"postmaster-killed\"", "\"meteor\"");
-        let error = Scenario::parse(&file, &text).unwrap_err();
-        assert!(error.problem.contains("postmaster-killed"), "{error}");
-    }
-
-    /// What a scenario with these steps says is wrong: key, problem, remedy.
-    fn trouble(steps: &str) -> (String, String, String) {
-        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file).unwrap();
-        let (head, rest) = text.split_once("[[step]]").unwrap();
-        let expect = &rest[rest.find("[expect]").unwrap()..];
-        let error = Scenario::parse(&file, &format!("{head}{steps}\n{expect}")).unwrap_err();
-        (error.key.unwrap_or_default(), error.problem, error.mend)
-    }
-
-    #[test]
-    fn steps_that_make_no_sense_are_refused() {
-        let first = "[[step]]\nfault = \"postmaster-killed\"\ntarget = \"leader\"\n";
-        let second = |lines: &str| trouble(&format!("{first}[[step]]\n{lines}"));
-        let cases = [
-            (trouble("[[step]]\nfault = \"postmaster-killed\"\ntarget = \"first-hit\""), "step[0]", "nobody was hit"),
-            (second("target = \"leader\""), "step[1]", "a step does one thing"),
-            (second("fault = \"lease-expires\"\ntarget = \"leader\""), "step[1]", "expires by itself"),
-            (second("fault = \"dcs-down\"\ntarget = \"leader\""), "step[1]", "cannot be done to that target"),
-            (second("fault = \"agent-killed\"\ntarget = \"etcd\""), "step[1]", "cannot be done to that target"),
-            (second("lift = \"start-fails\"\ntarget = \"first-hit\""), "step[1]", "no trap for start-fails"),
-            (second("fault = \"agent-killed\"\nevery = true\ntarget = \"leader\""), "step[1]", "`every` says nothing"),
-            (
-                second("fault = \"agent-killed\"\nduring = \"crash-recovery\"\nevery = true\ntarget = \"leader\""),
-                "step[1]",
-                "`every` says nothing",
-            ),
-            (second("disturbance = \"link-slowed\"\ntarget = \"leader\""), "step[1]", "wants `delay_ms`"),
-            (second("when = \"soon\"\nfault = \"agent-killed\"\ntarget = \"leader\""), "", "leader-key-gone"),
-        ];
-        for ((key, problem, mend), wanted, part) in cases {
-            assert_eq!(key, wanted, "{problem}");
-            assert!(problem.contains(part), "{problem}");
-            assert!(!mend.is_empty());
-        }
-    }
-
-    #[test]
-    fn steps_say_what_is_awaited_and_how() {
-        let text = r#"
-            title = "t"
-            why = "w"
-            profiles = ["core"]
-            nodes = 2
-            etcd = 3
-            settings = { loop_wait_s = 1, ttl_s = 20, retry_timeout_s = 3, primary_start_timeout_s = 0, watchdog = "required" }
-            step = [
-                { fault = "single-user-fails", every = true, target = "leader" },
-                { fault = "postmaster-killed", target = "first-hit" },
-                { when = { struck = "single-user-fails" }, lift = "single-user-fails", target = "first-hit" },
-                { when = { server = { at = "other", is = "primary" } }, fault = "dcs-down", outage = "freeze", target = "etcd" },
-                { when = "ttl-over", fault = "dcs-up", target = "etcd" },
-                { when = { starts = { process = "single-user", at = "first-hit" } }, fault = "node-killed", target = "first-hit" },
-            ]
-            expect = { others = [], leader = "none" }
-        "#;
-        let scenario = Scenario::parse(Path::new("x.toml"), text).unwrap();
-        let steps = scenario.steps;
-        assert_eq!(steps[0].how, How { every: true, ..How::default() });
-        assert_eq!(steps[2].when, Some(When::Struck(Fault::SingleUserFails)));
-        assert_eq!(steps[2].action, Action::Lift(Fault::SingleUserFails));
-        let primary = When::Server { at: Target::Other, is: ServerState::Primary };
-        assert_eq!(steps[3].when, Some(primary));
-        assert_eq!(steps[3].how.outage, Some(Outage::Freeze));
-        let starts = ProcessAt { process: Process::SingleUser, at: Target::FirstHit };
-        assert_eq!(steps[5].when, Some(When::Starts(starts)));
-        assert_eq!(scenario.expect.others, Some(Vec::new()));
-        assert_eq!(scenario.expect.branches, None);
-        let configuration = scenario.settings.configuration(scenario.etcd);
-        assert!(configuration.watchdog_required && configuration.watchdog_present && configuration.use_pg_rewind);
-        assert_eq!(configuration.etcd_members, 3);
-    }
-
-    #[test]
-    fn the_node_hit_first_is_still_found_under_its_former_name() {
-        let file = fixtures::scenarios().join("leader-node-killed.toml");
-        let text = input::read(&file).unwrap();
-        let former = text.replace("\"first-hit\"", "\"crashed\"");
-        assert_ne!(text, former);
-        assert_eq!(Scenario::parse(&file, &former), Scenario::parse(&file, &text));
-    }
-
-    #[test]
-    fn agents_with_other_rules_have_demands_of_their_own() {
-        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file).unwrap();
-        let expect = Scenario::parse(&file, &text).unwrap().expect;
-        let newer = Edition::V3_0_4.rules();
-        assert_eq!(expect.of(&newer), Expect { otherwise: Default::default(), ..expect.clone() });
-        // 3.0.3 is nearer to the edition 3.0.4 than to 3.0.2, and has this rule of the older one.
-        let between = Rules { starts_crashed_primary: false, watchdog_disabled_late: false, ..newer };
-        for rules in [Edition::V2_1_2.rules(), Edition::V3_0_2.rules(), between] {
-            let older = expect.of(&rules);
-            assert_eq!(older.branches, Some(vec![Branch::CrashRecovery, Branch::StartReadOnly]));
-            assert_eq!((older.leader, older.timeline), (Some(LeaderAfter::Same), Some(TimelineAfter::Bumped)));
-        }
-        for (damaged, words) in [("starts_primary: no", "is no rule"), ("starts_crashed_primary: maybe", "only: ")] {
-            let error = Scenario::parse(&file, &text.replace("starts_crashed_primary: no", damaged)).unwrap_err();
-            assert_eq!(error.key.as_deref(), Some("expect.if"));
-            assert!(error.to_string().contains(words), "{error}");
-        }
-        let nested =
-            format!("{text}\n[expect.if.\"starts_crashed_primary: no\".if.\"words: master\"]\nleader = \"other\"");
-        assert_eq!(Scenario::parse(&file, &nested).unwrap_err().key.as_deref(), Some("expect.if"));
-    }
-
-    #[test]
-    fn an_unknown_scenario_names_the_known_ones() {
-        let error = Scenario::load("no-such-thing").unwrap_err();
-        assert!(error.mend.contains("leader-postmaster-killed"), "{error}");
-    }
-}
+mod tests;

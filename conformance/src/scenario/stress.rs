@@ -10,6 +10,8 @@ use pghaspec_model::vocabulary::event::Process;
 use pghaspec_model::vocabulary::fault::{Class, Fault, Faults};
 use stateright::Model;
 
+use super::catalogue;
+
 /// Most faults of a walk.
 const MOST_FAULTS: u8 = 3;
 /// A walk that has not come to its last fault by then is begun again.
@@ -17,20 +19,8 @@ const MOST_STEPS: usize = 400;
 /// Of so many steps one is a fault, where both are possible.
 const ONE_IN: u64 = 6;
 
-/// Faults that are not drawn. What follows from a backend that outlives its postmaster is known, and would hide all else; what hangs, or stands
-/// still until the disk is freed, takes longer than a walk; and nobody can stall an agent's watch and nothing else of it.
-const NOT_DRAWN: [Fault; 7] = [
-    Fault::OrphansLeft,
-    Fault::StartHangs,
-    Fault::SingleUserHangs,
-    Fault::DiskFull,
-    Fault::DiskFreed,
-    Fault::WatchStalls,
-    Fault::WatchResumes,
-];
-
 fn drawn() -> Faults {
-    Faults::of(&Fault::ALL.into_iter().filter(|fault| !NOT_DRAWN.contains(fault)).collect::<Vec<_>>())
+    Faults::of(&Fault::ALL.into_iter().filter(|fault| catalogue::is_drawn(*fault)).collect::<Vec<_>>())
 }
 
 /// Numbers that look random, and are the same for the same seed (splitmix64 by Sebastiano Vigna).

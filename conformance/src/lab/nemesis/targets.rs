@@ -1,13 +1,13 @@
-//! Which nodes a step's target names.
+//! The nodes that a step's target names at a moment.
 
 use super::awaited::Roles;
 use crate::observe::view::View;
 use crate::scenario::Target;
 
-/// The nodes that are meant right now; none for the DCS and for the primary elsewhere.
+/// The nodes that a target names now; none for the DCS and for the remote primary.
 ///
 /// # Errors
-/// There is no such node yet, in words.
+/// Which node there is not yet, in words.
 pub fn find(target: Target, view: &View, roles: &Roles) -> Result<Vec<String>, String> {
     let names = || view.nodes.keys();
     let leader = view.leader.as_ref();

@@ -1,12 +1,13 @@
 //! Templates: clusters that were bootstrapped once and stopped cleanly, so that a run need not wait for another bootstrap.
 //!
-//! A template is one image for each node, made of the node's stopped container, and the keys that etcd held without a lease, in a label of
-//! these images. What had a lease died with its owner, but for the leader key: it names who led, as after an outage that is shorter than
-//! a lease. From there on it is the agents' business: they find their data directories and a cluster that knows them, one of them takes the
-//! lock up, the others stream. No client ever wrote to a template: it is made for its own sake, not of a run.
+//! A template is one image for each node, made of the node's stopped container, and the keys that etcd held without a
+//! lease, in a label of these images. Keys with a lease died with their owner, but for the leader key: it names the node
+//! that led, as after an outage that is shorter than a lease. From there on it is the agents' business: they find their
+//! data directories and a cluster that knows them, one of them takes the lock up, the others stream. No client ever wrote
+//! to a template: it is made for its own sake, and never of a run.
 //!
-//! Images carry the label `org.pghaspec.template`, the digest of all that the template depends on. No sweep removes them; that is done by
-//! `docker image rm $(docker image ls --quiet --filter label=org.pghaspec.template)`.
+//! Images carry the label `org.pghaspec.template`, the digest of all that the template depends on. No sweep removes them;
+//! `docker image rm $(docker image ls --quiet --filter label=org.pghaspec.template)` does.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -16,19 +17,20 @@ use bollard::models::{ContainerConfig, ImageSummary};
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder, StopContainerOptionsBuilder,
 };
-use etcd_client::{Client, GetOptions, PutOptions};
+use etcd_client::{Client, GetOptions};
 use futures_util::future::{join_all, try_join_all};
 use pghaspec_model::vocabulary::event::Phase;
 use pghaspec_model::vocabulary::fault::Fault;
 use sha2::{Digest, Sha256};
 
-use super::{Builder, ETCD_IMAGE};
-use crate::lab::docker::{failed, image_digest};
-use crate::lab::error::LabError;
-use crate::lab::runner::up;
-use crate::lab::sandbox::Lane;
-use crate::lab::tasks::{Ends, Tasks};
-use crate::lab::wait::until;
+use super::cluster::{Builder, ETCD_IMAGE, Prepared, up};
+use super::docker::sandbox::Sandbox;
+use super::docker::{failed, image_digest};
+use super::error::LabError;
+use super::observer::Observer;
+use super::tasks::{Ends, Tasks};
+use super::testbed::Testbed;
+use super::wait::interrupted;
 use crate::manifest::Manifest;
 use crate::observe::clock::RunClock;
 use crate::observe::etcd::TICK_KEY;
@@ -49,7 +51,7 @@ const NODE: &str = "org.pghaspec.template.node";
 const AGENT: &str = "org.pghaspec.template.agent";
 /// Label with that image's digest.
 const AGENT_DIGEST: &str = "org.pghaspec.template.agent-digest";
-/// Label with who led.
+/// Label with the node that led.
 const LEADER: &str = "org.pghaspec.template.leader";
 /// Label with the keys of etcd, a JSON object.
 const KEYS: &str = "org.pghaspec.template.keys";
@@ -60,32 +62,18 @@ const REPOSITORY: &str = "pghaspec/template";
 /// Counted up when templates are made in another way.
 const RECIPE: u32 = 2;
 
-/// How long a cluster may take to come up, and a node to stop.
+/// How long a cluster may take to come up.
 const UP: Duration = Duration::from_secs(90);
+/// Seconds that a node may take to stop.
 const STOP_S: i32 = 60;
-
-/// Seconds that the restored leader key lives unless its owner takes it up. Longer than any lease, since a loaded machine takes its time
-/// to start an agent; the owner replaces the lease by one of its own.
-const LEADER_TTL_S: i64 = 90;
 
 /// How long a request to etcd may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Held while a template is made: whoever else wants one waits, and may find it then.
+/// Held while a template is made: another scenario that wants one waits, and may find it then.
 static MAKING_ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// A prepared cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    /// Image of each node.
-    images: BTreeMap<String, String>,
-    /// Who led.
-    leader: String,
-    /// What etcd held without a lease.
-    keys: BTreeMap<String, String>,
-}
-
-/// What a template is made for, and by what it is found.
+/// The cluster that a template is made for, and the digest by which it is found.
 struct Wanted<'run> {
     docker: Docker,
     manifest: &'run Manifest,
@@ -94,18 +82,19 @@ struct Wanted<'run> {
     digest: String,
 }
 
-/// The template for a scenario; it is made if there is none. Nothing for a scenario whose cluster cannot be prepared.
+/// The prepared cluster for a scenario, made if there is none yet; `None` for a scenario whose cluster cannot be prepared.
 ///
 /// # Errors
-/// It cannot be made.
-pub async fn provide(
+/// The template cannot be made.
+pub async fn prepared(
     docker: &Docker,
     scenario: &Scenario,
     manifest: &Manifest,
     dir: &RunDir,
     progress: &Progress,
-) -> Result<Option<Template>, LabError> {
-    // A standby cluster follows a primary that is another one in every run, and a file system that is made to be filled begins empty.
+) -> Result<Option<Prepared>, LabError> {
+    // A standby cluster follows a primary that is another one in every run, and a file system that is made to be filled
+    // begins empty.
     if scenario.settings.standby_cluster || scenario.breaks(Fault::DiskFull) {
         return Ok(None);
     }
@@ -121,35 +110,9 @@ pub async fn provide(
     }
 }
 
-impl Template {
-    /// The image of a node.
-    pub fn image(&self, node: &str) -> Option<&str> {
-        self.images.get(node).map(String::as_str)
-    }
-
-    /// Puts into an empty etcd what the template's had; the leader key with a lease.
-    ///
-    /// # Errors
-    /// etcd does not answer.
-    pub async fn restore(&self, mut etcd: Client, leader_key: &str) -> Result<(), LabError> {
-        let put = async {
-            for (key, value) in &self.keys {
-                etcd.put(key.as_str(), value.as_str(), None).await?;
-            }
-            let lease = etcd.lease_grant(LEADER_TTL_S, None).await?.id();
-            etcd.put(leader_key, self.leader.as_str(), Some(PutOptions::new().with_lease(lease))).await
-        };
-        match tokio::time::timeout(LIMIT, put).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(LabError::harness(format!("putting the template's keys into etcd: {error}"))),
-            Err(_) => Err(LabError::harness("putting the template's keys into etcd: no answer in time")),
-        }
-    }
-}
-
 impl<'run> Wanted<'run> {
     async fn of(docker: &Docker, scenario: &Scenario, manifest: &'run Manifest) -> Result<Wanted<'run>, LabError> {
-        // What a node is told anew at each start, and what is done to the cluster afterwards, is no part of it.
+        // A node learns some settings anew at each start, and the steps come later: neither is part of the template.
         let mut scenario = Scenario { steps: Vec::new(), etcd: 1, ..scenario.clone() };
         scenario.settings.watchdog = WatchdogMode::Off;
         scenario.settings.watchdog_present = true;
@@ -176,8 +139,8 @@ impl<'run> Wanted<'run> {
         Ok(Wanted { docker: docker.clone(), manifest, scenario, agent_digest, digest })
     }
 
-    /// A whole template that is there. Of two that were made at the same time either will do.
-    async fn find(&self) -> Result<Option<Template>, LabError> {
+    /// Looks for a complete template. Of two that were made at the same time either will do.
+    async fn find(&self) -> Result<Option<Prepared>, LabError> {
         let mut makings: BTreeMap<String, Vec<ImageSummary>> = BTreeMap::new();
         for image in images(&self.docker, &format!("{LABEL}={}", self.digest)).await? {
             let making = image.labels.get(MAKING).cloned().unwrap_or_default();
@@ -191,7 +154,7 @@ impl<'run> Wanted<'run> {
                 .collect();
             let labels = &images.first()?.labels;
             nodes.iter().all(|node| by_node.contains_key(node)).then_some(())?;
-            Some(Template {
+            Some(Prepared {
                 leader: labels.get(LEADER)?.clone(),
                 keys: serde_json::from_str(labels.get(KEYS)?).ok()?,
                 images: by_node,
@@ -199,24 +162,26 @@ impl<'run> Wanted<'run> {
         }))
     }
 
-    /// Bootstraps a cluster, stops it cleanly, and keeps what is left of it.
-    async fn make(&self, dir: &RunDir, progress: &Progress) -> Result<Template, LabError> {
+    /// Bootstraps a cluster, stops it cleanly, and keeps its nodes as images.
+    async fn make(&self, dir: &RunDir, progress: &Progress) -> Result<Prepared, LabError> {
         let report = progress.lane(&format!("template {}", &self.digest[..6]));
         report.say(&format!("bootstrapping a cluster of {} {} once", self.manifest.name, self.manifest.version));
         let folder = dir.template(&self.digest)?;
         let recorder = Recorder::create(&folder.events, RunClock::start(), &self.scenario.node_names())?;
-        let lane = Lane::new(self.docker.clone(), dir, &format!("template-{}", self.digest), &folder.logs);
+        let name = format!("template-{}", self.digest);
+        let sandbox = Sandbox::new(self.docker.clone(), dir, &name, &folder.logs);
         let tasks = Tasks::new();
-        let builder = Builder {
-            lane: &lane,
+        let bed = Testbed {
             scenario: &self.scenario,
             manifest: self.manifest,
+            sandbox: &sandbox,
             recorder: &recorder,
+            report: &report,
             tasks: &tasks,
-            template: None,
         };
+        let builder = Builder { bed, prepared: None };
         let making = async {
-            let (observer, (networks, watch)) = tokio::try_join!(builder.observer(), async {
+            let (observer, (networks, watch)) = tokio::try_join!(Observer::start(&bed), async {
                 let networks = builder.networks().await?;
                 let (_, watch) = builder.etcd(&networks).await?;
                 Ok((networks, watch))
@@ -230,45 +195,45 @@ impl<'run> Wanted<'run> {
                 let probes = probe::watch(recorder.clone(), node.name.clone(), node.config.clone());
                 tasks.spawn(format!("probing {}", node.name), Ends::WhenStopped, probes);
             }
-            let healthy = until(&recorder, &report, "the cluster to come up", UP, up).await?;
+            let healthy = bed.until("the cluster to come up", UP, up).await?;
             report.doing("stopping it cleanly");
-            self.stop(&lane, &healthy).await?;
+            self.stop(&sandbox, &healthy).await?;
             report.doing("keeping it");
-            self.keep(&lane, &healthy.leader, lasting_keys(etcd).await?).await
+            self.keep(&sandbox, &healthy.leader, lasting_keys(etcd).await?).await
         };
         let made = tokio::select! {
             biased;
             lost = tasks.lost() => Err(lost),
             message = recorder.failed() => Err(LabError::harness(message)),
-            error = crate::lab::interrupted() => Err(error),
+            error = interrupted() => Err(error),
             made = making => made,
         };
         tasks.stop().await;
-        let cleaned = lane.remove().await;
+        let cleaned = sandbox.remove().await;
         report.done();
         if made.is_ok() {
             self.remove_stale().await?;
         }
-        made.and_then(|template| cleaned.map(|()| template)).map_err(|error| {
+        made.and_then(|prepared| cleaned.map(|()| prepared)).map_err(|error| {
             let message = format!("making a template (--fresh does without): {}", error.message);
             LabError { message, ..error }.with_logs(folder.logs)
         })
     }
 
-    /// Stops the standbys and then the leader: nobody is promoted, and the leader alone has the last word in its WAL.
-    async fn stop(&self, lane: &Lane, healthy: &Healthy) -> Result<(), LabError> {
+    /// Stops the standbys and then the leader: no standby is promoted, and the leader alone writes the last WAL record.
+    async fn stop(&self, sandbox: &Sandbox, healthy: &Healthy) -> Result<(), LabError> {
         let nodes = self.scenario.node_names();
         let (leader, standbys): (Vec<_>, Vec<_>) = nodes.iter().partition(|name| **name == healthy.leader);
         for nodes in [standbys, leader] {
-            try_join_all(nodes.into_iter().map(|name| self.stop_node(lane, name))).await?;
+            try_join_all(nodes.into_iter().map(|name| self.stop_node(sandbox, name))).await?;
         }
         Ok(())
     }
 
-    async fn stop_node(&self, lane: &Lane, name: &str) -> Result<(), LabError> {
-        /// Exit code of what Docker killed since it did not stop in time.
+    async fn stop_node(&self, sandbox: &Sandbox, name: &str) -> Result<(), LabError> {
+        /// Exit code of a container that Docker killed since it did not stop in time.
         const KILLED: i64 = 137;
-        let container = lane.name(name);
+        let container = sandbox.name(name);
         let doing = format!("stopping {container}");
         let options = StopContainerOptionsBuilder::new().t(STOP_S).build();
         self.docker.stop_container(&container, Some(options)).await.map_err(failed(&doing))?;
@@ -280,8 +245,13 @@ impl<'run> Wanted<'run> {
     }
 
     /// Makes an image of each node's container.
-    async fn keep(&self, lane: &Lane, leader: &str, keys: BTreeMap<String, String>) -> Result<Template, LabError> {
-        let making = lane.name("template");
+    async fn keep(
+        &self,
+        sandbox: &Sandbox,
+        leader: &str,
+        keys: BTreeMap<String, String>,
+    ) -> Result<Prepared, LabError> {
+        let making = sandbox.name("template");
         let keys_label = serde_json::to_string(&keys).map_err(|error| LabError::harness(error.to_string()))?;
         let images = try_join_all(self.scenario.node_names().into_iter().map(async |node| {
             let tag = format!("{making}-{node}");
@@ -295,22 +265,23 @@ impl<'run> Wanted<'run> {
                 (KEYS, &keys_label),
             ];
             let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
-            let options = CommitContainerOptionsBuilder::new().container(&lane.name(&node)).repo(REPOSITORY).tag(&tag);
+            let options =
+                CommitContainerOptionsBuilder::new().container(&sandbox.name(&node)).repo(REPOSITORY).tag(&tag);
             let config = ContainerConfig { labels: Some(HashMap::from(labels)), ..ContainerConfig::default() };
             let kept = self.docker.commit_container(options.build(), config).await;
             kept.map_err(failed(format!("keeping {node} as an image")))?;
             Ok::<_, LabError>((node, format!("{REPOSITORY}:{tag}")))
         }))
         .await?;
-        Ok(Template { images: images.into_iter().collect(), leader: leader.to_owned(), keys })
+        Ok(Prepared { images: images.into_iter().collect(), leader: leader.to_owned(), keys })
     }
 
-    /// Removes the templates of this agent's image as it was before: nothing finds them any more.
+    /// Removes the templates that were made of an earlier image of this agent: no digest finds them any more.
     async fn remove_stale(&self) -> Result<(), LabError> {
         let of_agent = images(&self.docker, &format!("{AGENT}={}", self.manifest.image)).await?;
         let stale = of_agent.iter().filter(|image| image.labels.get(AGENT_DIGEST) != Some(&self.agent_digest));
         let options = RemoveImageOptionsBuilder::new().build();
-        // One that a running lane still uses stays until the next making.
+        // Docker keeps an image that a running container still uses; it goes when the next template is made.
         join_all(stale.map(|image| self.docker.remove_image(&image.id, Some(options.clone()), None))).await;
         Ok(())
     }
@@ -323,7 +294,7 @@ async fn images(docker: &Docker, label: &str) -> Result<Vec<ImageSummary>, LabEr
     docker.list_images(Some(options)).await.map_err(failed("listing templates"))
 }
 
-/// What etcd holds without a lease, but for what the lab itself put there.
+/// The keys of etcd that have no lease, without the lab's own.
 async fn lasting_keys(mut etcd: Client) -> Result<BTreeMap<String, String>, LabError> {
     let all = tokio::time::timeout(LIMIT, etcd.get("", Some(GetOptions::new().with_all_keys()))).await;
     let all = match all {

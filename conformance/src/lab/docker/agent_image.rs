@@ -1,4 +1,4 @@
-//! The agent's image: built when it is wanted for the first time.
+//! The agent's image, built by the command of its manifest when it is wanted for the first time.
 
 use std::process::Stdio;
 
@@ -7,18 +7,18 @@ use tokio::process::Command;
 
 use crate::lab::docker;
 use crate::lab::error::{LabError, Trouble};
-use crate::lab::interrupted;
+use crate::lab::wait::interrupted;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 
-/// How many of the last words of a failed build are told.
-const LAST_WORDS: usize = 8;
+/// How many of the last lines of a failed build are told.
+const LAST_LINES: usize = 8;
 
 /// Makes sure that the agent's image is there: builds it with the command of its manifest if it is not.
 ///
 /// # Errors
-/// [`Trouble::Environment`] when it cannot be built, with the last words of the build.
-pub async fn provide(manifest: &Manifest, progress: &Progress) -> Result<(), LabError> {
+/// [`Trouble::Environment`] when it cannot be built, with the last lines of the build.
+pub async fn ensure_agent_image(manifest: &Manifest, progress: &Progress) -> Result<(), LabError> {
     let docker = docker::connect().await?;
     let missing = match docker::image_digest(&docker, &manifest.image).await {
         Ok(_) => return Ok(()),
@@ -73,7 +73,7 @@ async fn last_lines(pipe: Option<impl AsyncRead + Unpin>) -> Vec<String> {
     let Some(pipe) = pipe else { return Vec::new() };
     let mut lines = BufReader::new(pipe).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        if kept.len() == LAST_WORDS {
+        if kept.len() == LAST_LINES {
             kept.pop_front();
         }
         kept.push_back(line);

@@ -1,23 +1,25 @@
-//! Whether the event that a step awaits has been seen.
+//! The events that steps await, looked for in the view of the cluster.
 
-use pghaspec_model::vocabulary::event::{Event, Kind, Process, WriteResult};
+use pghaspec_model::cluster::sight::process_text;
+use pghaspec_model::vocabulary::event::{Event, Kind, WriteResult};
 
 use super::targets;
 use crate::lab::wait::Seen;
 use crate::observe::view::View;
 use crate::scenario::{Target, When};
 
-/// What was done so far, as far as later steps refer to it. Times are nanoseconds of the run.
+/// The steps so far, as later steps refer to them. Times are nanoseconds of the run.
 pub struct Roles {
-    /// The nodes that the first step hit which hit any.
+    /// The nodes that the first step hit that hit any.
     pub first_hit: Vec<String>,
     /// When the step before was begun.
     pub since: u64,
-    /// When it had taken effect.
+    /// When the step before had taken effect.
     pub effect_at: u64,
 }
 
-/// Whether it is time. `hold` is how long all must be well before it counts.
+/// Looks for the event that a step awaits; without one it is time at once. All times are nanoseconds: `hold` is how long a
+/// cluster must be healthy before it counts, `now` is a moment of the run.
 pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64, now: u64) -> Seen<()> {
     let Some(when) = when else { return Seen::Yes(()) };
     let happened = |fits: &dyn Fn(&Event) -> bool, what: &str| match view.events_since(roles.since).any(fits) {
@@ -57,20 +59,22 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
         When::TtlOver => Seen::NotYet("the ttl is not over".to_owned()),
         When::Starts(one) => {
             let starts = |event: &Event| matches!(event.kind, Kind::ProcessStarted { what, .. } if what == one.process);
-            happened(&|event| starts(event) && of(event, one.at), &format!("start of {}", words(one.process)))
+            happened(&|event| starts(event) && of(event, one.at), &format!("start of {}", process_text(one.process)))
         }
         When::Ends(one) => {
             let ends = |event: &Event| matches!(event.kind, Kind::ProcessExited { what, .. } if what == one.process);
-            happened(&|event| ends(event) && of(event, one.at), &format!("end of {}", words(one.process)))
+            happened(&|event| ends(event) && of(event, one.at), &format!("end of {}", process_text(one.process)))
         }
         When::Server { at, is } => match targets::find(*at, view, roles) {
             Err(why) => Seen::NotYet(why),
             Ok(nodes) => {
-                let found = |name: &String| view.nodes.get(name).filter(|node| node.probed_at >= roles.since);
-                let state = |name: &String| found(name).and_then(|node| node.finding).map(|finding| finding.state);
-                match nodes.iter().find(|name| state(name) != Some(*is)) {
+                let probed = |name: &String| view.nodes.get(name).filter(|node| node.probed_at >= roles.since);
+                let finding = |name: &String| probed(name).and_then(|node| node.finding);
+                let other = nodes.iter().find(|name| finding(name).map(|finding| finding.state) != Some(*is));
+                match other.map(|name| (name, finding(name))) {
                     None => Seen::Yes(()),
-                    Some(name) => Seen::NotYet(format!("Postgres of {name} is {:?}", state(name))),
+                    Some((name, Some(finding))) => Seen::NotYet(format!("Postgres of {name} is {}", finding.words())),
+                    Some((name, None)) => Seen::NotYet(format!("Postgres of {name} was not probed yet")),
                 }
             }
         },
@@ -90,20 +94,10 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
     }
 }
 
-fn words(process: Process) -> &'static str {
-    match process {
-        Process::Postmaster => "a postmaster",
-        Process::SingleUser => "single-user mode",
-        Process::PgRewind => "pg_rewind",
-        Process::PgBasebackup => "pg_basebackup",
-        Process::Agent => "an agent",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use pghaspec_model::recover::branch::Branch;
-    use pghaspec_model::vocabulary::event::{FORMAT, KeyChange, ServerState, Session, Source};
+    use pghaspec_model::vocabulary::event::{FORMAT, KeyChange, Process, ServerState, Session, Source};
     use pghaspec_model::vocabulary::fault::Fault;
 
     use super::*;
