@@ -46,7 +46,7 @@ use tasks::Tasks;
 use testbed::Testbed;
 use wait::interrupted;
 
-/// What a caller may ask of a run.
+/// The options of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Leave containers and networks behind, for a look inside. The next [`sweep`] removes them.
@@ -55,7 +55,7 @@ pub struct Options {
     pub fresh: bool,
 }
 
-/// A scenario that ran to its end. Whether the agent did well is the judge's business.
+/// A scenario that ran to its end. The judge decides whether the agent did well.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completed {
     /// Folder of the scenario's evidence.
@@ -66,11 +66,12 @@ pub struct Completed {
     pub seconds: f64,
     /// Digest of the agent's image, `sha256:…`.
     pub image_digest: String,
-    /// Where the time went, the cleanup included.
+    /// The times of its parts, the cleanup included.
     pub laps: Vec<Lap>,
 }
 
-/// Why a scenario says nothing about an agent: it wants a feature that the manifest does not claim, or the lab is not told what it needs.
+/// The reason why a scenario says nothing about an agent, if there is one: it wants a feature that the manifest does
+/// not claim, a rule that the release does not follow, or a folder that the manifest does not name.
 pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
     let missing = scenario.needs.iter().find(|feature| !manifest.features.contains(*feature));
     if let Some(feature) = missing {
@@ -89,13 +90,13 @@ pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
 
 /// Runs a scenario against an agent and records it below `dir`.
 ///
-/// Containers and networks of the run are removed at its end, be it success, an error, Ctrl-C or SIGTERM (from the first call on, this
-/// process handles those two signals so). After a SIGKILL of the harness they stay until the next [`sweep`]. Several scenarios may run
-/// at once. Wants tokio's multi-threaded runtime, as testcontainers does.
+/// Containers and networks of the run are removed at its end, be it success, an error, Ctrl-C or SIGTERM (from the
+/// first call on, this process handles those two signals so). After a SIGKILL of the harness they stay until the next
+/// [`sweep`]. Several scenarios may run at once. Wants tokio's multi-threaded runtime, as testcontainers does.
 ///
 /// # Errors
-/// [`Trouble::Environment`] when the machine lacks something, [`Trouble::Harness`] when the lab could not do its work, and
-/// [`Trouble::Interrupted`] on Ctrl-C. What was recorded until then stays.
+/// [`Trouble::Environment`] when the machine lacks something, [`Trouble::Harness`] when the lab could not do its work,
+/// and [`Trouble::Interrupted`] on Ctrl-C. What was recorded until then stays.
 pub async fn run(
     scenario: &Scenario,
     manifest: &Manifest,

@@ -156,8 +156,8 @@ impl<'run> Power<'run> {
 
     /// Starts each node again that a watchdog has reset, as the hardware would; returns only with an error.
     ///
-    /// A machine takes longer to come up than its lease lasts. A container would be quicker now and then, and lead again:
-    /// it is started only when the leader key names another node or none, or `ttl` is over.
+    /// A machine takes longer to come up than its lease lasts. A container would be quicker now and then, and lead
+    /// again: it is started only when the leader key names another node or none, or `ttl` is over.
     pub async fn revive_reset(&self, mut reset: mpsc::UnboundedReceiver<String>) -> LabError {
         while let Some(node) = reset.recv().await {
             let mut view = self.bed.recorder.view();

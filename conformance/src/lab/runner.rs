@@ -102,9 +102,9 @@ impl Runner<'_> {
         let healthy = bed.until("the cluster to come up", UP, up).await?;
         self.stopwatch.lap(Part::ComingUp);
         // The agents need a cycle to learn of one another: a node that has just joined is no candidate yet in the
-        // leader's eyes. And an agent that is about to rewind a standby that streams already has said so by then. Another
-        // cycle for what a new leader's checkpoint brings about: an agent that asks the leader's Postgres for its timeline
-        // just when the nodes are cut waits for an answer as long as they are.
+        // leader's eyes. And an agent that is about to rewind a standby that streams already has said so by then.
+        // Another cycle for what a new leader's checkpoint brings about: an agent that asks the leader's Postgres for
+        // its timeline just when the nodes are cut waits for an answer as long as they are.
         let (hold, mut since) = (self.hold() + u64::from(settings.loop_wait_s) * SECOND, 0);
         let leader = nodes.iter().find(|node| node.name == healthy.leader);
         if let Some(leader) = leader.filter(|_| settings.synchronous_mode) {
@@ -185,15 +185,15 @@ impl Runner<'_> {
         recorder.record_now(None, Source::Harness, Kind::Run(Box::new(run)));
     }
 
-    /// Waits until all is well again and stays so; returns the primary. The faults' effects were seen before, so what is
-    /// seen now is what came of them. Giving up is recorded as a gap.
+    /// Waits until all is well again and stays so; returns the primary. The faults' effects were seen before, so what
+    /// is seen now is what came of them. Giving up is recorded as a gap.
     async fn settle(&self) -> Option<String> {
         let Testbed { scenario, recorder, .. } = self.bed;
         let settings = &scenario.settings;
         let limit = Duration::from_secs(settings.settle_s.into());
         let since = self.bed.now();
-        // A leader that waits for a standby acknowledges nothing, however well all looks. And while a fault lasted, it may
-        // have been impossible to tell that all was not well.
+        // A leader that waits for a standby acknowledges nothing, however well all looks. And while a fault lasted, it
+        // may have been impossible to tell that all was not well.
         let settled = |view: &View| {
             let healthy = view.healthy_for(self.hold(), since)?;
             if settings.standby_cluster {

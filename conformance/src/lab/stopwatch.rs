@@ -1,4 +1,4 @@
-//! Where the time of a run goes: to the protocol, which has its waits, or to the lab.
+//! The times of the parts of a run: those that the protocol takes, and those that the lab takes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 pub enum Part {
     /// Networks, etcd, the observer and the nodes' containers are started.
     Containers,
-    /// The agents make one of them the leader, and the others stream.
+    /// The agents elect a leader, and the others stream.
     ComingUp,
     /// Writers begin, and the agents learn of one another.
     Steadying,
-    /// Faults are injected, each when it is time.
+    /// Faults are injected, each at its event.
     Faults,
-    /// The agents mend what was broken, and all stays well for a cycle.
+    /// The agents repair the cluster, and it stays healthy for a cycle.
     Settling,
     /// Rows are read back.
     ReadingBack,
@@ -25,14 +25,14 @@ pub enum Part {
     Removing,
 }
 
-/// How long a part took.
+/// The time that a part took.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lap {
-    /// Which part.
+    /// The part.
     pub part: Part,
     /// Seconds.
     pub seconds: f64,
-    /// Whether that was the agents' time: what a run is made for.
+    /// It was the agents' time, which a run is made for; else the lab's.
     pub protocol: bool,
 }
 
@@ -42,7 +42,7 @@ pub struct Stopwatch {
 }
 
 impl Part {
-    /// In words.
+    /// The part in words.
     pub fn text(self) -> &'static str {
         match self {
             Part::Containers => "containers",
@@ -61,12 +61,12 @@ impl Part {
 }
 
 impl Stopwatch {
-    /// Starts now.
+    /// A stopwatch that starts now.
     pub fn start() -> Stopwatch {
         Stopwatch { laps: Mutex::new((Instant::now(), Vec::new())) }
     }
 
-    /// All since the lap before was this part of the run.
+    /// Ends a lap: the time since the lap before belongs to this part of the run.
     pub fn lap(&self, part: Part) {
         let mut laps = self.laps.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -74,7 +74,7 @@ impl Stopwatch {
         laps.1.push(Lap { part, seconds, protocol: part.is_protocol() });
     }
 
-    /// All laps.
+    /// All laps so far.
     pub fn laps(&self) -> Vec<Lap> {
         self.laps.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }

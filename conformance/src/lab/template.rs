@@ -1,13 +1,14 @@
-//! Templates: clusters that were bootstrapped once and stopped cleanly, so that a run need not wait for another bootstrap.
+//! Templates: clusters that were bootstrapped once and stopped cleanly, so that a run need not wait for another
+//! bootstrap.
 //!
 //! A template is one image for each node, made of the node's stopped container, and the keys that etcd held without a
-//! lease, in a label of these images. Keys with a lease died with their owner, but for the leader key: it names the node
-//! that led, as after an outage that is shorter than a lease. From there on it is the agents' business: they find their
-//! data directories and a cluster that knows them, one of them takes the lock up, the others stream. No client ever wrote
-//! to a template: it is made for its own sake, and never of a run.
+//! lease, in a label of these images. Keys with a lease died with their owner, but for the leader key: it names the
+//! node that led, as after an outage that is shorter than a lease. From there on it is the agents' business: they find
+//! their data directories and a cluster that knows them, one of them takes the lock up, the others stream. No client
+//! ever wrote to a template: it is made for its own sake, and never of a run.
 //!
-//! Images carry the label `org.pghaspec.template`, the digest of all that the template depends on. No sweep removes them;
-//! `docker image rm $(docker image ls --quiet --filter label=org.pghaspec.template)` does.
+//! Images carry the label `org.pghaspec.template`, the digest of all that the template depends on. No sweep removes
+//! them; `docker image rm $(docker image ls --quiet --filter label=org.pghaspec.template)` does.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -82,7 +83,8 @@ struct Wanted<'run> {
     digest: String,
 }
 
-/// The prepared cluster for a scenario, made if there is none yet; `None` for a scenario whose cluster cannot be prepared.
+/// The prepared cluster for a scenario, made if there is none yet; `None` for a scenario whose cluster cannot be
+/// prepared.
 ///
 /// # Errors
 /// The template cannot be made.

@@ -83,8 +83,8 @@ impl Testbed<'_> {
         seen.await.ok()
     }
 
-    /// Copies a container's log to the run's folder, and hands each line to `take`, until the run ends. The log of a node
-    /// goes on after its container was started again; any other container must last.
+    /// Copies a container's log to the run's folder, and hands each line to `take`, until the run ends. The log of a
+    /// node goes on after its container was started again; any other container must last.
     pub fn follow(&self, part: &str, of: Source, mut take: impl FnMut(&Recorder, Line) + Send + 'static) {
         let (docker, recorder) = (self.sandbox.docker.clone(), self.recorder.clone());
         let (container, file) = (self.sandbox.name(part), self.sandbox.log_file(part));

@@ -31,8 +31,8 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Makes the table, opens the held sessions at every node, and waits until the leader has acknowledged a write through
-    /// each kind of session.
+    /// Makes the table, opens the held sessions at every node, and waits until the leader has acknowledged a write
+    /// through each kind of session.
     ///
     /// # Errors
     /// A node cannot be written to, or the leader acknowledges nothing in time.
@@ -54,8 +54,8 @@ impl Writers {
         Ok(writers)
     }
 
-    /// The same for a cluster in which no node may acknowledge any write: waits until each has refused one. The table is
-    /// made at the remote primary that the cluster follows.
+    /// The same for a cluster in which no node may acknowledge any write: waits until each has refused one. The table
+    /// is made at the remote primary that the cluster follows.
     ///
     /// # Errors
     /// A node cannot be reached, or does not answer a write in time.

@@ -6,7 +6,7 @@
 use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::fault::Fault;
 
-use super::how::Key;
+use super::how::{How, Key};
 
 /// What a step may say about a fault that a scenario can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,15 @@ pub fn of_disturbance(disturbance: Disturbance) -> Entry {
         ClockSkewed => Entry { takes: &[Key::SkewS], needs: &[Key::SkewS], ..Entry::NODES },
         LinkRestored | ClockRestored | OrphansContinued => Entry::NODES,
         RemoteFailover => Entry { hits: Hits::Remote, ..Entry::NODES },
+    }
+}
+
+/// Says whether a fault lies in wait for a process that starts, and strikes then. The others strike at once.
+pub fn is_trap(fault: Fault, how: &How) -> bool {
+    match of_fault(fault).map(|entry| entry.strikes) {
+        Ok(Strikes::InWait) => true,
+        Ok(Strikes::AtOnceOrInWait) => how.during.is_some(),
+        Ok(Strikes::AtOnce) | Err(_) => false,
     }
 }
 

@@ -1,11 +1,8 @@
 //! The particulars of a step, each of which fits some faults only.
 
-use pghaspec_model::vocabulary::fault::Fault;
 use serde::Deserialize;
 
-use super::catalogue::{self, Strikes};
-
-/// Particulars of a step. Which of them fit a fault is said in the [`catalogue`].
+/// Particulars of a step. The [catalogue](super::catalogue) says which of them fit a fault.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct How {
     /// A trap strikes every time, until it is lifted or the run heals; else once.
@@ -22,8 +19,8 @@ pub struct How {
     pub direction: Option<Direction>,
     /// `orphans-left`: seconds that the backend goes on committing after the step was begun; 20 if nothing is said.
     pub lasts_s: Option<u32>,
-    /// `orphans-left`: the backend is stopped before the postmaster is killed, until `orphans-continued` or the end of all
-    /// faults.
+    /// `orphans-left`: the backend is stopped before the postmaster is killed, until `orphans-continued` or the end of
+    /// all faults.
     #[serde(default)]
     pub stopped: bool,
     /// `link-slowed`: milliseconds that each direction takes longer.
@@ -88,15 +85,6 @@ impl How {
             (skew_s.is_some(), Key::SkewS),
         ];
         all.into_iter().filter(|(given, _)| *given).map(|(_, key)| key).collect()
-    }
-}
-
-/// Says whether a fault lies in wait for a process that starts, and strikes then. The others strike at once.
-pub fn is_trap(fault: Fault, how: &How) -> bool {
-    match catalogue::of_fault(fault).map(|entry| entry.strikes) {
-        Ok(Strikes::InWait) => true,
-        Ok(Strikes::AtOnceOrInWait) => how.during.is_some(),
-        Ok(Strikes::AtOnce) | Err(_) => false,
     }
 }
 

@@ -1,17 +1,16 @@
-//! Scenarios: which cluster, what is done to it and when, and what the specification says must come of it.
+//! Scenarios: a cluster, the faults that it suffers and when, and the outcome that the specification demands.
 //!
-//! A scenario is a file `fixtures/scenarios/<id>.toml`. Its head, in prose, says what happens and why that is worth a run:
+//! A scenario is a file `fixtures/scenarios/<id>.toml`, whose head, in prose, says what happens and why that is worth a
+//! run. `docs/scenarios.md` describes every key:
 //!
 //! | key | meaning |
 //! | --- | --- |
-//! | `title`, `why`, `profiles` | one line for lists; why it is run; the profiles that it belongs to |
-//! | `nodes` | how many, `n1`, `n2`, … |
-//! | `etcd` | members of the DCS, 1 (the default) or 3 |
-//! | `needs` | features that an agent must claim, else the scenario is `unsupported` |
-//! | `rules` | positions of rules, such as `starts_crashed_primary: yes`, without which no agent comes into this situation: else it is `unsupported` |
-//! | `[settings]` | [`Settings`] |
-//! | `[[step]]` | [`Step`]: `fault`, `disturbance` or `lift`, its `target`, the event `when` it is time, and particulars ([`How`]) |
-//! | `[expect]` | [`Expect`]; `[expect.if."starts_crashed_primary: no"]` says what is demanded otherwise of agents with this rule |
+//! | `title`, `why`, `profiles` | one line for lists; the reason to run it; the profiles that it belongs to |
+//! | `nodes`, `etcd` | numbers of nodes and of members of the DCS |
+//! | `needs`, `rules` | features and rules of an agent without which the scenario is `unsupported` |
+//! | `[settings]` | [`Settings`] of the agent |
+//! | `[[step]]` | [`Step`]: a fault or its end, the `target`, the event `when` it is time, particulars ([`How`]) |
+//! | `[expect]` | [`Expect`]: the demands on the outcome |
 //!
 //! ```toml
 //! [[step]]
@@ -44,8 +43,9 @@ use crate::input;
 use crate::input::InputError;
 use crate::rules;
 
+pub use catalogue::is_trap;
 pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter};
-pub use how::{Child, Direction, During, How, Outage, is_trap};
+pub use how::{Child, Direction, During, How, Outage};
 pub use settings::{Settings, WatchdogMode};
 pub use step::{Action, Step};
 pub use when::{ProcessAt, Target, When};
@@ -57,7 +57,7 @@ pub struct Scenario {
     pub id: String,
     /// One line for lists and reports.
     pub title: String,
-    /// Why it is worth running.
+    /// The reason to run it.
     pub why: String,
     /// Profiles that it belongs to, for instance `smoke`.
     pub profiles: Vec<String>,
@@ -71,9 +71,9 @@ pub struct Scenario {
     pub rules: Vec<String>,
     /// Settings of the agent.
     pub settings: Settings,
-    /// What is done to the cluster, in its order.
+    /// The steps, in their order.
     pub steps: Vec<Step>,
-    /// What must come of it. The lab never reads this.
+    /// The demands on the outcome. The lab never reads them.
     pub expect: Expect,
 }
 
@@ -99,7 +99,7 @@ impl Scenario {
     /// The scenario of that name in the fixtures.
     ///
     /// # Errors
-    /// No such scenario, or its file is wrong.
+    /// There is no such scenario, or its file is wrong.
     pub fn load(id: &str) -> Result<Scenario, InputError> {
         let file = fixtures::scenarios().join(format!("{id}.toml"));
         if !file.is_file() {
@@ -113,7 +113,7 @@ impl Scenario {
         Scenario::read(&file)
     }
 
-    /// Whether the fixtures have a scenario of that name.
+    /// Says whether the fixtures have a scenario of that name.
     pub fn exists(id: &str) -> bool {
         fixtures::scenarios().join(format!("{id}.toml")).is_file()
     }
@@ -137,7 +137,7 @@ impl Scenario {
     /// The scenario that is the text of a file.
     ///
     /// # Errors
-    /// As of [`Scenario::read`].
+    /// A key is unknown, missing or out of its range.
     pub fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
         let written: Written = input::parse(file, text)?;
         let wrong = |key: &str, span, problem: String, mend: &str| {
@@ -209,18 +209,18 @@ impl Scenario {
         })
     }
 
-    /// Whether one of its steps inflicts that fault.
+    /// Says whether a step injects that fault.
     pub fn breaks(&self, fault: Fault) -> bool {
         self.steps.iter().any(|step| step.action == Action::Fault(fault))
     }
 
-    /// Whether several nodes are dead at a time.
+    /// Says whether several nodes are dead at a time.
     pub fn kills_several_nodes(&self) -> bool {
         let all = |step: &Step| matches!(step.target, Target::All | Target::Standbys | Target::Others);
         self.steps.iter().any(|step| step.action == Action::Fault(Fault::NodeKilled) && all(step))
     }
 
-    /// Whether one of its steps does that.
+    /// Says whether a step injects that benign fault.
     pub fn disturbs(&self, disturbance: Disturbance) -> bool {
         self.steps.iter().any(|step| step.action == Action::Disturbance(disturbance))
     }

@@ -4,8 +4,8 @@ use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::fault::Fault;
 use serde::Deserialize;
 
-use super::catalogue::{self, Entry, Hits};
-use super::how::{Child, Direction, During, How, Key, Outage, is_trap};
+use super::catalogue::{self, Entry, Hits, is_trap};
+use super::how::{Child, Direction, During, How, Key, Outage};
 use super::when::{Target, When};
 
 /// One step. Steps follow one another: the next is begun when this one has taken effect.

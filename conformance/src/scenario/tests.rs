@@ -86,16 +86,21 @@ fn steps_say_what_is_awaited_and_how() {
         profiles = ["core"]
         nodes = 2
         etcd = 3
-        settings = { loop_wait_s = 1, ttl_s = 20, retry_timeout_s = 3, primary_start_timeout_s = 0, watchdog = "required" }
         step = [
             { fault = "single-user-fails", every = true, target = "leader" },
             { fault = "postmaster-killed", target = "first-hit" },
             { when = { struck = "single-user-fails" }, lift = "single-user-fails", target = "first-hit" },
-            { when = { server = { at = "other", is = "primary" } }, fault = "dcs-down", outage = "freeze", target = "etcd" },
+            { fault = "dcs-down", outage = "freeze", target = "etcd", when.server = { at = "other", is = "primary" } },
             { when = "ttl-over", fault = "dcs-up", target = "etcd" },
-            { when = { starts = { process = "single-user", at = "first-hit" } }, fault = "node-killed", target = "first-hit" },
+            { fault = "node-killed", target = "first-hit", when.starts = { process = "single-user", at = "first-hit" } },
         ]
         expect = { others = [], leader = "none" }
+        [settings]
+        loop_wait_s = 1
+        ttl_s = 20
+        retry_timeout_s = 3
+        primary_start_timeout_s = 0
+        watchdog = "required"
     "#;
     let scenario = Scenario::parse(Path::new("x.toml"), text).unwrap();
     let steps = scenario.steps;

@@ -71,8 +71,8 @@ pub enum When {
     LedElsewhere,
     /// One leader, and every other node streams from it, for a cycle of the agent.
     Healthy,
-    /// `ttl` is over since the step before took effect, by the recorder's clock. For what the protocol itself leaves to a
-    /// clock only.
+    /// `ttl` is over since the step before took effect, by the recorder's clock. For what the protocol itself leaves to
+    /// a clock only.
     TtlOver,
     /// A process has started.
     Starts(ProcessAt),

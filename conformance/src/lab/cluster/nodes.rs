@@ -99,7 +99,8 @@ impl Builder<'_> {
     }
 }
 
-/// Looks whether a cluster is up that just was started. An agent or a container that has ended by now will not come back.
+/// Looks whether a cluster is up that just was started. An agent or a container that has ended by now will not come
+/// back.
 pub fn up(view: &View) -> Seen<Healthy> {
     for (name, node) in &view.nodes {
         if node.container_ended {

@@ -7,8 +7,8 @@ use etcd_client::{Client, PutOptions};
 
 use crate::lab::error::LabError;
 
-/// Seconds that the restored leader key lives unless its owner takes it up. Longer than any lease, since a loaded machine
-/// takes its time to start an agent; the owner replaces the lease by one of its own.
+/// Seconds that the restored leader key lives unless its owner takes it up. Longer than any lease, since a loaded
+/// machine takes its time to start an agent; the owner replaces the lease by one of its own.
 const LEADER_TTL_S: i64 = 90;
 
 /// How long all requests to etcd may take.

@@ -1,5 +1,5 @@
-//! The remote primary that a standby cluster follows: a Postgres in a container of its own, which no agent manages and no
-//! fault of the cluster hits. The lab writes there all the time, but no rows that are read back.
+//! The remote primary that a standby cluster follows: a Postgres in a container of its own, which no agent manages and
+//! no fault of the cluster hits. The lab writes there all the time, but no rows that are read back.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ const UP: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a statement may take.
 const LIMIT: Duration = Duration::from_secs(5);
-/// The statements that the lab repeats there. A standby that replays the removal of a table notes in pg_control how far it
-/// must recover, and that is what is known of it when it was killed.
+/// The statements that the lab repeats there. A standby that replays the removal of a table notes in pg_control how far
+/// it must recover, and that is what is known of it when it was killed.
 const WRITES: &str =
     "DROP TABLE IF EXISTS pghaspec_elsewhere; CREATE TABLE pghaspec_elsewhere AS SELECT pg_current_wal_insert_lsn()";
 /// Time between two of its commits.
@@ -44,8 +44,8 @@ pub struct Remote {
 }
 
 impl Builder<'_> {
-    /// Starts the remote primary, if the scenario's cluster follows one, waits until it answers, and makes there what the
-    /// agent wants besides, by the manifest.
+    /// Starts the remote primary, if the scenario's cluster follows one, waits until it answers, and makes there what
+    /// the agent wants besides, by the manifest.
     ///
     /// # Errors
     /// It does not come up, or refuses a statement of the manifest.

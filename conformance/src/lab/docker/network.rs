@@ -50,8 +50,8 @@ impl Sandbox {
         Err(failed_with(&doing, &last))
     }
 
-    /// Reserves an address for a container that does not run, for when it runs again. Docker would otherwise give it any
-    /// address that is free, and the address of another node is free as long as that node does not run either.
+    /// Reserves an address for a container that does not run, for when it runs again. Docker would otherwise give it
+    /// any address that is free, and the address of another node is free as long as that node does not run either.
     ///
     /// # Errors
     /// Docker refuses.

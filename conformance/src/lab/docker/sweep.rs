@@ -27,8 +27,8 @@ const ROUNDS: usize = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Removes the containers and networks of runs whose owner is dead: nobody holds the lock of their folder. Returns how
-/// many were removed, and the errors of those that could not be: Docker may lose count of a network's containers and keep
-/// it for ever, which harms no other run.
+/// many were removed, and the errors of those that could not be: Docker may lose count of a network's containers and
+/// keep it for ever, which harms no other run.
 ///
 /// # Errors
 /// Docker does not answer.

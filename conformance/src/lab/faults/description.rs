@@ -1,5 +1,5 @@
-//! The faults in words: what each means, how the lab makes and ends it, and what shows its effect. `docs/faults.md` is made
-//! of them.
+//! The faults in words: what each means, how the lab makes and ends it, and what shows its effect. `docs/faults.md` is
+//! made of them.
 
 use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::event::Process;
@@ -21,7 +21,8 @@ pub struct Description {
     pub benign: bool,
     /// How the lab makes it.
     pub made: String,
-    /// The entry that ends it, or `lift` for a trap that strikes every time; `None` if it is over at once, or is an end.
+    /// The entry that ends it, or `lift` for a trap that strikes every time; `None` if it is over at once, or is an
+    /// end.
     pub ended_by: Option<&'static str>,
     /// What shows that it took effect.
     pub evidence: &'static str,

@@ -1,10 +1,11 @@
 //! Faults made real on containers.
 //!
 //! Each entry of the vocabulary of faults has one line in [`registry`] and one value in [`kinds`] that makes it
-//! ([`Inject`]) or ends another one ([`End`]), with the [`Toolbox`] of the lab and nothing else. `docs/faults.md` says how
-//! a fault is added.
+//! ([`Inject`]) or ends another one ([`End`]), with the [`Toolbox`] of the lab and nothing else. `docs/faults.md` says
+//! how a fault is added.
 
 mod description;
+mod effect;
 mod kinds;
 mod open;
 mod registry;
@@ -17,18 +18,10 @@ use super::error::LabError;
 use crate::scenario::{Action, How};
 
 pub use description::{Description, descriptions};
+pub use effect::Effect;
 pub use open::{Handle, Open, OpenFaults};
 pub use registry::{Act, act_of};
 pub use toolbox::Toolbox;
-
-/// The effect of a fault, or of its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Effect {
-    /// When it took effect, nanoseconds of the run.
-    pub at: [u64; 2],
-    /// The evidence, in words; `None` when nothing shows the effect.
-    pub shown_by: Option<String>,
-}
 
 /// A fault that has begun.
 pub struct Begun {
@@ -82,8 +75,8 @@ pub trait End: Sync {
         Ok(false)
     }
 
-    /// Ends the faults at a node, or at what else the step names, and waits for the effect. `open` are the handles of all
-    /// faults that end by this; there may be none, since a scenario may end what has not begun. Returns `None` if no event
-    /// is to be recorded.
+    /// Ends the faults at a node, or at what else the step names, and waits for the effect. `open` are the handles of
+    /// all faults that end by this; there may be none, since a scenario may end what has not begun. Returns `None` if
+    /// no event is to be recorded.
     async fn end(&self, tools: &mut Toolbox<'_>, at: &str, open: Vec<Handle>) -> Result<Option<Effect>, LabError>;
 }

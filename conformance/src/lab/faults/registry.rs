@@ -1,7 +1,7 @@
 //! The registry of faults: for each entry of the vocabulary, the value that makes it or ends it.
 //!
-//! There is no `_` in it, so a fault that is missing here does not compile. Whether a scenario may name a fault is said by
-//! [`catalogue`], for the parser of scenarios; a test holds the two to each other.
+//! There is no `_` in it, so a fault that is missing here does not compile. Whether a scenario may name a fault is said
+//! by [`catalogue`], for the parser of scenarios; a test holds the two to each other.
 
 use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::event::Process;

@@ -1,7 +1,5 @@
 //! The toolbox with which faults are made and ended.
 
-use std::time::Duration;
-
 use tokio::task::JoinSet;
 
 use super::tools::network::NodeNetworks;
@@ -12,9 +10,6 @@ use crate::lab::error::LabError;
 use crate::lab::observer::Observer;
 use crate::lab::power::Power;
 use crate::lab::testbed::Testbed;
-
-/// How long a fault may take to show its effect, on a machine with much else to do.
-pub const EFFECT: Duration = Duration::from_secs(60);
 
 /// The tools with which faults are made and ended.
 pub struct Toolbox<'run> {

@@ -4,22 +4,13 @@ use pghaspec_model::cluster::sight::process_text;
 use pghaspec_model::vocabulary::event::{Event, Kind, WriteResult};
 
 use super::targets;
+use super::targets::Roles;
 use crate::lab::wait::Seen;
 use crate::observe::view::View;
 use crate::scenario::{Target, When};
 
-/// The steps so far, as later steps refer to them. Times are nanoseconds of the run.
-pub struct Roles {
-    /// The nodes that the first step hit that hit any.
-    pub first_hit: Vec<String>,
-    /// When the step before was begun.
-    pub since: u64,
-    /// When the step before had taken effect.
-    pub effect_at: u64,
-}
-
-/// Looks for the event that a step awaits; without one it is time at once. All times are nanoseconds: `hold` is how long a
-/// cluster must be healthy before it counts, `now` is a moment of the run.
+/// Looks for the event that a step awaits; without one it is time at once. All times are nanoseconds: `hold` is how
+/// long a cluster must be healthy before it counts, `now` is a moment of the run.
 pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64, now: u64) -> Seen<()> {
     let Some(when) = when else { return Seen::Yes(()) };
     let happened = |fits: &dyn Fn(&Event) -> bool, what: &str| match view.events_since(roles.since).any(fits) {

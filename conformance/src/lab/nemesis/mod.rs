@@ -1,7 +1,7 @@
 //! The nemesis: takes the steps of a scenario, one after the other, and ends afterwards what is still broken.
 //!
-//! A step awaits its event ([`awaited`]), finds its targets ([`targets`]), and then makes or ends a fault. Its effect is
-//! recorded with the time at which it showed; an effect that nothing shows is recorded as `None`.
+//! A step awaits its event ([`awaited`]), finds its targets ([`targets`]), and then makes or ends a fault. Its effect
+//! is recorded with the time at which it showed; an effect that nothing shows is recorded as `None`.
 
 mod awaited;
 mod targets;
@@ -16,7 +16,7 @@ use super::faults::{Act, Effect, Handle, Open, OpenFaults, Toolbox, act_of};
 use super::wait::Seen;
 use crate::scenario::catalogue::Hits;
 use crate::scenario::{Action, How, Step};
-use awaited::Roles;
+use targets::Roles;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -33,8 +33,8 @@ impl<'run> Nemesis<'run> {
     }
 
     /// Takes all steps, one after the other, and waits until each trap that strikes once has struck. A step whose event
-    /// does not come is recorded as a gap, and the steps after it are not taken: the run then proves nothing, but ends as
-    /// any other.
+    /// does not come is recorded as a gap, and the steps after it are not taken: the run then proves nothing, but ends
+    /// as any other.
     ///
     /// # Errors
     /// The lab could not do what a step says.

@@ -1,8 +1,17 @@
 //! The nodes that a step's target names at a moment.
 
-use super::awaited::Roles;
 use crate::observe::view::View;
 use crate::scenario::Target;
+
+/// The steps so far, as later steps refer to them. Times are nanoseconds of the run.
+pub struct Roles {
+    /// The nodes that the first step hit that hit any.
+    pub first_hit: Vec<String>,
+    /// When the step before was begun.
+    pub since: u64,
+    /// When the step before had taken effect.
+    pub effect_at: u64,
+}
 
 /// The nodes that a target names now; none for the DCS and for the remote primary.
 ///

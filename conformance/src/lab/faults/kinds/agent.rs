@@ -5,7 +5,7 @@ use pghaspec_model::vocabulary::event::{Kind, Process, Watchdog};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::lab::error::LabError;
-use crate::lab::faults::toolbox::EFFECT;
+use crate::lab::faults::tools::EFFECT;
 use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Open, Toolbox};
 use crate::scenario::{Action, How};
 
@@ -37,8 +37,8 @@ pub struct Restart;
 #[async_trait]
 impl End for Restart {
     fn made(&self) -> &'static str {
-        "SIGUSR1 to the first process of the node's container, which starts the agent again; the whole container is started \
-         if the node has no power"
+        "SIGUSR1 to the first process of the node's container, which starts the agent again; the whole container is \
+         started if the node has no power"
     }
 
     fn evidence(&self) -> &'static str {

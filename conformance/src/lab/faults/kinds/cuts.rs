@@ -10,7 +10,7 @@ use pghaspec_model::vocabulary::fault::Fault;
 use tokio::time::Instant;
 
 use crate::lab::error::LabError;
-use crate::lab::faults::toolbox::EFFECT;
+use crate::lab::faults::tools::EFFECT;
 use crate::lab::faults::tools::network::Filter;
 use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::scenario::{Action, Direction, How};

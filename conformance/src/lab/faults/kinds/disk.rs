@@ -1,4 +1,5 @@
-//! The disk of a node's data directory: full, and free again. The lab has put it on a small file system in memory before.
+//! The disk of a node's data directory: full, and free again. The lab has put it on a small file system in memory
+//! before.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use pghaspec_model::vocabulary::fault::Fault;
 use serde::Deserialize;
 
 use crate::lab::error::LabError;
-use crate::lab::faults::toolbox::EFFECT;
+use crate::lab::faults::tools::EFFECT;
 use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::observe::postgres::query_once;
 use crate::scenario::{Action, How};
@@ -34,7 +35,8 @@ pub struct Fill;
 #[async_trait]
 impl Inject for Fill {
     fn made(&self) -> &'static str {
-        "a file fills the file system of the data directory, and WAL segments are switched until Postgres wants a new one"
+        "a file fills the file system of the data directory, and WAL segments are switched until Postgres wants a new \
+         one"
     }
 
     fn evidence(&self) -> &'static str {

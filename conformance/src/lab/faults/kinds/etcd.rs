@@ -1,4 +1,5 @@
-//! Requests to etcd that change what agents rely on: a lease is revoked, another member leads, the past is compacted away.
+//! Requests to etcd that change what agents rely on: a lease is revoked, another member leads, the past is compacted
+//! away.
 
 use async_trait::async_trait;
 use etcd_client::{Error, GetOptions};
@@ -6,7 +7,7 @@ use pghaspec_model::vocabulary::event::Kind;
 
 use super::dcs::first_member;
 use crate::lab::error::LabError;
-use crate::lab::faults::toolbox::EFFECT;
+use crate::lab::faults::tools::EFFECT;
 use crate::lab::faults::{Begun, Effect, Inject, Toolbox};
 use crate::scenario::How;
 

@@ -1,5 +1,5 @@
-//! A slow link: every packet between a node and the DCS waits, in both directions, on connections that are open already,
-//! too.
+//! A slow link: every packet between a node and the DCS waits, in both directions, on connections that are open
+//! already, too.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::lab::docker::container::{ContainerPlan, Place};
 use crate::lab::error::LabError;
-use crate::lab::faults::toolbox::EFFECT;
+use crate::lab::faults::tools::EFFECT;
 use crate::lab::faults::tools::network::Filter;
 use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::lab::observer::OBSERVER_IMAGE;
@@ -30,8 +30,8 @@ pub struct Slow;
 #[async_trait]
 impl Inject for Slow {
     fn made(&self) -> &'static str {
-        "packets between the node and the members of etcd go through a queue of the kernel, where a program lets each wait \
-         for `delay_ms`"
+        "packets between the node and the members of etcd go through a queue of the kernel, where a program lets each \
+         wait for `delay_ms`"
     }
 
     fn evidence(&self) -> &'static str {

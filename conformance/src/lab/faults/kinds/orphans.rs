@@ -1,5 +1,5 @@
-//! Orphans: backends that outlive their postmaster. A busy one never waits, so it does not notice and goes on committing;
-//! or it is stopped when the postmaster is killed, and goes on when the cluster has moved on.
+//! Orphans: backends that outlive their postmaster. A busy one never waits, so it does not notice and goes on
+//! committing; or it is stopped when the postmaster is killed, and goes on when the cluster has moved on.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use pghaspec_model::vocabulary::event::Process;
 use super::postmaster::process_id;
 use crate::lab::cluster::Node;
 use crate::lab::error::LabError;
-use crate::lab::faults::toolbox::EFFECT;
+use crate::lab::faults::tools::EFFECT;
 use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::lab::writers::batch_numbers;
 use crate::observe::batch::{Batch, CALLING};
@@ -25,13 +25,12 @@ pub struct Leave;
 #[async_trait]
 impl Inject for Leave {
     fn made(&self) -> &'static str {
-        "a client calls a procedure that commits row after row; then SIGKILL to the postmaster. With `stopped`, SIGSTOP to \
-         the backend before"
+        "a client calls a procedure that commits row after row; then SIGKILL to the postmaster. With `stopped`, SIGSTOP \
+         to the backend before"
     }
 
     fn evidence(&self) -> &'static str {
-        "the kernel reports that the postmaster ended by signal 9, and the backend says that it committed a row after that, \
-         or is in state T"
+        "the kernel reports that the postmaster ended by signal 9, and the backend reports a later commit or is in state T"
     }
 
     fn ended_by(&self) -> Option<Action> {

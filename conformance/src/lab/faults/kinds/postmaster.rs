@@ -1,5 +1,5 @@
-//! The postmaster, killed, and another process of the server, killed: then the postmaster ends all others and recovers, or
-//! ends itself.
+//! The postmaster, killed, and another process of the server, killed: then the postmaster ends all others and recovers,
+//! or ends itself.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::lab::cluster::Node;
 use crate::lab::error::LabError;
-use crate::lab::faults::toolbox::EFFECT;
+use crate::lab::faults::tools::EFFECT;
 use crate::lab::faults::{Begun, Effect, Inject, Toolbox};
 use crate::observe::postgres::query_once;
 use crate::scenario::{Child, How};

@@ -12,7 +12,8 @@ pub struct FailOver;
 #[async_trait]
 impl Inject for FailOver {
     fn made(&self) -> &'static str {
-        "the remote primary is stopped (`immediate`), and a standby of it that has fallen behind is promoted at its address"
+        "the remote primary is stopped (`immediate`), and a standby of it that has fallen behind is promoted at its \
+         address"
     }
 
     fn evidence(&self) -> &'static str {

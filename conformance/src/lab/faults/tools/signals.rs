@@ -5,8 +5,8 @@ use pghaspec_model::vocabulary::event::{Kind, Mechanism, Process};
 use serde::Deserialize;
 
 use crate::lab::error::LabError;
-use crate::lab::faults::Effect;
-use crate::lab::faults::toolbox::EFFECT;
+use crate::lab::faults::effect::Effect;
+use crate::lab::faults::tools::EFFECT;
 use crate::lab::observer::Observer;
 use crate::lab::testbed::Testbed;
 use crate::lab::wait::Seen;
@@ -72,8 +72,8 @@ impl Signals<'_> {
         Ok((sent, at))
     }
 
-    /// Sends a signal to a process that may be gone; returns the exit code of `kill-one`: 0 if it was sent, 1 if there is
-    /// no such process.
+    /// Sends a signal to a process that may be gone; returns the exit code of `kill-one`: 0 if it was sent, 1 if there
+    /// is no such process.
     ///
     /// # Errors
     /// The command cannot be run.

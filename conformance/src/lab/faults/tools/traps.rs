@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::signals::{SIGKILL, Signals};
 use crate::lab::error::LabError;
-use crate::lab::faults::toolbox::EFFECT;
+use crate::lab::faults::tools::EFFECT;
 use crate::observe::processes::report::{Change, TrapReport};
 use crate::observe::recorder::Recorder;
 use crate::scenario::How;
@@ -38,8 +38,8 @@ pub struct Trap {
 pub enum Sends {
     /// SIGKILL.
     Kill,
-    /// SIGSTOP. A process that hangs would hang for ever: it is killed after all other faults have ended, which is recorded
-    /// as this fault.
+    /// SIGSTOP. A process that hangs would hang for ever: it is killed after all other faults have ended, which is
+    /// recorded as this fault.
     Stop {
         /// The fault that the end of the process is recorded as.
         ended_as: Fault,
@@ -170,8 +170,8 @@ impl<'run> Traps<'run> {
         Ok(agentless)
     }
 
-    /// Kills the processes that traps have stopped and that are still there, and records it. All traps that strike every
-    /// time must have been lifted.
+    /// Kills the processes that traps have stopped and that are still there, and records it. All traps that strike
+    /// every time must have been lifted.
     ///
     /// # Errors
     /// The observer cannot run a command.
