@@ -19,7 +19,7 @@ struct Container(String);
 
 impl Container {
     fn start() -> Container {
-        let args = ["run", "--detach", "--network", "none", "--entrypoint", "sh", "pghaspec/observer:4", "-c", TALKS];
+        let args = ["run", "--detach", "--network", "none", "--entrypoint", "sh", "pghaspec/observer:5", "-c", TALKS];
         Container(docker(&args).trim().to_owned())
     }
 
