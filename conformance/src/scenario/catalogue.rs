@@ -1,7 +1,7 @@
 //! The catalogue of faults: for each entry of the vocabulary, what a step of a scenario may say about it.
 //!
 //! There is no `_` in it, so a fault that is missing here does not compile. How the lab makes each of them is said in
-//! `lab/faults/registry.rs`; a test holds the two to each other.
+//! `lab/faults/kinds/mod.rs`; a test holds the two to each other.
 
 use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::fault::Fault;

@@ -156,3 +156,58 @@ fn an_unknown_scenario_names_the_known_ones() {
     let error = Scenario::load("no-such-thing").unwrap_err();
     assert!(error.mend.contains("leader-postmaster-killed"), "{error}");
 }
+
+/// The page that describes the format.
+fn page() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scenarios.md")).unwrap()
+}
+
+/// The complete example of the page.
+fn example() -> String {
+    page().split("```toml\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_example_of_the_page_is_a_scenario() {
+    let scenario = Scenario::parse(Path::new("example.toml"), &example()).unwrap();
+    assert_eq!(scenario.steps.len(), 3);
+}
+
+#[test]
+fn the_page_names_every_key_and_every_value() {
+    let (page, example) = (page(), example());
+    let replaced = |old: &str, new: &str| {
+        assert!(example.contains(old), "{old}");
+        example.replacen(old, new, 1)
+    };
+    let when = "when = \"write-elsewhere\"";
+    let texts = [
+        replaced("title =", "nonsense = 1\ntitle ="),
+        replaced("[settings]", "[settings]\nnonsense = 1"),
+        replaced("[settings]", "[settings]\nwatchdog = \"nonsense\""),
+        replaced("[[step]]", "[[step]]\nnonsense = 1"),
+        replaced("target = \"leader\"", "target = \"nonsense\""),
+        replaced(when, "when = \"nonsense\""),
+        replaced(when, "when.starts = { process = \"nonsense\", at = \"leader\" }"),
+        replaced(when, "when.server = { is = \"nonsense\", at = \"leader\" }"),
+        replaced(when, "during = \"nonsense\""),
+        replaced(when, "outage = \"nonsense\""),
+        replaced(when, "process = \"nonsense\""),
+        replaced(when, "direction = \"nonsense\""),
+        replaced("[expect]", "[expect]\nnonsense = 1"),
+        replaced("leader = \"other\"", "leader = \"nonsense\""),
+        replaced("timeline = \"bumped\"", "timeline = \"nonsense\""),
+        replaced("rejoins = \"standby\"", "rejoins = \"nonsense\""),
+    ];
+    for text in texts {
+        // The error names all that could stand there.
+        let error = Scenario::parse(Path::new("example.toml"), &text).unwrap_err().problem;
+        let known: Vec<&str> = error.split('`').skip(1).step_by(2).filter(|name| *name != "nonsense").collect();
+        assert!(!known.is_empty(), "{error}");
+        for name in known.into_iter().filter(|name| *name != "if") {
+            let said = [format!("`{name}`"), format!("`\"{name}\"`"), format!("`{{ {name} = "), format!("`[{name}]`")];
+            let said = said.iter().any(|said| page.contains(said)) || page.contains(&format!("`[[{name}]]`"));
+            assert!(said, "the page does not say `{name}`");
+        }
+    }
+}

@@ -5,8 +5,8 @@ use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::event::Process;
 use pghaspec_model::vocabulary::fault::Fault;
 
-use super::Inject;
-use super::registry::{Making, of_disturbance, of_fault};
+use super::inject::Inject;
+use super::kinds::{Making, of_disturbance, of_fault};
 use super::tools::traps::{Sends, Trap};
 use crate::scenario::Action;
 

@@ -5,8 +5,8 @@ use pghaspec_model::vocabulary::event::{Kind, Process, Watchdog};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::lab::error::LabError;
+use crate::lab::faults::inject::{Begun, Effect, End, Handle, Inject, Open, Toolbox};
 use crate::lab::faults::tools::EFFECT;
-use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Open, Toolbox};
 use crate::scenario::{Action, How};
 
 /// `agent-killed`

@@ -5,7 +5,7 @@ use pghaspec_model::vocabulary::disturbance::Disturbance;
 
 use crate::lab::cluster::faketime::OFFSET;
 use crate::lab::error::LabError;
-use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
+use crate::lab::faults::inject::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::scenario::{Action, How};
 
 /// `clock-skewed`

@@ -10,9 +10,9 @@ use pghaspec_model::vocabulary::fault::Fault;
 use tokio::time::Instant;
 
 use crate::lab::error::LabError;
+use crate::lab::faults::inject::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::lab::faults::tools::EFFECT;
 use crate::lab::faults::tools::network::Filter;
-use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::scenario::{Action, Direction, How};
 
 /// The `iptables` target of the filters.

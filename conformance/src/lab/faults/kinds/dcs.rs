@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::lab::cluster::dcs::Member;
 use crate::lab::error::LabError;
-use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
+use crate::lab::faults::inject::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::scenario::{Action, How, Outage};
 
 /// How long etcd may take to answer again: its members elect a leader first.

@@ -9,8 +9,8 @@ use pghaspec_model::vocabulary::fault::Fault;
 use serde::Deserialize;
 
 use crate::lab::error::LabError;
+use crate::lab::faults::inject::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::lab::faults::tools::EFFECT;
-use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::observe::postgres::query_once;
 use crate::scenario::{Action, How};
 

@@ -7,8 +7,8 @@ use pghaspec_model::vocabulary::event::Kind;
 
 use super::dcs::first_member;
 use crate::lab::error::LabError;
+use crate::lab::faults::inject::{Begun, Effect, Inject, Toolbox};
 use crate::lab::faults::tools::EFFECT;
-use crate::lab::faults::{Begun, Effect, Inject, Toolbox};
 use crate::scenario::How;
 
 fn etcd_says(doing: &str) -> impl FnOnce(Error) -> LabError {

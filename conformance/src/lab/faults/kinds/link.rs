@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::lab::docker::container::{ContainerPlan, Place};
 use crate::lab::error::LabError;
+use crate::lab::faults::inject::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::lab::faults::tools::EFFECT;
 use crate::lab::faults::tools::network::Filter;
-use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::lab::observer::OBSERVER_IMAGE;
 use crate::scenario::{Action, How};
 

@@ -5,7 +5,7 @@ use pghaspec_model::vocabulary::event::Process;
 use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::lab::error::LabError;
-use crate::lab::faults::{Begun, Effect, Handle, Inject, Toolbox};
+use crate::lab::faults::inject::{Begun, Effect, Handle, Inject, Toolbox};
 use crate::scenario::{Action, How};
 
 /// `node-killed`

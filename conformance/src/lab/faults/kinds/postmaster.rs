@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::lab::cluster::Node;
 use crate::lab::error::LabError;
+use crate::lab::faults::inject::{Begun, Effect, Inject, Toolbox};
 use crate::lab::faults::tools::EFFECT;
-use crate::lab::faults::{Begun, Effect, Inject, Toolbox};
 use crate::observe::postgres::query_once;
 use crate::scenario::{Child, How};
 

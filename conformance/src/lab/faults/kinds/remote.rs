@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::lab::error::LabError;
-use crate::lab::faults::{Begun, Effect, Inject, Toolbox};
+use crate::lab::faults::inject::{Begun, Effect, Inject, Toolbox};
 use crate::scenario::How;
 
 /// `remote-failover`

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use crate::lab::error::LabError;
+use crate::lab::faults::inject::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::lab::faults::tools::traps::{Sends, Trap};
-use crate::lab::faults::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::scenario::{Action, How};
 
 #[async_trait]
