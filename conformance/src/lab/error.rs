@@ -56,7 +56,7 @@ impl fmt::Display for LabError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.message)?;
         if let Some(mend) = &self.mend {
-            write!(out, "; to mend it: {mend}")?;
+            write!(out, "; help: {mend}")?;
         }
         if let Some(logs) = &self.logs {
             write!(out, "; logs: {}", logs.display())?;
