@@ -1,6 +1,6 @@
 //! A run of a released function through ours: the same questions in the same order, the same effects with the same arguments, the same end.
 
-use pghaspec_model::mutants::Mutant;
+use pghaspec_model::mutants::{Mutant, instead_of};
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::recover::decision::Decision;
 use pghaspec_model::recover::dialogue::{Answer, Dialogue, Leader, Question, Stop, Task};
@@ -32,7 +32,8 @@ pub struct Ours {
 /// Runs our function on the answers of a run.
 pub fn ours(run: &Run, rules: &Rules, mutant: Option<Mutant>) -> Ours {
     let answers = run.answers();
-    let mut dialogue = Dialogue::replay(&answers, mutant);
+    let instead_of = instead_of(mutant);
+    let mut dialogue = Dialogue::replay(&answers, &instead_of);
     let outcome = match run.function {
         Function::Recover => recover(rules, &mut dialogue).map(Some),
         Function::HandleCrashRecovery => handle_crash_recovery(&mut dialogue, Branch::CrashRecovery),

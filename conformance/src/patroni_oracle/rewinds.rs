@@ -2,7 +2,7 @@
 //!
 //! The vectors are all trees of up to three WAL records, with every pair of places in them, under everything that pg_control can say.
 
-use pghaspec_model::cluster::single_functions::{Alone, Comparison, LeaderIs};
+use pghaspec_model::cluster::single_functions::{Comparison, LeaderIs, SingleFunctions};
 use pghaspec_model::cluster::{Point, Record, Rewind, Wal};
 use pghaspec_model::recover::control::ControlState;
 use serde_json::{Value, json};
@@ -155,7 +155,7 @@ impl RewindRun {
     }
 
     /// The first difference, if there is one.
-    pub fn compare(&self, alone: &Alone) -> Option<Difference> {
+    pub fn compare(&self, alone: &SingleFunctions) -> Option<Difference> {
         let (needed, after) = alone.rewind_needed(&self.vector.0);
         let words = |knows: &str, possible: bool| {
             format!("knows '{knows}', a rewind is {}", if possible { "needed" } else { "not needed or not possible" })

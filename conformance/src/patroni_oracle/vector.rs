@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use pghaspec_model::cluster::single_functions::Alone;
+use pghaspec_model::cluster::single_functions::SingleFunctions;
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Rules;
 
@@ -18,7 +18,7 @@ pub struct Ours {
     /// The rule that is broken on purpose.
     pub mutant: Option<Mutant>,
     /// The functions that need a world, made when one is compared: rules that a dialogue refutes do without.
-    alone: OnceCell<Alone>,
+    alone: OnceCell<SingleFunctions>,
 }
 
 impl Ours {
@@ -28,8 +28,8 @@ impl Ours {
     }
 
     /// The functions that need a world.
-    pub fn alone(&self) -> &Alone {
-        self.alone.get_or_init(|| Alone::new(self.rules, self.mutant))
+    pub fn alone(&self) -> &SingleFunctions {
+        self.alone.get_or_init(|| SingleFunctions::new(self.rules, self.mutant))
     }
 }
 

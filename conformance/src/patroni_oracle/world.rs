@@ -4,7 +4,9 @@
 //! looks at is the world of one moment. But what a released function did not ask must not matter to ours either: ours is run with all that it
 //! could have been. The order of the questions is held against what is committed, as a digest of the whole record.
 
-use pghaspec_model::cluster::single_functions::{Alone, Candidate, Demotion, Found, Key, OwnLease, Peer, Race};
+use pghaspec_model::cluster::single_functions::{
+    Candidate, Demotion, Key, OwnLease, Peer, Race, SingleFunctions, Situation,
+};
 use pghaspec_model::cluster::{Reach, Role};
 use pghaspec_model::recover::dialogue::{Leader, Task};
 use pghaspec_model::rules::edition::{Rules, Words};
@@ -138,14 +140,14 @@ impl WorldRun {
     }
 
     /// All that the agent may have found, as far as it was not asked for.
-    fn found(&self) -> Vec<Found> {
+    fn found(&self) -> Vec<Situation> {
         let keeps_lock = self.is("has-lock", "yes") && self.is("update-lock", "yes");
         let mut all = Vec::new();
         for time_is_over in self.whether("time-is-over", "yes") {
             for candidate in self.whether("is-failover-possible", "yes") {
                 for paused in self.whether("is-paused", "yes") {
                     for role in self.role() {
-                        all.push(Found { keeps_lock, time_is_over, candidate, paused, role });
+                        all.push(Situation { keeps_lock, time_is_over, candidate, paused, role });
                     }
                 }
             }
@@ -153,7 +155,7 @@ impl WorldRun {
         all
     }
 
-    fn post_recover(&self, alone: &Alone) -> String {
+    fn post_recover(&self, alone: &SingleFunctions) -> String {
         if self.is("is-running", "yes") {
             // Until 2.0.2 it did what the cycle does since: it forgets the crash recovery and the rewind.
             let forgets = self.answer("rewind-executed").is_some();
@@ -176,7 +178,7 @@ impl WorldRun {
         words(&taken(&effects), &Ended::Says(Some(says.into())))
     }
 
-    fn long_action(&self, alone: &Alone) -> Vec<String> {
+    fn long_action(&self, alone: &SingleFunctions) -> Vec<String> {
         if self.is("update-lock", "dcs-error") {
             return vec![words(&[], &Ended::DcsError)];
         }
@@ -194,7 +196,7 @@ impl WorldRun {
             Task::Rewind => format!("{} from {}", task.text(), name(Leader::Member(0))),
             _ => task.text().to_owned(),
         };
-        let outcome = |found: Found| {
+        let outcome = |found: Situation| {
             let (demotion, called_off) = alone.long_action(found, task);
             let (effects, says) = match (demotion, called_off) {
                 // The single user process is ended first.
@@ -219,7 +221,7 @@ impl WorldRun {
         self.found().into_iter().map(outcome).collect()
     }
 
-    fn starting_instance(&self, alone: &Alone, rules: &Rules) -> Vec<String> {
+    fn starting_instance(&self, alone: &SingleFunctions, rules: &Rules) -> Vec<String> {
         if self.is("update-lock", "dcs-error") {
             return vec![words(&[], &Ended::DcsError)];
         }
@@ -236,7 +238,7 @@ impl WorldRun {
         if !self.is("has-lock", "yes") {
             return vec![words(&[], &Ended::Says(None))];
         }
-        let outcome = |found: Found| {
+        let outcome = |found: Situation| {
             let demotion = alone.starting_instance(found);
             let primary = if rules.words == Words::Master { "master" } else { "primary" };
             let (effects, says) = match demotion {
@@ -258,7 +260,7 @@ impl WorldRun {
         self.found().into_iter().map(outcome).collect()
     }
 
-    fn update_lock(&self, alone: &Alone) -> Vec<String> {
+    fn update_lock(&self, alone: &SingleFunctions) -> Vec<String> {
         let lease = if self.is("lease", "alive") { OwnLease::Alive } else { OwnLease::Ended };
         let key = match self.answer("key") {
             Some("mine") => Key::Mine,
@@ -311,7 +313,7 @@ impl WorldRun {
         })
     }
 
-    fn is_failover_possible(&self, alone: &Alone) -> String {
+    fn is_failover_possible(&self, alone: &SingleFunctions) -> String {
         let synchronous = self.is("synchronous", "yes");
         let candidates = self.candidates();
         let possible = match candidates {
@@ -328,7 +330,7 @@ impl WorldRun {
         words(&[], &Ended::Says(Some(possible.to_string())))
     }
 
-    fn is_healthiest_node(&self, alone: &Alone) -> Vec<String> {
+    fn is_healthiest_node(&self, alone: &SingleFunctions) -> Vec<String> {
         let peers = ["member-1", "member-2"].map(|member| match self.answer(member) {
             Some("primary") => Peer::Primary,
             Some("ahead") => Peer::Ahead,
@@ -360,7 +362,7 @@ impl WorldRun {
         all
     }
 
-    fn follow(&self, alone: &Alone) -> Vec<String> {
+    fn follow(&self, alone: &SingleFunctions) -> Vec<String> {
         let paused = self.is("is-paused", "yes");
         let mut all = Vec::new();
         for primary in self.whether("is-primary", "yes") {

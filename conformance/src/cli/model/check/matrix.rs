@@ -14,11 +14,11 @@ use crate::cli::{Failure, print};
 /// What is committed, in the forms for programs and for people.
 const COMMITTED: &str = include_str!("../../../../../model/assumptions.json");
 const JSON: &str = "assumptions.json";
-const MARKDOWN: &str = "ASSUMPTIONS.md";
+const MARKDOWN: &str = "docs/ASSUMPTIONS.md";
 /// The same for the model with clocks.
 const COMMITTED_TIMING: &str = include_str!("../../../../../model/timing.json");
 const TIMING_JSON: &str = "timing.json";
-const TIMING_MARKDOWN: &str = "TIMING.md";
+const TIMING_MARKDOWN: &str = "docs/TIMING.md";
 
 #[derive(Serialize)]
 struct Document {
@@ -49,7 +49,8 @@ pub fn run(write: Option<&Path>, threads: usize, json: bool) -> Result<u8, Failu
             (TIMING_MARKDOWN, table::markdown(&timing)),
         ] {
             let file = folder.join(name);
-            std::fs::write(&file, content)
+            std::fs::create_dir_all(file.parent().unwrap_or(folder))
+                .and_then(|()| std::fs::write(&file, content))
                 .map_err(|error| Failure::environment(format!("writing {}: {error}", file.display())))?;
         }
         eprintln!("written: {JSON}, {MARKDOWN}, {TIMING_JSON} and {TIMING_MARKDOWN} in {}", folder.display());

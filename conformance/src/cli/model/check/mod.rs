@@ -61,11 +61,11 @@ pub struct Args {
     /// with --time or --memory, which it does not obey.
     #[arg(long)]
     no_second_engine: bool,
-    /// Check every edition under every set of assumptions and compare with what is committed (`model/ASSUMPTIONS.md`); exit code 1 if
-    /// anything differs.
+    /// Check every edition under every set of assumptions and compare with what is committed
+    /// (`model/docs/ASSUMPTIONS.md`); exit code 1 if anything differs.
     #[arg(long, conflicts_with_all = ["mutants", "svg", "symmetry", "no_symmetry", "properties"])]
     matrix: bool,
-    /// With --matrix: write what was found into this folder instead.
+    /// With --matrix: write what was found into this folder (`model`) instead.
     #[arg(long, value_name = "FOLDER", requires = "matrix")]
     write: Option<PathBuf>,
     /// Check every mutant under the assumption that shows it, and say which properties kill it; exit code 1 if one survives.

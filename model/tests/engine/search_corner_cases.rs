@@ -1,4 +1,4 @@
-//! The corners of the search: where a model begins, how it ends, and what a finding shows when several steps lead to the same state.
+//! Corner cases of the search: initial states, ends, and discoveries when several steps lead to the same state.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl Inspect<SmallGraph> for Findings {
     }
 }
 
-/// What one thread finds, after others were seen to find the same.
+/// The results of one thread, after other numbers of threads had the same.
 fn explore(graph: &SmallGraph) -> Exploration<Node, Taken> {
     let [one, two, three] =
         [1, 2, 3].map(|threads| search(graph, Options { threads, ..Options::default() }, &Findings));
@@ -61,7 +61,7 @@ fn a_model_that_begins_nowhere_has_no_states() {
         assert_eq!((found.states, found.transitions, found.depth, found.unexpanded), (0, 0, 0, 0));
         assert_eq!((found.deadlocks, found.incomplete), (0, None));
         assert!(found.found.iter().all(Option::is_none));
-        // No limit is reached before there is something that it cuts off.
+        // No limit is reached if there is nothing to cut off.
         let none = Options { depth: Some(0), time: Some(Duration::ZERO), memory: Some(0), ..Options::default() };
         assert_eq!(search(&graph, none, &Findings).incomplete, None);
         let whole = Graph::of(&graph);
@@ -72,9 +72,9 @@ fn a_model_that_begins_nowhere_has_no_states() {
     }
 }
 
-/// A state that is named twice, and one that is out of bounds, among those in which a model may begin.
+/// Among the initial states one is named twice, and one is out of bounds.
 #[test]
-fn where_a_model_begins_is_counted_once_and_within_the_boundary() {
+fn initial_states_are_counted_once_and_within_the_boundary() {
     let mut graph = SmallGraph::new(5, &[(1, 2), (2, 2), (3, 4), (4, 4)]).with_p(&[3]).with_q(&[2]);
     graph.initial = vec![3, 1, 1, 1, 0];
     graph.outside[3] = true;
@@ -85,7 +85,7 @@ fn where_a_model_begins_is_counted_once_and_within_the_boundary() {
     assert_eq!(steps(&found.found[63]), Some(vec![(0, 2)]));
     let whole = Graph::of(&graph);
     assert_eq!((whole.states(), whole.initial(), whole.transitions()), (2, 1, 2));
-    // Only 1 is initial, so 2 is not where anything begins, and each behaviour comes there.
+    // Only 1 is initial, so no behaviour begins in 2, and each one gets there.
     assert_eq!(Liveness::new(&whole).eventually(q), None);
     let lasso = Liveness::new(&whole).eventually(p).unwrap();
     assert_eq!((lasso.prefix.init, lasso.steps()), (1, 2));
@@ -93,7 +93,7 @@ fn where_a_model_begins_is_counted_once_and_within_the_boundary() {
 }
 
 #[test]
-fn a_state_in_which_a_model_begins_may_be_the_finding() {
+fn an_initial_state_may_be_the_discovery() {
     let mut graph = SmallGraph::new(3, &[(0, 1), (1, 2)]).with_p(&[1, 2]).with_q(&[1]);
     graph.initial = vec![0, 1];
     let found = explore(&graph);
@@ -104,7 +104,7 @@ fn a_state_in_which_a_model_begins_may_be_the_finding() {
     assert_eq!(steps(&found.deadlock), Some(vec![(0, 2)]));
 }
 
-/// One state that stays as it is: it can move, so it is no deadlock.
+/// One state that stays as it is: it has a step, so it is no deadlock.
 #[test]
 fn a_step_to_the_same_state_is_a_step() {
     let still = SmallGraph::new(1, &[(0, 0), (0, 0)]).with_q(&[0]);
@@ -116,17 +116,17 @@ fn a_step_to_the_same_state_is_a_step() {
     assert_eq!((nothing.states, nothing.transitions, nothing.deadlocks), (1, 0, 1));
 }
 
-/// The way to a state takes the first step that leads there. What was found in a step is shown by that step.
+/// The path to a state takes the first step that leads there. A discovery in a step is shown by that step.
 #[test]
-fn a_finding_in_a_step_is_shown_by_that_step() {
+fn a_discovery_in_a_step_is_shown_by_that_step() {
     let twice = SmallGraph::new(3, &[(0, 1), (1, 2), (1, 2)]).with_q(&[2]);
     let found = explore(&twice);
     assert_eq!(steps(&found.found[1]), Some(vec![(0, 1), (1, 2)]));
-    // A state that is found in the same step, and what both of them show.
+    // A state that is discovered in the same step, and a bit that both show.
     assert_eq!(steps(&found.found[63]), Some(vec![(0, 1), (0, 2)]));
 }
 
-/// A state with so many actions; only the last one leads to another state.
+/// A state with a given number of actions; only the last one leads to another state.
 #[derive(Clone, Debug)]
 struct Wide(u32);
 
@@ -159,7 +159,7 @@ impl Spec for Wide {
     }
 }
 
-/// As many actions as there is room for, and one more: it would be taken for the first one.
+/// As many actions as fit, and one more, which would be taken for the first one.
 #[test]
 fn too_many_actions_are_refused() {
     let most = u32::from(u16::MAX);
@@ -177,7 +177,7 @@ fn too_many_actions_are_refused() {
     refuses(|model| drop(Graph::of(model)));
 }
 
-/// It would be taken for a state that is known, and nobody would know that it was left out.
+/// Such a state would be taken for a visited one, and silently left out.
 #[test]
 fn a_state_that_packs_to_no_state_is_refused() {
     let rule = |from, to| Rule { from, to, others: (0, 0) };
@@ -191,10 +191,11 @@ fn a_state_that_packs_to_no_state_is_refused() {
     }
 }
 
-/// What a limit left is known, and what is said of it is true: each state that was expanded with all its steps, each other one counted.
+/// A search that ends at a limit reports exactly what it covered: each expanded state with all its steps, and the
+/// number of the others.
 #[test]
 fn a_limit_says_what_it_left() {
-    /// Which states were left, by the steps that were seen.
+    /// Counts the steps.
     struct Count(Mutex<usize>);
     impl Inspect<Packed> for Count {
         fn state(&self, _: &Packed, state: &Bits) -> u64 {
@@ -219,17 +220,17 @@ fn a_limit_says_what_it_left() {
             assert_eq!(found.incomplete, Some(limit));
             assert!(found.unexpanded > 0 && found.unexpanded <= found.states);
             assert_eq!(found.transitions, count.0.into_inner().unwrap());
-            // No path is longer than the depth that is reported, and some state is as deep as that.
+            // No path is longer than the reported depth, and some state has that depth.
             let longest = found.found.iter().flatten().map(|path| path.steps.len()).max();
             assert!(longest <= Some(found.depth), "{limit:?}, {threads} threads: {longest:?} > {}", found.depth);
         }
     }
-    // A search that is over when its time is up was not cut off.
+    // A search that is complete when its time is up was not cut off.
     let done = Options { depth: Some(22), ..Options::default() };
     assert_eq!(search(&model, Options { depth: Some(23), ..done }, &Nothing).incomplete, None);
 }
 
-/// A level that was begun is as deep as what is known of it.
+/// A level that is only partly known counts for the depth.
 #[test]
 fn depth_is_that_of_the_deepest_known_state() {
     // 20,000 states after one step, and each of them leads to one more.
@@ -244,8 +245,8 @@ fn depth_is_that_of_the_deepest_known_state() {
     assert_eq!(some.depth, 2);
 }
 
-/// Two lamps, which are alike. Each can be switched on, by either of two switches; at last both are mended, by either of two people.
-/// It begins with the first one on or, as well, with the second.
+/// Two lamps, which are alike. Each can be switched on, by either of two switches; at last both are repaired, by either
+/// of two people. Initially the first one is on or, as another initial state, the second.
 #[derive(Clone, Debug)]
 struct Lamps {
     begin: Vec<[bool; 3]>,
@@ -306,7 +307,7 @@ impl Spec for Lamps {
     }
 }
 
-/// Bit 0: hard; bit 1: gently; bit 2: the last lamp, hard; bit 3: all is mended.
+/// Bit 0: hard; bit 1: gently; bit 2: the last lamp, hard; bit 3: all is repaired.
 struct Hard;
 
 impl Inspect<Lamps> for Hard {
@@ -322,7 +323,8 @@ impl Inspect<Lamps> for Hard {
     }
 }
 
-/// Under symmetry, too, a path is a behaviour of the model, and its last step is what was looked for: not just one that leads to like states.
+/// Under symmetry, too, a path is a behaviour of the model, and its last step is the one that was looked for, not just
+/// one that leads to a like state.
 #[test]
 fn under_symmetry_paths_are_behaviours_and_show_what_was_found() {
     let both = vec![[true, false, false], [false, true, false]];
@@ -334,7 +336,7 @@ fn under_symmetry_paths_are_behaviours_and_show_what_was_found() {
         let every = search(&model, Options::default(), &Hard);
         for threads in [1, 2] {
             let found = search(&model, Options { symmetry: true, threads, ..Options::default() }, &Hard);
-            // One orbit for each number of lamps that are on, and the one that is mended.
+            // One orbit for each number of lamps that are on, and one for the repaired state.
             assert_eq!(found.states, if model.begin[0] == [false; 3] { 4 } else { 3 }, "{model:?}");
             assert_eq!((found.depth, found.deadlocks), (every.depth, 1));
             for (bit, path) in found.found.iter().enumerate() {
@@ -364,7 +366,7 @@ fn assert_is_behaviour(model: &Lamps, path: &Path<[bool; 3], Switch>) {
     }
 }
 
-/// A packed state that says nothing of itself but whether it is the same as another.
+/// A packed state that only says whether it is the same as another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Opaque(u32);
 
@@ -384,7 +386,7 @@ impl Word for Opaque {
     }
 }
 
-/// A graph whose states all spread to the same value.
+/// A graph whose states all have the same hash.
 #[derive(Clone, Debug)]
 struct Alike(SmallGraph);
 
@@ -417,8 +419,8 @@ impl Spec for Alike {
     }
 }
 
-/// Trap: a state that is known by a hash alone is taken for any other with that hash. States are compared whole, wherever they are met:
-/// in the set of known states, among those that were just passed on, in the graph and on the way back to the beginning.
+/// Trap: a state that is known by a hash alone is taken for any other one with that hash. States are compared whole,
+/// everywhere: in the visited set, among recent successors, in the graph, and in the reconstruction of a path.
 #[test]
 fn states_with_the_same_hash_are_different_states() {
     let n: Node = 2_000;
@@ -434,9 +436,9 @@ fn states_with_the_same_hash_are_different_states() {
     assert_eq!(Graph::of(&model).states(), n as usize);
 }
 
-/// Who waits is told how far the search is.
+/// A long search reports its progress.
 #[test]
-fn progress_is_told() {
+fn a_long_search_reports_its_progress() {
     struct Slow(Mutex<Vec<Progress>>);
     impl Inspect<SmallGraph> for Slow {
         fn state(&self, _: &SmallGraph, node: &Node) -> u64 {
@@ -456,7 +458,7 @@ fn progress_is_told() {
     assert!(elapsed >= Duration::from_secs(1));
 }
 
-/// The witnesses of the cluster's branches, under symmetry: each ends with a step that takes its branch.
+/// The witnesses of the cluster's branches under symmetry: each ends with a step that takes its branch.
 #[test]
 fn under_symmetry_witnesses_of_branches_take_them() {
     let options = Options { symmetry: true, ..Options::default() };

@@ -1,4 +1,4 @@
-//! What a model must say about itself so that histories of it can be explained.
+//! The trait [`Observable`]: what a model says about its steps so that histories of it can be explained.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -12,32 +12,32 @@ use crate::vocabulary::fault::Fault;
 use super::Channels;
 
 /// A model whose steps show something to an observer.
-pub trait Watched: Spec {
-    /// Something that a step shows.
+pub trait Observable: Spec {
+    /// A change that an observer can see.
     type Sight: Copy + Debug + Ord + Hash;
 
-    /// Everything that a step shows, in no particular order; nothing if nobody sees it.
+    /// All changes that a step shows, in no particular order; an empty list if nobody sees the step.
     fn sights(&self, before: &Self::State, action: Self::Action, after: &Self::State) -> Vec<Self::Sight>;
 
-    /// Through which channels this is seen.
+    /// The channels that show a change.
     fn channels(sight: Self::Sight) -> Channels;
 
-    /// Such a step is taken only where a history has a sight of it, never unseen and never by itself.
+    /// True if the step happens only where the history has a sight of it, never unseen and never by itself.
     fn is_recorded(&self, _action: Self::Action) -> bool {
         false
     }
 
-    /// Whether steps that are recorded, and whether others, may show this.
-    fn shown_by(_sight: Self::Sight) -> Shown {
-        Shown { recorded: false, others: true }
+    /// The kinds of step that may show a change.
+    fn shown_by(_sight: Self::Sight) -> StepKinds {
+        StepKinds { recorded: false, others: true }
     }
 
-    /// The state in few words, without what no step reads; nothing if it does not fit.
+    /// Packs a state without what no step reads; `None` if it does not fit.
     fn written(&self, state: &Self::State) -> Option<Self::Packed> {
         Some(self.pack(state))
     }
 
-    /// Reads what was written.
+    /// Unpacks a state.
     fn read(&self, packed: Self::Packed) -> Self::State {
         self.unpack(packed)
     }
@@ -47,42 +47,42 @@ pub trait Watched: Spec {
         1
     }
 
-    /// The same state with all timelines higher by this; nothing if they do not fit.
+    /// The same state with all timelines shifted by `by`; `None` if they do not fit.
     fn shifted(&self, packed: Self::Packed, _by: i32) -> Option<Self::Packed> {
         Some(packed)
     }
 
-    /// Whether a probe of this node can find this.
+    /// True if a probe of this node can find this.
     fn looks(&self, _state: &Self::State, _id: NodeId, _found: ServerState, _timeline: Option<u8>) -> bool {
         false
     }
 
-    /// What a probe of this node finds, in words, with timelines higher by this.
+    /// The result of a probe of this node in words, with timelines shifted by `timelines`.
     fn look_text(&self, _state: &Self::State, _id: NodeId, _timelines: u32) -> String {
         String::new()
     }
 
-    /// Whether a leader that nothing keeps from a cycle has had one since it became a primary.
+    /// False for a leader that has had no cycle since it became a primary, although nothing keeps it from one.
     fn has_had_cycle(&self, _state: &Self::State, _id: NodeId) -> bool {
         true
     }
 
-    /// Whom the leader key names.
+    /// The node that the leader key names.
     fn holder(&self, _state: &Self::State) -> Option<NodeId> {
         None
     }
 }
 
-/// By which steps something may be shown.
+/// The kinds of step that may show a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// By steps that happen only where they were recorded.
+pub struct StepKinds {
+    /// Steps that happen only where they were recorded.
     pub recorded: bool,
-    /// By all others.
+    /// All other steps.
     pub others: bool,
 }
 
-impl Watched for Cluster {
+impl Observable for Cluster {
     type Sight = Sight;
 
     fn sights(&self, before: &State, action: Action, after: &State) -> Vec<Sight> {
@@ -93,7 +93,7 @@ impl Watched for Cluster {
         Channels::showing(sight)
     }
 
-    /// A lease ends by itself, all other faults are injected, and so is what operators do.
+    /// A lease ends by itself. All other faults are injected, and operators' actions are recorded.
     fn is_recorded(&self, action: Action) -> bool {
         match action {
             Action::Fault(Fault::WatchStalls | Fault::WatchResumes, _) => !self.settings.stalls_unseen,
@@ -103,10 +103,11 @@ impl Watched for Cluster {
         }
     }
 
-    /// What a fault does may be recorded before the fault itself, where their intervals overlap. No fault makes an agent speak.
-    fn shown_by(sight: Sight) -> Shown {
+    /// A consequence of a fault may be recorded before the fault itself, if their intervals overlap. No fault makes an
+    /// agent log a decision.
+    fn shown_by(sight: Sight) -> StepKinds {
         let injected = matches!(sight, Sight::Fault(..) | Sight::RemoteFailover);
-        Shown { recorded: !matches!(sight, Sight::Said(..)), others: !injected }
+        StepKinds { recorded: !matches!(sight, Sight::Said(..)), others: !injected }
     }
 
     fn written(&self, state: &State) -> Option<[u64; 5]> {
@@ -134,7 +135,7 @@ impl Watched for Cluster {
     fn look_text(&self, state: &State, id: NodeId, timelines: u32) -> String {
         let node = &state.nodes[usize::from(id)];
         let timeline = u32::from(state.wal.timeline_at(node.data)) + timelines;
-        format!("{:?} on timeline {timeline}", node.server).to_lowercase()
+        format!("{} on timeline {timeline}", node.server.text())
     }
 
     fn has_had_cycle(&self, state: &State, id: NodeId) -> bool {

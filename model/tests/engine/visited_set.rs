@@ -1,5 +1,5 @@
-//! The set of known states has two forms: small states stand in its slots, wide ones are held in the trail alone and stand there by their
-//! numbers. What a search finds is the same with both.
+//! The two forms of the visited set: small states stand in its slots; of wide ones, which only the trail holds, it has
+//! the numbers. The results of a search are the same with both.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -15,7 +15,7 @@ use pghaspec_model::engine::{Exploration, Inspect, Nothing, Options, Spec, Spill
 use pghaspec_model::rules::edition::Edition;
 use stateright::Model;
 
-/// Takes everything.
+/// A spill that takes everything.
 #[derive(Default)]
 struct Room(Mutex<Vec<u8>>);
 
@@ -48,7 +48,7 @@ impl Wide for [u64; 3] {
     }
 }
 
-/// One whose hash has only the bits of `MASK`: states with the same hash are different states, and so are those with the same tag.
+/// A word whose hash has only the bits of `MASK`, so that different states have the same hash or the same tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Poor<const MASK: u64>([u64; 3]);
 
@@ -78,14 +78,14 @@ impl<const MASK: u64> Wide for Poor<MASK> {
     }
 }
 
-/// All states in one place.
+/// All states have the same hash.
 type Alike = Poor<0>;
-/// All tags are the same, or all are one of 64 or of 256, the last of which stands at the end.
+/// All tags are the same, or one of 64 or of 256, the last of which is at the end.
 type OneTag = Poor<0xFFFF_FFFF_0000_0000>;
 type LowTags = Poor<0xFFFF_FFFF_0000_003F>;
 type HighTags = Poor<0xFFFF_FFFF_FF00_0000>;
 
-/// A model with its states written down in a wider word.
+/// A model with its states packed into a wider word.
 struct In<M, W>(M, PhantomData<W>);
 
 impl<M: Model, W> Model for In<M, W> {
@@ -126,7 +126,7 @@ impl<M: Spec<Packed = u64>, W: Wide> Spec for In<M, W> {
     }
 }
 
-/// Looks for states and for steps by the bits of their small words, which like states have in the same number.
+/// Looks for states and for steps by the bits of their small words, of which like states have the same number.
 struct Sorts;
 
 impl<M: Spec<Packed = u64>> Inspect<M> for Sorts {
@@ -149,7 +149,7 @@ impl<M: Spec<Packed = u64>, W: Wide> Inspect<In<M, W>> for Sorts {
     }
 }
 
-/// Everything but how much memory it took.
+/// All results but the memory used.
 fn outcome<S: Clone + Debug + PartialEq, A: Clone + Debug + PartialEq>(
     of: &Exploration<S, A>,
 ) -> impl PartialEq + Debug + use<S, A> {
@@ -157,7 +157,7 @@ fn outcome<S: Clone + Debug + PartialEq, A: Clone + Debug + PartialEq>(
     (counts, of.deadlock.clone(), of.found.clone())
 }
 
-/// Both forms find in a model what is found in it with small words.
+/// Asserts that both forms have the same results as the model with small words.
 fn same<M>(model: M, symmetry: bool, widen: impl Fn(M) -> Vec<Box<dyn Fn(Options, bool) -> String>>)
 where
     M: Spec<Packed = u64, State: Debug, Action: Debug> + Clone,
@@ -175,7 +175,7 @@ where
     }
 }
 
-/// The exploration of a model in a kind of word.
+/// The exploration of a model with its states in a given kind of word.
 fn in_word<M, W: Wide>(model: M) -> Box<dyn Fn(Options, bool) -> String>
 where
     M: Spec<Packed = u64, State: Debug, Action: Debug> + 'static,
@@ -188,14 +188,14 @@ where
     })
 }
 
-/// The parts of the set grow some thirty times meanwhile, and most states are met again in the block in which they are new.
+/// The parts of the set grow some thirty times, and most states are met again in the block in which they are new.
 #[test]
 fn both_forms_find_the_same() {
     same(Packed(7), false, |model| vec![in_word::<_, [u64; 3]>(model)]);
     same(Packed(8), true, |model| vec![in_word::<_, [u64; 3]>(model)]);
 }
 
-/// Trap: the tag alone says that a state is known.
+/// Trap: a set that compares only tags.
 #[test]
 fn states_with_the_same_tag_are_different_states() {
     same(Packed(5), false, |model| {
@@ -209,8 +209,8 @@ fn states_with_the_same_tag_are_different_states() {
     same(Packed(4), false, |model| vec![in_word::<_, Alike>(model)]);
 }
 
-/// Trap: a state has no lasting number in the block in which it is new. Here each of them is met again in the same block, far from where
-/// it was met first, and again in the next one; and so are those of some levels before.
+/// Trap: a state has no final number in the block in which it is new. Here each new state is met again in the same
+/// block, far from its first place, and in the next block; and so are states of earlier levels.
 #[test]
 fn a_state_is_known_from_the_moment_it_is_found() {
     const WIDTH: Node = 9_000;
@@ -252,13 +252,13 @@ fn both_forms_find_the_same_in_the_cluster() {
     }
 }
 
-/// A wide state is held once.
+/// A wide state is stored once.
 #[test]
 fn wide_states_take_little_more_than_themselves() {
     for threads in [1, 2] {
         let options = Options { threads, ..Options::default() };
         let found = search(&In(Packed(8), PhantomData::<[u64; 3]>), options, &Nothing);
-        // Themselves, the ways back, and 8 bytes for each slot, of which fewer than 2 are free for each that is taken.
+        // The states, their parents, and 8 bytes for each slot, of which fewer than 2 are free for each that is taken.
         let own = size_of::<[u64; 3]>() + size_of::<u32>();
         assert!((own + 10..own + 20).contains(&found.bytes_per_state()), "{}", found.bytes_per_state());
     }
