@@ -229,7 +229,7 @@ async fn certify(
         if swept > 0 {
             progress.say(&format!("removed {swept} containers and networks of runs that were killed"));
         }
-        lab::provide(manifest, &progress).await?;
+        lab::ensure_agent_image(manifest, &progress).await?;
         let mut running = stream::iter(todo)
             .map(|scenario| {
                 let run = args.run(dir, &progress);

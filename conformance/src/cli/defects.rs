@@ -200,7 +200,7 @@ async fn run_all(args: &Args, pairs: &[Pair<'_>], outer: &RunDir) -> Result<Vec<
         let mut provided: Vec<&str> = Vec::new();
         for pair in &todo {
             if !provided.contains(&pair.group.manifest.image.as_str()) {
-                lab::provide(&pair.group.manifest, &progress).await?;
+                lab::ensure_agent_image(&pair.group.manifest, &progress).await?;
                 provided.push(&pair.group.manifest.image);
             }
         }

@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 }
 
 fn parts(error: &lab::LabError) -> (String, String) {
-    (error.message.clone(), error.mend.clone().unwrap_or_else(|| "see the message".into()))
+    (error.message.clone(), error.help.clone().unwrap_or_else(|| "see the message".into()))
 }
 
 fn fixtures_found() -> Result<String, (String, String)> {

@@ -154,7 +154,7 @@ impl Situation {
     fn hits(&self, target: Target) -> Vec<bool> {
         match target {
             Target::Leader => vec![self.crashed_leads],
-            Target::Crashed => vec![true],
+            Target::FirstHit => vec![true],
             Target::Other | Target::Others | Target::NewLeader => vec![false],
             Target::Standby | Target::Standbys => vec![!self.hit_leader && self.crashed_leads == self.hit_leader],
             Target::All => vec![true, false],
@@ -165,7 +165,7 @@ impl Situation {
     fn learn(&mut self, when: &When) {
         let mut set = |target: Target, server: Server| {
             let crashed = match target {
-                Target::Crashed => true,
+                Target::FirstHit => true,
                 Target::Leader => self.crashed_leads,
                 _ => false,
             };
@@ -206,7 +206,7 @@ impl Situation {
                 },
             ),
             When::Struck(Fault::StartFails | Fault::SingleUserFails | Fault::RewindFails) => {
-                set(Target::Crashed, Server::Down);
+                set(Target::FirstHit, Server::Down);
             }
             When::Ends(_) | When::TtlOver | When::Takes { .. } | When::Says { .. } | When::Struck(_) => {}
         }

@@ -1,4 +1,4 @@
-//! Measures where the time of a run goes: to the protocol, which has its waits, or to the lab.
+//! The times of the parts of a run: those that the protocol takes, and those that the lab takes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -11,12 +11,12 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Starts now.
+    /// A stopwatch that starts now.
     pub fn start() -> Stopwatch {
         Stopwatch { laps: Mutex::new((Instant::now(), Vec::new())) }
     }
 
-    /// All since the lap before was this part of the run.
+    /// Ends a lap: the time since the lap before belongs to this part of the run.
     pub fn lap(&self, part: Part) {
         let mut laps = self.laps.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -24,7 +24,7 @@ impl Stopwatch {
         laps.1.push(Lap::new(part, seconds));
     }
 
-    /// All laps.
+    /// All laps so far.
     pub fn laps(&self) -> Vec<Lap> {
         self.laps.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
