@@ -21,8 +21,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::LIST_CHECKS;
 use crate::input;
 use crate::input::InputError;
+use crate::judge::checks;
 use crate::judge::{Check, Verdict};
 use crate::manifest::Release;
 
@@ -164,6 +166,11 @@ impl Deviations {
             ] {
                 if nothing {
                     return Err(wrong(key, span, "is empty", "name what is known to fail, and where"));
+                }
+            }
+            for check in one.checks.get_ref() {
+                if let Err(why) = checks::known(check.get_ref()) {
+                    return Err(wrong("checks", check.span(), &why, LIST_CHECKS));
                 }
             }
             for (check, scenario) in one
@@ -330,6 +337,7 @@ link = "https://example.org/1"
             ("https://example.org/1", "somewhere", "deviation[0].link: is no link", Some(7)),
             ("4.1.5", "newest", "deviation[0].releases.to: is no release", Some(5)),
             ("4.1.5", "2.0.0", "ends before it begins", Some(3)),
+            ("one-writable", "one-writeable", "there is no check `one-writeable-leader`; the nearest is", Some(3)),
         ] {
             let error = parse(&TEXT.replace(from, to)).unwrap_err();
             assert!(error.to_string().contains(words), "{error}");

@@ -6,9 +6,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use toml::Spanned;
+
+use super::LIST_CHECKS;
 use crate::fixtures;
 use crate::input;
 use crate::input::InputError;
+use crate::judge::checks;
 use crate::judge::{Check, Verdict};
 
 /// A scenario, an agent that fails it, and the check by which it does.
@@ -26,7 +30,7 @@ pub struct FailedBy {
 #[serde(deny_unknown_fields)]
 struct Entry {
     agent: String,
-    check: String,
+    check: Spanned<String>,
 }
 
 /// The outcome of a failure that was foretold.
@@ -53,8 +57,13 @@ impl FailedBy {
 
     fn parse(file: &Path, text: &str) -> Result<Vec<FailedBy>, InputError> {
         let entries: BTreeMap<String, Entry> = input::parse(file, text)?;
-        let of = |(scenario, Entry { agent, check })| FailedBy { scenario, agent, check };
-        Ok(entries.into_iter().map(of).collect())
+        let of = |(scenario, Entry { agent, check }): (String, Entry)| match checks::known(check.get_ref()) {
+            Ok(_) => Ok(FailedBy { scenario, agent, check: check.into_inner() }),
+            Err(why) => Err(InputError::of_file(file, why, LIST_CHECKS)
+                .at_key(format!("{scenario}.check"))
+                .at_span(text, check.span())),
+        };
+        entries.into_iter().map(of).collect()
     }
 
     /// The outcome by the checks of a run of the scenario, and the words of the check that decided it. An error of the
@@ -114,5 +123,11 @@ mod tests {
         assert!(Standing::Caught < Standing::Unknown && Standing::Unknown < Standing::Escaped);
         let error = FailedBy::parse(file, "[one]\nagent = \"a\"\nchecks = \"leader\"\n").unwrap_err();
         assert_eq!(error.line, Some(3), "{error}");
+        let error = FailedBy::parse(file, "[one]\nagent = \"a\"\ncheck = \"leeder\"\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "failed_by.toml:3: one.check: there is no check `leeder`; the nearest is `leader`; help: `pghaspec list \
+             checks` names them all"
+        );
     }
 }

@@ -7,3 +7,6 @@
 
 pub mod deviations;
 pub mod failed_by;
+
+/// The remedy where a file names a check that does not exist.
+const LIST_CHECKS: &str = "`pghaspec list checks` names them all";
