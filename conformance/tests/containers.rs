@@ -1,5 +1,7 @@
 //! The whole path on real containers: real Postgres, etcd and Patroni, a real SIGKILL. Needs Docker and the images of
-//! `ci/setup`.
+//! `ci/setup`, and runs with `PGHASPEC_DOCKER=1`.
+
+mod opt_in;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,6 +13,11 @@ use serde_json::Value;
 const RESTART: &str = "leader-postmaster-killed";
 const STANDBY: &str = "standby-postmaster-killed";
 const FAILOVER: &str = "leader-postmaster-killed-start-timeout-0";
+
+/// Tests on containers are asked for; otherwise it is said that this one was left out.
+fn has_docker() -> bool {
+    opt_in::is_asked_for("PGHASPEC_DOCKER", "Docker and the images of ci/setup")
+}
 
 fn pghaspec() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pghaspec"))
@@ -58,6 +65,9 @@ impl Certified {
 
 #[test]
 fn patroni_is_certified() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     let certified = certify("patroni@4.1.5", out.path(), &["--profile", "smoke"]);
     assert_eq!(certified.code, 0, "{:#}\n{}", certified.document, certified.said);
@@ -84,6 +94,9 @@ fn patroni_is_certified() {
 
 #[test]
 fn an_old_release_follows_its_own_edition_and_no_other() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     let own = certify("patroni@2.1.2", out.path(), &["--scenario", RESTART]);
     assert_eq!(own.code, 0, "{:#}\n{}", own.document, own.said);
@@ -98,6 +111,9 @@ fn an_old_release_follows_its_own_edition_and_no_other() {
 
 #[test]
 fn an_agent_that_keeps_the_lock_fails() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     certify("patroni-defects/keeps-lock", out.path(), &["--fresh", "--scenario", FAILOVER])
         .assert_fails(&["takes-branch", "allowed-by-the-model"], "keeps-lock");
@@ -105,6 +121,9 @@ fn an_agent_that_keeps_the_lock_fails() {
 
 #[test]
 fn an_agent_that_bumps_the_timeline_fails() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     certify("patroni-defects/always-single-user", out.path(), &["--fresh", "--scenario", RESTART])
         .assert_fails(&["takes-branch", "timeline", "single-user", "allowed-by-the-model"], "always-single-user");
@@ -112,6 +131,9 @@ fn an_agent_that_bumps_the_timeline_fails() {
 
 #[test]
 fn an_agent_that_starts_without_the_lock_fails() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     certify("patroni-defects/starts-without-lock", out.path(), &["--fresh", "--scenario", FAILOVER])
         .assert_fails(&["one-writable-leader", "writable-needs-lock", "allowed-by-the-model"], "starts-without-signal");
@@ -119,6 +141,9 @@ fn an_agent_that_starts_without_the_lock_fails() {
 
 #[test]
 fn a_killed_harness_leaves_evidence_and_nothing_else() {
+    if !has_docker() {
+        return;
+    }
     let out = tempfile::tempdir().unwrap();
     let turn = machine();
     let mut child = pghaspec()

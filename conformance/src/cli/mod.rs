@@ -36,7 +36,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::history::HistoryError;
@@ -168,6 +168,11 @@ impl From<LabError> for Failure {
         };
         failure.caused_by(error)
     }
+}
+
+/// The command line as data, for the page that documents it.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and runs the command.

@@ -9,6 +9,8 @@ use pghaspec_model::vocabulary::fault::Fault;
 use crate::cli::{Failure, known};
 
 #[derive(clap::Args)]
+// Each command that takes these options has a group `Args` of its own already.
+#[group(skip)]
 pub struct Args {
     /// Number of nodes: 2 or 3.
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3))]
