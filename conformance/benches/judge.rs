@@ -1,13 +1,14 @@
-//! How fast histories are judged: recorded ones, repeated to a million events.
+//! The throughput of the judge, on recorded histories that are repeated to a million events.
 //!
 //! ```text
 //! cargo bench -p pghaspec --bench judge [-- --events N]
 //! ```
 //!
-//! Each row is a trace, repeated, as a file of JSON lines. `whole` is all that `pghaspec judge` does with it: reading it twice, refusing damage,
-//! every property on the events, durability, times, and the model. Below it are its reading, and the model alone, by each edition that explains
-//! the trace; for that all events are held. The time is the CPU time of one thread. The memory is the most that the process had at once meanwhile, beyond what it had before;
-//! what came before is kept to what the row needs, so that of the model alone is its own.
+//! Each row is a trace, repeated, as a file of JSON lines. `whole` is all that `pghaspec judge` does with it: reading
+//! it twice, refusing damage, every property on the events, durability, times, and the model. Below it are its reading,
+//! and the model alone, by each edition that explains the trace; for that all events are held. The time is the CPU time
+//! of one thread. The memory is the most that the process had at once meanwhile, beyond what it had before; what came
+//! before is kept to what the row needs, so that of the model alone is its own.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use pghaspec::history::History;
 use pghaspec::history::parts::Recording;
 
-use pghaspec::judge::{Verdict, allowed, explaining_editions, judge, judge_long};
+use pghaspec::judge::{Verdict, allowed, explaining_editions, judge_recording};
 use pghaspec_model::rules::edition::Edition;
 
 #[path = "../tests/judge/repeated.rs"]
@@ -84,13 +85,10 @@ fn main() {
             long.len()
         };
         let open = || Recording::open(&file).unwrap_or_else(|error| panic!("{error}"));
-        let whole = row(which.1, events, "whole: read, all checks, model", || match open().into_short() {
-            Ok(history) => judge(&history, Edition::V4_1, None),
-            Err(recording) => {
-                let long = judge_long(&recording, Edition::V4_1, None, &[]).unwrap_or_else(|error| panic!("{error:?}"));
-                println!("at most {} events and {} ranges of rows were held", long.held, long.ranges);
-                long.judgement
-            }
+        let whole = row(which.1, events, "whole: read, all checks, model", || {
+            let judged = judge_recording(&open(), Edition::V4_1, None).unwrap_or_else(|error| panic!("{error:?}"));
+            println!("at most {} events and {} ranges of rows were held", judged.held, judged.ranges);
+            judged.judgement
         });
         // Whatever its scenario demands is left out.
         assert_eq!(whole.verdict, Verdict::Skipped, "{:#?}", whole.checks);

@@ -1,11 +1,11 @@
-//! Where the fixtures are: scenarios, agents, images.
+//! The paths of the fixtures: scenarios, agents, the oracle's harness, and lists about the suite.
 
 use std::path::PathBuf;
 
 /// Environment variable that names another fixtures folder than the one beside the sources.
 pub const FIXTURES_VARIABLE: &str = "PGHASPEC_FIXTURES";
 
-/// The fixtures folder: what `PGHASPEC_FIXTURES` says, else the one beside the sources that this program was built from.
+/// The fixtures folder: the one that `PGHASPEC_FIXTURES` names, else the one beside the sources of this program.
 pub fn root() -> PathBuf {
     match std::env::var_os(FIXTURES_VARIABLE) {
         Some(folder) if !folder.is_empty() => PathBuf::from(folder),
@@ -13,32 +13,32 @@ pub fn root() -> PathBuf {
     }
 }
 
-/// Folder of the scenarios, `<id>.toml` each.
+/// The folder of the scenarios, `<id>.toml` each.
 pub fn scenarios() -> PathBuf {
     root().join("scenarios")
 }
 
-/// Folder of the agents, `<name>/agent.toml` each.
+/// The folder of the agents, `<name>/agent.toml` each.
 pub fn agents() -> PathBuf {
     root().join("agents")
 }
 
-/// Folder of the harness that runs released agents' own functions.
+/// The folder of the harness that runs released agents' own functions.
 pub fn oracle() -> PathBuf {
     root().join("oracle")
 }
 
-/// What the model derives for a suite.
+/// The file of the items that the model derives for a suite.
 pub fn derived() -> PathBuf {
     root().join("derived.json")
 }
 
-/// Why some of that is covered by no scenario.
+/// The file with the reasons why some of these are covered by no scenario.
 pub fn uncovered() -> PathBuf {
     root().join("uncovered.toml")
 }
 
-/// Which agent fails each scenario.
+/// The file that names the agent that fails each scenario.
 pub fn failed_by() -> PathBuf {
     root().join("failed_by.toml")
 }

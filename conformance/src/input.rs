@@ -1,13 +1,16 @@
-//! What is wrong with a file that a person wrote, and how to mend it.
+//! Errors about the files that people write: which file, where in it, what is wrong, and what would be right.
+//! Manifests, scenarios and lists of known deviations are read with them.
 
+use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-/// A manifest or scenario that cannot be used: which file, where in it, what is wrong, what would be right.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A file that cannot be used.
+#[derive(Clone, Debug)]
 pub struct InputError {
     /// The file.
     pub file: PathBuf,
@@ -15,16 +18,25 @@ pub struct InputError {
     pub line: Option<usize>,
     /// The key that the trouble is with, for instance `says[2].pattern`.
     pub key: Option<String>,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
-    /// What to do about it.
-    pub mend: String,
+    /// The remedy.
+    pub help: Box<str>,
+    /// The error that told of it, if one did; the problem has its words.
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl InputError {
     /// Trouble with a whole file.
-    pub fn of_file(file: &Path, problem: impl Into<String>, mend: impl Into<String>) -> InputError {
-        InputError { file: file.to_path_buf(), line: None, key: None, problem: problem.into(), mend: mend.into() }
+    pub fn of_file(file: &Path, problem: impl Into<String>, help: impl Into<String>) -> InputError {
+        InputError {
+            file: file.to_path_buf(),
+            line: None,
+            key: None,
+            problem: problem.into(),
+            help: help.into().into_boxed_str(),
+            source: None,
+        }
     }
 
     /// Adds the key.
@@ -45,6 +57,12 @@ impl InputError {
         self.line = Some(before.matches('\n').count() + 1);
         self
     }
+
+    /// Adds the error that told of it.
+    pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> InputError {
+        self.source = Some(Arc::new(source));
+        self
+    }
 }
 
 impl fmt::Display for InputError {
@@ -57,24 +75,37 @@ impl fmt::Display for InputError {
         if let Some(key) = &self.key {
             write!(out, "{key}: ")?;
         }
-        write!(out, "{}; to mend it: {}", self.problem.trim_end(), self.mend)
+        write!(out, "{}; help: {}", self.problem.trim_end(), self.help)
     }
 }
 
-impl std::error::Error for InputError {}
+impl Error for InputError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
 
 /// Reads a whole text file.
+///
+/// # Errors
+/// The file cannot be read.
 pub fn read(file: &Path) -> Result<String, InputError> {
-    std::fs::read_to_string(file)
-        .map_err(|error| InputError::of_file(file, format!("cannot be read: {error}"), "name a readable file"))
+    std::fs::read_to_string(file).map_err(|error| {
+        InputError::of_file(file, format!("cannot be read: {error}"), "name a readable file").caused_by(error)
+    })
 }
 
 /// Parses TOML whose keys must all be known.
+///
+/// # Errors
+/// The text is no TOML, lacks a key, or has a key or value that is not known; the error names the line.
 pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, InputError> {
-    toml::from_str(text).map_err(|error| {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let span = error.span();
         let trouble =
-            InputError::of_file(file, error.message().to_owned(), "use the keys and values that the message names");
-        match error.span() {
+            InputError::of_file(file, error.message().to_owned(), "use the keys and values that the message names")
+                .caused_by(error);
+        match span {
             Some(span) => trouble.at_span(text, span),
             None => trouble,
         }
@@ -97,6 +128,13 @@ mod tests {
         let error = parse::<Sample>(Path::new("x.toml"), "known = 1\nunknown = 2\n").unwrap_err();
         assert_eq!(error.line, Some(2));
         assert!(error.to_string().starts_with("x.toml:2: unknown field `unknown`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_remedy_and_its_cause() {
+        let error = read(Path::new("/nowhere/x.toml")).unwrap_err();
+        assert!(error.to_string().ends_with("; help: name a readable file"), "{error}");
+        assert!(error.source().is_some());
     }
 
     #[test]

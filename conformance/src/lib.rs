@@ -1,6 +1,29 @@
-//! Drives real clusters through crashes, records what an outside observer sees, and judges it against the specification.
+//! Conformance tests for PostgreSQL high-availability agents: drives real clusters through crashes, records what an
+//! outside observer sees, and judges it against the specification.
 //!
 //! Data flows one way: scenario → lab → events → judge → report. The judge knows no Docker; the lab knows no verdicts.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `manifest/` | the agents |
+//! | `scenario/` | the scenarios |
+//! | `run/` | a run on disk: its plan, and the evidence |
+//! | `observe/` | what an outside observer sees of a cluster |
+//! | `lab/` | clusters on containers, and the faults that hit them |
+//! | `history/` | recorded histories |
+//! | `judge/` | the checks on a history |
+//! | `picture/` | a history as swim lanes |
+//! | `coverage/` | the coverage of all that the model derives |
+//! | `known/` | failures that are known before a run |
+//! | `report/` | the results of a run, from its evidence |
+//! | `patroni_oracle/` | released code of Patroni beside the specification |
+//! | `simulate.rs` | histories of random behaviours of the model |
+//! | `cli/` | the commands |
+//! | `fixtures.rs` | the paths of the fixtures |
+//! | `input.rs` | errors about the files that people write |
+//! | `rules.rs` | rules of the specification as text |
+//! | `progress.rs` | progress on standard error |
+//! | `main.rs` | the program |
 
 pub mod cli;
 pub mod coverage;

@@ -1,23 +1,23 @@
-//! What the lab is doing right now, told on standard error.
+//! Progress on standard error: what each lane of the lab is doing right now.
 //!
-//! On a terminal there is one line that overwrites itself; elsewhere a line is written when something new begins, and every few seconds
-//! while a wait goes on. Standard output stays free for `--json`.
+//! On a terminal there is one line that overwrites itself; elsewhere a line is written when something new begins, and
+//! every few seconds while a wait goes on. Standard output stays free for `--json`.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Off a terminal, how often a wait that goes on is told again.
+/// The interval at which a wait that goes on is told again off a terminal.
 const REPEAT: Duration = Duration::from_secs(5);
 
-/// The one place that all lanes report to. Clones share it.
+/// The reporter of all lanes. Clones share it.
 #[derive(Clone)]
 pub struct Progress {
     shared: Arc<Mutex<Shared>>,
 }
 
-/// How one lane (a scenario that runs) reports.
+/// The reporter of one lane, a scenario that runs.
 #[derive(Clone)]
 pub struct Lane {
     progress: Progress,
@@ -28,7 +28,7 @@ struct Shared {
     out: Box<dyn Write + Send>,
     terminal: bool,
     lanes: BTreeMap<String, Doing>,
-    /// Characters that the overwriting line has at present.
+    /// Number of characters that the overwriting line has at present.
     drawn: usize,
 }
 
@@ -71,7 +71,7 @@ impl Progress {
 }
 
 impl Lane {
-    /// Tells what the lane does from now on. Told again with the same words it goes on, and the time that it takes is told.
+    /// Says what the lane does from now on. Repeated with the same words, it also says how long that has taken.
     pub fn doing(&self, what: &str) {
         let mut shared = self.progress.lock();
         let now = Instant::now();

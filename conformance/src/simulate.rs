@@ -1,6 +1,6 @@
-//! Histories of the model itself: random behaviours, recorded as if a lab had watched them.
+//! Simulated histories: random behaviours of the model, recorded as if a lab had watched them.
 //!
-//! The judge must accept those of an edition, and refuse those of a mutant that show something else.
+//! The judge must accept those of an edition, and refuse those of a mutant that show a broken rule.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ const MARGIN: u64 = 1_000_000_000;
 /// The system identifier of every simulated cluster.
 const SYSTEM: u64 = 1;
 
-/// How wide intervals are, at most, on either side: an eighth of the longest pause between two steps.
+/// The greatest width of an interval on either side, in nanoseconds: an eighth of the longest pause between two steps.
 const BLUR: u64 = 40_000_000;
 
-/// What of these settings an outsider can tell, as the judge asks it: clients write all the time, nobody counts records or faults, and what takes
-/// time in a real cluster is not passed over.
+/// These settings as far as an outsider can tell them, which is how the judge asks the model: clients write all the
+/// time, nobody counts records or faults, and what takes time in a real cluster is a step of its own.
 pub fn outside(settings: Settings) -> Settings {
     let unlimited = |budget: u8| if budget > 0 { Budget::UNLIMITED } else { 0 };
     let budget = Budget {
@@ -38,18 +38,18 @@ pub fn outside(settings: Settings) -> Settings {
     Settings { wal: WalDetail::Timelines, grain: Grain::Observable, as_observed: true, budget, ..settings }
 }
 
-/// Whether a mutant can be told from the honest rules.
-pub enum Told {
-    /// By a history in which this many steps lead to what no honest agent shows.
+/// The outcome of the search for a history that tells a mutant from the honest rules.
+pub enum Distinction {
+    /// A history in which this many steps lead to something that no honest agent shows.
     By {
-        /// Steps of the shortest such behaviour.
+        /// Number of steps of the shortest such behaviour.
         steps: usize,
-        /// It, and what came after.
+        /// That behaviour, and the steps after it.
         history: Vec<Event>,
     },
-    /// Never: all that it does was explored, so many pairs of its states and what can be known of them.
+    /// There is none: all that the mutant does was explored, so many pairs of its states and what can be known of them.
     Never(usize),
-    /// So many pairs were explored, and there are more.
+    /// Not known: so many pairs were explored, and there are more.
     Unknown(usize),
 }
 
@@ -61,7 +61,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Of a model with these settings, as far as an outsider can tell them.
+    /// The behaviours of a model with these settings, as far as an outsider can tell them.
     pub fn new(settings: Settings) -> Self {
         let settings = outside(settings);
         let with = |start_timeouts| Cluster::new(Settings { start_timeouts, ..settings.clone() });
@@ -88,7 +88,7 @@ impl Simulation {
         self.written(&behaviour, self.run(seed, steps, zero), leader, timeline)
     }
 
-    /// What was recorded of a behaviour that began with this leader on this timeline.
+    /// The recording of a behaviour that began with this leader on this timeline.
     fn written(&self, behaviour: &Behaviour, run: Run, leader: NodeId, timeline: u8) -> Vec<Event> {
         let mut scribe = Scribe::new(self.settings.nodes, leader);
         scribe.write(0, None, Source::Harness, Kind::Run(Box::new(run)));
@@ -113,11 +113,12 @@ impl Simulation {
         scribe.events
     }
 
-    /// How the mutant of this simulation can be told from the honest rules: a history that begins with a shortest behaviour that no honest
-    /// agent has, and goes on with so many random steps.
+    /// Searches for a history that tells the mutant in `settings` from the honest rules: it begins with a shortest
+    /// behaviour that no honest agent has, and goes on with `more` random steps.
     ///
-    /// Faults are as many as `settings` says. Of the honest rules `honest` is asked, a model of [`Simulation::honest`].
-    pub fn told_apart(honest: &mut Belief, settings: &Settings, most: usize, more: usize, seed: u64) -> Told {
+    /// `honest` is a model of [`Simulation::honest`]; `settings` limits the faults, and `most` the pairs that are
+    /// explored.
+    pub fn told_apart(honest: &mut Belief, settings: &Settings, most: usize, more: usize, seed: u64) -> Distinction {
         let zero = honest.cluster().settings.start_timeouts == StartTimeouts::Zero;
         let start_timeouts = honest.cluster().settings.start_timeouts;
         let budget = Budget { commits: 0, operator: 0, ..settings.budget };
@@ -133,14 +134,15 @@ impl Simulation {
                     behaviour.go_on(&cluster, &mut Choices::new(seed), more, 0);
                 }
                 let run = simulation.run(seed, behaviour.steps.len(), zero);
-                Told::By { steps: steps.len(), history: simulation.written(&behaviour, run, 0, 1) }
+                Distinction::By { steps: steps.len(), history: simulation.written(&behaviour, run, 0, 1) }
             }
-            Difference::None(pairs) => Told::Never(pairs),
-            Difference::Limit(pairs) => Told::Unknown(pairs),
+            Difference::None(pairs) => Distinction::Never(pairs),
+            Difference::Limit(pairs) => Distinction::Unknown(pairs),
         }
     }
 
-    /// The model of the honest rules with these settings, with a start timeout of zero or not, as far as an outsider can tell.
+    /// The model of the honest rules with these settings as far as an outsider can tell them, with a start timeout of
+    /// zero or not.
     pub fn honest(settings: &Settings, zero: bool) -> Belief {
         let start_timeouts = if zero { StartTimeouts::Zero } else { StartTimeouts::Positive };
         let settings = Settings { start_timeouts, mutant: None, ..outside(settings.clone()) };
@@ -186,7 +188,7 @@ fn server(state: ServerState, timeline: Option<u32>) -> Kind {
     Kind::Server { state, timeline, lsn: None, streaming: (state == ServerState::Standby).then_some(true), control }
 }
 
-/// Writes events down, and remembers what they refer to.
+/// Writes events, and remembers what later ones refer to: who holds the key, and the ids of processes.
 struct Scribe {
     events: Vec<Event>,
     holder: Option<NodeId>,

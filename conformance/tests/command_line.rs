@@ -45,7 +45,8 @@ fn check_holds() {
     assert!(document["actions"].as_array().unwrap().iter().all(|action| action["witnessed"] == true));
 }
 
-/// A mutant is shown under the assumption that kills it, unless something else is asked for; each of them is, by `--mutants`.
+/// A mutant is shown under the assumption that kills it, unless something else is asked for; each of them is, by
+/// `--mutants`.
 #[test]
 fn a_mutant_is_violated() {
     for (mutant, property) in [
@@ -97,7 +98,8 @@ fn properties_and_faults_can_be_chosen() {
     assert_eq!(document["properties"].as_array().unwrap().len(), 1);
 }
 
-/// Whoever reads the numbers later can tell which program counted what, in which specification, and whether it took fingerprints for states.
+/// Whoever reads the numbers later can tell which program counted what, in which specification, and whether it took
+/// fingerprints for states.
 #[test]
 fn what_was_checked_and_how_is_said() {
     let check = ["check", "--faults", "postmaster-killed", "--no-second-engine"];

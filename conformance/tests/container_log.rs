@@ -1,6 +1,5 @@
-//! A container's log is followed over restarts and broken streams, without a line lost or doubled. Needs Docker and the
-//! images of
-//! `ci/setup`, and runs with `PGHASPEC_DOCKER=1`.
+//! A container's log, followed over restarts and broken streams without a line lost or doubled. Needs Docker and the
+//! images of `ci/setup`, and runs with `PGHASPEC_DOCKER=1`.
 
 mod opt_in;
 
@@ -15,7 +14,7 @@ use pghaspec::observe::recorder::Recorder;
 use pghaspec_model::vocabulary::event::Source;
 use testcontainers::core::client::docker_client_instance;
 
-/// Says 40 lines in four seconds, and stays.
+/// A script that writes 40 lines in four seconds, and stays.
 const TALKS: &str = "for line in $(seq 40); do echo said $$ $line; sleep 0.1; done; exec sleep 600";
 
 /// Tests on containers are asked for; otherwise it is said that this one was left out.
@@ -27,7 +26,7 @@ struct Container(String);
 
 impl Container {
     fn start() -> Container {
-        let args = ["run", "--detach", "--network", "none", "--entrypoint", "sh", "pghaspec/observer:4", "-c", TALKS];
+        let args = ["run", "--detach", "--network", "none", "--entrypoint", "sh", "pghaspec/observer:5", "-c", TALKS];
         Container(docker(&args).trim().to_owned())
     }
 

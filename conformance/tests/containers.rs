@@ -23,8 +23,8 @@ fn pghaspec() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pghaspec"))
 }
 
-/// `certify` sizes its lanes to the machine. Two of them at a time would starve each other's agents, whose leases go on
-/// running.
+/// The turn of a test on the machine. `certify` sizes the number of its lanes to the machine: two runs at a time would
+/// starve each other's agents, whose leases go on running.
 fn machine() -> MutexGuard<'static, ()> {
     static MACHINE: Mutex<()> = Mutex::new(());
     MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -102,8 +102,7 @@ fn an_old_release_follows_its_own_edition_and_no_other() {
     assert_eq!(own.code, 0, "{:#}\n{}", own.document, own.said);
     assert_eq!(own.document["spec"]["edition"], "2.1.2");
     assert_eq!(own.document["scenarios"][0]["branches"], serde_json::json!(["crash-recovery", "start-read-only"]));
-    // A prepared cluster was led before, so the leader has been promoted once; a fresh one begins on the first
-    // timeline.
+    // A prepared cluster had a leader before, so the leader has been promoted once; a fresh one begins on timeline 1.
     assert_eq!(own.check("timeline")["why"], "timeline 2 before, 3 in the end");
     let newest = certify("patroni@2.1.2", out.path(), &["--fresh", "--edition", "4.1", "--scenario", RESTART]);
     newest.assert_fails(&["takes-branch", "timeline", "single-user", "allowed-by-the-model"], "always-single-user");

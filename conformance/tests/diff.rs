@@ -1,5 +1,5 @@
 //! The specification beside released code. Needs Python with pip, and the package index or what was installed from it
-//! before; what needs them runs with `PGHASPEC_NETWORK=1`.
+//! before; the tests that need them run with `PGHASPEC_NETWORK=1`.
 
 mod opt_in;
 

@@ -51,7 +51,8 @@ impl Explorer {
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
     }
 
-    /// Walks from the initial state of this number: at each state takes the step of these words. The path and the last step.
+    /// Walks from the initial state of this number: at each state takes the step of these words. The path and the last
+    /// step.
     fn walk(&self, init: u64, steps: &[&str]) -> (String, Value) {
         let mut path = format!("/.states/{init}");
         let mut last = Value::Null;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pghaspec::history::{Before, History};
 use pghaspec::judge::allowed;
 use pghaspec::judge::{Check, Verdict};
-use pghaspec::simulate::{Simulation, Told};
+use pghaspec::simulate::{Distinction, Simulation};
 use pghaspec_model::cluster::{Settings, StartTimeouts};
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Edition;
@@ -162,7 +162,8 @@ fn unseen() -> Vec<(Mutant, &'static str)> {
 /// What became of the search for a behaviour that shows a mutant.
 #[derive(Debug, Default)]
 struct Shown {
-    /// Under which assumption one was found, its steps, and how many histories that begin with it were refused, and by name.
+    /// Under which assumption one was found, its steps, and how many histories that begin with it were refused, and by
+    /// name.
     by: Option<(Assumption, usize, u32, u32)>,
     /// Assumptions under which all that it does was explored, and every step of it is one of the honest rules', too.
     never: usize,
@@ -176,8 +177,8 @@ const PAIRS: usize = 30_000;
 /// So many times more where a property shows the mutant.
 const FIRST: usize = 8;
 
-/// Looks for a shortest behaviour that shows a mutant, and has the judge judge histories that begin with it: first where a property shows it,
-/// then under each assumption.
+/// Looks for a shortest behaviour that shows a mutant, and has the judge judge histories that begin with it: first
+/// where a property shows it, then under each assumption.
 fn shown(mutant: Mutant, pairs: usize) -> Shown {
     let edition = edition_of(mutant);
     let mut shown = Shown::default();
@@ -197,7 +198,7 @@ fn shown(mutant: Mutant, pairs: usize) -> Shown {
             // It, and it with what may come after it.
             for (seed, more) in [(0, 0), (1, 15), (2, 30), (3, 60)] {
                 match Simulation::told_apart(&mut honest, &settings, pairs, more, seed) {
-                    Told::By { steps, history } => {
+                    Distinction::By { steps, history } => {
                         let happens = something_happens(&history);
                         let check = judged(history, edition);
                         let (refused, named) = shown.by.map_or((0, 0), |(_, _, refused, named)| (refused, named));
@@ -211,8 +212,8 @@ fn shown(mutant: Mutant, pairs: usize) -> Shown {
                         let counts = (refused + u32::from(is_refused), named + u32::from(is_named));
                         shown.by = Some((assumption, steps, counts.0, counts.1));
                     }
-                    Told::Never(_) => break,
-                    Told::Unknown(_) => {
+                    Distinction::Never(_) => break,
+                    Distinction::Unknown(_) => {
                         unknown = true;
                         break;
                     }

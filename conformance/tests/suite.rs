@@ -1,4 +1,5 @@
-//! Running a suite, without containers: what is derived and covered, runs from recorded histories, known deviations, bad input.
+//! Running a suite, without containers: what is derived and covered, runs from recorded histories, known deviations,
+//! bad input.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,6 +15,7 @@ use pghaspec::manifest::Manifest;
 use pghaspec::run::folder::RunDir;
 use pghaspec::run::plan::{Plan, Planned};
 use pghaspec::run::scenario_folder::Outcome;
+use pghaspec::run::spec::SPEC_SHA256;
 use pghaspec::scenario::Scenario;
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::rules::edition::Edition;
@@ -44,7 +46,8 @@ fn refused(args: &[&str], code: i32, words: &[&str]) {
     }
 }
 
-/// The folder of a run that recorded these scenarios, from histories of `agent` in the fixtures; those without a history were interrupted.
+/// The folder of a run that recorded these scenarios, from histories of `agent` in the fixtures; those without a
+/// history were interrupted.
 fn recorded(out: &Path, agent: &str, scenarios: &[(&str, bool)]) -> PathBuf {
     let text = |id: &str| fs::read_to_string(fixtures::scenarios().join(format!("{id}.toml"))).unwrap();
     let planned = scenarios.iter().map(|(id, _)| Planned::new(id, &text(id))).collect();
@@ -197,6 +200,10 @@ fn a_run_goes_on_only_as_it_began() {
     let plan = fs::read_to_string(&file).unwrap();
     fs::write(&file, plan.replace("\"edition\": \"4.1\"", "\"edition\": \"4.0\"")).unwrap();
     refused(&["certify", "patroni", "--resume", as_str(&run)], 2, &["edition 4.1 instead of 4.0"]);
+    fs::write(&file, plan.replace(SPEC_SHA256, &"0".repeat(64))).unwrap();
+    let mismatch = format!("specification {SPEC_SHA256} instead of 0000");
+    let words = [&mismatch, "help: go on with the agent and the pghaspec that began it"];
+    refused(&["certify", "patroni", "--resume", as_str(&run)], 2, &words);
     let sha256 = plan.split("\"sha256\": \"").last().unwrap()[..64].to_owned();
     fs::write(&file, plan.replace(&sha256, &"0".repeat(64))).unwrap();
     refused(&["certify", "patroni", "--resume", as_str(&run)], 2, &["has changed since"]);
@@ -227,16 +234,49 @@ fn bad_input_is_told() {
     assert_eq!(listed.as_array().unwrap().len(), 13);
 }
 
-/// What the model derives is covered by a committed scenario, or it is said why not; and what is excused is not covered.
+/// They were once taken for none, and nothing was planned.
+#[test]
+fn derived_items_that_cannot_be_read_are_told() {
+    let out = tempfile::tempdir().unwrap();
+    let run = recorded(out.path(), "patroni-4.1.5", &[(RESTART, true)]);
+    json(&["report", as_str(&run), "--json"], 0);
+    let folder = out.path().join("fixtures");
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(fixtures::root()).unwrap() {
+        let path = entry.unwrap().path();
+        std::os::unix::fs::symlink(path.canonicalize().unwrap(), folder.join(path.file_name().unwrap())).unwrap();
+    }
+    let derived = folder.join("derived.json");
+    let text = fs::read_to_string(&derived).unwrap();
+    fs::remove_file(&derived).unwrap();
+    for (damaged, words) in [
+        (text.replacen("\"branch/4.1/", "\"branch/9.9/", 1), "is not the name of a derived item"),
+        (text.replacen("\"kind\": \"branch\"", "\"kind\": \"fault\"", 1), "the kind of"),
+        ("[".to_owned(), "EOF"),
+    ] {
+        fs::write(&derived, damaged).unwrap();
+        for args in [&["report", as_str(&run)][..], &["verify", as_str(&run)], &["scenarios"]] {
+            let output =
+                Command::new(env!("CARGO_BIN_EXE_pghaspec")).args(args).env("PGHASPEC_FIXTURES", &folder).output();
+            let output = output.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+            assert!(said.contains("derived.json") && said.contains(words) && said.contains("help: "), "{said}");
+        }
+    }
+}
+
+/// What the model derives is covered by a committed scenario, or it is said why not; and what is excused is not
+/// covered.
 #[test]
 fn the_suite_covers_what_is_derived() {
     let items = committed().unwrap();
     let excuses = Excuses::committed().unwrap();
     let matrix = Matrix::of(&items, &Scenario::all().unwrap(), &excuses);
-    assert_eq!(matrix.missing(), Vec::<&str>::new(), "\n{}", matrix.text());
+    assert!(matrix.missing().is_empty(), "\n{}", matrix.text());
     assert_eq!(excuses.idle(&matrix.uncovered()), Vec::<&str>::new(), "these are covered by now");
     for id in ["branch/4.1/start-primary", "branch/4.1/fail-over", "fault/postmaster-killed/leader/primary"] {
-        let row = matrix.rows.iter().find(|row| row.item == id).unwrap();
+        let row = matrix.rows.iter().find(|row| row.item.to_string() == id).unwrap();
         assert!(!row.scenarios.is_empty(), "{id}");
     }
 }
@@ -252,14 +292,15 @@ fn what_is_committed_is_derived() {
 #[test]
 fn every_scenario_is_failed_by_somebody() {
     let all = FailedBy::committed().unwrap();
-    // Which checks there are depends on what the scenario demands and how its cluster is configured, not on what happened.
+    // Which checks there are depends on what the scenario demands and how its cluster is configured, not on what
+    // happened.
     let mut history = History::read(&fixtures::root().join(format!("traces/patroni-4.1.5/{RESTART}.jsonl"))).unwrap();
     for scenario in Scenario::all().unwrap() {
         let id = &scenario.id;
         let pair = all.iter().find(|one| one.scenario == *id).unwrap_or_else(|| {
             panic!(
-                "{id}: say in fixtures/failed_by.toml which agent fails it by which check, a seeded defect of fixtures/agents/patroni-defects \
-                 or a release, and see it with `pghaspec defects --scenario {id}`"
+                "{id}: say in fixtures/failed_by.toml which agent fails it by which check, a seeded defect of \
+                 fixtures/agents/patroni-defects or a release, and see it with `pghaspec defects --scenario {id}`"
             )
         });
         Manifest::load(&pair.agent).unwrap_or_else(|error| panic!("{id}: {error}"));

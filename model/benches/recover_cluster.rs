@@ -1,14 +1,16 @@
-//! This crate's engine and stateright's checkers on the same cluster model: same states, same steps, same properties.
+//! A benchmark: this crate's engine and stateright's checkers on the same cluster model, with the same states, steps
+//! and properties.
 //!
 //! ```text
 //! cargo bench -p pghaspec-model --bench recover_cluster [-- --quick | --runs N]
 //! ```
 //!
-//! Two nodes of edition 4.1 with two faults of processes, one of the network and one commit in one behaviour. Every row runs in a process of
-//! its own and is measured by the CPU time that the system charges to it. The first rows explore every state; they have to agree on the
-//! numbers of states and steps, else the comparison is void, and the command ends with exit code 1. The last row comes to the same verdicts
-//! by exploring one state of all that behave alike. At last the targets are printed, and whether they are met; that changes no exit code.
-//! A target compares rows within each round of runs, one of each row, and takes the median of these ratios.
+//! Two nodes of edition 4.1 with two faults of processes, one of the network and one commit in one behaviour. Every row
+//! runs in a process of its own and is measured by the CPU time that the system charges to it. The first rows explore
+//! every state and have to agree on the numbers of states and steps; otherwise the comparison is void, and the command
+//! ends with exit code 1. The last row has the same verdicts by exploring one state of all that behave alike. Finally
+//! the targets are printed, and whether they are met; that changes no exit code. A target compares rows within each
+//! round of runs, one of each row, and takes the median of these ratios. Results are in `benches/README.md`.
 //!
 //! | option | |
 //! | --- | --- |
@@ -27,11 +29,11 @@ use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::vocabulary::property::Property;
 use stateright::{Checker, HasDiscoveries, Model, Property as Always};
 
-/// The properties of a state by itself: stateright has no others.
+/// The properties of states: stateright has no others.
 const PROPERTIES: [Property; 3] =
     [Property::OneWritableLeader, Property::CrashRecoveryOnce, Property::NoSilentDivergence];
 
-/// Argument of a row, and what it is.
+/// The argument of a row, and its name.
 const ROWS: [(&str, &str); 7] = [
     ("engine", "this engine, 1 thread"),
     ("engine-two-threads", "this engine, 2 threads"),
@@ -94,7 +96,7 @@ impl Packed {
     }
 }
 
-/// Rows of stateright as it takes the model, and with states that we pack for it.
+/// The rows of stateright with the model as it is, and with packed states.
 const PEERS: [(&str, [usize; 2]); 2] = [("", [4, 5]), (", states packed", [2, 3])];
 
 /// The rate that this engine should have in comparison with the best of them.
@@ -179,7 +181,8 @@ fn main() -> ExitCode {
         PROPERTIES.len()
     );
     println!(
-        "\n| checker | CPU s | s on the clock | MB | to the engine's CPU s, every state | to those, one of all alike |\n| --- | --- | --- | --- | --- | --- |"
+        "\n| checker | CPU s | s on the clock | MB | to the engine's CPU s, every state | to those, one of all alike |\n\
+         | --- | --- | --- | --- | --- | --- |"
     );
     let mut agree = true;
     let median = |row: usize| {
@@ -202,7 +205,8 @@ fn main() -> ExitCode {
         }
     }
     println!("\n| target | measured | wanted | |\n| --- | --- | --- | --- |");
-    // What else a machine does slows all rows of a round down: their ratio says more than that of rows of different rounds.
+    // Other load on the machine slows all rows of a round down, so the ratio within a round says more than that of rows
+    // of different rounds.
     let ratio = |row: usize| {
         let rounds = measured[row].iter().zip(&measured[0]);
         let mut of: Vec<f64> = rounds.map(|(peer, engine)| peer.0.as_secs_f64() / engine.0.as_secs_f64()).collect();
@@ -214,6 +218,6 @@ fn main() -> ExitCode {
         let met = if times >= TARGET { "met" } else { "MISSED" };
         println!("| times the rate of stateright{packed} | {times:.2} | ≥ {TARGET} | {met} |");
     }
-    // How fast it is says nothing about whether it is right.
+    // Speed says nothing about correctness.
     if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,14 +1,16 @@
-//! Trace validation side by side: this crate's belief sets, and TLC on a trace specification. Both judge the same traces of two-phase commit.
+//! A benchmark of trace validation: this crate's belief search, and TLC on a trace specification, on the same traces of
+//! two-phase commit.
 //!
 //! ```text
 //! TLA2TOOLS_JAR=…/tla2tools.jar cargo bench -p pghaspec-model --bench trace_validation [-- --traces N]
 //! ```
 //!
-//! A trace is what one sees of a random behaviour: which resource manager changes its state to what. What the transaction manager does is not
-//! seen. In every second trace one field of one event was changed, so that most of those are refused. The traces are a file of text, one a
-//! line, which ours reads; TLC gets them as a module, all in one run, which is the fastest way that it has. Time is CPU time, for TLC that of
-//! its process, with and without what the same run takes for a single trace. Both have to accept the same traces: where they do not, the
-//! comparison is void, and the command ends with exit code 1.
+//! A trace is what an observer sees of a random behaviour: each change of a resource manager's state. The steps of the
+//! transaction manager are not seen. In every second trace one field of one event was changed, so that most of those
+//! are refused. The traces are a text file, one a line, which this crate's search reads; TLC gets them as a module, all
+//! in one run, which is its fastest way. Time is CPU time; for TLC that of its process, with and without what the same
+//! run takes for a single trace. Both have to accept the same traces; otherwise the comparison is void, and the command
+//! ends with exit code 1. Results are in `benches/README.md`.
 
 #[path = "two_phase_commit/process.rs"]
 #[allow(dead_code, reason = "the comparison of checkers uses more of it")]
@@ -24,18 +26,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use pghaspec_model::belief::{Belief, Channels, Choices, Limits, Observation, Refusal, Seen, Start, Watched};
+use pghaspec_model::belief::{Belief, Channels, Choices, Limits, Observable, Observation, Refusal, Seen, Start};
 use pghaspec_model::vocabulary::event::Source;
 use stateright::Model;
 use two_phase_commit::{Action, Bits, Packed, Rm};
 
-/// Resource managers.
+/// The number of resource managers.
 const N: u8 = 5;
 
 /// A resource manager, from 0, and the state that it has now.
 type Event = (u8, Rm);
 
-impl Watched for Packed {
+impl Observable for Packed {
     type Sight = Event;
 
     fn sights(&self, before: &Bits, action: Action, after: &Bits) -> Vec<Event> {
@@ -58,7 +60,7 @@ impl Watched for Packed {
     }
 }
 
-/// What one sees of a random behaviour until nothing can be seen any more, and in every second one with a field changed.
+/// The trace of a random behaviour until nothing can be seen any more; every second one has a changed field.
 fn trace(number: u64) -> Vec<Event> {
     let model = Packed(N);
     let mut choices = Choices::new(number);
@@ -99,7 +101,7 @@ fn word(to: Rm) -> &'static str {
     }
 }
 
-/// One trace a line: `1 prepared,2 aborted`.
+/// The traces as text, one a line: `1 prepared,2 aborted`.
 fn written(traces: &[Vec<Event>]) -> String {
     let line = |trace: &Vec<Event>| {
         let events: Vec<String> = trace.iter().map(|(rm, to)| format!("{} {}", rm + 1, word(*to))).collect();
@@ -122,7 +124,7 @@ fn cpu() -> Duration {
     Duration::from_nanos(stat.split(' ').next().and_then(|cpu| cpu.parse().ok()).unwrap_or(0))
 }
 
-/// Numbers of the accepted traces, from 1, and the time it took.
+/// The numbers of the traces that this crate's search accepts, from 1, and the time that it took.
 fn ours(file: &Path) -> (BTreeSet<usize>, Duration) {
     let started = cpu();
     let text = fs::read_to_string(file).expect("it was just written");
@@ -184,7 +186,8 @@ fn main() -> ExitCode {
     let file = room.join("traces.txt");
     fs::write(&file, written(&traces)).expect("there is room for a file");
     println!(
-        "{count} traces of two-phase commit with {N} resource managers, {events} events, every second one with a field changed\n"
+        "{count} traces of two-phase commit with {N} resource managers, {events} events, \
+         every second one with a field changed\n"
     );
     println!("| judge | accepted | CPU s | events per CPU s |");
     println!("| --- | --- | --- | --- |");

@@ -1,17 +1,19 @@
-//! Model checkers side by side on two-phase commit, the same actions in each: this crate's engine, stateright, SPIN, TLC.
+//! A benchmark of model checkers on two-phase commit, with the same actions in each: this crate's engine, stateright,
+//! SPIN, TLC.
 //!
 //! ```text
 //! cargo bench -p pghaspec-model --bench two_phase_commit [-- --quick | --runs N]
 //! ```
 //!
-//! Every row runs in a process of its own and is measured by the CPU time that the system charges to it, since the time on the clock
-//! says little on a busy machine. All tools store every state exactly and check the same invariant. They have to agree on the numbers
-//! of states and steps: where they do not, the comparison is void, and the command ends with exit code 1.
+//! Every row runs in a process of its own and is measured by the CPU time that the system charges to it, because time
+//! on the clock says little on a busy machine. All tools store every state exactly and check the same invariant. They
+//! have to agree on the numbers of states and steps; otherwise the comparison is void, and the command ends with exit
+//! code 1. Results are in `benches/README.md`.
 //!
 //! | option | |
 //! | --- | --- |
 //! | `--quick` | only seven resource managers |
-//! | `--runs N` | runs of each row, of which the median is printed; 3 unless given. A row that took half a minute is not repeated |
+//! | `--runs N` | runs of each row, of which the median is printed; 3 unless given. A row of half a minute is run once |
 //!
 //! SPIN is taken from `PATH` with gcc. TLC is run if `TLA2TOOLS_JAR` names its jar.
 
@@ -31,7 +33,8 @@ use checkers::{Checker, Missing};
 use process::Cost;
 use report::{Outcome, Row};
 
-/// States and steps of two-phase commit with so many resource managers. The step into the initial state is not counted.
+/// The states and steps of two-phase commit, by the number of resource managers. The step into the initial state is not
+/// counted.
 const FULL: [(u8, Counts); 3] = [
     (7, Counts { states: 296_448, transitions: 2_744_705 }),
     (8, Counts { states: 1_745_408, transitions: 18_507_777 }),
@@ -44,16 +47,16 @@ const ORBITS: [(u8, Counts); 3] = [
     (9, Counts { states: 2_232, transitions: 26_315 }),
 ];
 
-/// What all checkers have to agree on.
+/// The counts that all checkers have to agree on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Counts {
     states: u64,
     transitions: u64,
 }
 
-/// What a row measured.
+/// The measurement of a row.
 #[derive(Clone, Copy, Debug)]
-struct Measured {
+struct Measurement {
     counts: Counts,
     cost: Cost,
     /// Bytes for each state, if the checker keeps account of them.
@@ -104,7 +107,7 @@ fn orbits(n: u8) -> Counts {
     ORBITS.into_iter().find(|(size, _)| *size == n).expect("sizes are 7, 8 and 9").1
 }
 
-/// Runs a row some times: the median by CPU time.
+/// Runs a row several times: the median by CPU time.
 fn row(checker: Checker, n: u8, wanted: Counts, runs: usize, workshop: &process::Workshop) -> Outcome {
     let started = Instant::now();
     let prepared = match checker.prepare(n, workshop) {
@@ -129,7 +132,7 @@ fn row(checker: Checker, n: u8, wanted: Counts, runs: usize, workshop: &process:
     Outcome::Measured(measured[measured.len() / 2], measured.len())
 }
 
-/// One thread and two in turn, ten times, on nine resource managers: time on the clock.
+/// One thread and two in turn, ten times, with nine resource managers: time on the clock.
 fn duel(workshop: &process::Workshop) -> Vec<(Duration, Duration)> {
     eprintln!("one thread against two, ten times …");
     let wall = |checker: Checker| {

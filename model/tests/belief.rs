@@ -1,4 +1,4 @@
-//! Behaviours of the model are explained by the model, those of mutants are not, and an exhaustive explainer says the same.
+//! Behaviours of the model are explained by the model, those of mutants are not, and an exhaustive explainer agrees.
 
 mod exhaustive;
 
@@ -24,7 +24,7 @@ const UNLIMITED: Budget =
 
 const MILLISECOND: u64 = 1_000_000;
 
-/// What an outsider can tell of a cluster under an assumption.
+/// The settings of an assumption, as far as they can be observed from outside.
 fn outside(settings: Settings) -> Settings {
     let start_timeouts = match settings.start_timeouts {
         StartTimeouts::Both => StartTimeouts::Positive,
@@ -71,16 +71,16 @@ proptest! {
         }
     }
 
-    /// The less is known of the order of events, the more orders there are: only short behaviours.
+    /// Blurred intervals leave many orders open, so the behaviours are short.
     #[test]
-    fn it_is_explained_if_the_order_is_hardly_known(seed in any::<u64>(), steps in 1_usize..15) {
+    fn blurred_intervals_are_explained(seed in any::<u64>(), steps in 1_usize..15) {
         let cluster = cluster(Edition::V4_1, None);
         let Behaviour { init, observations, .. } = behaviour(&cluster, seed, steps, 500 * MILLISECOND);
         prop_assert!(explain(&mut belief(&cluster), init, &observations).is_ok());
     }
 
     #[test]
-    fn it_is_explained_without_the_agents_words_too(seed in any::<u64>(), steps in 1_usize..60) {
+    fn a_history_without_the_agents_log_is_explained(seed in any::<u64>(), steps in 1_usize..60) {
         let cluster = cluster(Edition::V4_1, None);
         let Behaviour { init, mut observations, .. } = behaviour(&cluster, seed, steps, 5 * MILLISECOND);
         observations.retain(|seen| !matches!(seen.what, Seen::Change(Sight::Said(..))));
@@ -88,9 +88,14 @@ proptest! {
         prop_assert!(belief(&cluster).explain(&start, observations).is_ok());
     }
 
-    /// In a gap any of what its observer would have seen may be missing.
+    /// During a gap, any change that its observer would have seen may be missing.
     #[test]
-    fn what_hides_in_a_gap_is_explained(seed in any::<u64>(), steps in 10_usize..60, begin in 0_u64..8, drop in any::<u64>()) {
+    fn what_hides_in_a_gap_is_explained(
+        seed in any::<u64>(),
+        steps in 10_usize..60,
+        begin in 0_u64..8,
+        drop in any::<u64>(),
+    ) {
         let cluster = cluster(Edition::V4_1, None);
         let Behaviour { init, mut observations, .. } = behaviour(&cluster, seed, steps, 5 * MILLISECOND);
         let gap = [begin * 1000 * MILLISECOND, (begin + 3) * 1000 * MILLISECOND];
@@ -106,18 +111,23 @@ proptest! {
         prop_assert!(explain(&mut belief(&cluster), init, &observations).is_ok());
     }
 
-    /// Something that did not happen: an agent that was never killed starts again.
+    /// A change that did not happen: an agent that was never killed starts again.
     #[test]
-    fn an_invented_change_is_refuted(seed in any::<u64>(), steps in 1_usize..60, place in any::<prop::sample::Index>()) {
+    fn an_invented_change_is_refuted(
+        seed in any::<u64>(),
+        steps in 1_usize..60,
+        place in any::<prop::sample::Index>(),
+    ) {
         let faults = [Fault::PostmasterKilled, Fault::AgentRestarted, Fault::SingleUserFails, Fault::LeaseExpires];
         let cluster = Cluster::new(cluster(Edition::V4_1, None).settings.with_faults(&faults));
         let Behaviour { init, mut observations, .. } = behaviour(&cluster, seed, steps, 0);
         let at = observations[place.index(observations.len())].at;
-        observations.push(Observation { at, what: Seen::Change(Sight::Fault(Fault::AgentRestarted, 1)), seq: 0, chain: 0 });
+        let what = Seen::Change(Sight::Fault(Fault::AgentRestarted, 1));
+        observations.push(Observation { at, what, seq: 0, chain: 0 });
         prop_assert!(explain(&mut belief(&cluster), init, &observations).is_err());
     }
 
-    /// Something that happened and was cut out of the record, though its observer was there.
+    /// A change that happened and was removed from the record, though there was no gap.
     #[test]
     fn a_missing_change_is_refuted(seed in any::<u64>(), steps in 1_usize..60) {
         let cluster = cluster(Edition::V4_1, None);
@@ -126,13 +136,14 @@ proptest! {
             matches!(seen.what, Seen::Change(Sight::Started(Process::Postmaster | Process::SingleUser, _)))
         };
         let Some(position) = observations.iter().position(started) else { return Ok(()) };
-        // Its process ends later, so it must have started.
+        // The process ends later, so it must have started.
         let Seen::Change(Sight::Started(process, id)) = observations.remove(position).what else { unreachable!() };
-        prop_assume!(observations[position..].iter().any(|later| later.what == Seen::Change(Sight::Exited(process, id))));
+        let end = Seen::Change(Sight::Exited(process, id));
+        prop_assume!(observations[position..].iter().any(|later| later.what == end));
         prop_assert!(explain(&mut belief(&cluster), init, &observations).is_err());
     }
 
-    /// How many promotions there were before makes no difference, and numbers that do not fit into the model's bits are none.
+    /// The number of earlier promotions makes no difference, also where it does not fit into the model's bits.
     #[test]
     fn timelines_are_relative(seed in any::<u64>(), base in 0_u32..4_000_000_000) {
         let cluster = cluster(Edition::V4_1, None);
@@ -152,7 +163,7 @@ proptest! {
     }
 }
 
-/// One field of one observation is another one.
+/// Changes one field of one observation.
 fn corrupted(cluster: &Cluster, observations: &mut [Observation], choices: &mut Choices) {
     let place = choices.below(observations.len() as u64) as usize;
     let other = observations[choices.below(observations.len() as u64) as usize];
@@ -197,7 +208,8 @@ fn corrupted(cluster: &Cluster, observations: &mut [Observation], choices: &mut 
     }
 }
 
-/// The belief search and the exhaustive one agree, on histories as they are and with one field corrupted. Returns how many were explained.
+/// Checks that the belief search and the exhaustive one agree, on unchanged histories and with one field corrupted.
+/// Returns the numbers of histories that were explained and refused.
 fn agree(histories: u64) -> (u64, u64) {
     let (mut explained, mut refused) = (0, 0);
     let mut clusters = Vec::new();
@@ -234,7 +246,7 @@ fn an_exhaustive_explainer_agrees() {
     assert!(explained > 150 && refused > 150, "{explained} explained, {refused} refused");
 }
 
-/// `cargo test --release --test belief -- --ignored`
+/// Run it with `cargo test --release --test belief -- --ignored`.
 #[test]
 #[ignore = "minutes"]
 fn an_exhaustive_explainer_agrees_on_thousands() {
@@ -243,7 +255,7 @@ fn an_exhaustive_explainer_agrees_on_thousands() {
     assert!(explained > 4_000 && refused > 4_000, "{explained} explained, {refused} refused");
 }
 
-/// A search that may remember next to nothing finds the same.
+/// A search that may remember next to nothing has the same result.
 #[test]
 fn forgetting_changes_nothing() {
     let cluster = cluster(Edition::V4_1, None);
@@ -256,7 +268,7 @@ fn forgetting_changes_nothing() {
     assert!(belief.bytes() > 2 << 20 && forgetful.bytes() < 2 << 20, "{} {}", belief.bytes(), forgetful.bytes());
 }
 
-/// What comes to a limit is neither explained nor refuted.
+/// A search that comes to a limit neither explains nor refutes.
 #[test]
 fn limits_are_no_refutation() {
     let cluster = cluster(Edition::V4_1, None);
@@ -271,12 +283,13 @@ fn limits_are_no_refutation() {
     assert!(matches!(found, Err(Refusal::Limit { .. })), "{found:?}");
 }
 
-/// Properties whose breach can be seen from outside, and that the rules of 4.1 keep: the watchdog and an agent's memory cannot be seen.
+/// Properties whose breach can be seen from outside, and that hold by the rules of 4.1. The watchdog and an agent's
+/// memory cannot be seen.
 const VISIBLE: [Property; 4] =
     [Property::OneWritableLeader, Property::WritableNeedsLock, Property::CrashRecoveryOnce, Property::SingleLockOwner];
 
-/// The shortest behaviour of an unsafe mutant that breaks a property is refused by the honest model, with a changed rule or
-/// without, and explained by the mutant's own.
+/// The shortest behaviour of an unsafe mutant that breaks a property is refused by the honest model and explained by
+/// the mutant's own, for mutants that change a rule and others.
 #[test]
 fn what_unsafe_mutants_do_is_refused() {
     for mutant in Mutant::UNSAFE {
@@ -293,7 +306,7 @@ fn what_unsafe_mutants_do_is_refused() {
     }
 }
 
-/// What a perfect observer sees of a path: every change, and every node between two steps.
+/// The observations of a perfect observer on a path: every change, and a probe of every node after each step.
 fn record(cluster: &Cluster, init: &State, steps: &[(Action, State)]) -> Vec<Observation> {
     let mut seen = Vec::new();
     let mut before = init;
@@ -311,7 +324,7 @@ fn record(cluster: &Cluster, init: &State, steps: &[(Action, State)]) -> Vec<Obs
     seen
 }
 
-/// What a probe of a node finds, its timeline included.
+/// The result of a probe of a node, its timeline included.
 fn looks(cluster: &Cluster, state: &State, id: NodeId) -> Seen {
     let timeline = state.wal.timeline_at(state.nodes[usize::from(id)].data);
     let found = [ServerState::Primary, ServerState::Standby, ServerState::Starting, ServerState::Refused]
@@ -321,7 +334,7 @@ fn looks(cluster: &Cluster, state: &State, id: NodeId) -> Seen {
     Seen::Looks(id, found, Some(u32::from(timeline)))
 }
 
-/// Each deviant shows something sooner or later that the honest model refuses, and that the deviant's own model explains.
+/// Each deviant finally shows something that the honest model refuses and that the deviant's own model explains.
 #[test]
 fn what_deviants_do_is_refused() {
     for mutant in Mutant::DEVIANT {

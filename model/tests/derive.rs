@@ -1,4 +1,4 @@
-//! What is derived for a suite: that it is all there is, and what the schedules say.
+//! The derivation of schedules: it is complete, and some schedules are spelled out.
 
 use std::collections::BTreeSet;
 
@@ -19,9 +19,9 @@ fn steps(one: &Derived) -> Vec<String> {
     one.schedule.steps.iter().map(words).collect()
 }
 
-/// One derivation serves all: it takes half a minute of CPU.
+/// One derivation serves all checks, because it takes half a minute of CPU.
 #[test]
-fn everything_is_led_to() {
+fn every_branch_fault_and_property_has_a_schedule() {
     let all = derive(&|_| ());
     let of = |kind: &str| all.iter().filter(|one| one.goal.kind() == kind).count();
     assert_eq!((of("branch"), of("fault"), of("property")), (18, 106, 35));
@@ -40,7 +40,7 @@ fn everything_is_led_to() {
     rows.remove(&Branch::CrashRecoveryBeforeRewind);
     assert_eq!(branches(Edition::V2_1_2), rows);
 
-    // Every fault that somebody makes, every property.
+    // Every fault that somebody injects, every property.
     let faults: BTreeSet<_> = all
         .iter()
         .filter_map(|one| match one.goal {
@@ -69,11 +69,11 @@ fn everything_is_led_to() {
             assert_eq!((last.fault, last.target), (fault, hit.id()), "{id}");
             assert!(class.is_none_or(|class| class.id() == last.class), "{id}");
         }
-        // Only broken properties need moments that nobody can choose.
+        // Only schedules that break properties need moments that nobody can choose.
         assert!(one.schedule.is_controllable() || one.goal.kind() == "property", "{id}");
     }
 
-    // Some of them, step by step.
+    // Some schedules, step by step.
     assert_eq!(steps(find(&all, "branch/4.1/start-primary")), ["postmaster-killed leader primary at once"]);
     assert!(find(&all, "branch/4.1/fail-over").schedule.start_timeout_is_zero);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The cluster with clocks: what follows from `loop_wait`, `retry_timeout`, `ttl` and `primary_start_timeout`.
+//! The cluster with clocks: the consequences of `loop_wait`, `retry_timeout`, `ttl` and `primary_start_timeout`.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,8 @@ fn cut_off(edition: Edition, timing: Timing) -> Timed {
     Timed::new(partition(edition), timing)
 }
 
-/// The documented rule is exactly what keeps two nodes from being writable at once: a tick less breaks it, and no tick more is needed.
+/// The documented rule is exactly what keeps two nodes from being writable at once: one tick less breaks it, and no
+/// tick more is needed.
 #[test]
 fn the_rule_for_ttl_is_necessary_and_sufficient() {
     for (loop_wait, retry_timeout) in [(1, 1), (1, 2), (2, 1), (3, 1)] {
@@ -54,9 +55,9 @@ fn a_watchdog_makes_up_for_a_short_ttl() {
     }
 }
 
-/// The rule counts on nothing but the clocks. Where the other node still reaches the primary that is cut off from the DCS it does not race while
-/// it sees a primary, and a shorter ttl would do, down to a single tick: the very times with which two nodes lead that are cut off from
-/// each other, too.
+/// The rule relies on nothing but the clocks. If the other node still reaches the primary that is cut off from the DCS,
+/// it does not race while it sees a primary, and a shorter ttl is enough, down to a single tick. These are the very
+/// times with which two nodes lead if they are also cut off from each other.
 #[test]
 fn where_the_other_node_sees_the_primary_a_shorter_ttl_would_do() {
     let faults = [Fault::RequestsLost, Fault::DcsReached, Fault::LeaseExpires];
@@ -69,7 +70,7 @@ fn where_the_other_node_sees_the_primary_a_shorter_ttl_would_do() {
     }
 }
 
-/// Before 3.0.4 an agent that is back takes the lock from whoever got it in the meantime: no ttl is long enough.
+/// Before 3.0.4 an agent that is back takes the lock from the node that got it in the meantime: no ttl is long enough.
 #[test]
 fn no_ttl_keeps_one_leader_where_the_lock_is_overwritten() {
     for (edition, safe) in [(Edition::V3_0_2, false), (Edition::V3_0_4, true)] {
@@ -85,7 +86,8 @@ fn worst(edition: Edition, start_timeout: u8, slow_dcs: bool) -> (u8, Option<u8>
     (failover.bound, failover.worst)
 }
 
-/// The seed's claim, 2.1.2 `ha.py` 318-320. There single-user recovery comes first and has a start timeout of its own.
+/// The documented claim, 2.1.2 `ha.py` 318-320. There single-user recovery comes first and has a start timeout of its
+/// own.
 #[test]
 fn a_failover_takes_as_long_as_documented_only_since_3_0_4_and_with_a_prompt_dcs() {
     assert_eq!(worst(Edition::V2_1_2, 0, false), (2, Some(2)));
@@ -101,7 +103,7 @@ fn committed() -> Vec<Row> {
     serde_json::from_str(include_str!("../timing.json")).unwrap()
 }
 
-/// `pghaspec check --matrix` asks them all.
+/// A part of the questions; `pghaspec check --matrix` asks all of them.
 #[test]
 fn the_answers_about_time_are_as_committed() {
     let committed = committed();
@@ -123,7 +125,7 @@ fn the_answers_about_time_are_as_committed() {
     assert_eq!(differences(&committed, &changed).len(), 1);
 }
 
-/// Clusters that between them use all clocks.
+/// Clusters that together use all clocks.
 fn clusters() -> Vec<Timed> {
     let faults = [Fault::PostmasterKilled, Fault::AgentFrozen, Fault::AgentThawed];
     let dies = Settings { budget: Budget { process: 1, ..Budget::NONE }, ..Settings::new(Edition::V4_1, 2) };
@@ -135,7 +137,7 @@ fn clusters() -> Vec<Timed> {
     ]
 }
 
-/// What clocks have shown, over all moments.
+/// The values that clocks had, over all moments.
 #[derive(Default)]
 struct Seen(std::sync::Mutex<(Vec<[u64; 6]>, [u8; 6])>);
 
@@ -163,7 +165,7 @@ impl Inspect<Timed> for Seen {
 }
 
 #[test]
-fn moments_are_written_down_whole() {
+fn moments_are_packed_without_loss() {
     let mut late = false;
     let mut most = [0; 6];
     for timed in clusters() {
@@ -180,7 +182,7 @@ fn moments_are_written_down_whole() {
     assert_eq!(most, [4, 1, 1, 2, 3, 2], "lease, drift, next, asking, watchdog, start");
 }
 
-/// Time never stands still for good: from every moment some way leads to another tick.
+/// Time never stands still for good: from every moment some path leads to another tick.
 #[test]
 fn time_can_always_pass() {
     for timed in clusters() {
@@ -212,7 +214,7 @@ fn time_can_always_pass() {
     }
 }
 
-/// How a lease ends that nobody keeps alive while the DCS comes and goes.
+/// The end of a lease that nobody keeps alive while the DCS goes down and comes back.
 struct LeaseAndDcs;
 
 impl Inspect<Timed> for LeaseAndDcs {
@@ -233,7 +235,8 @@ impl Inspect<Timed> for LeaseAndDcs {
     }
 }
 
-/// Also not one whose time was over in the very moment in which the DCS went down: the next leader of etcd grants it its full time again.
+/// This includes a lease that was due in the very moment in which the DCS went down: the next leader of etcd grants it
+/// its full time again.
 #[test]
 fn no_lease_ends_while_the_dcs_is_down() {
     let budget = Budget { process: 1, network: 1, ..Budget::NONE };
@@ -245,7 +248,7 @@ fn no_lease_ends_while_the_dcs_is_down() {
     assert_eq!(occurs, [true, false, false, true], "over when the DCS is down, ends then, is not renewed, is renewed");
 }
 
-/// Threads change nothing, and neither does the second engine.
+/// Neither the number of threads nor the second engine changes a result.
 #[test]
 fn stateright_counts_the_same_moments() {
     use stateright::Checker;
@@ -256,14 +259,15 @@ fn stateright_counts_the_same_moments() {
     assert_eq!(ours.deadlocks, 0);
 }
 
-/// Every behaviour with clocks is one without them, but for its ticks: the properties that hold there hold here.
+/// Without its ticks, every behaviour with clocks is one of the model without clocks: the properties that hold there
+/// hold here.
 #[test]
 fn clocks_add_no_behaviour() {
     struct Untimed;
     impl Inspect<Timed> for Untimed {
         fn step(&self, timed: &Timed, before: &Moment, action: TimedAction, _: &Moment) -> u64 {
             let TimedAction::Step(step) = action else { return 0 };
-            // The end of a lease and the watchdog are what the clocks decide.
+            // The clocks decide the end of a lease and the watchdog's reset.
             if matches!(step, Action::Fault(Fault::LeaseExpires, _) | Action::WatchdogResets(_)) {
                 return 0;
             }
@@ -290,7 +294,7 @@ fn a_counterexample_says_when() {
 }
 
 #[test]
-fn what_has_no_clock_is_refused() {
+fn settings_without_clocks_are_refused() {
     let settings = partition(Edition::V4_1);
     let timing = Timing::default();
     let why = |settings: Settings, timing: Timing| fits(&settings, &timing).unwrap_err();

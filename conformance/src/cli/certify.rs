@@ -1,4 +1,4 @@
-//! `pghaspec certify`
+//! `pghaspec certify`: runs scenarios against an agent on containers, and tells the results.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,20 @@ use std::path::{Path, PathBuf};
 use futures_util::{StreamExt, stream};
 use pghaspec_model::rules::edition::Edition;
 
+use super::scenario_run::{Chosen, Run, default_jobs, of_fixture, run_one};
 use super::{Failure, known, print};
-use crate::fixtures;
 use crate::input;
 use crate::judge::Verdict;
 use crate::known::deviations;
 use crate::known::deviations::Deviations;
 use crate::lab;
-use crate::lab::{LabError, Options, Trouble};
+use crate::lab::Options;
 use crate::manifest;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report;
 use crate::report::ScenarioResult;
-use crate::report::evaluate;
-use crate::report::evaluate::Recorded;
+use crate::report::evaluate::{Evaluator, RecordedRun};
 use crate::run::folder::{DEFAULT_OUT, RunDir};
 use crate::run::plan::{Plan, Planned, Shard};
 use crate::run::scenario_folder::Outcome;
@@ -32,7 +31,8 @@ use crate::scenario::stress::Drawn;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The agent: a name (`pghaspec list agents`), with a release if wanted (`patroni@4.1.5`), or the path of a manifest.
+    /// The agent: a name (`pghaspec list agents`), with a release if wanted (`patroni@4.1.5`), or the path of a
+    /// manifest.
     agent: String,
     /// Hold it to this edition of the specification instead of the one that its release follows.
     #[arg(long)]
@@ -52,7 +52,8 @@ pub struct Args {
     /// With --profile stress: how many walks.
     #[arg(long, default_value_t = 5)]
     walks: usize,
-    /// Run only this part of the scenarios, for instance `2/3`, the second of three. `pghaspec report` puts the parts together.
+    /// Run only this part of the scenarios, for instance `2/3`, the second of three. `pghaspec report` puts the parts
+    /// together.
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     /// Go on with the run in this folder: what is recorded to its end is not run again.
@@ -72,27 +73,13 @@ pub struct Args {
     json: bool,
 }
 
-/// A scenario and its file's text.
-pub(super) struct Chosen {
-    pub(super) scenario: Scenario,
-    pub(super) text: String,
-}
-
-/// Where scenarios are run, and how.
-#[derive(Clone, Copy)]
-pub(super) struct Run<'run> {
-    pub(super) options: Options,
-    pub(super) dir: &'run RunDir,
-    pub(super) progress: &'run Progress,
-}
-
 impl Args {
     fn run<'run>(&self, dir: &'run RunDir, progress: &'run Progress) -> Run<'run> {
         Run { options: Options { keep: self.keep, fresh: self.fresh }, dir, progress }
     }
 }
 
-/// Most runs to make a scenario that fails smaller.
+/// The greatest number of runs to make a failing scenario smaller.
 const MOST_SHRINKING: usize = 6;
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
@@ -109,13 +96,13 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         Some(folder) => resume(folder, &manifest, edition)?,
         None => begin(args, &manifest, edition, &deviations)?,
     };
-    let recorded = Recorded::read(dir.path())?;
+    let recorded = RecordedRun::read(dir.path())?;
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::environment(format!("no async runtime: {error}")))?;
     runtime.block_on(certify(args, &manifest, edition, chosen, &dir, &recorded))
 }
 
-/// A new run: its folder, with what it sets out to do, and its scenarios.
+/// Begins a run: its folder, with the plan, and its scenarios.
 fn begin(
     args: &Args,
     manifest: &Manifest,
@@ -127,7 +114,7 @@ fn begin(
         let total = chosen.len();
         chosen = shard.part(chosen);
         if chosen.is_empty() {
-            let problem = format!("--shard {shard} is empty: there are only {total} scenarios; use fewer parts");
+            let problem = format!("--shard {shard} is empty: there are only {total} scenarios; help: use fewer parts");
             return Err(Failure::usage(problem));
         }
     }
@@ -147,11 +134,12 @@ fn begin(
     Ok((dir, chosen))
 }
 
-/// A run that goes on: its folder, and its scenarios as they are now.
+/// Resumes a run: its folder, and its scenarios as they are now.
 fn resume(folder: &Path, manifest: &Manifest, edition: Edition) -> Result<(RunDir, Vec<Chosen>), Failure> {
     let plan = Plan::read(folder)?;
     let refuse = |why: String| {
-        Failure::usage(format!("--resume {}: {why}; a run goes on as it began, or begin a new one", folder.display()))
+        let help = "go on with the agent and the pghaspec that began it, or begin a new run";
+        Failure::usage(format!("--resume {}: {why}; help: {help}", folder.display()))
     };
     let mut chosen = Vec::new();
     let now = Plan::new(manifest, Vec::new());
@@ -174,11 +162,6 @@ fn resume(folder: &Path, manifest: &Manifest, edition: Edition) -> Result<(RunDi
 fn of_drawn(drawn: Drawn) -> Result<Chosen, Failure> {
     let scenario = Scenario::parse(Path::new(&format!("{}.toml", drawn.id)), &drawn.text)?;
     Ok(Chosen { scenario, text: drawn.text })
-}
-
-pub(super) fn of_fixture(scenario: Scenario) -> Result<Chosen, Failure> {
-    let text = input::read(&fixtures::scenarios().join(format!("{}.toml", scenario.id)))?;
-    Ok(Chosen { scenario, text })
 }
 
 fn chosen(args: &Args, edition: Edition) -> Result<Vec<Chosen>, Failure> {
@@ -208,7 +191,7 @@ async fn certify(
     edition: Edition,
     chosen: Vec<Chosen>,
     dir: &RunDir,
-    recorded: &Recorded,
+    recorded: &RecordedRun,
 ) -> Result<u8, Failure> {
     let progress = Progress::stderr();
     progress.say(&format!("evidence: {}", dir.path().display()));
@@ -220,7 +203,7 @@ async fn certify(
     for one in chosen {
         let id = &one.scenario.id;
         if dir.scenario_paths(id).is_complete() {
-            done.push(recorded.judge(id));
+            done.push(recorded.evaluate(id));
             progress.say(&format!("{id} is recorded already: {}", done[done.len() - 1].verdict.text()));
             continue;
         }
@@ -232,7 +215,7 @@ async fn certify(
             None => todo.push(one.scenario),
             unsupported => {
                 dir.scenario_paths(id).end(&Outcome { unsupported, ..Outcome::default() })?;
-                done.push(recorded.judge(id));
+                done.push(recorded.evaluate(id));
             }
         }
     }
@@ -246,11 +229,11 @@ async fn certify(
         if swept > 0 {
             progress.say(&format!("removed {swept} containers and networks of runs that were killed"));
         }
-        lab::provide(manifest, &progress).await?;
+        lab::ensure_agent_image(manifest, &progress).await?;
         let mut running = stream::iter(todo)
             .map(|scenario| {
                 let run = args.run(dir, &progress);
-                async move { run_one(run, manifest, edition, scenario).await }
+                async move { run_one(run, manifest, &recorded.evaluator, scenario).await }
             })
             .buffer_unordered(args.jobs.map_or_else(default_jobs, NonZeroUsize::get));
         while let Some(ended) = running.next().await {
@@ -259,18 +242,18 @@ async fn certify(
             done.push(result);
             results = recorded.results(done.clone())?;
             // After each scenario, so that a killed run leaves the verdicts that it reached.
-            results.write(dir.path())?;
+            report::write(&results, dir.path())?;
             if let Some(error) = stops {
                 stopped = Some(error);
                 break;
             }
         }
     }
-    results.write(dir.path())?;
+    report::write(&results, dir.path())?;
     if stopped.is_none() {
         let unknown: Vec<_> = results.deviations.unknown.iter().map(|one| one.scenario.clone()).collect();
         for (id, text) in drawn.iter().filter(|(id, _)| unknown.contains(id)) {
-            shrink(args, manifest, edition, (id, text), dir, &progress).await?;
+            shrink(args, manifest, (id, text), dir, &recorded.evaluator, &progress).await?;
         }
     }
     print(args.json, &results, || report::text::results(&results, dir.path(), &[dir.path().to_owned()]))?;
@@ -283,26 +266,27 @@ async fn certify(
     }
 }
 
-/// Leaves out step after step of a drawn scenario that fails, as long as it still fails, and keeps the smallest as `smallest.toml`.
+/// Shrinks a drawn scenario that fails: leaves out step after step, as long as it still fails, and keeps the smallest
+/// as `<id>-smallest.toml`.
 async fn shrink(
     args: &Args,
     manifest: &Manifest,
-    edition: Edition,
     (id, text): (&str, &str),
     dir: &RunDir,
+    evaluator: &Evaluator,
     progress: &Progress,
 ) -> Result<(), Failure> {
     let mut smallest = text.to_owned();
     let mut candidates = stress::smaller(&smallest).into_iter();
     let mut runs = 0;
     while let Some(text) = candidates.next().filter(|_| runs < MOST_SHRINKING) {
-        // Without a step another one may make no sense.
+        // A scenario without a step that another one needs is not valid.
         let Ok(one) = of_drawn(Drawn { id: format!("{id}-smaller-{}", runs + 1), text }) else { continue };
         runs += 1;
         let id = one.scenario.id.clone();
         dir.set_aside(&id)?;
         dir.scenario(&id)?.begin(&one.text)?;
-        let (result, stops) = run_one(args.run(dir, progress), manifest, edition, one.scenario).await?;
+        let (result, stops) = run_one(args.run(dir, progress), manifest, evaluator, one.scenario).await?;
         progress.say(&format!("{id}: {}", result.verdict.text()));
         if let Some(error) = stops {
             return Err(error.into());
@@ -316,40 +300,4 @@ async fn shrink(
     dir.add(&format!("{id}-smallest.toml"), &smallest)?;
     progress.say(&format!("the smallest that fails: {}", kept.display()));
     Ok(())
-}
-
-/// One lane keeps about two cores busy while its cluster comes up.
-pub(super) fn default_jobs() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
-}
-
-/// Runs a scenario and judges it. Beside the result an error after which no other scenario needs to be tried.
-pub(super) async fn run_one(
-    Run { options, dir, progress }: Run<'_>,
-    manifest: &Manifest,
-    edition: Edition,
-    scenario: Scenario,
-) -> Result<(ScenarioResult, Option<LabError>), Failure> {
-    let ran = lab::run(&scenario, manifest, dir, options, progress).await;
-    let paths = dir.scenario_paths(&scenario.id);
-    let done = ran.as_ref().ok();
-    let (image_digest, time) = (done.map(|it| it.image_digest.clone()), done.map_or(Vec::new(), |it| it.laps.clone()));
-    let error = ran.err();
-    let stops = |error: &LabError| matches!(error.trouble, Trouble::Environment | Trouble::Interrupted);
-    match &error {
-        // It may go on from here: the scenario has no outcome yet.
-        Some(error) if stops(error) => {}
-        _ => {
-            let error = error.as_ref().map(LabError::to_string);
-            paths.end(&Outcome { image_digest, time, error, unsupported: None })?;
-        }
-    }
-    let id = scenario.id.clone();
-    // The model's opinion takes a moment of computing: not on a thread that observes another lane.
-    let judged = tokio::task::spawn_blocking(move || {
-        let result = evaluate::scenario(&paths, &id, edition);
-        evaluate::draw(&paths, &result).map(|()| result)
-    });
-    let result = judged.await.map_err(|error| Failure::harness(format!("the judge broke: {error}")))??;
-    Ok((result, error.filter(stops)))
 }

@@ -1,4 +1,5 @@
-//! `pghaspec defects`
+//! `pghaspec defects`: runs each scenario against the agent that is said to fail it. A defect that gets through is a
+//! scenario that proves nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,14 +10,14 @@ use futures_util::{StreamExt, stream};
 use pghaspec_model::rules::edition::Edition;
 use serde::Serialize;
 
-use super::certify::{Run, default_jobs, of_fixture, run_one};
+use super::scenario_run::{Run, default_jobs, of_fixture, run_one};
 use super::{Failure, known, print};
 use crate::known::failed_by::{FailedBy, Standing};
 use crate::lab;
 use crate::lab::Options;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
-use crate::report::evaluate;
+use crate::report::evaluate::Evaluator;
 use crate::run::folder::{DEFAULT_OUT, RunDir};
 use crate::run::plan::{Plan, Planned, Shard};
 use crate::scenario::Scenario;
@@ -46,14 +47,14 @@ pub struct Args {
     json: bool,
 }
 
-/// The pairs of one agent: its run.
+/// The run of one agent: all of its pairs.
 struct Group {
     manifest: Manifest,
-    edition: Edition,
+    evaluator: Evaluator,
     dir: RunDir,
 }
 
-/// A pair and where it is run.
+/// A pair, and the run that it is part of.
 struct Pair<'run> {
     expected: FailedBy,
     group: &'run Group,
@@ -109,7 +110,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     Ok(worst.exit_code())
 }
 
-/// A new run: a folder with a run of each agent, and what each sets out to do.
+/// Begins a run: a folder with a run of each agent, and their plans.
 fn begin(args: &Args, all: &[FailedBy]) -> Result<(RunDir, Vec<Group>), Failure> {
     let agents: Vec<&str> = all.iter().map(|one| one.agent.as_str()).collect();
     let scenarios: Vec<&str> = all.iter().map(|one| one.scenario.as_str()).collect();
@@ -132,7 +133,7 @@ fn begin(args: &Args, all: &[FailedBy]) -> Result<(RunDir, Vec<Group>), Failure>
     for one in wanted {
         by_agent.entry(&one.agent).or_default().push(one);
     }
-    // All that can be wrong is found before anything is made.
+    // All that can be wrong is found before a folder is made.
     let mut checked = Vec::new();
     for (agent, pairs) in by_agent {
         let manifest = Manifest::load(agent)?;
@@ -153,10 +154,11 @@ fn begin(args: &Args, all: &[FailedBy]) -> Result<(RunDir, Vec<Group>), Failure>
     Ok((outer, groups))
 }
 
-/// A run that goes on.
+/// Resumes a run.
 fn resume(folder: &Path) -> Result<(RunDir, Vec<Group>), Failure> {
     let refuse = |why: String| {
-        Failure::usage(format!("--resume {}: {why}; a run goes on as it began, or begin a new one", folder.display()))
+        let help = "go on with the agent and the pghaspec that began it, or begin a new run";
+        Failure::usage(format!("--resume {}: {why}; help: {help}", folder.display()))
     };
     let listed = std::fs::read_dir(folder).map_err(|error| refuse(format!("cannot be listed: {error}")))?;
     let mut folders: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -186,7 +188,7 @@ fn resume(folder: &Path) -> Result<(RunDir, Vec<Group>), Failure> {
 fn group(manifest: Manifest, dir: RunDir) -> Result<Group, Failure> {
     let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
     let edition = known("edition", &manifest.edition, Edition::from_id, &all)?;
-    Ok(Group { manifest, edition, dir })
+    Ok(Group { manifest, evaluator: Evaluator::new(edition)?, dir })
 }
 
 async fn run_all(args: &Args, pairs: &[Pair<'_>], outer: &RunDir) -> Result<Vec<Row>, Failure> {
@@ -198,7 +200,7 @@ async fn run_all(args: &Args, pairs: &[Pair<'_>], outer: &RunDir) -> Result<Vec<
         let mut provided: Vec<&str> = Vec::new();
         for pair in &todo {
             if !provided.contains(&pair.group.manifest.image.as_str()) {
-                lab::provide(&pair.group.manifest, &progress).await?;
+                lab::ensure_agent_image(&pair.group.manifest, &progress).await?;
                 provided.push(&pair.group.manifest.image);
             }
         }
@@ -215,7 +217,7 @@ async fn run_all(args: &Args, pairs: &[Pair<'_>], outer: &RunDir) -> Result<Vec<
                 let chosen = of_fixture(Scenario::load(id)?)?;
                 group.dir.scenario(id)?.begin(&chosen.text)?;
                 let run = Run { options: Options::default(), dir: &group.dir, progress };
-                let (result, stops) = run_one(run, &group.manifest, group.edition, chosen.scenario).await?;
+                let (result, stops) = run_one(run, &group.manifest, &group.evaluator, chosen.scenario).await?;
                 let (standing, _) = pair.expected.standing(&result.checks);
                 let said = format!("{id}: {} by {}", standing.text(), pair.expected.check);
                 Ok::<_, Failure>((said, stops))
@@ -239,11 +241,11 @@ fn is_recorded(pair: &Pair) -> bool {
     pair.group.dir.scenario_paths(&pair.expected.scenario).is_complete()
 }
 
-/// What the evidence says about a pair.
+/// The outcome of a pair by its evidence.
 fn row(pair: &Pair) -> Row {
     let FailedBy { scenario, agent, check } = pair.expected.clone();
     let paths = pair.group.dir.scenario_paths(&scenario);
-    let result = evaluate::scenario(&paths, &scenario, pair.group.edition);
+    let result = pair.group.evaluator.evaluate(&paths, &scenario);
     let (standing, why) = pair.expected.standing(&result.checks);
     Row { why: why.to_owned(), scenario, agent, check, standing, evidence: paths.path }
 }

@@ -1,4 +1,4 @@
-//! `pghaspec diff`
+//! `pghaspec diff`: compares the specification with the code of released agents.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -8,14 +8,15 @@ use serde::Serialize;
 
 use super::{Failure, print};
 use crate::fixtures;
+use crate::manifest::Row;
 use crate::patroni_oracle::environment::Environment;
 use crate::patroni_oracle::oracle::Region;
 use crate::patroni_oracle::record::Function;
-use crate::patroni_oracle::release::{Compared, Row, Wanted, compare_release, survivors};
+use crate::patroni_oracle::release::{Extent, ReleaseComparison, compare_release, survivors};
 use crate::patroni_oracle::{DiffError, ErrorKind, table};
-use crate::report::SPEC_SHA256;
+use crate::run::spec::SPEC_SHA256;
 
-/// What is committed, in the forms for programs and for people.
+/// The committed table of releases, in the forms for programs and for people.
 const COMMITTED: &str = include_str!("../../../fixtures/oracle/releases.json");
 const JSON: &str = "releases.json";
 const MARKDOWN: &str = "RELEASES.md";
@@ -25,17 +26,18 @@ pub struct Args {
     /// A release of patroni, such as 4.1.5; may be given several times. All that are known if not given.
     #[arg(long = "release", value_name = "VERSION")]
     releases: Vec<String>,
-    /// A function to compare, such as recover; may be given several times. All that the release has if not given. What only the others depend on
-    /// is then not decided.
+    /// A function to compare, such as recover; may be given several times. All that the release has if not given. Rules
+    /// on which only the others depend are then not decided.
     #[arg(long = "function", value_name = "NAME", conflicts_with = "write")]
     functions: Vec<String>,
-    /// Break one rule of ours on purpose (`pghaspec list mutants`): the releases that depend on it are then not explained any more.
+    /// Break one rule of ours on purpose (`pghaspec list mutants`): the releases that depend on it are then not
+    /// explained any more.
     #[arg(long, value_name = "ID", conflicts_with = "write")]
     mutant: Option<String>,
     /// Say which of the model's mutants of `recover` the newest of these releases tells from the honest one.
     #[arg(long)]
     mutants: bool,
-    /// Say which branches of the released functions were taken.
+    /// Say which jumps of the released functions were taken.
     #[arg(long)]
     coverage: bool,
     /// Write what was found into this folder (fixtures/oracle) instead of comparing it with what is committed.
@@ -54,7 +56,7 @@ struct Document {
     version: &'static str,
     spec_sha256: &'static str,
     releases: Vec<Entry>,
-    /// Where they differ from what is committed.
+    /// The differences from the committed table.
     differences: Vec<String>,
     /// Mutants of `recover` that the newest release does not catch; absent if not asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,19 +70,19 @@ struct Entry {
     result: &'static str,
     /// The newest edition that explains it, or the nearest.
     edition: Option<String>,
-    /// Runs that were compared.
+    /// Number of runs that were compared.
     vectors: usize,
-    /// Runs that were not, since the model has no such world.
+    /// Number of runs that were not, since the model has no such world.
     outside: usize,
     /// The functions that it has, and how each was compared.
     functions: Vec<Covered>,
-    /// Of them, those that are not explained.
+    /// Number of compared runs that are not explained.
     mismatches: usize,
-    /// All that is known of it.
+    /// Its row of the table.
     found: Option<Row>,
     /// The simplest run that is not explained, question by question.
     examples: Vec<Vec<String>>,
-    /// Branches of the released functions, if asked for.
+    /// The jumps of the released functions that were taken, if asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     coverage: Vec<Region>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +94,7 @@ struct Covered {
     function: &'static str,
     /// File below `patroni/`, and line.
     begins: String,
-    /// Runs that were compared.
+    /// Number of runs that were compared.
     vectors: usize,
     inputs: &'static str,
     compared: &'static str,
@@ -107,11 +109,12 @@ struct Mutants {
 
 impl From<DiffError> for Failure {
     fn from(error: DiffError) -> Failure {
-        match error.kind {
-            ErrorKind::Usage => Failure::usage(error),
-            ErrorKind::Environment => Failure::environment(error),
-            ErrorKind::Harness => Failure::harness(error),
-        }
+        let failure = match error.kind {
+            ErrorKind::Usage => Failure::usage(&error),
+            ErrorKind::Environment => Failure::environment(&error),
+            ErrorKind::Harness => Failure::harness(&error),
+        };
+        failure.caused_by(error)
     }
 }
 
@@ -128,11 +131,11 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let environment = Environment::prepare()?;
     let releases = if args.releases.is_empty() { known()? } else { args.releases.clone() };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let wanted = Wanted { functions: &functions, mutant, coverage: args.coverage };
+    let wanted = Extent { functions: &functions, mutant, coverage: args.coverage };
     let found = in_parallel(&environment, &releases, args.jobs.unwrap_or(processors).max(1), wanted);
 
     let errors: Vec<u8> = found.iter().filter_map(|(_, found)| Some(code(found.as_ref().err()?))).collect();
-    let compared: Vec<&Compared> = found.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
+    let compared: Vec<&ReleaseComparison> = found.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
     let rows: Vec<Row> = compared.iter().map(|compared| compared.row.clone()).collect();
     if let Some(folder) = &args.write {
         let rules: Vec<_> = compared.iter().map(|compared| compared.rules).collect();
@@ -176,11 +179,11 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         mutants,
     };
     print(args.json, &document, || text(&document))?;
-    // What was found counts for more than what could not be looked at.
+    // A difference that was found decides before a release that could not be compared.
     Ok(if bad { 1 } else { errors.into_iter().max().unwrap_or(0) })
 }
 
-/// The releases that are compared if none is named.
+/// The releases that are compared unless some are named.
 fn known() -> Result<Vec<String>, Failure> {
     let file = fixtures::oracle().join("releases.txt");
     let words = std::fs::read_to_string(&file)
@@ -188,10 +191,11 @@ fn known() -> Result<Vec<String>, Failure> {
     Ok(words.split_whitespace().map(str::to_owned).collect())
 }
 
-type Found = (String, Result<Compared, DiffError>);
+/// A release, and the outcome of its comparison.
+type Outcome = (String, Result<ReleaseComparison, DiffError>);
 
-/// Compares the releases, a few at a time: in the order in which they were named.
-fn in_parallel(environment: &Environment, releases: &[String], jobs: usize, wanted: Wanted<'_>) -> Vec<Found> {
+/// Compares the releases, a few at a time; the results are in the order in which they were named.
+fn in_parallel(environment: &Environment, releases: &[String], jobs: usize, wanted: Extent<'_>) -> Vec<Outcome> {
     let next = Mutex::new(releases.iter().enumerate());
     let done = Mutex::new(Vec::new());
     let work = || {
@@ -200,7 +204,7 @@ fn in_parallel(environment: &Environment, releases: &[String], jobs: usize, want
             if place + 1 < releases.len()
                 && let Ok(compared) = &mut found
             {
-                // Only the last one's are looked at again.
+                // Only the vectors of the last release are needed again.
                 compared.vectors.vectors = Vec::new();
             }
             let mut done = done.lock().expect("nobody panics while handing over a release");
@@ -228,7 +232,7 @@ fn code(error: &DiffError) -> u8 {
     }
 }
 
-fn entry((release, found): &Found) -> Entry {
+fn entry((release, found): &Outcome) -> Entry {
     match found {
         Err(error) => Entry {
             release: release.clone(),
@@ -259,7 +263,7 @@ fn entry((release, found): &Found) -> Entry {
     }
 }
 
-fn functions(compared: &Compared) -> Vec<Covered> {
+fn functions(compared: &ReleaseComparison) -> Vec<Covered> {
     let places = compared.vectors.places.iter();
     let covered = |(function, place): (&Function, &String)| Covered {
         function: function.id(),

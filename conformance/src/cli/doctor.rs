@@ -1,4 +1,4 @@
-//! `pghaspec doctor`
+//! `pghaspec doctor`: says what this machine has and lacks, and the remedies.
 
 use serde::Serialize;
 
@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let ok = findings.iter().all(|finding| finding.ok);
     print(args.json, &findings, || {
         let lines = findings.iter().map(|finding| {
-            let mend = finding.mend.as_ref().map_or(String::new(), |mend| format!("\n           to mend it: {mend}"));
+            let mend = finding.mend.as_ref().map_or(String::new(), |mend| format!("\n           help: {mend}"));
             format!("{:<4} {:<9} {}{mend}\n", if finding.ok { "ok" } else { "LACK" }, finding.id, finding.found)
         });
         lines.collect()
@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 }
 
 fn parts(error: &lab::LabError) -> (String, String) {
-    (error.message.clone(), error.mend.clone().unwrap_or_else(|| "see the message".into()))
+    (error.message.clone(), error.help.clone().unwrap_or_else(|| "see the message".into()))
 }
 
 fn fixtures_found() -> Result<String, (String, String)> {
@@ -72,7 +72,7 @@ fn fixtures_found() -> Result<String, (String, String)> {
     ))
 }
 
-/// `pghaspec diff` runs released functions with it.
+/// The Python with which `pghaspec diff` runs released functions.
 fn python() -> Result<String, (String, String)> {
     match environment::python() {
         Ok((python, (major, minor))) => Ok(format!("{} is Python {major}.{minor}", python.display())),
@@ -80,7 +80,7 @@ fn python() -> Result<String, (String, String)> {
     }
 }
 
-/// A lane of three nodes needs about a gigabyte.
+/// The memory that is available: a lane of three nodes needs about a gigabyte.
 fn memory() -> Result<String, (String, String)> {
     const NEEDED_KIB: u64 = 1 << 20;
     let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return Ok("not known on this system".into()) };

@@ -36,7 +36,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What `--json` prints.
+/// The document that `--json` prints.
 #[derive(Serialize)]
 struct Document {
     /// The worst of the histories' verdicts.
@@ -57,7 +57,7 @@ struct Judged {
     edition: &'static str,
     /// Editions whose rules explain the history; `null` if the model cannot be asked.
     explained_by: Option<Vec<&'static str>>,
-    /// Where it was drawn.
+    /// The picture of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     svg: Option<PathBuf>,
     #[serde(flatten)]
@@ -137,20 +137,13 @@ fn judged(file: &Path, edition: Option<Edition>) -> Result<(History, Judged), Hi
         false => None,
     };
     let expect = scenario.as_ref().map(|scenario| &scenario.expect);
-    let (history, judgement, explained_by) = match recording.into_short() {
-        Ok(history) => {
-            let judgement = judge::judge(&history, edition, expect);
-            let explained_by = judge::explaining_editions(&history);
-            (history, judgement, explained_by)
-        }
-        Err(recording) => {
-            let again = |(line, problem)| HistoryError { file: file.to_path_buf(), line, problem };
-            let long = judge::judge_long(&recording, edition, expect, &Edition::ALL).map_err(again)?;
-            // What is drawn is around the first failure, else at the end.
-            let failing = long.judgement.checks.iter().find_map(|check| check.event).unwrap_or(recording.count - 1);
-            (recording.part_with(failing).map_err(again)?, long.judgement, long.explained_by)
-        }
-    };
+    let again = |(line, problem)| HistoryError { file: file.to_path_buf(), line, problem };
+    let result = judge::judge_recording(&recording, edition, expect).map_err(again)?;
+    let explained_by = result.explained_by(&Edition::ALL);
+    let judgement = result.judgement;
+    // The picture shows the part with the first failure, else the last one.
+    let failing = judgement.checks.iter().find_map(|check| check.event).unwrap_or(recording.count - 1);
+    let history = recording.part_with(failing).map_err(again)?.into_owned();
     let judged = Judged {
         file: file.to_path_buf(),
         agent: run.agent,

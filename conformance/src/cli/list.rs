@@ -9,13 +9,15 @@ use pghaspec_model::vocabulary::property::Property;
 use serde::Serialize;
 
 use super::{Failure, print};
+use crate::history::describe;
+use crate::judge::checks::{self, Definition};
 use crate::manifest::Manifest;
 use crate::scenario::Scenario;
 use crate::scenario::profile::PROFILES;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// What to list.
+    /// The kind of things to list.
     #[arg(value_enum)]
     what: What,
     /// Print one JSON document.
@@ -25,13 +27,15 @@ pub struct Args {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum What {
-    /// What can be run against an agent.
+    /// Scenarios that can be run against an agent.
     Scenarios,
     /// Parts of the suite.
     Profiles,
-    /// What every agent is held to.
+    /// The checks of the judge: what each says, what it needs, and to whom it applies.
+    Checks,
+    /// Properties that every agent is held to.
     Properties,
-    /// What can happen to a cluster.
+    /// Faults that can happen to a cluster.
     Faults,
     /// Configurations, faults and budgets under which properties are checked.
     Assumptions,
@@ -43,7 +47,7 @@ enum What {
     Mutants,
     /// Those of them that break no safety property, by which the judge names a broken rule.
     Deviants,
-    /// What can be certified.
+    /// Agents that can be certified.
     Agents,
 }
 
@@ -57,13 +61,47 @@ fn item(id: impl Into<String>, text: impl Into<String>) -> Item {
     Item { id: id.into(), text: text.into() }
 }
 
+/// A check, as `list checks --json` prints it.
+#[derive(Serialize)]
+struct CheckItem {
+    id: &'static str,
+    text: &'static str,
+    /// The observers without which it cannot pass.
+    needs: Vec<&'static str>,
+    /// The agents that it can judge.
+    agents: &'static str,
+    /// The runs that it applies to.
+    applies: String,
+    /// The cases in which it is inconclusive, missing observers and gaps aside.
+    inconclusive: &'static str,
+}
+
+impl From<&Definition> for CheckItem {
+    fn from(check: &Definition) -> CheckItem {
+        CheckItem {
+            id: check.id(),
+            text: check.says(),
+            needs: check.needs.iter().map(|source| describe::source(*source)).collect(),
+            agents: check.agents.text(),
+            applies: check.applies.text(),
+            inconclusive: check.inconclusive,
+        }
+    }
+}
+
 pub fn run(args: &Args) -> Result<u8, Failure> {
+    if let (What::Checks, true) = (args.what, args.json) {
+        let checks: Vec<CheckItem> = checks::ALL.into_iter().map(CheckItem::from).collect();
+        print(true, &checks, String::new)?;
+        return Ok(0);
+    }
     let items: Vec<Item> = match args.what {
         What::Scenarios => Scenario::all()?
             .into_iter()
             .map(|scenario| item(&scenario.id, format!("{} [{}]", scenario.title, scenario.profiles.join(", "))))
             .collect(),
         What::Profiles => PROFILES.iter().map(|profile| item(profile.id, profile.describe)).collect(),
+        What::Checks => checks::ALL.iter().map(|check| item(check.id(), check.says())).collect(),
         What::Properties => Property::ALL.iter().map(|property| item(property.id(), property.describe())).collect(),
         What::Faults => Fault::ALL.iter().map(|fault| item(fault.id(), fault.describe())).collect(),
         What::Editions => Edition::ALL.iter().map(|edition| item(edition.id(), edition.describe())).collect(),

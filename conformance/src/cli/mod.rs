@@ -1,7 +1,22 @@
-//! The command line: `pghaspec check | timing | diff | explore | certify | defects | judge | simulate | report | verify | scenarios | list | doctor`.
+//! The command line `pghaspec`, a module for each of its commands.
 //!
-//! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks something;
-//! 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and nothing else.
+//! Exit codes: 0 conforms, or as expected; 1 a violation was found; 2 bad usage or input; 3 the environment lacks
+//! something; 4 inconclusive, or the harness failed. With `--json`, standard output carries one JSON document and
+//! nothing else.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `certify.rs` | `certify`: scenarios against an agent, on containers |
+//! | `defects.rs` | `defects`: each scenario against the agent that fails it |
+//! | `scenario_run.rs` | one scenario of either, from its file to its result |
+//! | `judge.rs` | `judge`: recorded histories |
+//! | `report.rs` | `report`: results from evidence |
+//! | `verify.rs` | `verify`: results against evidence |
+//! | `scenarios.rs` | `scenarios`: the coverage matrix, and the derived schedules |
+//! | `diff.rs` | `diff`: the specification against released code |
+//! | `model/` | `check`, `timing`, `explore` and `simulate`: the model alone |
+//! | `list.rs` | `list`: all that has a name |
+//! | `doctor.rs` | `doctor`: what this machine has and lacks |
 
 mod certify;
 mod defects;
@@ -11,9 +26,12 @@ mod judge;
 mod list;
 mod model;
 mod report;
+mod scenario_run;
 mod scenarios;
 mod verify;
 
+use std::error::Error;
+use std::fmt;
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -38,29 +56,31 @@ struct Cli {
 enum Command {
     /// Explore every behaviour of the model and hold it to the safety properties.
     Check(model::check::Args),
-    /// Explore the cluster with clocks: whether one leader at a time follows from loop_wait, retry_timeout and ttl, and how long a failover
-    /// takes.
+    /// Explore the cluster with clocks: whether one leader at a time follows from loop_wait, retry_timeout and ttl, and
+    /// how long a failover takes.
     Timing(model::timing::Args),
     /// Compare the specification with released agents' own code, function by function.
     ///
-    /// Each release of patroni is installed once from the package index into a cache. Its own functions are run through every sequence of
-    /// answers that they can be given, ours through the same, and all that is asked, done and said has to agree.
+    /// Each release of patroni is installed once from the package index into a cache. Its own functions are run through
+    /// every sequence of answers that they can be given, ours through the same, and all that is asked, done and said
+    /// has to agree.
     Diff(diff::Args),
     /// Walk through the model in a browser, step by step.
     ///
-    /// Serves stateright's Explorer on 127.0.0.1 until Ctrl-C. Each step shows what it changed, each state what every node and agent holds,
-    /// each path its sequence diagram.
+    /// Serves stateright's Explorer on 127.0.0.1 until Ctrl-C. Each step shows what it changed, each state what every
+    /// node and agent holds, each path its sequence diagram.
     ///
-    /// Only what is looked at is computed: nothing is searched in the background. The button "Run to completion" does start a search of
-    /// the whole model, one thread that cannot be stopped but with Ctrl-C: about half a minute and 50 MiB for two nodes, more for three.
-    /// What it finds is linked, and is not the shortest way: `pghaspec check` finds that.
+    /// Only what is looked at is computed: nothing is searched in the background. The button "Run to completion" does
+    /// start a search of the whole model, one thread that cannot be stopped but with Ctrl-C: about half a minute and 50
+    /// MiB for two nodes, more for three. What it finds is linked, and is not the shortest way: `pghaspec check` finds
+    /// that.
     Explore(model::explore::Args),
     /// Run scenarios against an agent on real containers and judge it.
     Certify(certify::Args),
     /// Run each scenario against the agent that is said to fail it, on real containers, and say which of them do.
     ///
-    /// A scenario that nobody can fail proves nothing. The pairs are in fixtures/failed_by.toml: seeded defects of an agent, and releases that
-    /// are known to be wrong. Exit code 1 if a defect gets through.
+    /// A scenario that nobody can fail proves nothing. The pairs are in fixtures/failed_by.toml: seeded defects of an
+    /// agent, and releases that are known to be wrong. Exit code 1 if a defect gets through.
     Defects(defects::Args),
     /// Judge recorded histories, without containers.
     Judge(judge::Args),
@@ -68,9 +88,10 @@ enum Command {
     Report(report::Args),
     /// Judge the evidence of a run again, and confirm or deny its results.
     Verify(verify::Args),
-    /// Which schedules of faults a suite needs, and what the committed scenarios cover of them.
+    /// Show the schedules of faults that a suite needs, and the committed scenarios that cover them.
     Scenarios(scenarios::Args),
-    /// Write random behaviours of the model, recorded as if a lab had watched them. The judge accepts them, but not those of most mutants.
+    /// Write random behaviours of the model, recorded as if a lab had watched them. The judge accepts them, but not
+    /// those of most mutants.
     Simulate(model::simulate::Args),
     /// List what there is.
     List(list::Args),
@@ -78,54 +99,74 @@ enum Command {
     Doctor(doctor::Args),
 }
 
-/// Why a command ends without its result.
+/// The error that ends a command without its result.
 #[derive(Debug)]
 pub struct Failure {
     message: String,
     code: u8,
+    /// The error that told of it, if one did; the message has its words.
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
     /// Bad usage or input.
     pub fn usage(message: impl Display) -> Failure {
-        Failure { message: message.to_string(), code: 2 }
+        Failure { message: message.to_string(), code: 2, source: None }
     }
 
     /// The environment lacks something.
     pub fn environment(message: impl Display) -> Failure {
-        Failure { message: message.to_string(), code: 3 }
+        Failure { message: message.to_string(), code: 3, source: None }
     }
 
     /// The harness failed.
     pub fn harness(message: impl Display) -> Failure {
-        Failure { message: message.to_string(), code: 4 }
+        Failure { message: message.to_string(), code: 4, source: None }
+    }
+
+    fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Failure {
+        self.source = Some(Box::new(source));
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
 impl From<InputError> for Failure {
     fn from(error: InputError) -> Failure {
-        Failure::usage(error)
+        Failure::usage(&error).caused_by(error)
     }
 }
 
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Failure {
-        Failure::usage(error)
+        Failure::usage(&error).caused_by(error)
     }
 }
 
 impl From<RunDirError> for Failure {
     fn from(error: RunDirError) -> Failure {
-        Failure::environment(error)
+        Failure::environment(&error).caused_by(error)
     }
 }
 
 impl From<LabError> for Failure {
     fn from(error: LabError) -> Failure {
-        match error.trouble {
-            Trouble::Environment => Failure::environment(error),
-            Trouble::Harness | Trouble::Interrupted => Failure::harness(error),
-        }
+        let failure = match error.trouble {
+            Trouble::Environment => Failure::environment(&error),
+            Trouble::Harness | Trouble::Interrupted => Failure::harness(&error),
+        };
+        failure.caused_by(error)
     }
 }
 
@@ -154,13 +195,13 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("pghaspec: {}", failure.message);
+            eprintln!("pghaspec: {failure}");
             ExitCode::from(failure.code)
         }
     }
 }
 
-/// Prints a document: as JSON, or as text.
+/// Prints a document, as JSON or as text.
 fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
     let mut words = if json {
         serde_json::to_string_pretty(document)
@@ -171,7 +212,7 @@ fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -
     if !words.ends_with('\n') {
         words.push('\n');
     }
-    // A reader that has seen enough (`| head`) is no trouble.
+    // A reader that has seen enough (`| head`) is no error.
     match std::io::stdout().write_all(words.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::environment(format!("cannot write to standard output: {error}")))
@@ -180,7 +221,8 @@ fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -
     }
 }
 
-/// The word that a user typed, in a set of known ones.
+/// The thing that a user named, among all that are known.
 fn known<T>(kind: &str, word: &str, find: impl Fn(&str) -> Option<T>, all: &[&str]) -> Result<T, Failure> {
-    find(word).ok_or_else(|| Failure::usage(format!("there is no {kind} `{word}`; use one of: {}", all.join(", "))))
+    let unknown = || format!("there is no {kind} `{word}`; help: use one of: {}", all.join(", "));
+    find(word).ok_or_else(|| Failure::usage(unknown()))
 }

@@ -1,10 +1,10 @@
-//! `pghaspec report`: makes the results of recorded runs again, and puts shards together.
+//! `pghaspec report`: makes the results of recorded runs from their evidence, and puts shards together.
 
 use std::path::PathBuf;
 
 use super::{Failure, print};
 use crate::report;
-use crate::report::evaluate::{Recorded, draw, merge};
+use crate::report::evaluate::{RecordedRun, draw, merge};
 use crate::run::error::RunDirError;
 
 #[derive(clap::Args)]
@@ -21,11 +21,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
-    let runs = args.runs.iter().map(|folder| Recorded::read(folder)).collect::<Result<Vec<_>, _>>()?;
+    let runs = args.runs.iter().map(|folder| RecordedRun::read(folder)).collect::<Result<Vec<_>, _>>()?;
     let out = match (&args.out, &args.runs[..]) {
         (Some(out), _) => out.clone(),
         (None, [only]) => only.clone(),
-        _ => return Err(Failure::usage("several runs are put together in a folder of their own: name it with --out")),
+        _ => {
+            let problem = "several runs are put together in a folder of their own; help: name it with --out";
+            return Err(Failure::usage(problem));
+        }
     };
     let mut scenarios = Vec::new();
     for (run, folder) in runs.iter().zip(&args.runs) {
@@ -39,16 +42,16 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         for planned in &run.plan.scenarios {
             if scenarios.iter().any(|known: &report::ScenarioResult| known.id == planned.id) {
                 let problem = format!("the scenario `{}` is in more than one of the runs", planned.id);
-                return Err(Failure::usage(format!("{problem}; leave one of them out: {}", folder.display())));
+                return Err(Failure::usage(format!("{problem}; help: leave one of them out: {}", folder.display())));
             }
-            let result = run.judge(&planned.id);
+            let result = run.evaluate(&planned.id);
             draw(&run.dir(&planned.id), &result)?;
             scenarios.push(result);
         }
     }
     let results = merge(&runs.iter().collect::<Vec<_>>(), scenarios)?;
     std::fs::create_dir_all(&out).map_err(|error| RunDirError::new(format!("making {}", out.display()), error))?;
-    results.write(&out)?;
+    report::write(&results, &out)?;
     print(args.json, &results, || report::text::results(&results, &out, &args.runs))?;
     Ok(results.exit_code())
 }

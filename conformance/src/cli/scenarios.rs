@@ -1,9 +1,10 @@
-//! `pghaspec scenarios`: which schedules of faults a suite needs, and what the committed scenarios cover of them.
+//! `pghaspec scenarios`: the schedules of faults that a suite needs, and the coverage of them by the committed
+//! scenarios.
 
 use pghaspec_model::derive::derive;
 
 use super::{Failure, print};
-use crate::coverage::{Excuses, Item, ItemStep, Matrix, committed};
+use crate::coverage::{Excuses, Item, ItemKind, ItemStep, Matrix, committed};
 use crate::fixtures;
 use crate::progress::Progress;
 use crate::run::error::RunDirError;
@@ -11,8 +12,8 @@ use crate::scenario::Scenario;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Derive from the model, for each branch of recover, each fault and state of what it hits, and each property, the shortest schedule of
-    /// faults that leads there.
+    /// Derive from the model, for each branch of recover, each fault and state of what it hits, and each property, the
+    /// shortest schedule of faults that leads there.
     #[arg(long)]
     derive: bool,
     /// With --derive: write the schedules into the fixtures, where the coverage matrix takes them from.
@@ -40,7 +41,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// What the model derives, told on standard error as it goes.
+/// The items that the model derives; the progress is told on standard error.
 fn derived() -> Vec<Item> {
     let progress = Progress::stderr();
     let lane = progress.lane("derive");
@@ -61,18 +62,19 @@ fn text(items: &[Item]) -> String {
         }
         text.push('\n');
     }
-    let of = |kind: &str| items.iter().filter(|item| item.kind == kind).count();
+    let of = |kind: ItemKind| items.iter().filter(|item| item.kind == kind).count();
     let beyond = items.iter().filter(|item| !item.controllable).count();
     text + &format!(
-        "{} schedules: {} for branches, {} for faults, {} for properties, {beyond} of them with a moment that cannot be chosen from outside\n",
+        "{} schedules: {} for branches, {} for faults, {} for properties, {beyond} of them with a moment that cannot \
+         be chosen from outside\n",
         items.len(),
-        of("branch"),
-        of("fault"),
-        of("property")
+        of(ItemKind::Branch),
+        of(ItemKind::Fault),
+        of(ItemKind::Property)
     )
 }
 
-/// The rules and the configuration, what is usual left out.
+/// The rules and the configuration, without the usual settings.
 fn circumstances(item: &Item) -> String {
     let mut words = vec![format!("edition {}", item.edition)];
     words.extend(item.mutant.as_ref().map(|mutant| format!("broken rule {mutant}")));
@@ -94,8 +96,8 @@ fn circumstances(item: &Item) -> String {
 
 fn step_text(step: &ItemStep) -> String {
     let whom = match &step.node {
-        Some(node) => format!("{node}, the {}, {}", step.target, step.class),
-        None => format!("the cluster, {}", step.class),
+        Some(node) => format!("{node}, the {}, {}", step.target.id(), step.class.id()),
+        None => format!("the cluster, {}", step.class.id()),
     };
     let when = step.when.as_ref().map_or("at once".to_owned(), |when| format!("when \"{when}\""));
     let cycle = if step.in_cycle { ", in the middle of a cycle" } else { "" };

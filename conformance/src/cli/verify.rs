@@ -1,12 +1,14 @@
-//! `pghaspec verify`: judges the evidence of a run again and says whether its results are what the evidence says.
+//! `pghaspec verify`: evaluates the evidence of a run again, and compares the outcome with the results that are
+//! claimed.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::{Failure, print};
-use crate::report::evaluate::Recorded;
-use crate::report::{Results, SPEC_SHA256};
+use crate::report::evaluate::RecordedRun;
+use crate::report::{Results, ScenarioResult};
+use crate::run::spec::SPEC_SHA256;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,22 +24,23 @@ pub struct Args {
 struct Document {
     confirmed: bool,
     verdict: &'static str,
-    /// What the results say that the evidence does not, a line each.
+    /// The claims that the evidence does not confirm, a line each.
     differences: Vec<String>,
 }
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let claimed = Results::read(&args.folder)?;
-    let recorded = Recorded::read(&args.folder)?;
+    let recorded = RecordedRun::read(&args.folder)?;
     if claimed.spec.sha256 != SPEC_SHA256 {
         return Err(Failure::usage(format!(
-            "{}: was judged by the specification sha256:{}, and this pghaspec has sha256:{SPEC_SHA256}; verify it with pghaspec {} of that specification",
+            "{}: was judged by the specification sha256:{}, and this pghaspec has sha256:{SPEC_SHA256}; help: verify \
+             it with pghaspec {} of that specification",
             args.folder.display(),
             claimed.spec.sha256,
             claimed.pghaspec
         )));
     }
-    let judged = recorded.plan.scenarios.iter().map(|planned| recorded.judge(&planned.id)).collect();
+    let judged = recorded.plan.scenarios.iter().map(|planned| recorded.evaluate(&planned.id)).collect();
     let found = recorded.results(judged)?;
     let differences = differences(&claimed, &found);
     let document = Document { confirmed: differences.is_empty(), verdict: found.verdict.text(), differences };
@@ -53,7 +56,7 @@ fn text(document: &Document) -> String {
     format!("denied: the evidence says {}\n{}", document.verdict, lines.concat())
 }
 
-/// What differs between what is claimed and what the evidence says.
+/// The differences between the claimed results and those that the evidence gives.
 fn differences(claimed: &Results, found: &Results) -> Vec<String> {
     let mut lines = Vec::new();
     let mut differ = |what: &str, claimed: &str, found: &str| {
@@ -76,7 +79,7 @@ fn differences(claimed: &Results, found: &Results) -> Vec<String> {
             continue;
         };
         differ(&id, claimed.verdict.text(), found.verdict.text());
-        let checks = |it: &crate::report::ScenarioResult| -> Vec<(String, &'static str)> {
+        let checks = |it: &ScenarioResult| -> Vec<(String, &'static str)> {
             it.checks.iter().map(|check| (check.id.clone(), check.verdict.text())).collect()
         };
         let words = |it: &[(String, &'static str)]| {

@@ -1,10 +1,12 @@
-//! Why something that is derived is not covered, `fixtures/uncovered.toml`.
+//! The reasons why derived items are covered by no scenario, `fixtures/uncovered.toml`. An item without a scenario and
+//! without a reason is missing.
 
 use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::item_id::ItemId;
 use crate::fixtures;
 use crate::input;
 use crate::input::InputError;
@@ -15,21 +17,21 @@ pub struct Excuses(Vec<(String, String)>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct Toml {
     #[serde(default)]
-    uncovered: Vec<Excuse>,
+    uncovered: Vec<TomlExcuse>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Excuse {
+struct TomlExcuse {
     /// Name of a derived item; `*` stands for anything.
     item: Spanned<String>,
     reason: String,
 }
 
 impl Excuses {
-    /// Those that are committed.
+    /// The committed reasons.
     ///
     /// # Errors
     /// The file cannot be read, or is wrong.
@@ -39,7 +41,7 @@ impl Excuses {
     }
 
     fn parse(file: &Path, text: &str) -> Result<Excuses, InputError> {
-        let written: Written = input::parse(file, text)?;
+        let written: Toml = input::parse(file, text)?;
         let mut excuses = Vec::new();
         for (index, one) in written.uncovered.into_iter().enumerate() {
             if one.reason.trim().is_empty() {
@@ -52,19 +54,21 @@ impl Excuses {
         Ok(Excuses(excuses))
     }
 
-    /// Why that item is not covered.
-    pub fn of(&self, id: &str) -> Option<&str> {
-        self.0.iter().find(|(pattern, _)| matches(pattern, id)).map(|(_, reason)| reason.as_str())
+    /// The reason why that item is not covered.
+    pub fn of(&self, id: ItemId) -> Option<&str> {
+        let id = id.to_string();
+        self.0.iter().find(|(pattern, _)| matches(pattern, &id)).map(|(_, reason)| reason.as_str())
     }
 
     /// Patterns that excuse none of these.
-    pub fn idle(&self, uncovered: &[&str]) -> Vec<&str> {
+    pub fn idle(&self, uncovered: &[ItemId]) -> Vec<&str> {
+        let uncovered: Vec<_> = uncovered.iter().map(ItemId::to_string).collect();
         let used = |pattern: &str| uncovered.iter().any(|id| matches(pattern, id));
         self.0.iter().map(|(pattern, _)| pattern.as_str()).filter(|pattern| !used(pattern)).collect()
     }
 }
 
-/// `*` stands for anything, also for several parts of a name.
+/// True if the pattern fits the name; `*` stands for any text, also for several parts of a name.
 fn matches(pattern: &str, id: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == id,
@@ -95,8 +99,10 @@ mod tests {
     fn a_reason_is_wanted() {
         let error = Excuses::parse(Path::new("x.toml"), "[[uncovered]]\nitem = \"a\"\nreason = \"\"\n").unwrap_err();
         assert_eq!(error.line, Some(2));
-        let excuses = Excuses::parse(Path::new("x.toml"), "[[uncovered]]\nitem = \"a*\"\nreason = \"r\"\n").unwrap();
-        assert_eq!((excuses.of("ab"), excuses.of("b")), (Some("r"), None));
-        assert_eq!(excuses.idle(&["b"]), ["a*"]);
+        let text = "[[uncovered]]\nitem = \"fault/*/leader\"\nreason = \"r\"\n";
+        let excuses = Excuses::parse(Path::new("x.toml"), text).unwrap();
+        let [leader, member] = ["leader", "member"].map(|hit| format!("fault/agent-restarted/{hit}").parse().unwrap());
+        assert_eq!((excuses.of(leader), excuses.of(member)), (Some("r"), None));
+        assert_eq!((excuses.idle(&[member]), excuses.idle(&[leader])), (vec!["fault/*/leader"], Vec::new()));
     }
 }

@@ -1,27 +1,30 @@
-//! Where a recorded history led: which branches were taken, and which faults hit whom in which state. What the model does not explain does
-//! not count.
+//! The items that a recorded history led to: the branches that were taken, and whom faults hit in which state. What the
+//! model does not explain does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pghaspec_model::derive::hits_cluster;
+use pghaspec_model::cluster::Server;
+use pghaspec_model::derive::{Hit, StateClass, hits_cluster};
 use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::vocabulary::event::{Kind, Process, ServerState};
-use pghaspec_model::vocabulary::fault::{Class, Fault};
+use pghaspec_model::vocabulary::fault::Fault;
 use serde::{Deserialize, Serialize};
 
+use super::item_id::ItemId;
 use crate::history::History;
+use crate::judge::checks::allowed_by_the_model::ALLOWED_BY_THE_MODEL;
 use crate::judge::{Judgement, Verdict};
 
-/// What was seen in one scenario, by the names of derived items.
+/// The items that the history of one scenario led to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
     /// Some behaviour of the model explains the history.
     pub explained: bool,
-    /// What it led to.
-    pub items: BTreeSet<String>,
+    /// The items.
+    pub items: BTreeSet<ItemId>,
 }
 
-/// What is known of a node at a moment.
+/// The state of a node at a moment, as far as it was observed.
 #[derive(Default)]
 struct Node {
     alive: BTreeMap<u32, Process>,
@@ -29,24 +32,25 @@ struct Node {
 }
 
 impl Node {
-    fn class(&self) -> &'static str {
+    /// The process that uses its data directory.
+    fn server(&self) -> Server {
         let runs = |process: Process| self.alive.values().any(|alive| *alive == process);
         match self.server {
-            _ if runs(Process::SingleUser) => "single-user",
-            _ if runs(Process::PgRewind) => "rewinding",
-            _ if runs(Process::PgBasebackup) => "copying",
-            _ if !runs(Process::Postmaster) => "down",
-            Some(ServerState::Primary) => "primary",
-            Some(ServerState::Standby) => "standby",
-            _ => "starting",
+            _ if runs(Process::SingleUser) => Server::SingleUser,
+            _ if runs(Process::PgRewind) => Server::Rewinding,
+            _ if runs(Process::PgBasebackup) => Server::Copying,
+            _ if !runs(Process::Postmaster) => Server::Down,
+            Some(ServerState::Primary) => Server::Primary,
+            Some(ServerState::Standby) => Server::Standby,
+            _ => Server::Starting,
         }
     }
 }
 
-/// What a history led to.
+/// The items that a history led to, by the rules of an edition.
 pub fn measured(history: &History, edition: Edition, judgement: &Judgement) -> Measured {
     let passed = |id: &str| judgement.checks.iter().any(|check| check.id == id && check.verdict == Verdict::Pass);
-    let mut measured = Measured { explained: passed("allowed-by-the-model"), items: BTreeSet::new() };
+    let mut measured = Measured { explained: passed(ALLOWED_BY_THE_MODEL.id()), items: BTreeSet::new() };
     let mut nodes: BTreeMap<&str, Node> = BTreeMap::new();
     let mut leader: Option<&str> = None;
     let mut events: Vec<_> = history.events.iter().collect();
@@ -79,7 +83,7 @@ pub fn measured(history: &History, edition: Edition, judgement: &Judgement) -> M
                 }
             }
             Kind::Recover { branch, .. } => {
-                measured.items.insert(format!("branch/{}/{}", edition.id(), branch.id()));
+                measured.items.insert(ItemId::branch(edition, *branch));
             }
             Kind::Fault { fault, effect: Some(_) } => {
                 measured.items.insert(place(*fault, name, leader, &nodes));
@@ -90,20 +94,18 @@ pub fn measured(history: &History, edition: Edition, judgement: &Judgement) -> M
     measured
 }
 
-fn place(fault: Fault, name: Option<&str>, leader: Option<&str>, nodes: &BTreeMap<&str, Node>) -> String {
+/// The item of a fault: whom it hit, and the state of that node.
+fn place(fault: Fault, name: Option<&str>, leader: Option<&str>, nodes: &BTreeMap<&str, Node>) -> ItemId {
     let (target, node) = match (hits_cluster(fault), leader) {
-        (true, leader) => ("cluster", leader),
-        (false, Some(leader)) if Some(leader) == name => ("leader", name),
-        (false, _) => ("member", name),
+        (true, leader) => (Hit::Cluster, leader),
+        (false, Some(leader)) if Some(leader) == name => (Hit::Leader, name),
+        (false, _) => (Hit::Member, name),
     };
     let class = match node {
-        None => "no-leader",
-        Some(node) => nodes.get(node).map_or("down", Node::class),
+        None => StateClass::NoLeader,
+        Some(node) => StateClass::Server(nodes.get(node).map_or(Server::Down, Node::server)),
     };
-    match fault.class() {
-        Class::Free => format!("fault/{}/{target}", fault.id()),
-        _ => format!("fault/{}/{target}/{class}", fault.id()),
-    }
+    ItemId::fault(fault, target, class)
 }
 
 #[cfg(test)]
@@ -122,8 +124,9 @@ mod tests {
             let judgement = judge(&history, Edition::V4_1, None);
             let measured = measured(&history, Edition::V4_1, &judgement);
             assert!(measured.explained);
-            assert!(measured.items.contains(&format!("branch/4.1/{branch}")), "{measured:?}");
-            assert!(measured.items.contains("fault/postmaster-killed/leader/primary"), "{measured:?}");
+            for item in [&format!("branch/4.1/{branch}"), "fault/postmaster-killed/leader/primary"] {
+                assert!(measured.items.contains(&item.parse().unwrap()), "{measured:?}");
+            }
         }
         let folder = fixtures::root().join("traces/keeps-lock");
         let history = History::read(&folder.join("leader-postmaster-killed-start-timeout-0.jsonl")).unwrap();

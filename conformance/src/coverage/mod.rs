@@ -1,16 +1,18 @@
-//! What of all that the model derives is covered: by the scenarios as they are written, and by what really happened in a run.
+//! Coverage of all that the model derives: by the scenarios as they are written, and by what really happened in a run.
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `item.rs` | what is derived, as it is kept in `fixtures/derived.json` |
-//! | `planned.rs` | where the steps of a scenario lead, as written |
-//! | `measured.rs` | where a recorded history led |
-//! | `excuses.rs` | why something is not covered |
-//! | `matrix.rs` | scenarios against all that |
-//! | `traced.rs` | branches of the agent's own code that were taken |
+//! | `item_id.rs` | the names of derived items |
+//! | `item.rs` | the derived items, as kept in `fixtures/derived.json` |
+//! | `planned.rs` | the places where a scenario's faults strike, as written |
+//! | `measured.rs` | the items that a recorded history led to |
+//! | `excuses.rs` | why an item is not covered, `fixtures/uncovered.toml` |
+//! | `matrix.rs` | the scenarios against all items |
+//! | `traced.rs` | the jumps of the agent's own code that were taken |
 
 mod excuses;
 mod item;
+mod item_id;
 mod matrix;
 mod measured;
 mod planned;
@@ -18,7 +20,8 @@ mod traced;
 
 pub use excuses::Excuses;
 pub use item::{Item, ItemStep, committed};
-pub use matrix::{Matrix, Row, html, measured_text, planned};
+pub use item_id::{ItemId, ItemKind};
+pub use matrix::{Matrix, Row, planned};
 pub use measured::{Measured, measured};
 pub use planned::{Place, places};
-pub use traced::text as traced_text;
+pub use traced::{Impossible, Traced, TracedFunction, Way};

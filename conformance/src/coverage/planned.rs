@@ -1,74 +1,73 @@
-//! Where the steps of a scenario lead, as it is written: whom each fault hits, and in which state that node is then.
+//! The places where the faults of a scenario strike, as it is written: whom each fault hits, and in which state that
+//! node is then. The coverage matrix compares them with the derived schedules.
 
-use pghaspec_model::derive::hits_cluster;
+use pghaspec_model::cluster::Server;
+use pghaspec_model::derive::{Hit, StateClass, hits_cluster};
 use pghaspec_model::vocabulary::event::{Process, ServerState};
-use pghaspec_model::vocabulary::fault::{Class, Fault};
+use pghaspec_model::vocabulary::fault::Fault;
 
+use super::item_id::ItemId;
 use crate::scenario::{Action, Scenario, Step, Target, When, is_trap};
 
 /// A fault, whom it hits, and in which state.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The fault.
     pub fault: Fault,
-    /// `leader`, `member` or `cluster`.
-    pub target: &'static str,
-    /// Which process uses the data directory of the node; of the leader, if everybody is hit.
-    pub class: &'static str,
+    /// The target: the leader, another member, or everybody.
+    pub target: Hit,
+    /// The process that uses the data directory of the node; of the leader, if everybody is hit.
+    pub class: StateClass,
 }
 
 impl Place {
     /// The name of the derived item that it is.
-    pub fn id(&self) -> String {
-        let Place { fault, target, class } = self;
-        match fault.class() {
-            Class::Free => format!("fault/{}/{target}", fault.id()),
-            _ => format!("fault/{}/{target}/{class}", fault.id()),
-        }
+    pub fn id(&self) -> ItemId {
+        ItemId::fault(self.fault, self.target, self.class)
     }
 }
 
-/// What is known of the cluster from the scenario's text: the node that was hit first, and one of the others, which leads if that one does not.
-struct Known {
+/// The state of the cluster as far as the scenario's text tells it: of the node that was hit first, and of one of the
+/// others, which leads if the first does not.
+struct Situation {
     /// The first step hit the leader.
     hit_leader: bool,
     /// The node that was hit first leads.
     crashed_leads: bool,
     /// Nobody is known to lead.
     nobody: bool,
-    /// What who leads is, when all is well.
-    leader: &'static str,
-    crashed: &'static str,
-    other: &'static str,
+    /// The state of the leader's Postgres when all is well.
+    leader: Server,
+    crashed: Server,
+    other: Server,
     /// Traps that have not struck yet, each with whether it was laid for the node that was hit first.
     laid: Vec<(Fault, bool)>,
-    /// Whether the agent is dead, of the node that was hit first and of the others.
+    /// True if the agent is dead: of the others, and of the node that was hit first.
     agentless: [bool; 2],
 }
 
-/// Where the faults of a scenario strike, in their order.
+/// The places where the faults of a scenario strike, in their order.
 pub fn places(scenario: &Scenario) -> Vec<Place> {
-    let leader = if scenario.settings.standby_cluster { "standby" } else { "primary" };
+    let leader = if scenario.settings.standby_cluster { Server::Standby } else { Server::Primary };
     let first = scenario.steps.first().map(|step| step.target);
     let hit_leader = matches!(first, Some(Target::Leader | Target::All | Target::Etcd | Target::Remote) | None);
-    let (crashed, other) = if hit_leader { (leader, "standby") } else { ("standby", leader) };
-    let laid = Vec::new();
-    let mut known = Known {
+    let (crashed, other) = if hit_leader { (leader, Server::Standby) } else { (Server::Standby, leader) };
+    let mut situation = Situation {
         hit_leader,
         crashed_leads: hit_leader,
         nobody: false,
         leader,
         crashed,
         other,
-        laid,
+        laid: Vec::new(),
         agentless: [false; 2],
     };
-    let mut places: Vec<Place> = scenario.steps.iter().flat_map(|step| known.take(step)).collect();
-    places.extend(known.strikes(None));
+    let mut places: Vec<Place> = scenario.steps.iter().flat_map(|step| situation.take(step)).collect();
+    places.extend(situation.strikes(None));
     places
 }
 
-impl Known {
+impl Situation {
     fn take(&mut self, step: &Step) -> Vec<Place> {
         if let Some(when) = &step.when {
             self.learn(when);
@@ -80,16 +79,19 @@ impl Known {
             return places;
         }
         for crashed in self.hits(step.target) {
-            let leads = !self.nobody && crashed == self.crashed_leads;
-            let class = if crashed { self.crashed } else { self.other };
-            let leader = if self.crashed_leads { self.crashed } else { self.other };
-            places.push(match hits_cluster(fault) {
-                true => Place { fault, target: "cluster", class: if self.nobody { "no-leader" } else { leader } },
-                false => Place { fault, target: if leads { "leader" } else { "member" }, class },
+            places.push(if hits_cluster(fault) {
+                let leader = if self.crashed_leads { self.crashed } else { self.other };
+                let class = if self.nobody { StateClass::NoLeader } else { StateClass::Server(leader) };
+                Place { fault, target: Hit::Cluster, class }
+            } else {
+                let server = if crashed { self.crashed } else { self.other };
+                Place { fault, target: self.role(crashed), class: StateClass::Server(server) }
             });
             let after = match fault {
-                Fault::PostmasterKilled | Fault::OrphansLeft | Fault::NodeKilled | Fault::DiskFull => Some("down"),
-                Fault::BackendCrashed => Some("starting"),
+                Fault::PostmasterKilled | Fault::OrphansLeft | Fault::NodeKilled | Fault::DiskFull => {
+                    Some(Server::Down)
+                }
+                Fault::BackendCrashed => Some(Server::Starting),
                 _ => None,
             };
             if let Some(after) = after {
@@ -97,7 +99,8 @@ impl Known {
             }
         }
         places.dedup();
-        // What a trap was laid for starts when its agent does, or when what ran before has died under the eyes of a living agent.
+        // What a trap was laid for starts when its agent does, or when what ran before has died under the eyes of a
+        // living agent.
         for crashed in self.hits(step.target) {
             let agentless = &mut self.agentless[usize::from(crashed)];
             let springs = match fault {
@@ -117,7 +120,12 @@ impl Known {
         places
     }
 
-    /// Where traps strike: those that this fault springs at this node, or all that are left.
+    /// The role of the node that was hit first, or of the others.
+    fn role(&self, crashed: bool) -> Hit {
+        if !self.nobody && crashed == self.crashed_leads { Hit::Leader } else { Hit::Member }
+    }
+
+    /// The places where traps strike: those that this fault springs at this node, or all that are left.
     fn strikes(&mut self, by: Option<(Fault, bool)>) -> Vec<Place> {
         let springs = |trap: Fault, crashed: bool| match by {
             None => true,
@@ -128,26 +136,25 @@ impl Known {
                     || matches!(trap, Fault::StartFails | Fault::StartHangs | Fault::PostmasterKilled)
             }
         };
-        let (now, later) = self.laid.iter().partition(|(trap, crashed)| springs(*trap, *crashed));
+        let (now, later): (Vec<_>, Vec<_>) = self.laid.iter().partition(|(trap, crashed)| springs(*trap, *crashed));
         self.laid = later;
-        let now: Vec<(Fault, bool)> = now;
         let place = |(fault, crashed)| Place {
             fault,
-            target: if !self.nobody && crashed == self.crashed_leads { "leader" } else { "member" },
-            class: match fault {
-                Fault::SingleUserFails | Fault::SingleUserHangs | Fault::AgentKilled => "single-user",
-                Fault::RewindFails => "rewinding",
-                _ => "starting",
-            },
+            target: self.role(crashed),
+            class: StateClass::Server(match fault {
+                Fault::SingleUserFails | Fault::SingleUserHangs | Fault::AgentKilled => Server::SingleUser,
+                Fault::RewindFails => Server::Rewinding,
+                _ => Server::Starting,
+            }),
         };
         now.into_iter().map(place).collect()
     }
 
-    /// Whether the node that was hit first is meant, or the others, or both.
+    /// The nodes that a target means: true for the node that was hit first, false for the others.
     fn hits(&self, target: Target) -> Vec<bool> {
         match target {
             Target::Leader => vec![self.crashed_leads],
-            Target::Crashed => vec![true],
+            Target::FirstHit => vec![true],
             Target::Other | Target::Others | Target::NewLeader => vec![false],
             Target::Standby | Target::Standbys => vec![!self.hit_leader && self.crashed_leads == self.hit_leader],
             Target::All => vec![true, false],
@@ -156,13 +163,13 @@ impl Known {
     }
 
     fn learn(&mut self, when: &When) {
-        let mut set = |target: Target, class: &'static str| {
+        let mut set = |target: Target, server: Server| {
             let crashed = match target {
-                Target::Crashed => true,
+                Target::FirstHit => true,
                 Target::Leader => self.crashed_leads,
                 _ => false,
             };
-            *(if crashed { &mut self.crashed } else { &mut self.other }) = class;
+            *(if crashed { &mut self.crashed } else { &mut self.other }) = server;
         };
         match when {
             When::LeaderKeyGone => self.nobody = true,
@@ -174,32 +181,32 @@ impl Known {
             }
             When::Healthy => {
                 self.nobody = false;
-                let (leads, follows) = (self.leader, "standby");
+                let (leads, follows) = (self.leader, Server::Standby);
                 (self.crashed, self.other) = if self.crashed_leads { (leads, follows) } else { (follows, leads) };
             }
             When::Starts(one) => set(
                 one.at,
                 match one.process {
-                    Process::SingleUser => "single-user",
-                    Process::PgRewind => "rewinding",
-                    Process::PgBasebackup => "copying",
-                    Process::Postmaster => "starting",
+                    Process::SingleUser => Server::SingleUser,
+                    Process::PgRewind => Server::Rewinding,
+                    Process::PgBasebackup => Server::Copying,
+                    Process::Postmaster => Server::Starting,
                     Process::Agent => return,
                 },
             ),
-            When::Ends(one) if one.process != Process::Agent => set(one.at, "down"),
+            When::Ends(one) if one.process != Process::Agent => set(one.at, Server::Down),
             When::Server { at, is } => set(
                 *at,
                 match is {
-                    ServerState::Primary => "primary",
-                    ServerState::Standby => "standby",
-                    ServerState::Starting => "starting",
-                    ServerState::Refused => "down",
+                    ServerState::Primary => Server::Primary,
+                    ServerState::Standby => Server::Standby,
+                    ServerState::Starting => Server::Starting,
+                    ServerState::Refused => Server::Down,
                     ServerState::Unknown => return,
                 },
             ),
             When::Struck(Fault::StartFails | Fault::SingleUserFails | Fault::RewindFails) => {
-                set(Target::Crashed, "down");
+                set(Target::FirstHit, Server::Down);
             }
             When::Ends(_) | When::TtlOver | When::Takes { .. } | When::Says { .. } | When::Struck(_) => {}
         }

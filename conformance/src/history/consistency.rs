@@ -1,40 +1,60 @@
-//! What events of a history say together, one after the other.
+//! Well-formedness of a history as a whole: its events one after the other must fit together.
+//!
+//! A history that contradicts itself was damaged or put together, and no verdict may come of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, Process, Source};
 
+use super::damage::{Damage, ensure};
 use super::describe;
 use super::row_ids::Growing;
-use super::validate::{Fault, ensure};
 
-/// What was seen so far. It holds what is open: processes that run, ranges of rows.
+/// The state of a history up to an event: what is open, such as processes that run, and ranges of rows.
 #[derive(Default)]
-pub struct Seen {
+pub struct SoFar {
     phases: Vec<(Phase, u64)>,
     /// The end of the run, when it was recorded.
     over: u64,
-    /// The latest end of an event, and where the first is that ends then.
+    /// The latest end of an event, and the place of the first that ends then.
     latest: (u64, usize),
-    key: Option<(i64, bool, i64)>,
+    /// The last change of the leader key.
+    key: Option<Key>,
     nodes: Vec<String>,
-    running: BTreeMap<u32, (usize, Process, u64)>,
-    /// Of which node, and of which kind, a process was seen.
+    /// Processes that run, by node and process id: nodes may be on several hosts, which number their processes apart.
+    running: BTreeMap<(usize, u32), Running>,
+    /// Nodes and kinds of which a process was seen.
     processes_seen: BTreeSet<(usize, Process)>,
     writes: Growing,
     read_back: BTreeSet<usize>,
     /// Something was missed of the leader key, or of processes.
     gaps: [bool; 2],
     /// The first event that cannot be, if nothing was missed of these.
-    doubtful: [Option<Fault>; 2],
+    doubtful: [Option<Damage>; 2],
 }
 
-/// What may have been missed.
+/// A change of the leader key.
+#[derive(Clone, Copy)]
+struct Key {
+    revision: i64,
+    /// Somebody holds it afterwards.
+    held: bool,
+    lease: i64,
+}
+
+/// A process that runs.
+struct Running {
+    what: Process,
+    /// The earliest moment of its start, nanoseconds.
+    since: u64,
+}
+
+/// The sources that may have missed something, and their places in what is kept of each.
 const OF: [Source; 2] = [Source::Etcd, Source::Process];
 const KEY: usize = 0;
 const PROCESSES: usize = 1;
 
-impl Seen {
+impl SoFar {
     /// The next event.
     pub fn take(&mut self, index: usize, event: &Event) -> Result<(), String> {
         ensure(index == 0 || !matches!(event.kind, Kind::Run(_)), || "says anew what was run".into())?;
@@ -95,15 +115,15 @@ impl Seen {
     }
 
     /// An earlier event that cannot be, by all that is known now.
-    pub fn sooner(&mut self, fault: Fault) -> Fault {
+    pub fn sooner(&mut self, damage: Damage) -> Damage {
         let first = self.refuted();
-        first.filter(|first| first.0 < fault.0).unwrap_or(fault)
+        first.filter(|first| first.0 < damage.0).unwrap_or(damage)
     }
 
     /// All were seen.
-    pub fn end(mut self) -> Result<(), Fault> {
-        if let Some(fault) = self.refuted() {
-            return Err(fault);
+    pub fn end(mut self) -> Result<(), Damage> {
+        if let Some(damage) = self.refuted() {
+            return Err(damage);
         }
         match self.phases.last() {
             Some((Phase::End, _)) if self.latest.0 > self.over => {
@@ -114,12 +134,12 @@ impl Seen {
     }
 
     /// The first event that cannot be, as nothing was missed.
-    fn refuted(&mut self) -> Option<Fault> {
+    fn refuted(&mut self) -> Option<Damage> {
         let whole = self.doubtful.iter_mut().zip(self.gaps).filter(|(_, missed)| !missed);
-        whole.filter_map(|(fault, _)| fault.take()).min()
+        whole.filter_map(|(damage, _)| damage.take()).min()
     }
 
-    /// What cannot be, unless something was missed.
+    /// Notes a contradiction that can be only if something was missed.
     fn doubt(&mut self, of: usize, index: usize, said: Result<(), String>) {
         if let (Err(problem), None) = (said, &self.doubtful[of]) {
             self.doubtful[of] = Some((index, problem));
@@ -148,8 +168,8 @@ impl Seen {
 
     /// etcd counts every change, and a change says what was there before it, if none was missed.
     fn key(&mut self, change: KeyChange, held: bool, revision: i64, lease: i64) -> Result<Result<(), String>, String> {
-        let before = self.key.replace((revision, held, lease));
-        let Some((last, was_held, last_lease)) = before else { return Ok(Ok(())) };
+        let before = self.key.replace(Key { revision, held, lease });
+        let Some(Key { revision: last, held: was_held, lease: last_lease }) = before else { return Ok(Ok(())) };
         ensure(last < revision, || format!("revision: {revision} does not come after {last}"))?;
         let there = match change {
             KeyChange::Present => return Ok(Err("change: a key is found at the start of the watch only".into())),
@@ -165,37 +185,34 @@ impl Seen {
     fn started(&mut self, event: &Event, what: Process, pid: u32) -> Result<(), String> {
         let node = self.node(event);
         self.processes_seen.insert((node, what));
-        let running = self.running.insert(pid, (node, what, event.at[0]));
+        let running = self.running.insert((node, pid), Running { what, since: event.at[0] });
         ensure(running.is_none(), || format!("pid: process {pid} started before and did not end"))
     }
 
-    /// Whoever waits for a CPU is there. What was there before anybody observed was not seen to start.
+    /// A process that waits for a CPU runs. One that was there before anybody observed was not seen to start.
     fn starved(&mut self, event: &Event, what: Process, pid: u32) -> Result<(), String> {
-        let of = self.node(event);
-        match self.running.get(&pid) {
-            Some((node, ..)) if *node != of => Err(format!("node: process {pid} is of {}", self.nodes[*node])),
-            Some((_, started, _)) if *started != what => {
-                Err(format!("what: process {pid} started as {}", describe::process(*started)))
-            }
-            Some(_) => Ok(()),
-            None => ensure(!self.processes_seen.contains(&(of, what)), || {
+        let node = self.node(event);
+        match self.running.get(&(node, pid)) {
+            Some(running) => ensure(running.what == what, || {
+                format!("what: process {pid} started as {}", describe::process(running.what))
+            }),
+            None => ensure(!self.processes_seen.contains(&(node, what)), || {
                 format!("pid: process {pid} waits for a CPU and does not run")
             }),
         }
     }
 
     fn exited(&mut self, event: &Event, what: Process, pid: u32) -> Result<Result<(), String>, String> {
-        let of = self.node(event);
-        match self.running.remove(&pid) {
-            Some((node, started, since)) => {
-                ensure(of == node, || format!("node: process {pid} is of {}", self.nodes[node]))?;
+        let node = self.node(event);
+        match self.running.remove(&(node, pid)) {
+            Some(Running { what: started, since }) => {
                 ensure(started == what, || format!("what: process {pid} started as {}", describe::process(started)))?;
                 ensure(since <= event.at[1], || format!("at: process {pid} ends before it starts"))?;
                 Ok(Ok(()))
             }
-            // What was there before anybody observed ends without having been seen to start.
+            // A process that was there before anybody observed ends without having been seen to start.
             None => {
-                let first = self.processes_seen.insert((of, what));
+                let first = self.processes_seen.insert((node, what));
                 Ok(ensure(first, || format!("pid: process {pid} ends and never started")))
             }
         }

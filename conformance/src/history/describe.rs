@@ -1,4 +1,6 @@
-//! Events in words.
+//! Events in words, for reports and error texts.
+//!
+//! Nothing else may print an event: a reader meets the same words everywhere.
 
 use pghaspec_model::cluster::sight::process_text;
 use pghaspec_model::vocabulary::event::{
@@ -12,7 +14,7 @@ pub fn line(event: &Event) -> String {
     format!("{:>10}  {:<4} {}", seconds(event.at[1]), event.node.as_deref().unwrap_or("-"), what(event))
 }
 
-/// What an event says.
+/// The content of an event, in words.
 pub fn what(event: &Event) -> String {
     match &event.kind {
         Kind::Run(run) => format!("run of {} {}, scenario {}", run.agent, run.version, run.scenario),
@@ -118,7 +120,7 @@ pub fn process(process: Process) -> &'static str {
     process_text(process)
 }
 
-/// Which session a write went through.
+/// The session of a write, in words.
 pub fn session(session: Session) -> &'static str {
     match session {
         Session::Held => "a session from before the fault",
@@ -126,7 +128,7 @@ pub fn session(session: Session) -> &'static str {
     }
 }
 
-/// What a probe found.
+/// The finding of a probe, in words.
 pub fn state(state: ServerState) -> &'static str {
     match state {
         ServerState::Primary => "Postgres is a writable primary",

@@ -1,4 +1,6 @@
-//! Many intervals or moments, and which of them meet another one: in a long history nobody can look at all of them each time.
+//! Sets of intervals, and the search for those that meet another one.
+//!
+//! A long history has too many of them to look at each of them time and again.
 
 /// Intervals in the order in which they begin, each with its place in the order in which they were given.
 pub struct Intervals {
@@ -40,7 +42,7 @@ impl Intervals {
     }
 }
 
-/// Where in a list, in whatever order, the first value stands that is no less than another.
+/// The place of the first value, in a list in whatever order, that is no less than another one.
 pub struct FirstFrom(Vec<u64>);
 
 impl FirstFrom {

@@ -1,8 +1,9 @@
-//! One line of `events.jsonl`: read quickly where it is plain, and by the book else.
+//! One line of `events.jsonl` and its two readers: a fast one for plain lines, and the derived one for all others.
 //!
-//! What the lab writes is plain: every field once, each of its type, none that does not belong to the kind. Such a line is read into its event
-//! in one pass. Any other line is read by the derived readers of [`Event`], whose word is final: they know what is wrong with it, or that
-//! nothing is. A line that is read in one pass gives the event that they would have given, which a test holds it to.
+//! Reading dominates the judging of a long history. A line that the lab writes is plain: every field once, each of its
+//! type, none that does not belong to the kind. The fast reader makes an event of it in one pass. Any other line is
+//! read by the derived readers of [`Event`], whose word is final: they know the problem of a line, or that there is
+//! none. A test holds both readers to the same events.
 
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::recover::control::ControlFile;
@@ -131,7 +132,7 @@ struct Plain {
     rows: Option<Vec<[u64; 2]>>,
 }
 
-/// How a leader key or a watchdog changed: the two kinds share the field, and no word.
+/// The change of a leader key or of a watchdog: the two kinds share the field, and no word.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Change {

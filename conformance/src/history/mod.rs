@@ -1,6 +1,22 @@
-//! Recorded histories: reading them, and refusing what is damaged.
+//! A recorded history: its events, its run, its phases.
+//!
+//! Judge, picture, coverage and reports all read it here, and a damaged one is refused before any of them sees it.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `reader.rs` | a reader of `events.jsonl`, line by line |
+//! | `line.rs` | one line, and its two readers |
+//! | `older_formats.rs` | facts that older formats tell in a sentence |
+//! | `validate.rs` | well-formedness, event by event |
+//! | `consistency.rs` | well-formedness of the whole |
+//! | `damage.rs` | the form in which damage is reported |
+//! | `parts/` | a history in parts, cut at quiescent points |
+//! | `describe.rs` | events in words |
+//! | `intervals.rs` | sets of intervals |
+//! | `row_ids.rs` | sets of rows |
 
 mod consistency;
+mod damage;
 pub mod describe;
 pub mod intervals;
 pub mod line;
@@ -27,37 +43,37 @@ const CHUNK: usize = 1 << 16;
 /// A history that can be judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
-    /// What was run.
+    /// The run that was recorded.
     pub run: Run,
     /// All events, in the order of their recording.
     pub events: Vec<Event>,
     /// The last line was cut off, as by a harness that was killed.
     pub cut_off: bool,
-    /// What was before it, if it is a part of a longer one.
+    /// The parts before it, if it is a part of a longer one.
     pub before: Before,
 }
 
-/// What was before a part of a history, and what of its end is known.
+/// The parts before a part of a history, and the phases after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
-    /// How many of the part's events are of before: what was still open then.
+    /// Number of the part's events, its first ones, that were carried on from before.
     pub held: usize,
-    /// How many events there were before.
+    /// Number of events in the parts before.
     pub events: u64,
-    /// How many of the part's events, its last ones, are phases that are still to come.
+    /// Number of the part's events, its last ones, that are phases still to come.
     pub to_come: usize,
-    /// What was missed before, by each source; nothing, if only this part is asked about.
+    /// The first gap of each source in the parts before, in words; empty, if only this part is asked about.
     pub missed: Vec<(Source, String)>,
 }
 
-/// Why a file is not a history.
+/// The reason why a file is no history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryError {
     /// The file.
     pub file: PathBuf,
     /// Line in it, from 1.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The problem, in words.
     pub problem: String,
 }
 
@@ -103,7 +119,7 @@ impl History {
         if self.run.edition == edition.id() { rules(edition, &self.run.rules) } else { edition.rules() }
     }
 
-    /// When the event with that number was over.
+    /// The end of the event with that number, in nanoseconds.
     pub fn over(&self, seq: u64) -> Option<u64> {
         self.events.iter().find(|event| event.seq == seq).map(|event| event.at[1])
     }
@@ -138,7 +154,7 @@ impl History {
         edition_of(&self.run, file)
     }
 
-    /// Whether this source really observed the run.
+    /// This source really observed the run.
     pub fn observed(&self, source: Source) -> bool {
         self.run.observed.contains(&source)
     }
@@ -153,7 +169,7 @@ impl History {
         event.seq >= self.before.events
     }
 
-    /// How many events there were up to its end.
+    /// Number of events up to its end.
     pub fn count(&self) -> u64 {
         self.before.events + self.fresh().len() as u64
     }
@@ -174,6 +190,9 @@ impl History {
         self.run.process_observation == Mechanism::Polling
     }
 }
+
+/// Nanoseconds of a second.
+pub const SECOND: u64 = 1_000_000_000;
 
 /// `12.345 s`, from nanoseconds.
 pub fn seconds(at: u64) -> String {

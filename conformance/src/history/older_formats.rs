@@ -1,6 +1,7 @@
 //! Facts that older formats of a history tell in a sentence, and newer ones by a word.
 //!
-//! A recorded history is read for as long as anybody keeps it, so the sentences of older formats are known here, and nowhere else.
+//! A recorded history is read for as long as anybody keeps it, so the sentences of older formats are known here, and
+//! nowhere else.
 
 use pghaspec_model::vocabulary::event::{Event, GapReason, Kind, Source, WITH_GAP_REASON};
 

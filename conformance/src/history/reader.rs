@@ -1,17 +1,19 @@
-//! Reading `events.jsonl` line by line, and refusing what is damaged, so that no more than a line of the text is held.
+//! A reader of `events.jsonl`, line by line, that refuses a damaged history.
+//!
+//! No more than a line of the text is held.
 
 use std::io::BufRead;
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Run};
 
 use super::line;
-use super::validate::Sound;
+use super::validate::Validator;
 use crate::rules;
 
 /// A line, from 1, and what is wrong with it.
 pub type Problem = (Option<usize>, String);
 
-/// The events of a history, in the order of their recording. Whether they are sound is known only when all are read.
+/// The events of a history, in the order of their recording. They are known to be well-formed only when all are read.
 pub struct Reading<T> {
     text: T,
     line: Vec<u8>,
@@ -59,7 +61,8 @@ impl<T: BufRead> Reading<T> {
     }
 }
 
-/// Reads all of a history, and gives each event to `take`. What was run is the answer, and whether the last line was cut off.
+/// Reads all of a history, and gives each event to `take`. What was run is the answer, and whether the last line was
+/// cut off.
 ///
 /// # Errors
 /// The first line that is damaged.
@@ -74,13 +77,13 @@ pub fn read_all(text: impl BufRead, mut take: impl FnMut(Event)) -> Result<(Run,
         return Err((Some(1), format!("rules: names a rule that is none: {trouble}")));
     }
     let at = |(index, problem): (usize, String)| (Some(index + 1), problem);
-    let mut sound = Sound::of(&run).map_err(at)?;
-    sound.take(&first).map_err(at)?;
+    let mut validator = Validator::of(&run).map_err(at)?;
+    validator.take(&first).map_err(at)?;
     take(first);
     while let Some(event) = reading.next_event()? {
-        sound.take(&event).map_err(at)?;
+        validator.take(&event).map_err(at)?;
         take(event);
     }
-    sound.end().map_err(at)?;
+    validator.end().map_err(at)?;
     Ok((run, reading.cut_off))
 }

@@ -1,4 +1,6 @@
-//! Sets of rows, as ranges of their numbers: clients number them in a row, and there may be millions.
+//! Sets of rows, as ranges of their numbers.
+//!
+//! Clients number their rows without gaps, and there may be millions.
 
 use std::collections::BTreeMap;
 
@@ -29,12 +31,12 @@ impl Growing {
         self.0.insert(first, last);
     }
 
-    /// Whether a row is one of them.
+    /// A row is one of them.
     pub fn contains(&self, id: u64) -> bool {
         self.0.range(..=id).next_back().is_some_and(|(_, last)| *last >= id)
     }
 
-    /// How many ranges there are.
+    /// Number of ranges.
     pub fn ranges(&self) -> usize {
         self.0.len()
     }
@@ -69,13 +71,13 @@ impl Rows {
         Rows::new(ids.into_iter().map(|id| [id, id]))
     }
 
-    /// Whether a row is one of them.
+    /// A row is one of them.
     pub fn contains(&self, id: u64) -> bool {
         let after = self.0.partition_point(|[first, _]| *first <= id);
         after > 0 && self.0[after - 1][1] >= id
     }
 
-    /// How many.
+    /// Number of rows.
     pub fn len(&self) -> u64 {
         self.0.iter().map(|[first, last]| last - first + 1).sum()
     }

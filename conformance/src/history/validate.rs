@@ -1,56 +1,51 @@
-//! Whether a history can be what an observer recorded. What contradicts itself was damaged or put together, and is refused: no verdict
-//! may come of it.
+//! Well-formedness of a history, event by event: what an observer can have recorded.
+//!
+//! A history that contradicts itself was damaged or put together, and is refused, so that no verdict comes of it.
 
 use std::collections::BTreeSet;
 
 use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Run, ServerState, Source, WriteResult};
 
-use super::consistency::Seen;
+use super::consistency::SoFar;
+use super::damage::{Damage, ensure};
 use super::describe;
 
-/// Index of an event and what is wrong with it.
-pub type Fault = (usize, String);
-
-/// Looks at all events of a history, one after the other, in the order of their recording.
-pub struct Sound<'r> {
+/// A validator that is given all events of a history, in the order of their recording.
+pub struct Validator<'r> {
     run: &'r Run,
-    seen: Seen,
+    so_far: SoFar,
 }
 
-impl<'r> Sound<'r> {
+impl<'r> Validator<'r> {
     /// Of such a run.
     ///
     /// # Errors
     /// It cannot be.
-    pub fn of(run: &'r Run) -> Result<Sound<'r>, Fault> {
+    pub fn of(run: &'r Run) -> Result<Validator<'r>, Damage> {
         described(run).map_err(|problem| (0, problem))?;
-        Ok(Sound { run, seen: Seen::default() })
+        Ok(Validator { run, so_far: SoFar::default() })
     }
 
     /// The next event.
     ///
     /// # Errors
     /// It cannot be.
-    pub fn take(&mut self, event: &Event) -> Result<(), Fault> {
+    pub fn take(&mut self, event: &Event) -> Result<(), Damage> {
         let index = event.seq as usize;
         said_by_who_can(self.run, event)
             .and_then(|()| placed(self.run, event))
             .and_then(|()| fields(event))
-            .and_then(|()| self.seen.take(index, event))
-            .map_err(|problem| self.seen.sooner((index, problem)))
+            .and_then(|()| self.so_far.take(index, event))
+            .map_err(|problem| self.so_far.sooner((index, problem)))
     }
 
     /// There are no more.
     ///
     /// # Errors
     /// The first event that cannot be, if nothing that was missed explains it.
-    pub fn end(self) -> Result<(), Fault> {
-        self.seen.end()
+    pub fn end(self) -> Result<(), Damage> {
+        self.so_far.end()
     }
-}
-
-pub fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(problem()) }
 }
 
 /// The run's own words.
@@ -111,7 +106,7 @@ fn placed(run: &Run, event: &Event) -> Result<(), String> {
     }
 }
 
-/// What the fields of one event say together.
+/// The fields of one event fit together.
 fn fields(event: &Event) -> Result<(), String> {
     match &event.kind {
         Kind::LeaderKey { change, holder, revision, lease } => {

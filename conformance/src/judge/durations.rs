@@ -1,5 +1,7 @@
-//! How long things took, as far as it was seen: an interval each, since observations are never instants. No verdict comes of it: what
-//! is documented for a failover holds only with a DCS that answers at once.
+//! Durations of failovers and outages, as intervals.
+//!
+//! They are measured for the report, and no verdict comes of them: the documented bound of a failover holds only with a
+//! DCS that answers at once.
 
 use std::collections::HashMap;
 
@@ -21,7 +23,7 @@ pub struct Measure {
     pub fault: u64,
     /// Seconds: at least, at most.
     pub seconds: [f64; 2],
-    /// What it is, in words.
+    /// The time that was measured, in words.
     pub what: String,
 }
 
@@ -36,14 +38,14 @@ pub fn measure(history: &History) -> Vec<Measure> {
     if faults().next().is_none() {
         return Vec::new();
     }
-    let seen = Seen::of(history);
-    faults().flat_map(|(event, name)| after(history, &seen, event, name)).collect()
+    let course = Course::of(history);
+    faults().flat_map(|(event, name)| after(history, &course, event, name)).collect()
 }
 
-/// What is asked for again and again.
-struct Seen<'h> {
+/// The facts that are asked for again and again.
+struct Course<'h> {
     changes: Vec<Change<'h>>,
-    /// When each of them begins.
+    /// The beginning of each of them.
     changed: FirstFrom,
     /// Acknowledged writes, in the order in which they end.
     writes: Vec<&'h Event>,
@@ -51,8 +53,8 @@ struct Seen<'h> {
     postmasters: HashMap<&'h str, (Vec<u64>, Option<u64>)>,
 }
 
-impl<'h> Seen<'h> {
-    fn of(history: &'h History) -> Seen<'h> {
+impl<'h> Course<'h> {
+    fn of(history: &'h History) -> Course<'h> {
         let acknowledged = |event: &&Event| matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. });
         let mut writes: Vec<&Event> = history.events.iter().filter(acknowledged).collect();
         writes.sort_by_key(|event| event.at[1]);
@@ -75,10 +77,10 @@ impl<'h> Seen<'h> {
         }
         let changes = changes(history);
         let changed = FirstFrom::new(changes.iter().map(|change| change.event.at[0]));
-        Seen { changes, changed, writes, postmasters }
+        Course { changes, changed, writes, postmasters }
     }
 
-    /// Whether a node's Postgres lived on since the fault, or was started again between it and this event.
+    /// A node's Postgres lived on since the fault, or was started again between it and this event.
     fn came_back(&self, fault: &Event, event: &Event) -> bool {
         let Some((starts, ended)) = self.postmasters.get(event.node.as_deref().unwrap_or_default()) else {
             return true;
@@ -88,7 +90,7 @@ impl<'h> Seen<'h> {
     }
 }
 
-fn after(history: &History, seen: &Seen, fault: &Event, name: &str) -> Vec<Measure> {
+fn after(history: &History, course: &Course, fault: &Event, name: &str) -> Vec<Measure> {
     let named = |id: &str, from: [u64; 2], to: [u64; 2], what: String| Measure {
         id: id.to_owned(),
         fault: fault.seq,
@@ -97,7 +99,7 @@ fn after(history: &History, seen: &Seen, fault: &Event, name: &str) -> Vec<Measu
     };
     let node = fault.node.as_deref().unwrap_or("the cluster");
     let mut measured = Vec::new();
-    let changes = || seen.changes[seen.changed.place(fault.at[0])..].iter();
+    let changes = || course.changes[course.changed.place(fault.at[0])..].iter();
     let changed = changes().find(|change| change.event.at[0] >= fault.at[0] && change.holder != change.before);
     if let Some(change) = changed {
         let what = format!("from {name} at {node} to the change of the leader key");
@@ -117,13 +119,13 @@ fn after(history: &History, seen: &Seen, fault: &Event, name: &str) -> Vec<Measu
         measured.push(named("failover", fault.at, change.event.at, what));
     }
     // A write that was under way when the fault struck may have been acknowledged by who was struck, moments later.
-    let ended = |at: u64| seen.writes.partition_point(|event| event.at[1] < at);
-    let mut first = seen.writes[ended(fault.at[1])..].iter().filter(|event| event.at[0] >= fault.at[1]);
-    if let Some(first) = first.find(|event| event.node != fault.node || seen.came_back(fault, event)) {
+    let ended = |at: u64| course.writes.partition_point(|event| event.at[1] < at);
+    let mut first = course.writes[ended(fault.at[1])..].iter().filter(|event| event.at[0] >= fault.at[1]);
+    if let Some(first) = first.find(|event| event.node != fault.node || course.came_back(fault, event)) {
         let by = first.node.as_deref().unwrap_or("a node");
         let what = format!("from {name} at {node} to the first acknowledged write, by {by}");
         measured.push(named("fault-to-first-write", fault.at, first.at, what));
-        if let Some(last) = seen.writes[..seen.writes.partition_point(|event| event.at[1] <= first.at[0])].last() {
+        if let Some(last) = course.writes[..course.writes.partition_point(|event| event.at[1] <= first.at[0])].last() {
             let what = format!("without a writable leader, as writers saw it, around {name} at {node}");
             measured.push(named("without-writes", last.at, first.at, what));
         }

@@ -1,54 +1,38 @@
-//! The judge: reads a recorded history and says whether the agent did right. It knows no Docker, and does no I/O but reading.
+//! The judge: from a recorded history to a verdict on the agent.
 //!
-//! | file | what it does |
+//! It knows no Docker, and does no I/O but reading the recording and, for a long one, keeping observations in a
+//! temporary file.
+//!
+//! | file | content |
 //! | --- | --- |
-//! | `history.rs`, `reading.rs`, `lines.rs`, `sound.rs`, `seen.rs` | reads a history, and refuses what is damaged |
-//! | `recording.rs`, `rest.rs`, `carry.rs`, `long.rs` | a long history, part by part: where it can be cut, and what is carried on |
-//! | `evidence.rs` | the run is whole, and its faults took effect |
-//! | `gaps.rs` | gaps that hide nothing |
-//! | `safety.rs` | safety of leadership, on the events alone: `reign.rs` (who was writable when), `key.rs` (who held the lock) |
-//! | `recovery.rs` | safety of crash recovery, on the events alone: `lives.rs` (processes from start to end) |
-//! | `directory.rs` | safety of data directories, on the events alone |
-//! | `identity.rs` | every data directory is one of the cluster's |
-//! | `needless.rs` | what was rewound had diverged |
-//! | `liveness.rs` | what must come at last |
-//! | `intervals.rs`, `commits.rs`, `rows.rs` | long histories: intervals that meet, acknowledged writes by time, rows as ranges |
-//! | `durability.rs`, `ledger.rs` | lost, ghost and indeterminate writes by name; standbys hold the leader's rows |
-//! | `expected.rs` | what the scenario demands; `in_time.rs`: a leader that is cut off stops being writable before its lease can end |
-//! | `allowed.rs` | some behaviour of the model explains the history: `asking.rs` and `question.rs` ask, `spool.rs` keeps what a long history shows, `blame.rs` names the broken rule, `beliefs.rs` remembers |
-//! | `starved.rs` | where the machine had no time for the nodes, nothing that went wrong is the agent's |
-//! | `picture/` | swim lanes |
-//! | `measured.rs` | how long things took; no verdict |
+//! | `pass.rs` | the pass over the parts of a recording, the only way from a history to its judgement |
+//! | `checks/` | the checks, and their registry |
+//! | `facts/` | facts that follow from events, without verdicts |
+//! | `model/` | the history against every behaviour of the cluster model |
+//! | `starved.rs` | the excuse of a machine that had no time for the nodes |
+//! | `durations.rs` | how long things took; no verdict |
+//! | `verdict.rs` | verdicts, and the outcomes of checks |
 
-pub(crate) mod checks;
+pub mod checks;
 pub mod durations;
 pub(crate) mod facts;
-mod long;
 pub(crate) mod model;
+mod pass;
 mod starved;
 pub mod verdict;
 
-use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::rules::edition::Edition;
-use pghaspec_model::vocabulary::event::{Kind, Phase};
 use serde::{Deserialize, Serialize};
-use starved::Starved;
 
 use crate::history::History;
-use checks::{
-    crash_recovery, data_directory, demands, durability, evidence, leadership, liveness, needless_rewind,
-    system_identifier,
-};
-pub use durations::Measure;
-use facts::ledger::Ledger;
-pub use long::{Long, judge_long};
-pub use model::{allowed, explaining_editions};
-pub use verdict::{Check, Verdict};
-
+use crate::history::parts::Recording;
+use crate::history::reader::Problem;
 use crate::scenario::Expect;
 
-/// The check that holds a history against the model.
-pub(crate) const ALLOWED: &str = "allowed-by-the-model";
+pub use checks::allowed_by_the_model::allowed;
+pub use durations::Measure;
+pub use model::explaining_editions;
+pub use verdict::{Check, Refutation, Verdict};
 
 /// The judgement on one history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,12 +41,12 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Branches of `recover` that the agent said it took since the cluster was ready, in their order.
     pub branches: Vec<String>,
-    /// Every check.
+    /// Every check that applies, in the order of the registry.
     pub checks: Vec<Check>,
-    /// How long things took.
+    /// Times that were measured.
     #[serde(default)]
     pub measured: Vec<Measure>,
-    /// Branches and times of a long history that are not listed.
+    /// Number of branches and times of a long history that are not listed.
     #[serde(default, skip_serializing_if = "is_none")]
     pub unlisted: u64,
 }
@@ -71,69 +55,41 @@ fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
-/// Judges a history against an edition, and against what its scenario demands if that is known.
+/// A recording that was judged.
+pub struct Judged {
+    /// The judgement on it.
+    pub judgement: Judgement,
+    /// The history as the model's observations; the error says why the model cannot be asked.
+    query: Result<model::query::Query, String>,
+    /// Most events that were held at once.
+    pub held: usize,
+    /// Ranges of rows that were held at the end: clients number their writes in a row, so they are as many as
+    /// interruptions.
+    pub ranges: usize,
+}
+
+impl Judged {
+    /// Those of these editions that explain the recording; `None` if the model cannot be asked, or a search comes to
+    /// its limit.
+    pub fn explained_by(&self, editions: &[Edition]) -> Option<Vec<Edition>> {
+        model::which(self.query.as_ref().ok()?, editions)
+    }
+}
+
+/// Judges a history that is held, against an edition, and against the demands of its scenario if that is known.
 pub fn judge(history: &History, edition: Edition, expect: Option<&Expect>) -> Judgement {
-    let ledger = Ledger::of(history);
-    let model = model::allowed(history, edition);
-    let mut checks = of_the_end(history, edition, expect, &ledger, of_the_way(history), model);
-    Starved::of(history).excuse(&mut checks, &history.run, |seq| history.over(seq));
-    // How a cluster comes up is not judged: one that was prepared starts with a recovery of its own.
-    let ready = history.phase(Phase::Ready).unwrap_or(0);
-    let mut branches: Vec<(u64, Branch)> = history
-        .events
-        .iter()
-        .filter_map(|event| match event.kind {
-            Kind::Recover { branch, .. } if event.at[1] >= ready => Some((event.at[1], branch)),
-            _ => None,
-        })
-        .collect();
-    branches.sort_unstable();
-    Judgement {
-        verdict: Verdict::worst(checks.iter().map(|check| check.verdict)),
-        branches: branches.into_iter().map(|(_, branch)| branch.id().to_owned()).collect(),
-        checks,
-        measured: durations::measure(history),
-        unlisted: 0,
-    }
+    let judged = judge_recording(&Recording::held(history), edition, expect);
+    judged.map(|judged| judged.judgement).unwrap_or_else(|(_, problem)| {
+        let check = checks::evidence::COMPLETE.came_out(Verdict::Error, problem);
+        let verdict = check.verdict;
+        Judgement { verdict, branches: Vec::new(), checks: vec![check], measured: Vec::new(), unlisted: 0 }
+    })
 }
 
-/// What is asked of each part of a history: nothing that must never happen did.
-fn of_the_way(history: &History) -> Vec<Check> {
-    let mut checks = vec![evidence::faults(history), evidence::strangers(history)];
-    checks.extend(leadership::checks(history));
-    checks.extend(crash_recovery::checks(history));
-    checks.extend(data_directory::checks(history));
-    checks.extend(system_identifier::one_system_identifier(history));
-    checks.push(needless_rewind::diverged_before_rewind(history));
-    checks
-}
-
-/// All checks in their order, with those that are asked when all was seen: the evidence is whole, and everything has come to a good end.
-fn of_the_end(
-    history: &History,
-    edition: Edition,
-    expect: Option<&Expect>,
-    ledger: &Result<Ledger, String>,
-    mut of_the_way: Vec<Check>,
-    model: Check,
-) -> Vec<Check> {
-    let safety = of_the_way.split_off(2);
-    let strangers = of_the_way.pop();
-    let mut checks = vec![evidence::complete(history)];
-    checks.extend(of_the_way);
-    let observers = evidence::observers(history);
-    checks.push(strangers.filter(|check| check.verdict > observers.verdict).unwrap_or(observers));
-    checks.extend(safety);
-    match expect {
-        Some(expect) => checks.extend(demands::checks(history, &expect.of(&history.rules(edition)))),
-        None => checks.push(Check::new(
-            "scenario-demands",
-            Verdict::Skipped,
-            format!("there is no scenario `{}` here: nothing but the specification is asked", history.run.scenario),
-        )),
-    }
-    checks.extend(durability::checks(history, ledger));
-    checks.extend(liveness::checks(history, ledger));
-    checks.push(model);
-    checks
+/// Judges a recording, part by part, against an edition, and against the demands of its scenario if that is known.
+///
+/// # Errors
+/// It cannot be read again, or there is no room for the temporary file.
+pub fn judge_recording(recording: &Recording, edition: Edition, expect: Option<&Expect>) -> Result<Judged, Problem> {
+    pass::judge(recording, edition, expect)
 }

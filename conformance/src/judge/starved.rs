@@ -1,35 +1,42 @@
-//! A machine that is too slow: where processes of the nodes got no CPU, or its disk did not answer, nothing that went wrong is held against
-//! the agent.
+//! Starvation: a machine that had no CPU or no disk for the nodes, and so excuses failures that came after.
 //!
-//! All that an agent does, it does against a clock: it extends its lease before the lease ends, retries for so long and no longer, gives its
-//! Postgres so long to start. It cannot do so without a CPU, and from outside an agent that is late for want of one looks like an agent that is
-//! late. So a check that fails in such a run is inconclusive, keeps its reason, and says who waited for how long. A run in which nothing
+//! An agent works against a clock: it extends its lease before the lease ends, and gives its retries and its Postgres a
+//! limited time. From outside, an agent that is late for want of a CPU looks like any agent that is late. So a check
+//! that fails in such a run is inconclusive, keeps its reason, and says who waited for how long. A run in which nothing
 //! fails stays as it is: to have done right on a slow machine is to have done right.
 //!
-//! Nor can it without a disk: etcd answers when it has written durably, and so does Postgres. Whose write was late is not known, and does not
-//! matter: the disk is the machine's, and a write of the observer's own waited for it.
+//! The disk counts as well: etcd and Postgres answer when they have written durably. The disk is the machine's, so it
+//! does not matter whose write was late; a write of the observer's own waited for it.
 //!
-//! How much is too much: the waits of one process, or those for the disk, within the time that a lease lives, come to `retry_timeout`, after which
-//! an honest agent gives up what it asked for, or to what a lease has left when a cycle and two such times are over, whichever is less. Less
-//! than that an agent must bear: these are the margins that its settings give it. Only the waits of one process are added: two that wait at the
-//! same time are not late for twice as long. And what went wrong before anybody waited has another cause.
+//! # The limit
 //!
-//! Of two leaders at a time, or of lost writes, there is no exception. An agent that gets no CPU is a frozen one, which is a fault, and one that
-//! the scenario has not declared: without a watchdog, a leader that is frozen for longer than its lease and goes on is writable beside its
-//! successor, by the rules. Whether an honest agent would have come to the same cannot be told; so it is asked again, on a machine that has time.
+//! The waits of one process (or all waits for the disk) within the time that a lease lives are added up. The limit of
+//! this sum is the lesser of two times, but never less than one cycle (`loop_wait`):
 //!
-//! What counts is what happened since the cluster was ready and until it had settled, or until the end where it did not: what rows are read
-//! back by is load of our own, and what was to be done is done by then.
+//! * `retry_timeout`, after which an honest agent gives up an operation;
+//! * `ttl - (loop_wait + 2 * retry_timeout)`, which a lease has left after a cycle and two operations that were retried
+//!   for as long as they may.
+//!
+//! An agent must bear less than that: these are the margins that its settings give it. Waits of two processes are not
+//! added, since two that wait at the same time are not late for twice as long. A failure that came before anybody
+//! waited has another cause, and stays.
+//!
+//! # No exception
+//!
+//! Two leaders at a time, and lost writes, are excused as well. An agent without a CPU is a frozen agent, which is a
+//! fault that the scenario did not declare: without a watchdog, a leader that is frozen for longer than its lease, and
+//! goes on, is writable beside its successor by the rules. Nobody can tell whether an honest agent would have done the
+//! same, so the run has to be repeated on a machine that has time.
+//!
+//! Waits count from the phase `ready` to `settled`, or to the end if the cluster did not settle: the load of reading
+//! rows back is our own, and the agent's work is done by then.
 
 use std::collections::BTreeMap;
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, Run};
 
 use super::verdict::{Check, excuse};
-use crate::history::describe;
-use crate::history::{History, seconds};
-
-const SECOND: u64 = 1_000_000_000;
+use crate::history::{History, SECOND, describe, seconds};
 
 /// All waits, as far as the history was read.
 #[derive(Default)]
@@ -37,7 +44,7 @@ pub struct Starved {
     waits: BTreeMap<Who, Waits>,
 }
 
-/// Who waits, and for what.
+/// The waiting party, and the thing that it waits for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     /// Everybody, for the machine's disk.
@@ -56,13 +63,6 @@ struct Waits {
 }
 
 impl Starved {
-    /// In a whole history.
-    pub fn of(history: &History) -> Starved {
-        let mut starved = Starved::default();
-        starved.take(history);
-        starved
-    }
-
     /// Takes a part of a history in.
     pub fn take(&mut self, part: &History) {
         let ready = part.phase(Phase::Ready).unwrap_or(0);
@@ -75,12 +75,10 @@ impl Starved {
         }
     }
 
-    /// Makes every failure inconclusive if processes waited too long before it. What the harness did wrong stays so. `moment` says when the event
-    /// with a number was over.
+    /// Makes every failure inconclusive if processes waited too long before it. What the harness did wrong stays so.
+    /// `moment` says when the event with a number was over.
     pub fn excuse(&self, checks: &mut [Check], run: &Run, moment: impl Fn(u64) -> Option<u64>) {
-        let (cycle, retry) = (u64::from(run.loop_wait_s), u64::from(run.retry_timeout_s));
-        let left = u64::from(run.ttl_s).saturating_sub(cycle + 2 * retry);
-        let limit = retry.min(left).max(cycle) * SECOND;
+        let limit = limit(run);
         let mut late: Vec<_> = self.waits.iter().filter(|(_, waits)| waits.most.1 >= limit).collect();
         late.sort_by_key(|(_, waits)| std::cmp::Reverse(waits.most.1));
         let Some((who, Waits { most: ([from, to], waited), .. })) = late.first() else { return };
@@ -106,7 +104,18 @@ impl Starved {
     }
 }
 
-/// Who waits in an event, and how long, in nanoseconds.
+/// The sum of waits from which on a failure is excused, in nanoseconds: see the head of this file.
+fn limit(run: &Run) -> u64 {
+    lesser_margin(u64::from(run.loop_wait_s), u64::from(run.retry_timeout_s), u64::from(run.ttl_s)) * SECOND
+}
+
+/// The lesser of the two margins that these settings give an agent, but no less than a cycle. All in seconds.
+fn lesser_margin(loop_wait: u64, retry_timeout: u64, ttl: u64) -> u64 {
+    let left = ttl.saturating_sub(loop_wait + 2 * retry_timeout);
+    retry_timeout.min(left).max(loop_wait)
+}
+
+/// The waiting party of an event, and how long, in nanoseconds.
 fn wait(event: &Event) -> Option<(Who, u64)> {
     match (&event.kind, &event.node) {
         (Kind::DiskStalled, _) => Some((Who::Disk, event.at[1] - event.at[0])),
@@ -143,6 +152,20 @@ mod tests {
         }
         let ([from, to], waited) = all.most;
         ([from / MS, to / MS], waited / MS)
+    }
+
+    #[test]
+    fn the_limit_is_the_lesser_margin_and_never_less_than_a_cycle() {
+        // loop_wait, retry_timeout, ttl: what an agent must bear.
+        for ([loop_wait, retry_timeout, ttl], limit) in [
+            ([1, 3, 20], 3),    // retry_timeout is less than the 13 s that the lease has left
+            ([1, 9, 21], 2),    // the lease has 2 s left
+            ([2, 3, 9], 2),     // it has 1 s left, and a cycle is longer
+            ([10, 10, 30], 10), // Patroni's defaults: it has none left
+            ([2, 1, 60], 2),    // retry_timeout is shorter than a cycle
+        ] {
+            assert_eq!(lesser_margin(loop_wait, retry_timeout, ttl), limit, "{loop_wait} {retry_timeout} {ttl}");
+        }
     }
 
     #[test]

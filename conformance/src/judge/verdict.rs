@@ -1,8 +1,10 @@
-//! Verdicts, from best to worst, and the tree that they form.
+//! Verdicts, from best to worst, and the outcomes of checks.
+//!
+//! A parent is the worst of its children, so that what is not known never looks like a pass.
 
 use serde::{Deserialize, Serialize};
 
-/// How something turned out. A parent is the worst of its children.
+/// An outcome, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -53,19 +55,46 @@ impl Verdict {
 pub struct Check {
     /// Its stable name.
     pub id: String,
-    /// How it turned out.
+    /// Its outcome.
     pub verdict: Verdict,
-    /// Why, in a sentence or several lines.
+    /// The reason, in a sentence or several lines.
     pub why: String,
     /// `seq` of the event at which it shows, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<u64>,
+    /// The model's refutation, of which `why` is the text, where it refuses the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refutation: Option<Refutation>,
+}
+
+/// The reason why no behaviour of the specification explains a history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refutation {
+    /// The event that has no explanation, and the edition that it was held to.
+    pub event: String,
+    /// The alternatives that the specification allows there.
+    pub allowed: String,
+    /// The rules whose breach explains the event, and remarks about them, a line each.
+    pub rules: Vec<String>,
+    /// The events that came before, a line each.
+    pub before: Vec<String>,
+}
+
+impl Refutation {
+    /// All of it, in lines.
+    pub fn text(&self) -> String {
+        let mut lines = vec![self.event.clone(), self.allowed.clone()];
+        lines.extend(self.rules.iter().cloned());
+        lines.push("what came before:".to_owned());
+        lines.extend(self.before.iter().map(|line| format!("  {line}")));
+        lines.join("\n")
+    }
 }
 
 impl Check {
     /// A check's outcome.
     pub fn new(id: &str, verdict: Verdict, why: impl Into<String>) -> Check {
-        Check { id: id.to_owned(), verdict, why: why.into(), event: None }
+        Check { id: id.to_owned(), verdict, why: why.into(), event: None, refutation: None }
     }
 
     /// The same, with the event at which it shows.
@@ -90,13 +119,40 @@ impl Check {
     }
 }
 
-/// Makes inconclusive what failed at or after a moment of the run, or at none that is known, and adds why; `moment` tells when an event, by its
-/// `seq`, was over. What went wrong before went wrong.
-pub fn excuse(checks: &mut [Check], from: u64, moment: impl Fn(u64) -> Option<u64>, why: &str) {
-    let came_after = |check: &Check| check.event.and_then(&moment).is_none_or(|at| at >= from);
-    for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Fail && came_after(check)) {
-        check.verdict = Verdict::Inconclusive;
-        check.why = format!("{}\n{why}", check.why.trim_end());
+/// The earliest failure of a check, by the order of recording: one history fails at the same event in one part and in
+/// many.
+#[derive(Default)]
+pub struct Earliest(Option<Check>);
+
+impl Earliest {
+    /// A failure that shows at the event with this `seq`.
+    pub fn offer(&mut self, seq: u64, failure: impl FnOnce() -> Check) {
+        if self.0.as_ref().is_none_or(|known| known.event > Some(seq)) {
+            self.0 = Some(failure().at(Some(seq)));
+        }
+    }
+
+    /// The earliest of all that were offered.
+    pub fn found(self) -> Option<Check> {
+        self.0
+    }
+}
+
+/// Makes those of these checks inconclusive that failed at or after a moment of the run, or at none that is known, and
+/// adds the reason. `moment` is the end of the event with that `seq`, in nanoseconds. A check that failed before the
+/// moment has another cause.
+pub fn excuse<'c>(
+    checks: impl IntoIterator<Item = &'c mut Check>,
+    from: u64,
+    moment: impl Fn(u64) -> Option<u64>,
+    why: &str,
+) {
+    for check in checks {
+        let came_after = check.event.and_then(&moment).is_none_or(|at| at >= from);
+        if check.verdict == Verdict::Fail && came_after {
+            check.verdict = Verdict::Inconclusive;
+            check.why = format!("{}\n{why}", check.why.trim_end());
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Known deviations of an agent: checks that are known to fail, each with its reason, in a file that people review.
+//! The known deviations of an agent: checks that are known to fail, each with its reason, in a file that people review.
 //!
 //! `deviations.toml` beside the agent's manifest:
 //!
@@ -12,23 +12,26 @@
 //! sometimes = "Which of the standbys is asked first decides."   # only where no scenario can make it show each time
 //! ```
 //!
-//! A run ends as expected if what fails is known, and what is known fails. A deviation that is gone has to leave the file, else nobody
-//! would notice its return. Only one that hangs on a race may be absent, and then the file says on which.
+//! A run ends as expected if each failure is known, and each known deviation shows. A deviation that is gone has to
+//! leave the file, else nobody would notice its return. Only one that depends on a race may be absent, and then the
+//! file says on which.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::LIST_CHECKS;
 use crate::input;
 use crate::input::InputError;
-use crate::judge::Verdict;
-use crate::report::ScenarioResult;
+use crate::judge::checks;
+use crate::judge::{Check, Verdict};
+use crate::manifest::Release;
 
 /// Name of the file.
 pub const FILE: &str = "deviations.toml";
 
-/// Everything that is known of an agent.
+/// All known deviations of an agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deviations(Vec<Deviation>);
 
@@ -44,19 +47,16 @@ struct Deviation {
     sometimes: bool,
 }
 
-/// A release, by its numbers.
-type Release = Vec<u32>;
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct Toml {
     #[serde(default)]
-    deviation: Vec<WrittenDeviation>,
+    deviation: Vec<TomlDeviation>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenDeviation {
+struct TomlDeviation {
     checks: Spanned<Vec<Spanned<String>>>,
     scenarios: Spanned<Vec<String>>,
     #[serde(default)]
@@ -73,44 +73,55 @@ struct Range {
     to: Option<Spanned<String>>,
 }
 
-/// How what failed compares with what is known to fail.
+/// The checks of one scenario of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct ScenarioChecks<'r> {
+    /// The scenario.
+    pub scenario: &'r str,
+    /// The worst of its checks.
+    pub verdict: Verdict,
+    /// All of its checks.
+    pub checks: &'r [Check],
+}
+
+/// The failures of a run, compared with the known deviations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Failed, as is known.
+    /// Checks that failed, as is known.
     pub known: Vec<Known>,
-    /// Failed, and nobody knew.
+    /// Checks that failed, and are not known to.
     pub unknown: Vec<Unknown>,
-    /// Known to fail, and passed.
+    /// Checks that are known to fail, and passed.
     pub gone: Vec<Known>,
 }
 
 /// A check that is known to fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// In which scenario.
+    /// The scenario.
     pub scenario: String,
-    /// Which check.
+    /// The check.
     pub check: String,
-    /// Why.
+    /// The reason why it fails.
     pub reason: String,
-    /// Where to read about it.
+    /// The address of more about it.
     pub link: String,
 }
 
 /// A check that failed unexpectedly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unknown {
-    /// In which scenario.
+    /// The scenario.
     pub scenario: String,
-    /// Which check.
+    /// The check.
     pub check: String,
 }
 
 impl Deviations {
-    /// Those in a file; none if there is no such file.
+    /// The deviations in a file; none if there is no such file.
     ///
     /// # Errors
-    /// The file cannot be read, or something in it is wrong.
+    /// The file cannot be read, or an entry in it is wrong: without a reason, doubled, or with a range that is empty.
     pub fn read(file: &Path) -> Result<Deviations, InputError> {
         if !file.exists() {
             return Ok(Deviations::default());
@@ -119,11 +130,11 @@ impl Deviations {
     }
 
     fn parse(file: &Path, text: &str) -> Result<Deviations, InputError> {
-        let written: Written = input::parse(file, text)?;
+        let written: Toml = input::parse(file, text)?;
         let mut known: Vec<Deviation> = Vec::new();
         for (index, one) in written.deviation.into_iter().enumerate() {
-            let wrong = |key: &str, span, problem: &str, mend: &str| {
-                InputError::of_file(file, problem, mend).at_key(format!("deviation[{index}].{key}")).at_span(text, span)
+            let wrong = |key: &str, span, problem: &str, help: &str| {
+                InputError::of_file(file, problem, help).at_key(format!("deviation[{index}].{key}")).at_span(text, span)
             };
             let sometimes = one.sometimes.as_ref().map(|why| ("sometimes", why));
             for (key, word) in [("reason", &one.reason), ("link", &one.link)].into_iter().chain(sometimes) {
@@ -136,7 +147,7 @@ impl Deviations {
             }
             let numbers = |key: &str, word: &Option<Spanned<String>>| match word {
                 None => Ok(None),
-                Some(word) => release(word.get_ref()).map(Some).ok_or_else(|| {
+                Some(word) => Release::parse(word.get_ref()).map(Some).ok_or_else(|| {
                     wrong(key, word.span(), "is no release", "write numbers with dots between them, like 4.1.5")
                 }),
             };
@@ -157,6 +168,11 @@ impl Deviations {
                     return Err(wrong(key, span, "is empty", "name what is known to fail, and where"));
                 }
             }
+            for check in one.checks.get_ref() {
+                if let Err(why) = checks::known(check.get_ref()) {
+                    return Err(wrong("checks", check.span(), &why, LIST_CHECKS));
+                }
+            }
             for (check, scenario) in one
                 .checks
                 .get_ref()
@@ -175,8 +191,8 @@ impl Deviations {
                 if known.iter().any(|other| other.overlaps(&deviation)) {
                     let problem =
                         format!("names {}, which is known already for {scenario} and such a release", check.get_ref());
-                    let mend = "keep one of the two, or let their releases not overlap";
-                    return Err(wrong("checks", check.span(), &problem, mend));
+                    let help = "keep one of the two, or let their releases not overlap";
+                    return Err(wrong("checks", check.span(), &problem, help));
                 }
                 known.push(deviation);
             }
@@ -184,31 +200,31 @@ impl Deviations {
         Ok(Deviations(known))
     }
 
-    /// Names of the scenarios that are spoken of.
+    /// The names of the scenarios in which something is known to fail.
     pub fn scenarios(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|one| one.scenario.as_str())
     }
 
-    /// Compares with what came out of a run of that release.
-    pub fn compare(&self, version: &str, scenarios: &[ScenarioResult]) -> Standing {
-        let at = release(version);
+    /// Compares with the checks of a run of that release.
+    pub fn compare<'r>(&self, version: &str, outcomes: impl IntoIterator<Item = ScenarioChecks<'r>>) -> Standing {
+        let at = Release::parse(version);
         let here: Vec<&Deviation> = self.0.iter().filter(|one| one.covers(at.as_ref())).collect();
         let mut standing = Standing::default();
-        for scenario in scenarios {
-            for check in scenario.checks.iter().filter(|check| check.verdict == Verdict::Fail) {
-                match here.iter().find(|one| (&one.scenario, &one.check) == (&scenario.id, &check.id)) {
+        for ScenarioChecks { scenario, verdict, checks } in outcomes {
+            for check in checks.iter().filter(|check| check.verdict == Verdict::Fail) {
+                match here.iter().find(|one| (one.scenario.as_str(), &one.check) == (scenario, &check.id)) {
                     Some(known) => standing.known.push(known.told()),
                     None => {
-                        standing.unknown.push(Unknown { scenario: scenario.id.clone(), check: check.id.clone() });
+                        standing.unknown.push(Unknown { scenario: scenario.to_owned(), check: check.id.clone() });
                     }
                 }
             }
-            // What was not observed well enough may still be there.
+            // A deviation that was not observed well enough may still be there.
             let gone = |one: &&&Deviation| {
-                let made = scenario.checks.iter().find(|check| check.id == one.check).map(|check| check.verdict);
-                let observed = matches!(scenario.verdict, Verdict::Pass | Verdict::Fail);
+                let made = checks.iter().find(|check| check.id == one.check).map(|check| check.verdict);
+                let observed = matches!(verdict, Verdict::Pass | Verdict::Fail);
                 !one.sometimes
-                    && one.scenario == scenario.id
+                    && one.scenario == scenario
                     && (made == Some(Verdict::Pass) || made.is_none() && observed)
             };
             standing.gone.extend(here.iter().filter(gone).map(|one| one.told()));
@@ -238,17 +254,13 @@ impl Deviation {
     }
 }
 
-fn release(text: &str) -> Option<Release> {
-    text.split('.').map(|part| part.parse().ok()).collect()
-}
-
 impl Standing {
-    /// What fails is known, and what is known fails.
+    /// Each failure is known, and each known deviation shows.
     pub fn is_as_expected(&self) -> bool {
         self.unknown.is_empty() && self.gone.is_empty()
     }
 
-    /// The deviation that this failed check is known as.
+    /// The known deviation that explains this failed check.
     pub fn known(&self, scenario: &str, check: &str) -> Option<&Known> {
         self.known.iter().find(|known| (known.scenario.as_str(), known.check.as_str()) == (scenario, check))
     }
@@ -256,11 +268,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-    use crate::coverage::Measured;
-    use crate::judge::Check;
 
     const TEXT: &str = r#"
 [[deviation]]
@@ -275,45 +283,35 @@ link = "https://example.org/1"
         Deviations::parse(Path::new("deviations.toml"), text)
     }
 
-    fn result(verdict: Verdict) -> ScenarioResult {
-        let checks = vec![Check::new("one-writable-leader", verdict, "why"), Check::pass("leader", "why")];
-        ScenarioResult {
-            id: "orphan".into(),
-            title: String::new(),
-            verdict,
-            seconds: 1.0,
-            time: Vec::new(),
-            branches: Vec::new(),
-            checks,
-            measured: Vec::new(),
-            planned: BTreeSet::new(),
-            covered: Measured::default(),
-        }
+    /// The standing of a run of that release, whose check came out so.
+    fn compared(deviations: &Deviations, version: &str, verdict: Verdict) -> Standing {
+        let checks = [Check::new("one-writable-leader", verdict, "why"), Check::pass("leader", "why")];
+        deviations.compare(version, [ScenarioChecks { scenario: "orphan", verdict, checks: &checks }])
     }
 
     #[test]
     fn what_fails_is_known_unknown_or_gone() {
         let deviations = parse(TEXT).unwrap();
-        let standing = deviations.compare("4.1.5", &[result(Verdict::Fail)]);
+        let standing = compared(&deviations, "4.1.5", Verdict::Fail);
         assert!(standing.is_as_expected());
         assert_eq!(standing.known("orphan", "one-writable-leader").unwrap().link, "https://example.org/1");
 
-        let standing = deviations.compare("4.1.5", &[result(Verdict::Pass)]);
+        let standing = compared(&deviations, "4.1.5", Verdict::Pass);
         assert_eq!((standing.known.len(), standing.unknown.len(), standing.gone.len()), (0, 0, 1));
         assert!(!standing.is_as_expected());
 
         // Of another release it is not known, and not missed.
-        let standing = deviations.compare("4.2.0", &[result(Verdict::Fail)]);
+        let standing = compared(&deviations, "4.2.0", Verdict::Fail);
         assert_eq!((standing.known.len(), standing.unknown.len(), standing.gone.len()), (0, 1, 0));
-        assert!(deviations.compare("4.2.0", &[result(Verdict::Pass)]).is_as_expected());
-        assert!(deviations.compare("2.1.10", &[result(Verdict::Fail)]).is_as_expected());
+        assert!(compared(&deviations, "4.2.0", Verdict::Pass).is_as_expected());
+        assert!(compared(&deviations, "2.1.10", Verdict::Fail).is_as_expected());
     }
 
     #[test]
     fn what_hangs_on_a_race_may_be_absent() {
         let deviations = parse(&format!("{TEXT}sometimes = \"who is asked first decides\"\n")).unwrap();
-        assert!(deviations.compare("4.1.5", &[result(Verdict::Pass)]).is_as_expected());
-        assert_eq!(deviations.compare("4.1.5", &[result(Verdict::Fail)]).known.len(), 1);
+        assert!(compared(&deviations, "4.1.5", Verdict::Pass).is_as_expected());
+        assert_eq!(compared(&deviations, "4.1.5", Verdict::Fail).known.len(), 1);
         let error = parse(&format!("{TEXT}sometimes = \"\"\n")).unwrap_err();
         assert!(error.to_string().contains("deviation[0].sometimes: is empty"), "{error}");
     }
@@ -322,12 +320,12 @@ link = "https://example.org/1"
     fn what_was_not_observed_is_not_gone() {
         let deviations = parse(TEXT).unwrap();
         for verdict in [Verdict::Inconclusive, Verdict::Error] {
-            assert!(deviations.compare("4.1.5", &[result(verdict)]).is_as_expected());
+            assert!(compared(&deviations, "4.1.5", verdict).is_as_expected());
         }
-        assert!(deviations.compare("4.1.5", &[]).is_as_expected());
+        assert!(deviations.compare("4.1.5", []).is_as_expected());
         // A check that nobody makes cannot fail.
         let other = parse(&TEXT.replace("one-writable-leader", "one-writeable-leader")).unwrap();
-        assert_eq!(other.compare("4.1.5", &[result(Verdict::Pass)]).gone.len(), 1);
+        assert_eq!(compared(&other, "4.1.5", Verdict::Pass).gone.len(), 1);
     }
 
     #[test]
@@ -339,6 +337,7 @@ link = "https://example.org/1"
             ("https://example.org/1", "somewhere", "deviation[0].link: is no link", Some(7)),
             ("4.1.5", "newest", "deviation[0].releases.to: is no release", Some(5)),
             ("4.1.5", "2.0.0", "ends before it begins", Some(3)),
+            ("one-writable", "one-writeable", "there is no check `one-writeable-leader`; the nearest is", Some(3)),
         ] {
             let error = parse(&TEXT.replace(from, to)).unwrap_err();
             assert!(error.to_string().contains(words), "{error}");

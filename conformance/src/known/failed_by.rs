@@ -1,16 +1,21 @@
-//! Which agent fails each scenario, and by which check, `fixtures/failed_by.toml`: a scenario that nobody can fail proves nothing.
+//! The agent that fails each scenario, and the check by which it does, `fixtures/failed_by.toml`. A scenario that
+//! nobody can fail proves nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use toml::Spanned;
+
+use super::LIST_CHECKS;
 use crate::fixtures;
 use crate::input;
 use crate::input::InputError;
+use crate::judge::checks;
 use crate::judge::{Check, Verdict};
 
-/// An agent that fails a scenario, and how.
+/// A scenario, an agent that fails it, and the check by which it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedBy {
     /// The scenario.
@@ -25,10 +30,10 @@ pub struct FailedBy {
 #[serde(deny_unknown_fields)]
 struct Entry {
     agent: String,
-    check: String,
+    check: Spanned<String>,
 }
 
-/// What became of the failure that was foretold.
+/// The outcome of a failure that was foretold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
@@ -41,10 +46,10 @@ pub enum Standing {
 }
 
 impl FailedBy {
-    /// All that are committed, by the names of their scenarios.
+    /// All committed pairs, in the order of their scenarios' names.
     ///
     /// # Errors
-    /// The file cannot be read, or is wrong.
+    /// The file cannot be read, or a key or value in it is wrong.
     pub fn committed() -> Result<Vec<FailedBy>, InputError> {
         let file = fixtures::failed_by();
         FailedBy::parse(&file, &input::read(&file)?)
@@ -52,11 +57,17 @@ impl FailedBy {
 
     fn parse(file: &Path, text: &str) -> Result<Vec<FailedBy>, InputError> {
         let entries: BTreeMap<String, Entry> = input::parse(file, text)?;
-        let of = |(scenario, Entry { agent, check })| FailedBy { scenario, agent, check };
-        Ok(entries.into_iter().map(of).collect())
+        let of = |(scenario, Entry { agent, check }): (String, Entry)| match checks::known(check.get_ref()) {
+            Ok(_) => Ok(FailedBy { scenario, agent, check: check.into_inner() }),
+            Err(why) => Err(InputError::of_file(file, why, LIST_CHECKS)
+                .at_key(format!("{scenario}.check"))
+                .at_span(text, check.span())),
+        };
+        entries.into_iter().map(of).collect()
     }
 
-    /// What these checks, all those of one run, say about it, and the words of the one that it names. An error of the harness taints all.
+    /// The outcome by the checks of a run of the scenario, and the words of the check that decided it. An error of the
+    /// harness decides before all others.
     pub fn standing<'c>(&self, checks: &'c [Check]) -> (Standing, &'c str) {
         if let Some(error) = checks.iter().find(|check| check.verdict == Verdict::Error) {
             return (Standing::Unknown, &error.why);
@@ -73,7 +84,7 @@ impl FailedBy {
 }
 
 impl Standing {
-    /// As in reports.
+    /// The word for it in reports.
     pub fn text(self) -> &'static str {
         match self {
             Standing::Caught => "caught",
@@ -112,5 +123,11 @@ mod tests {
         assert!(Standing::Caught < Standing::Unknown && Standing::Unknown < Standing::Escaped);
         let error = FailedBy::parse(file, "[one]\nagent = \"a\"\nchecks = \"leader\"\n").unwrap_err();
         assert_eq!(error.line, Some(3), "{error}");
+        let error = FailedBy::parse(file, "[one]\nagent = \"a\"\ncheck = \"leeder\"\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "failed_by.toml:3: one.check: there is no check `leeder`; the nearest is `leader`; help: `pghaspec list \
+             checks` names them all"
+        );
     }
 }

@@ -1,11 +1,11 @@
-//! Why the lab could not do its work.
+//! The error of the lab, which could not do its work.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::run::error::RunDirError;
 
-/// What kind of trouble it is, which decides the exit code.
+/// The kind of an error, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// The machine lacks something: Docker, an image, room on the disk. Exit code 3.
@@ -16,33 +16,33 @@ pub enum Trouble {
     Interrupted,
 }
 
-/// Why a scenario has no complete history.
+/// The error of a scenario that has no complete history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabError {
-    /// What kind of trouble it is.
+    /// Its kind.
     pub trouble: Trouble,
-    /// What happened; for a wait, what was waited for and what was last seen.
+    /// What happened, in words; for a wait also what was awaited, and what was seen last.
     pub message: String,
-    /// What to do about it, when that is known.
-    pub mend: Option<String>,
+    /// The remedy, if it is known.
+    pub help: Option<String>,
     /// Folder of the logs that say more.
     pub logs: Option<PathBuf>,
 }
 
 impl LabError {
-    /// The machine lacks something.
-    pub fn environment(message: impl Into<String>, mend: impl Into<String>) -> LabError {
-        LabError { trouble: Trouble::Environment, message: message.into(), mend: Some(mend.into()), logs: None }
+    /// The error of a machine that lacks something.
+    pub fn environment(message: impl Into<String>, help: impl Into<String>) -> LabError {
+        LabError { trouble: Trouble::Environment, message: message.into(), help: Some(help.into()), logs: None }
     }
 
-    /// The lab failed.
+    /// The error of a lab that failed.
     pub fn harness(message: impl Into<String>) -> LabError {
-        LabError { trouble: Trouble::Harness, message: message.into(), mend: None, logs: None }
+        LabError { trouble: Trouble::Harness, message: message.into(), help: None, logs: None }
     }
 
-    /// The user ended it.
+    /// The error of a run that the user ended.
     pub fn interrupted(by: &str) -> LabError {
-        LabError { trouble: Trouble::Interrupted, message: format!("ended by {by}"), mend: None, logs: None }
+        LabError { trouble: Trouble::Interrupted, message: format!("ended by {by}"), help: None, logs: None }
     }
 
     /// Points to the logs that say more, unless that was done already.
@@ -55,8 +55,8 @@ impl LabError {
 impl fmt::Display for LabError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.message)?;
-        if let Some(mend) = &self.mend {
-            write!(out, "; to mend it: {mend}")?;
+        if let Some(help) = &self.help {
+            write!(out, "; help: {help}")?;
         }
         if let Some(logs) = &self.logs {
             write!(out, "; logs: {}", logs.display())?;
@@ -69,6 +69,6 @@ impl std::error::Error for LabError {}
 
 impl From<RunDirError> for LabError {
     fn from(error: RunDirError) -> LabError {
-        LabError { trouble: Trouble::Environment, message: error.to_string(), mend: None, logs: None }
+        LabError { trouble: Trouble::Environment, message: error.to_string(), help: None, logs: None }
     }
 }

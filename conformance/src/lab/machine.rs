@@ -1,9 +1,8 @@
-//! What the lab needs of a machine, for the doctor.
+//! The needs of the lab on a machine: Docker and images, for the command `doctor`.
 
 use std::collections::BTreeSet;
 
-use super::cluster::ETCD_IMAGE;
-use super::cluster::remote::REMOTE_IMAGE;
+use super::cluster::{ETCD_IMAGE, REMOTE_IMAGE};
 use super::docker;
 use super::error::LabError;
 use super::observer::OBSERVER_IMAGE;
@@ -12,7 +11,7 @@ use crate::manifest::Manifest;
 /// Version of the Docker Engine.
 ///
 /// # Errors
-/// It does not answer.
+/// Docker does not answer.
 pub async fn docker_version() -> Result<String, LabError> {
     let docker = docker::connect().await?;
     let version = docker.version().await.map_err(docker::failed("asking Docker for its version"))?;
@@ -20,7 +19,7 @@ pub async fn docker_version() -> Result<String, LabError> {
     Ok(format!("Docker Engine {}, API {}", known(version.version), known(version.api_version)))
 }
 
-/// Images that runs against these agents need.
+/// The images that runs against these agents need.
 pub fn needed_images(agents: &[Manifest]) -> BTreeSet<String> {
     let own = [ETCD_IMAGE, OBSERVER_IMAGE, REMOTE_IMAGE].map(str::to_owned);
     own.into_iter().chain(agents.iter().map(|agent| agent.image.clone())).collect()
@@ -29,7 +28,7 @@ pub fn needed_images(agents: &[Manifest]) -> BTreeSet<String> {
 /// Digest of a local image.
 ///
 /// # Errors
-/// It is not there, or Docker does not answer.
+/// There is no such image on this machine, or Docker does not answer.
 pub async fn has_image(image: &str) -> Result<String, LabError> {
     docker::image_digest(&docker::connect().await?, image).await
 }

@@ -1,24 +1,27 @@
-//! The lab: brings a real cluster up, injects the faults of a scenario, and records what an outside observer sees. It judges nothing.
+//! The lab: brings a real cluster up, injects the faults of a scenario, and records what an outside observer sees. It
+//! judges nothing.
 
 mod cluster;
 mod docker;
 mod error;
 mod faults;
 mod machine;
+mod nemesis;
 mod observer;
 mod power;
 mod read_back;
 mod runner;
-mod sandbox;
 mod stopwatch;
 mod tasks;
+mod template;
+mod testbed;
 mod wait;
+mod writers;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use pghaspec_model::vocabulary::fault::Fault;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::manifest::Manifest;
 use crate::observe::clock::RunClock;
@@ -26,20 +29,24 @@ use crate::observe::recorder::Recorder;
 use crate::progress::Progress;
 use crate::rules;
 use crate::run::folder::RunDir;
+use crate::run::lap::{Lap, Part};
 use crate::run::scenario_folder::ScenarioDir;
 use crate::scenario::Scenario;
 
-pub use docker::image::provide;
+pub use docker::agent_image::ensure_agent_image;
 pub use docker::sweep::sweep;
 pub use error::{LabError, Trouble};
+pub use faults::{Description, descriptions};
 pub use machine::{docker_version, has_image, needed_images};
-pub use stopwatch::{Lap, Part};
 
-use runner::Course;
-use sandbox::Lane;
+use docker::sandbox::Sandbox;
+use runner::Runner;
 use stopwatch::Stopwatch;
+use tasks::Tasks;
+use testbed::Testbed;
+use wait::interrupted;
 
-/// What a caller may ask of a run.
+/// The options of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Leave containers and networks behind, for a look inside. The next [`sweep`] removes them.
@@ -48,7 +55,7 @@ pub struct Options {
     pub fresh: bool,
 }
 
-/// A scenario that ran to its end. Whether the agent did well is the judge's business.
+/// A scenario that ran to its end. The judge decides whether the agent did well.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completed {
     /// Folder of the scenario's evidence.
@@ -59,11 +66,12 @@ pub struct Completed {
     pub seconds: f64,
     /// Digest of the agent's image, `sha256:…`.
     pub image_digest: String,
-    /// Where the time went, the cleanup included.
+    /// The times of its parts, the cleanup included.
     pub laps: Vec<Lap>,
 }
 
-/// Why a scenario says nothing about an agent: it wants a feature that the manifest does not claim, or the lab is not told what it needs.
+/// The reason why a scenario says nothing about an agent, if there is one: it wants a feature that the manifest does
+/// not claim, a rule that the release does not follow, or a folder that the manifest does not name.
 pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
     let missing = scenario.needs.iter().find(|feature| !manifest.features.contains(*feature));
     if let Some(feature) = missing {
@@ -82,13 +90,13 @@ pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
 
 /// Runs a scenario against an agent and records it below `dir`.
 ///
-/// Containers and networks of the run are removed at its end, be it success, an error, Ctrl-C or SIGTERM (from the first call on, this
-/// process handles those two signals so). After a SIGKILL of the harness they stay until the next [`sweep`]. Several scenarios may run
-/// at once. Wants tokio's multi-threaded runtime, as testcontainers does.
+/// Containers and networks of the run are removed at its end, be it success, an error, Ctrl-C or SIGTERM (from the
+/// first call on, this process handles those two signals so). After a SIGKILL of the harness they stay until the next
+/// [`sweep`]. Several scenarios may run at once. Wants tokio's multi-threaded runtime, as testcontainers does.
 ///
 /// # Errors
-/// [`Trouble::Environment`] when the machine lacks something, [`Trouble::Harness`] when the lab could not do its work, and
-/// [`Trouble::Interrupted`] on Ctrl-C. What was recorded until then stays.
+/// [`Trouble::Environment`] when the machine lacks something, [`Trouble::Harness`] when the lab could not do its work,
+/// and [`Trouble::Interrupted`] on Ctrl-C. What was recorded until then stays.
 pub async fn run(
     scenario: &Scenario,
     manifest: &Manifest,
@@ -98,62 +106,46 @@ pub async fn run(
 ) -> Result<Completed, LabError> {
     let docker = docker::connect().await?;
     let image_digest = docker::image_digest(&docker, &manifest.image).await?;
-    let remote = scenario.settings.standby_cluster.then_some(cluster::remote::REMOTE_IMAGE);
+    let remote = scenario.settings.standby_cluster.then_some(cluster::REMOTE_IMAGE);
     for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE].into_iter().chain(remote) {
         docker::image_digest(&docker, image).await?;
     }
-    let template = match options.fresh {
+    let prepared = match options.fresh {
         true => None,
-        false => cluster::template::provide(&docker, scenario, manifest, dir, progress).await?,
+        false => template::prepared(&docker, scenario, manifest, dir, progress).await?,
     };
-    let template = template.as_ref();
     let ScenarioDir { path, events, logs, .. } = dir.scenario(&scenario.id)?;
     let (started, stopwatch) = (Instant::now(), Stopwatch::start());
     let recorder = Recorder::create(&events, RunClock::start(), &scenario.node_names())?;
-    let lane = Lane::new(docker, dir, &scenario.id, &logs);
+    let sandbox = Sandbox::new(docker, dir, &scenario.id, &logs);
     let report = progress.lane(&scenario.id);
-    let course = Course {
-        run: dir.id(),
-        lane: &lane,
-        scenario,
-        manifest,
-        recorder: &recorder,
-        report: &report,
-        template,
-        stopwatch: &stopwatch,
-    };
-    let outcome = tokio::select! {
-        outcome = course.run() => outcome,
-        message = recorder.failed() => {
-            Err(LabError { trouble: Trouble::Environment, message, mend: None, logs: None })
+    let outcome = {
+        // Tasks that observe end with this block, before the containers go.
+        let tasks = Tasks::new();
+        let bed =
+            Testbed { scenario, manifest, sandbox: &sandbox, recorder: &recorder, report: &report, tasks: &tasks };
+        let runner = Runner { bed, run: dir.id(), prepared: prepared.as_ref(), stopwatch: &stopwatch };
+        tokio::select! {
+            outcome = runner.run() => outcome,
+            message = recorder.failed() => {
+                Err(LabError { trouble: Trouble::Environment, message, help: None, logs: None })
+            }
+            error = interrupted() => Err(error),
         }
-        error = interrupted() => Err(error),
     };
     let seconds = started.elapsed().as_secs_f64();
     let cleaned = if options.keep {
-        lane.leave();
+        sandbox.leave();
         Ok(())
     } else {
         report.doing("removing containers and networks");
-        lane.remove().await
+        sandbox.remove().await
     };
     stopwatch.lap(Part::Removing);
     report.done();
     // A failure of the run itself says more than that of the cleanup after it.
     outcome.and(cleaned).map_err(|error| error.with_logs(logs))?;
     Ok(Completed { dir: path, events, seconds, image_digest, laps: stopwatch.laps() })
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn interrupted() -> LabError {
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    match (interrupt, terminate) {
-        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
-            _ = interrupt.recv() => LabError::interrupted("Ctrl-C"),
-            _ = terminate.recv() => LabError::interrupted("SIGTERM"),
-        },
-        (Err(error), _) | (_, Err(error)) => LabError::harness(format!("signals cannot be handled: {error}")),
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The helper container that sees the processes of all nodes, and signals them.
+//! The observer: a helper container on the host that sees the processes of all nodes, and signals them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,60 +7,51 @@ use std::time::Duration;
 use pghaspec_model::vocabulary::event::{Mechanism, Source};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::cluster::Builder;
-use super::docker::exec;
+use super::docker::container::{ContainerPlan, Place};
 use super::error::LabError;
-use super::sandbox::{Lane, Place, Plan};
 use super::tasks::Ends;
+use super::testbed::Testbed;
 use crate::observe::processes::report::{Report, TrapReport};
 use crate::observe::processes::{Input, Processes};
 
 /// Image of the helper.
-pub const OBSERVER_IMAGE: &str = "pghaspec/observer:4";
+pub const OBSERVER_IMAGE: &str = "pghaspec/observer:5";
 
-/// The helper's part in the lane.
-pub const OBSERVER: &str = "observer";
+/// The helper's part in the sandbox.
+const OBSERVER: &str = "observer";
 
-/// What the helper needs: to hear the kernel, to look at processes of others in time, to signal them.
+/// Rights of the helper: to hear the kernel, to look at processes of others in time, to signal them.
 const CAPABILITIES: [&str; 4] = ["NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "KILL"];
 
-/// How long it may take to come up.
+/// How long the helper may take to come up.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The helper that sees processes.
 pub struct Observer {
     /// Its container.
     pub container: String,
-    /// How it sees them: `proc-connector` or `polling`.
+    /// The mechanism by which it sees them: `proc-connector` or `polling`.
     pub mechanism: Mechanism,
-    /// Takes what is to be recorded of processes.
+    /// The way to the task that records processes.
     pub inputs: mpsc::UnboundedSender<Input>,
-    /// All that became of traps, in its order.
+    /// All reports on traps so far, in the order in which they came in.
     pub traps: watch::Sender<Vec<TrapReport>>,
-    /// Finds the agent by its command line, words joined with blanks.
+    /// Expression that finds the agent by its command line, words joined with blanks.
     pub agent_process: String,
     /// Inode of the PID namespace of each node.
     namespaces: Mutex<BTreeMap<String, u64>>,
-    /// What was reported before anybody recorded it.
+    /// Reports that came in before the task that records them was started.
     received: Option<mpsc::UnboundedReceiver<Input>>,
 }
 
-impl Builder<'_> {
+impl Observer {
     /// Starts the helper and waits until it observes.
     ///
     /// # Errors
-    /// It does not start.
-    pub async fn observer(&self) -> Result<Observer, LabError> {
-        let plan = Plan {
-            part: OBSERVER,
-            image: OBSERVER_IMAGE,
-            place: Place::Host(&CAPABILITIES),
-            command: Vec::new(),
-            env: Default::default(),
-            files: Vec::new(),
-            in_memory: None,
-        };
-        let container = self.lane.start(plan).await?;
+    /// The helper does not start, or does not say that it observes.
+    pub async fn start(bed: &Testbed<'_>) -> Result<Observer, LabError> {
+        let container =
+            bed.sandbox.start(ContainerPlan::of(OBSERVER, OBSERVER_IMAGE, Place::Host(&CAPABILITIES))).await?;
         let (inputs, received) = mpsc::unbounded_channel();
 
         let (ready, is_ready) = oneshot::channel();
@@ -68,7 +59,7 @@ impl Builder<'_> {
         let reports = inputs.clone();
         let traps = watch::Sender::new(Vec::new());
         let sprung = traps.clone();
-        self.follow(OBSERVER, Source::Process, move |recorder, line| {
+        bed.follow(OBSERVER, Source::Process, move |recorder, line| {
             match serde_json::from_str(&line.text) {
                 // Nobody listens any more if the run has been ended meanwhile.
                 Ok(Report::Ready { mechanism }) => {
@@ -85,7 +76,7 @@ impl Builder<'_> {
         match tokio::time::timeout(LIMIT, is_ready).await {
             Ok(Ok(mechanism)) => {
                 let (namespaces, received) = (Mutex::default(), Some(received));
-                let agent_process = self.manifest.agent_process.to_string();
+                let agent_process = bed.manifest.agent_process.to_string();
                 Ok(Observer { container, mechanism, inputs, traps, agent_process, namespaces, received })
             }
             _ => Err(LabError::harness("the helper that observes processes did not come up")),
@@ -93,23 +84,22 @@ impl Builder<'_> {
     }
 
     /// Records what the helper reports from now on, and what it has reported so far.
-    pub fn record_processes(&self, observer: &mut Observer) {
-        let processes = Processes::new(self.recorder.clone(), self.manifest.agent_process.clone());
-        if let Some(received) = observer.received.take() {
-            self.tasks.spawn("recording processes", Ends::WhenStopped, processes.run(received));
+    pub fn record(&mut self, bed: &Testbed<'_>) {
+        let processes = Processes::new(bed.recorder.clone(), bed.manifest.agent_process.clone());
+        if let Some(received) = self.received.take() {
+            bed.tasks.spawn("recording processes", Ends::WhenStopped, processes.run(received));
         }
     }
-}
 
-impl Observer {
-    /// Learns which processes are those of a node that runs, and was started after that moment of the run.
+    /// Learns the PID namespace of a node that runs and was started after that moment of the run: it tells which
+    /// processes are the node's.
     ///
     /// # Errors
-    /// It does not run, or may not be looked at.
-    pub async fn meet(&self, lane: &Lane, node: &str, since: u64) -> Result<(), LabError> {
-        let container = lane.name(node);
-        let pid = lane.process_id(&container).await?.to_string();
-        let answer = exec(&lane.docker, &self.container, &["pidns", &pid]).await?;
+    /// The node does not run, or may not be looked at.
+    pub async fn meet(&self, bed: &Testbed<'_>, node: &str, since: u64) -> Result<(), LabError> {
+        let container = bed.sandbox.name(node);
+        let pid = bed.sandbox.process_id(&container).await?.to_string();
+        let answer = bed.exec(&self.container, &["pidns", &pid]).await?;
         let pidns = answer.stdout.parse().map_err(|_| {
             LabError::harness(format!("the PID namespace of {container} is not known: {}", answer.stderr))
         })?;
@@ -119,7 +109,7 @@ impl Observer {
         Ok(())
     }
 
-    /// Nothing starts on this node any more, until it is met again.
+    /// Notes that nothing starts on this node any more, until it is met again.
     pub fn is_dead(&self, node: &str) {
         // The task that takes it ends only with the run.
         let _ = self.inputs.send(Input::Dead { node: node.to_owned() });
@@ -128,7 +118,7 @@ impl Observer {
     /// Inode of the PID namespace of a node.
     ///
     /// # Errors
-    /// It was never met.
+    /// The node was never met.
     pub fn namespace_of(&self, node: &str) -> Result<u64, LabError> {
         let namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
         namespaces.get(node).copied().ok_or_else(|| LabError::harness(format!("{node} was never started")))

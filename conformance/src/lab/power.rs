@@ -1,45 +1,40 @@
-//! The power of the nodes: starting one again after it lost it, and the watchdog that takes it away.
+//! The power of the nodes: the restart of a node that lost it, and the watchdog that takes it away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pghaspec_model::vocabulary::event::{Kind, Source, Watchdog};
+use pghaspec_model::vocabulary::event::{Event, Kind, Process, Source, Watchdog};
+use pghaspec_model::vocabulary::fault::Fault;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::cluster::{CLUSTER, CONTROL, Node, WATCHDOG};
+use super::docker::container::{ContainerPlan, Place};
 use super::error::LabError;
 use super::observer::{OBSERVER_IMAGE, Observer};
-use super::sandbox::{Lane, Place, Plan};
-use super::tasks::{Ends, Tasks};
+use super::tasks::Ends;
+use super::testbed::Testbed;
 use crate::observe::container_log::{ContainerLog, Speaker};
 use crate::observe::processes::Input;
 use crate::observe::recorder::Recorder;
-use crate::scenario::Scenario;
 
 /// How long a killed container may take to be gone.
 const GONE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a watchdog needs: to look into the node, and to end it.
+/// Rights of a watchdog: to look into the node, and to end it.
 const CAPABILITIES: [&str; 2] = ["SYS_PTRACE", "KILL"];
 
-/// Who starts nodes again.
+/// The switches of the nodes' power.
 pub struct Power<'run> {
-    /// Where the containers belong.
-    pub lane: &'run Lane,
-    /// Sees processes.
-    pub observer: &'run Observer,
-    /// Where events go.
-    pub recorder: &'run Recorder,
-    /// Tasks that end with the run.
-    pub tasks: &'run Tasks,
-    /// The scenario.
-    pub scenario: &'run Scenario,
+    bed: Testbed<'run>,
+    observer: &'run Observer,
     /// The nodes.
     pub nodes: &'run [Node],
+    /// Nodes that were cut from their power. Docker may be slow to notice that a container has ended.
+    off: Mutex<BTreeSet<String>>,
     fired: mpsc::UnboundedSender<String>,
     /// How many watchdogs each node has had.
     watchdogs: Mutex<BTreeMap<String, usize>>,
@@ -54,24 +49,41 @@ struct Line {
 }
 
 impl<'run> Power<'run> {
-    /// All nodes have power. What comes out of the receiver are nodes that a watchdog has reset.
+    /// The switches of nodes that all have power. The receiver yields nodes that a watchdog has reset.
     pub fn new(
-        (lane, observer, recorder): (&'run Lane, &'run Observer, &'run Recorder),
-        tasks: &'run Tasks,
-        scenario: &'run Scenario,
+        bed: Testbed<'run>,
+        observer: &'run Observer,
         nodes: &'run [Node],
     ) -> (Power<'run>, mpsc::UnboundedReceiver<String>) {
         let (fired, nodes_reset) = mpsc::unbounded_channel();
-        let power = Power { lane, observer, recorder, tasks, scenario, nodes, fired, watchdogs: Mutex::default() };
-        (power, nodes_reset)
+        let (off, watchdogs) = (Mutex::default(), Mutex::default());
+        (Power { bed, observer, nodes, off, fired, watchdogs }, nodes_reset)
+    }
+
+    /// Notes that a node was cut from its power.
+    pub fn note_cut(&self, node: &str) {
+        self.off.lock().unwrap_or_else(PoisonError::into_inner).insert(node.to_owned());
+    }
+
+    /// Starts a node again if it has no power; returns whether it had none.
+    ///
+    /// # Errors
+    /// As of [`Power::revive`].
+    pub async fn revive_if_off(&self, node: &str) -> Result<bool, LabError> {
+        let cut = self.off.lock().unwrap_or_else(PoisonError::into_inner).remove(node);
+        let off = cut || !self.bed.sandbox.runs(&self.bed.sandbox.name(node)).await?;
+        if off {
+            self.revive(node).await?;
+        }
+        Ok(off)
     }
 
     /// Gives a node its watchdog, if the scenario wants one.
     ///
     /// # Errors
-    /// It does not start.
+    /// The watchdog does not start, or the node does not run.
     pub async fn watch(&self, node: &str) -> Result<(), LabError> {
-        if !self.scenario.settings.has_watchdog() {
+        if !self.bed.scenario.settings.has_watchdog() {
             return Ok(());
         }
         let number = {
@@ -81,22 +93,18 @@ impl<'run> Power<'run> {
             *number
         };
         let part = format!("{node}-watchdog-{number}");
-        let init = self.lane.process_id(&self.lane.name(node)).await?;
-        let plan = Plan {
-            part: &part,
-            image: OBSERVER_IMAGE,
-            place: Place::Host(&CAPABILITIES),
+        let init = self.bed.sandbox.process_id(&self.bed.sandbox.name(node)).await?;
+        let plan = ContainerPlan {
             command: vec!["fake-watchdog".to_owned(), init.to_string(), WATCHDOG.to_owned()],
-            env: Default::default(),
-            files: Vec::new(),
-            in_memory: None,
+            ..ContainerPlan::of(&part, OBSERVER_IMAGE, Place::Host(&CAPABILITIES))
         };
-        let container = self.lane.start(plan).await?;
-        let (docker, recorder, fired) = (self.lane.docker.clone(), self.recorder.clone(), self.fired.clone());
+        let container = self.bed.sandbox.start(plan).await?;
+        let (docker, recorder) = (self.bed.sandbox.docker.clone(), self.bed.recorder.clone());
+        let fired = self.fired.clone();
         let speaker = Speaker { container, node: Some(node.to_owned()), of: Source::Watchdog };
-        let (file, node) = (self.lane.log_file(&part), node.to_owned());
+        let (file, node) = (self.bed.sandbox.log_file(&part), node.to_owned());
         // It ends with its node.
-        self.tasks.spawn(format!("following the watchdog of {node}"), Ends::Anytime, async move {
+        self.bed.tasks.spawn(format!("following the watchdog of {node}"), Ends::Anytime, async move {
             let followed = async {
                 let mut log = ContainerLog::new(docker, recorder.clone(), speaker, &file)?;
                 log.follow(|line| take(&recorder, &node, &fired, &line.text)).await
@@ -111,31 +119,31 @@ impl<'run> Power<'run> {
     /// Starts a node again whose container has ended, or is about to.
     ///
     /// # Errors
-    /// It does not start, or came up under other addresses.
+    /// The node does not start, or came up under other addresses.
     pub async fn revive(&self, name: &str) -> Result<(), LabError> {
-        let container = self.lane.name(name);
+        let container = self.bed.sandbox.name(name);
         self.observer.is_dead(name);
         let deadline = Instant::now() + GONE;
-        while self.lane.runs(&container).await? {
+        while self.bed.sandbox.runs(&container).await? {
             if Instant::now() > deadline {
                 return Err(LabError::harness(format!("{container} does not end")));
             }
             tokio::time::sleep(LOOK).await;
         }
-        if self.scenario.kills_several_nodes() {
+        if self.bed.scenario.kills_several_nodes() {
             for node in self.nodes.iter().filter(|node| node.name == name) {
-                self.lane.pin(&container, &self.lane.name(CLUSTER), node.address).await?;
-                self.lane.pin(&container, &self.lane.name(CONTROL), node.control).await?;
+                self.bed.sandbox.pin(&container, &self.bed.sandbox.name(CLUSTER), node.address).await?;
+                self.bed.sandbox.pin(&container, &self.bed.sandbox.name(CONTROL), node.control).await?;
             }
         }
         // The observer ends with the run only.
         let _ = self.observer.inputs.send(Input::Expected);
-        let since = self.recorder.clock().now();
-        self.lane.start_again(&container).await?;
-        self.observer.meet(self.lane, name, since).await?;
+        let since = self.bed.now();
+        self.bed.sandbox.start_again(&container).await?;
+        self.observer.meet(&self.bed, name, since).await?;
         let _ = self.observer.inputs.send(Input::AllKnown);
         self.watch(name).await?;
-        let addresses = self.lane.addresses(&container).await?;
+        let addresses = self.bed.sandbox.addresses(&container).await?;
         for node in self.nodes.iter().filter(|node| node.name == name) {
             if !addresses.contains(&node.address) || !addresses.contains(&node.control) {
                 let message =
@@ -148,15 +156,17 @@ impl<'run> Power<'run> {
 
     /// Starts each node again that a watchdog has reset, as the hardware would; returns only with an error.
     ///
-    /// A machine takes longer to come up than what is left of its lease. A container would be quicker now and then, and lead again.
+    /// A machine takes longer to come up than its lease lasts. A container would be quicker now and then, and lead
+    /// again: it is started only when the leader key names another node or none, or `ttl` is over.
     pub async fn revive_reset(&self, mut reset: mpsc::UnboundedReceiver<String>) -> LabError {
         while let Some(node) = reset.recv().await {
-            let mut view = self.recorder.view();
-            let lease = Duration::from_secs(self.scenario.settings.ttl_s.into());
+            let mut view = self.bed.recorder.view();
+            let lease = Duration::from_secs(self.bed.scenario.settings.ttl_s.into());
             let lost = view.wait_for(|view| view.leader.as_deref() != Some(&*node));
-            // Nobody changes the view any more when the run is ending; and where the lease does not end, it is kept by somebody else's doing.
+            // The view does not change any more when the run is ending; and a lease that does not end is kept alive by
+            // something else.
             drop(tokio::time::timeout(lease, lost).await);
-            let since = self.recorder.clock().now();
+            let since = self.bed.now();
             if let Err(error) = self.revive(&node).await {
                 return error;
             }
@@ -168,12 +178,10 @@ impl<'run> Power<'run> {
 
     /// Records that the agent runs again, as soon as that is seen.
     fn record_restart(&self, node: &str, since: u64) {
-        let (recorder, node) = (self.recorder.clone(), node.to_owned());
-        self.tasks.spawn(format!("waiting for the agent of {node}"), Ends::Anytime, async move {
-            let started = |event: &pghaspec_model::vocabulary::event::Event| match event.kind {
-                Kind::ProcessStarted { what: pghaspec_model::vocabulary::event::Process::Agent, pid, .. } => {
-                    Some((event.at, pid))
-                }
+        let (recorder, node) = (self.bed.recorder.clone(), node.to_owned());
+        self.bed.tasks.spawn(format!("waiting for the agent of {node}"), Ends::Anytime, async move {
+            let started = |event: &Event| match event.kind {
+                Kind::ProcessStarted { what: Process::Agent, pid, .. } => Some((event.at, pid)),
                 _ => None,
             };
             let mut view = recorder.view();
@@ -184,8 +192,8 @@ impl<'run> Power<'run> {
                     .find_map(|event| (event.node.as_deref() == Some(&*node)).then(|| started(event))?);
                 if let Some((at, pid)) = found {
                     let effect = Some(format!("the node was reset, and its agent is process {pid} now"));
-                    let fault = pghaspec_model::vocabulary::fault::Fault::AgentRestarted;
-                    return recorder.record(Some(&node), Source::Harness, at, Kind::Fault { fault, effect });
+                    let kind = Kind::Fault { fault: Fault::AgentRestarted, effect };
+                    return recorder.record(Some(&node), Source::Harness, at, kind);
                 }
                 if view.changed().await.is_err() {
                     return;

@@ -1,4 +1,4 @@
-//! Reading all rows back on every node, after everything settled.
+//! The read-back: all rows of every node, read after the cluster has settled.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Pause between two looks at a standby's progress.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits until the standbys of `primary` have replayed all that it has flushed, and records the rows of every node. What cannot be read
-/// is recorded as a gap. The primary is read last: a row that commits meanwhile then shows there only,
-/// never on standbys only.
+/// Waits until the standbys of `primary` have replayed all that it has flushed, and records the rows of every node. A
+/// node that cannot be read is recorded as a gap. The primary is read last: a row that commits meanwhile then shows
+/// there only, and never on standbys only.
 pub async fn read_back(recorder: &Recorder, nodes: &[Node], primary: Option<&Node>) {
     let since = recorder.clock().now();
     if let Err(why) = caught_up(nodes, primary).await {
-        // Probes went on: in what state Postgres was is known.
+        // This is no gap of the probes: they went on.
         recorder.gap(None, since, Source::Harness, format!("rows are read back though {why}"));
     }
     let (last, first): (Vec<_>, Vec<_>) =
@@ -50,7 +50,7 @@ pub fn only_primary(recorder: &Recorder) -> Option<String> {
 /// Waits until every other node has replayed what the primary has flushed, which includes every acknowledged commit.
 ///
 /// # Errors
-/// What is missing, in words.
+/// There is no single primary, or a node does not answer or has not replayed enough in time, in words.
 pub async fn caught_up(nodes: &[Node], primary: Option<&Node>) -> Result<(), String> {
     let primary = primary.ok_or("there is not one primary to wait for")?;
     let flushed = position(primary, "pg_current_wal_flush_lsn()").await?;
@@ -69,7 +69,10 @@ async fn replayed(node: &Node, target: u64, deadline: Instant) -> Result<(), Str
         }
         if Instant::now() >= deadline {
             return Err(match replayed {
-                Ok(position) => format!("{} has replayed up to {position:?}, not {target}", node.name),
+                Ok(position) => match position {
+                    Some(position) => format!("{} has replayed up to {position}, not {target}", node.name),
+                    None => format!("{} has replayed nothing, and not up to {target}", node.name),
+                },
                 Err(why) => why,
             });
         }

@@ -1,4 +1,4 @@
-//! The tasks that observe, and that none of them ends unnoticed: a run that has gone blind must not look clean.
+//! The tasks that observe a run. None of them ends unnoticed: a run that has gone blind must not look clean.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,25 +7,25 @@ use tokio::task::JoinSet;
 
 use super::error::LabError;
 
-/// Tasks that run until the course ends.
+/// Tasks that run until the scenario ends.
 pub struct Tasks {
     set: Mutex<JoinSet<()>>,
     stop: watch::Sender<bool>,
-    /// The first that ended though it should not have, and how.
+    /// The first task that ended though it should not have, and how it ended.
     lost: watch::Sender<Option<String>>,
 }
 
-/// Whether a task may end before it is told to stop. It may never panic.
+/// The freedom of a task to end before it is told to stop. No task may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// It may.
+    /// The task may end at any time.
     Anytime,
-    /// It may not.
+    /// The task may end only when it is stopped.
     WhenStopped,
 }
 
 impl Tasks {
-    /// None yet.
+    /// No task runs yet.
     pub fn new() -> Tasks {
         Tasks { set: Mutex::default(), stop: watch::Sender::new(false), lost: watch::Sender::new(None) }
     }
@@ -36,7 +36,7 @@ impl Tasks {
         self.set.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }
 
-    /// A task to be spawned elsewhere, whose end is noticed like that of the others, unless `stop` is true by then.
+    /// A task to be spawned elsewhere. Its end is noticed like that of the others, unless `stop` is true by then.
     pub fn guarded(
         &self,
         name: impl Into<String>,
@@ -58,7 +58,7 @@ impl Tasks {
         set.shutdown().await;
     }
 
-    /// Waits until a task has ended that should not have.
+    /// Waits until a task has ended that should not have; returns that as an error.
     pub async fn lost(&self) -> LabError {
         let mut lost = self.lost.subscribe();
         match lost.wait_for(Option::is_some).await.ok().and_then(|found| found.clone()) {
@@ -69,7 +69,7 @@ impl Tasks {
     }
 }
 
-/// Dropped when its task ends, in whichever way.
+/// Notices the end of its task, in whichever way that ends, by being dropped.
 struct Guard {
     name: String,
     ends: Ends,

@@ -1,7 +1,8 @@
-//! Waiting for something to be observed, with a bound.
+//! Bounded waits for something to be observed; whoever waited in vain learns what was seen last.
 
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::error::LabError;
@@ -9,14 +10,14 @@ use crate::observe::recorder::Recorder;
 use crate::observe::view::View;
 use crate::progress;
 
-/// How often a wait that goes on is told.
+/// How often a wait that goes on is reported.
 const TELL: Duration = Duration::from_secs(1);
 
-/// What a look at the view says.
+/// The answer of one look at the view.
 pub enum Seen<T> {
-    /// It is there.
+    /// The awaited thing.
     Yes(T),
-    /// Not yet, and what is there instead.
+    /// Not yet, and what there is instead.
     NotYet(String),
     /// It will never come, and why.
     Never(String),
@@ -31,7 +32,7 @@ impl<T> From<Result<T, String>> for Seen<T> {
     }
 }
 
-/// Waits until `look` sees in the view of the cluster what is waited for: `what` completes "waiting for …".
+/// Waits until `look` finds the awaited thing in the view of the cluster; `what` completes "waiting for …".
 ///
 /// # Errors
 /// It did not come within `limit`, or never will; the error says what was seen last.
@@ -61,6 +62,18 @@ pub async fn until<T>(
             _ = tell.tick() => {}
             () = tokio::time::sleep_until(deadline) => {}
         }
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn interrupted() -> LabError {
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    match (interrupt, terminate) {
+        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
+            _ = interrupt.recv() => LabError::interrupted("Ctrl-C"),
+            _ = terminate.recv() => LabError::interrupted("SIGTERM"),
+        },
+        (Err(error), _) | (_, Err(error)) => LabError::harness(format!("signals cannot be handled: {error}")),
     }
 }
 

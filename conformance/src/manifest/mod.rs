@@ -1,12 +1,27 @@
 //! Agent manifests: all that the lab needs to know of an agent, as data.
 //!
-//! A manifest is `fixtures/agents/<name>/agent.toml`. One that `extends` another changes some of its keys: seeded defects are the healthy
-//! agent and one more file. On the command line an agent is `patroni`, `patroni@4.1.5`, `patroni-defects/keeps-lock` or a path.
+//! A manifest is `fixtures/agents/<name>/agent.toml`. One that `extends` another changes some of its keys: a seeded
+//! defect is the sound agent and one more file. On the command line an agent is `patroni`, `patroni@4.1.5`,
+//! `patroni-defects/keeps-lock` or a path.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `agent_toml.rs` | the keys of `agent.toml`, as they are written |
+//! | `values.rs` | checks of their values |
+//! | `draft.rs` | a manifest and all that it `extends`, put together |
+//! | `release.rs` | the number of a release |
+//! | `releases.rs` | the table of all releases, `releases.json` |
+//! | `says.rs` | the meaning of the agent's messages |
+//! | `template.rs` | files with `{{variables}}` |
+//! | `tests.rs` | tests of all this |
 
+mod agent_toml;
+mod draft;
 mod release;
+mod releases;
 mod says;
 mod template;
-mod written;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,6 +35,8 @@ use crate::input::InputError;
 use crate::rules;
 
 pub use crate::input::InputError as ManifestError;
+pub use release::Release;
+pub use releases::Row;
 pub use says::{Meaning, Says, meaning_of};
 pub use template::{VARIABLES, render};
 
@@ -30,90 +47,93 @@ pub struct Manifest {
     pub name: String,
     /// Its release.
     pub version: String,
-    /// Edition of the specification that it claims.
+    /// The edition of the specification that it is held to.
     pub edition: String,
-    /// Rules in which its release differs from that edition, `rule: position` each.
+    /// The rules in which its release differs from that edition, `rule: position` each.
     pub rules: Vec<String>,
     /// Variables for the templates of its files, besides [`VARIABLES`].
     pub variables: BTreeMap<String, String>,
     /// Its container image.
     pub image: String,
-    /// The command that builds this image where it is not there: a program and its arguments; empty when nobody knows one.
+    /// The command that builds this image where it is missing: a program and its arguments; empty if there is none.
     pub build: Vec<String>,
     /// Files that are copied into each node before it starts.
     pub files: Vec<File>,
-    /// Environment of the agent.
+    /// Environment variables of the agent.
     pub env: BTreeMap<String, String>,
-    /// The agent that prepares its clusters, with the same image; itself if none is named.
+    /// The agent that prepares its clusters, with the same image; if none is named, it does so itself.
     pub prepared_by: Option<Box<Manifest>>,
     /// Key in etcd whose value is the leader's name; may hold `{{scope}}`.
     pub leader_key: String,
     /// Key in etcd whose value names the synchronous standby, in synchronous mode; may hold `{{scope}}`.
     pub sync_key: Option<String>,
-    /// The folder of a node in which the data directory lies: where a scenario that fills the disk puts a small file system.
+    /// The folder of a node that holds the data directory: a scenario that fills the disk mounts a small file system
+    /// there.
     pub data_volume: Option<String>,
-    /// Where it listens.
+    /// The ports on which a node listens.
     pub ports: Ports,
-    /// Who may log in.
+    /// A superuser of Postgres.
     pub credentials: Credentials,
-    /// What the primary elsewhere is told that a standby cluster follows, statement by statement: the roles that the agent wants there.
+    /// SQL statements for the remote primary that a standby cluster follows: they make the roles that the agent needs
+    /// there.
     pub remote_sql: Vec<String>,
     /// Features that the agent claims to have.
     pub features: BTreeSet<String>,
-    /// Finds the agent's own process by its command line, words joined with blanks.
+    /// Finds the agent's own process by its command line, its words joined with blanks.
     pub agent_process: Regex,
     /// Finds the time in a line of the agent's log, as `YYYY-MM-DD hh:mm:ss` with `.` or `,` and milliseconds, in UTC.
     pub log_time: Option<Regex>,
-    /// What the agent's words mean; the first pattern that matches counts.
+    /// The meaning of the agent's messages; the first pattern that matches counts.
     pub says: Vec<Says>,
 }
 
 /// A file for each node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// On this machine.
+    /// The file on this machine.
     pub from: PathBuf,
-    /// In the container.
+    /// Its path in the container.
     pub to: String,
-    /// Whether `{{variables}}` in it are filled in.
+    /// True if `{{variables}}` in it are filled in.
     pub template: bool,
 }
 
-/// Where a node listens.
+/// The ports on which a node listens.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ports {
-    /// Postgres.
+    /// The port of Postgres.
     pub postgres: u16,
 }
 
-/// Who may log in to Postgres.
+/// A superuser of Postgres, as whom the lab logs in.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
-    /// A superuser.
+    /// The name.
     pub user: String,
-    /// Its password.
+    /// The password.
     pub password: String,
 }
 
 impl Manifest {
-    /// The rules that its release follows; `None` if no such edition or rule is known here.
+    /// The rules that its release follows; `None` if the edition or a rule is unknown.
     pub fn followed_rules(&self) -> Option<Rules> {
         rules::of(Edition::from_id(&self.edition)?, &self.rules).ok()
     }
 
-    /// The manifest of an agent, by its name (`patroni`, `patroni@4.1.5`) or by the path of its `agent.toml` or the folder of that.
+    /// The manifest of an agent, by its name (`patroni`, `patroni@4.1.5`) or by the path of its `agent.toml` or the
+    /// folder of that.
     ///
     /// # Errors
-    /// No such agent, or its manifest is wrong; the error names file, key and remedy.
+    /// There is no such agent, or its manifest is wrong; the error names file, key and remedy.
     pub fn load(name_or_path: &str) -> Result<Manifest, ManifestError> {
         let (place, release) = match name_or_path.rsplit_once('@') {
             Some((place, release)) => (place, Some(release)),
             None => (name_or_path, None),
         };
         let file = find(place)?;
-        written::load(&file)?.finish(release)
+        draft::load(&file)?.finish(release)
     }
 
     /// All agents of the fixtures, by name.
@@ -128,13 +148,13 @@ impl Manifest {
 /// The folder of an agent's manifest.
 ///
 /// # Errors
-/// No such agent.
+/// There is no such agent.
 pub fn folder(name_or_path: &str) -> Result<PathBuf, ManifestError> {
     let place = name_or_path.rsplit_once('@').map_or(name_or_path, |(place, _)| place);
     Ok(find(place)?.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf))
 }
 
-/// The `agent.toml` that is meant: a name in the fixtures first, then a path.
+/// The `agent.toml` of an agent: by a name in the fixtures first, then by a path.
 fn find(place: &str) -> Result<PathBuf, ManifestError> {
     let of_name = fixtures::agents().join(place).join("agent.toml");
     let path = Path::new(place);
@@ -149,7 +169,7 @@ fn find(place: &str) -> Result<PathBuf, ManifestError> {
     }
 }
 
-/// Names of all agents in the fixtures, sorted: folders with an `agent.toml`, or folders of such folders.
+/// The names of all agents in the fixtures, sorted: folders with an `agent.toml`, or folders of such folders.
 fn names() -> Result<Vec<String>, ManifestError> {
     let root = fixtures::agents();
     let mut names = Vec::new();

@@ -1,4 +1,4 @@
-//! What the agent's words mean.
+//! The meaning of the agent's messages, as patterns for the lines of its log. The recorder makes events of them.
 
 use pghaspec_model::recover::branch::Branch;
 use regex::Regex;
@@ -6,23 +6,23 @@ use regex::Regex;
 /// One pattern for the lines of the agent's log.
 #[derive(Clone, Debug)]
 pub struct Says {
-    /// Finds the words in a line, and may name a part of them `words`.
+    /// Finds the message in a line; a group named `words` restricts it to a part.
     pub pattern: Regex,
-    /// What they mean.
+    /// The meaning of the message.
     pub meaning: Meaning,
 }
 
-/// What words of the agent mean.
+/// The meaning of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// A decision of `recover`.
     Branch(Branch),
-    /// Something else, by the name that the manifest gives it.
+    /// Any other message, by the name that the manifest gives it.
     Name(String),
 }
 
-/// The first pattern that a line matches: what it means, and the words that matched: the group `words` of the pattern if it has one,
-/// else all of it.
+/// The meaning by the first pattern that a line matches, and the words that matched: the group `words` of the pattern
+/// if it has one, else all of it.
 pub fn meaning_of<'line>(says: &[Says], line: &'line str) -> Option<(&'line str, Meaning)> {
     says.iter().find_map(|one| {
         let found = one.pattern.captures(line)?;

@@ -1,9 +1,9 @@
-//! Files with `{{variables}}`, filled in for each node.
+//! Templates: files with `{{variables}}` that are filled in for each node.
 
-/// The variables that a template may use: the cluster's name; the node's name, and the one under which others reach it; `host:port` of
-/// etcd, several with commas between; settings in seconds and bytes; switches as `true` or `false`, that of Postgres as `on` or `off`; the
-/// watchdog's mode (`off`, `automatic`, `required`) and device; the primary elsewhere that a standby cluster follows, as a JSON object, or
-/// `null`.
+/// The variables that a template may use: the cluster's name; the node's name, and the name by which others reach it;
+/// `host:port` of etcd, several with commas between; settings in seconds and bytes; switches as `true` or `false`, the
+/// one of Postgres as `on` or `off`; the watchdog's mode (`off`, `automatic`, `required`) and device; the remote
+/// primary that a standby cluster follows, as a JSON object, or `null`.
 pub const VARIABLES: [&str; 18] = [
     "scope",
     "name",
@@ -25,10 +25,10 @@ pub const VARIABLES: [&str; 18] = [
     "standby_cluster",
 ];
 
-/// Fills in each `{{name}}` (blanks inside the braces are allowed) with what `value` says.
+/// Fills in each `{{name}}` (blanks inside the braces are allowed) with its `value`.
 ///
 /// # Errors
-/// The name of the first variable that `value` does not know, or what stands after braces that are never closed.
+/// The name of the first variable without a value, or the text after braces that are never closed.
 pub fn render(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;

@@ -57,7 +57,7 @@ fn a_release_selects_image_and_edition() {
     let manifest = load(SOUND, "@0.9").unwrap();
     assert_eq!((manifest.image.as_str(), manifest.edition.as_str()), ("sample:0.9", "2.1.2"));
     let error = load(SOUND, "@7").unwrap_err();
-    assert!(error.mend.contains("1.0, 0.9"), "{error}");
+    assert!(error.help.contains("1.0, 0.9"), "{error}");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn what_was_found_of_a_release_counts() {
     let manifest = Manifest::load("patroni").unwrap();
     assert_eq!((manifest.edition.as_str(), manifest.rules.len()), ("4.1", 0));
     let error = Manifest::load("patroni@1.6.5").unwrap_err();
-    assert!(error.mend.contains("2.1.2, 2.1.3") && error.mend.contains("pghaspec diff --release 1.6.5"), "{error}");
+    assert!(error.help.contains("2.1.2, 2.1.3") && error.help.contains("pghaspec diff --release 1.6.5"), "{error}");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_bad_pattern_is_named_with_its_place() {
 fn an_unknown_branch_names_the_known_ones() {
     let error = load(&SOUND.replace("\"start-primary\"", "\"start-anything\""), "").unwrap_err();
     assert_eq!(error.key.as_deref(), Some("says[0].branch"));
-    assert!(error.mend.contains("start-primary"), "{error}");
+    assert!(error.help.contains("start-primary"), "{error}");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_missing_key_is_named() {
 #[test]
 fn an_unknown_agent_names_the_known_ones() {
     let error = Manifest::load("no-such-agent").unwrap_err();
-    assert!(error.mend.contains("patroni"), "{error}");
+    assert!(error.help.contains("patroni"), "{error}");
 }
 
 #[test]

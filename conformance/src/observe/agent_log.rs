@@ -1,4 +1,4 @@
-//! What the agent says, found in its log by the patterns of its manifest.
+//! The agent's own words, found in its log by the patterns of its manifest.
 
 use pghaspec_model::vocabulary::event::{Kind, Source};
 
@@ -9,7 +9,7 @@ use crate::manifest::{Manifest, Meaning, meaning_of};
 
 const MILLISECOND: u64 = 1_000_000;
 
-/// Records what a line of a node's log means, if the manifest knows it.
+/// Records the meaning of a line of a node's log, if the manifest has a pattern for it.
 pub fn take(recorder: &Recorder, manifest: &Manifest, node: &str, line: &Line) {
     let Some((words, meaning)) = meaning_of(&manifest.says, &line.text) else { return };
     let message = words.to_owned();
@@ -20,7 +20,8 @@ pub fn take(recorder: &Recorder, manifest: &Manifest, node: &str, line: &Line) {
     recorder.record(Some(node), Source::AgentLog, interval(recorder, manifest, line), kind);
 }
 
-/// When the line was written: in the millisecond that the agent's own stamp names, else between the line before it and its arrival.
+/// The interval in which the line was written, nanoseconds of the run: the millisecond that the agent's own stamp
+/// names, else the time between the line before it and its arrival.
 fn interval(recorder: &Recorder, manifest: &Manifest, line: &Line) -> [u64; 2] {
     let stamp = manifest.log_time.as_ref().and_then(|pattern| pattern.find(&line.text));
     let Some(realtime) = stamp.and_then(|stamp| realtime_of(stamp.as_str())) else { return line.received };

@@ -1,6 +1,9 @@
-//! A procedure that commits row after row without ever waiting: neither for its disk (`synchronous_commit = off`) nor for a standby, nor
-//! on a latch, where a backend would notice that its postmaster is gone. While it runs it tells how far it is, and when by the server's
-//! clock, so that each row's commit lies between two of its words.
+//! Batches: a procedure in Postgres that commits row after row without ever waiting, so that its backend outlives a
+//! killed postmaster.
+//!
+//! It waits neither for its disk (`synchronous_commit = off`) nor for a standby, nor on a latch, where a backend would
+//! notice that its postmaster is gone. While it runs it reports how far it is, and when by the server's clock, so that
+//! each row's commit lies between two reports.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -18,26 +21,27 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Row numbers that one call may use.
 pub const NUMBERS: u64 = 1_000_000;
 
-/// Answers which backend of a server runs the procedure: its id in the server's own namespace.
+/// The query for the backend that runs the procedure: its process id in the server's own namespace.
 pub const CALLING: &str =
     "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'CALL pghaspec_batch(%'";
 
-/// A call that runs.
+/// A call of the procedure.
 pub struct Batch {
-    told: watch::Receiver<Told>,
+    progress: watch::Receiver<Progress>,
 }
 
-/// What the procedure said last.
+/// The newest report of the procedure.
 #[derive(Clone, Copy, Debug, Default)]
-struct Told {
+struct Progress {
     /// The last row that it committed.
     row: u64,
     /// The earliest moment at which that row can have been committed, nanoseconds of the run.
     not_before: u64,
 }
 
-/// It tells each 100 ms, at the first row and at the last; between two rows it counts for 2 ms, so that it stays busy and writes little.
-/// A word is `pghaspec ROW SINCE NOW`: the row was committed between the two moments, microseconds since 1970.
+/// The procedure. It reports each 100 ms, at the first row and at the last; between two rows it counts for 2 ms, so
+/// that it stays busy and writes little. A report is `pghaspec ROW SINCE NOW`: the row was committed between the two
+/// moments, microseconds since 1970.
 const PROCEDURE: &str = "
 CREATE OR REPLACE PROCEDURE pghaspec_batch(first bigint, lasts interval) LANGUAGE plpgsql AS $$
 DECLARE
@@ -65,10 +69,10 @@ BEGIN
 END $$";
 
 impl Batch {
-    /// Calls the procedure, which numbers its rows from `first` on; the future records what it says until it ends.
+    /// Calls the procedure, which numbers its rows from `first` on; the future records its reports until it ends.
     ///
     /// # Errors
-    /// The server refuses it.
+    /// The server refuses the procedure, or the connection.
     pub async fn call(
         recorder: Recorder,
         node: &str,
@@ -78,7 +82,7 @@ impl Batch {
     ) -> Result<(Batch, impl Future<Output = ()> + Send + 'static), Failure> {
         query_once(config, &PROCEDURE.replace("TABLE_NAME", TABLE), LIMIT).await?;
         let (client, mut connection) = within(LIMIT, config.connect(NoTls)).await?;
-        let (say, told) = watch::channel(Told::default());
+        let (say, progress) = watch::channel(Progress::default());
         let node = node.to_owned();
         let task = async move {
             let sql = format!("CALL pghaspec_batch({first}, '{} s')", lasts.as_secs());
@@ -93,10 +97,10 @@ impl Batch {
                     let kind = Kind::Batch { rows: [next, row], result: WriteResult::Ok };
                     recorder.record(Some(&node), Source::Writer, [since.min(from), to], kind);
                     (next, since) = (row + 1, from);
-                    say.send_replace(Told { row, not_before: from });
+                    say.send_replace(Progress { row, not_before: from });
                 }
             };
-            // No wait for a commit, and words of the lowest rank that clients are told.
+            // No wait for a commit; and notices are sent to the client.
             let calling = async {
                 let ready =
                     client.batch_execute("SET synchronous_commit = off; SET client_min_messages = notice").await;
@@ -119,20 +123,21 @@ impl Batch {
                 );
             }
         };
-        Ok((Batch { told }, task))
+        Ok((Batch { progress }, task))
     }
 
-    /// Waits until a row is committed after that moment of the run, and returns its number.
+    /// Waits until a row is committed after that moment of the run; returns its number, or `None` if none is within
+    /// `limit`.
     pub async fn committed_after(&self, moment: u64, limit: Duration) -> Option<u64> {
-        let mut told = self.told.clone();
-        let found = tokio::time::timeout(limit, told.wait_for(|told| told.not_before > moment)).await;
-        found.ok()?.ok().map(|told| told.row)
+        let mut progress = self.progress.clone();
+        let found = tokio::time::timeout(limit, progress.wait_for(|newest| newest.not_before > moment)).await;
+        found.ok()?.ok().map(|newest| newest.row)
     }
 }
 
-/// Row and interval, nanoseconds since 1970, of the procedure's words.
-fn read(words: &str) -> Option<(u64, [u64; 2])> {
-    let mut numbers = words.strip_prefix("pghaspec ")?.split(' ').map(|word| word.parse::<u64>().ok());
+/// Row and interval (nanoseconds since 1970, closed) of a report of the procedure.
+fn read(report: &str) -> Option<(u64, [u64; 2])> {
+    let mut numbers = report.strip_prefix("pghaspec ")?.split(' ').map(|word| word.parse::<u64>().ok());
     let (row, since, now) = (numbers.next()??, numbers.next()??, numbers.next()??);
     // Microseconds are cut off below.
     Some((row, [since * 1000, now * 1000 + 999]))
@@ -143,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_read() {
+    fn reports_are_read() {
         assert_eq!(read("pghaspec 7 1000000 1000002"), Some((7, [1_000_000_000, 1_000_002_999])));
         assert_eq!(read("something else"), None);
         assert_eq!(read("pghaspec 7 x 1"), None);

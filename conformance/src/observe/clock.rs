@@ -1,12 +1,12 @@
 //! The clock of a run: nanoseconds of the host's monotonic clock since the run's start.
 //!
-//! Containers share the host's clocks, so what is stamped in them (by the kernel on CLOCK_MONOTONIC, by the agent on CLOCK_REALTIME) can
-//! be put on this axis.
+//! Containers share the host's clocks, so stamps that are made in them (by the kernel on CLOCK_MONOTONIC, by the agent
+//! on CLOCK_REALTIME) can be put on this axis.
 
 use rustix::time::{ClockId, clock_gettime};
 use time::{Date, Month, Time};
 
-/// Reads the time of a run and translates other clocks to it. Units are nanoseconds everywhere.
+/// The clock of a run, to which other clocks are translated. All times are nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct RunClock {
     /// CLOCK_MONOTONIC at the start of the run.
@@ -24,14 +24,14 @@ impl RunClock {
         self.of_monotonic(read(ClockId::Monotonic))
     }
 
-    /// A reading of CLOCK_MONOTONIC. What lies before the start of the run is 0.
+    /// The time of the run for a reading of CLOCK_MONOTONIC; 0 for a reading from before the run.
     pub fn of_monotonic(&self, monotonic: u64) -> u64 {
         monotonic.saturating_sub(self.zero)
     }
 
-    /// A reading of CLOCK_REALTIME (nanoseconds since 1970) that was taken a short while ago, as an interval: the two clocks cannot be
-    /// read at the same instant. They are compared now rather than once for all, so that only a step of CLOCK_REALTIME between that
-    /// reading and this call could mislead.
+    /// The time of the run for a reading of CLOCK_REALTIME (nanoseconds since 1970) that was taken a short while ago.
+    /// It is a closed interval, since the two clocks cannot be read at the same instant. They are compared now rather
+    /// than once for all, so that only a step of CLOCK_REALTIME between that reading and this call could mislead.
     pub fn of_realtime(&self, realtime: u64) -> [u64; 2] {
         let before = self.now();
         let real = read(ClockId::Realtime);
@@ -40,7 +40,8 @@ impl RunClock {
     }
 }
 
-/// A time in UTC as nanoseconds since 1970: `YYYY-MM-DD hh:mm:ss`, or with `T`, then `.` or `,` and a fraction of up to nine digits.
+/// A time in UTC as nanoseconds since 1970: `YYYY-MM-DD hh:mm:ss`, or with `T`, then `.` or `,` and a fraction of up to
+/// nine digits; `None` for any other text.
 pub fn realtime_of(text: &str) -> Option<u64> {
     let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
     let year = numbers.next()?.parse().ok()?;
@@ -53,7 +54,7 @@ pub fn realtime_of(text: &str) -> Option<u64> {
     u64::try_from(date.with_time(time).assume_utc().unix_timestamp_nanos()).ok()
 }
 
-/// Where `realtime` lies on a clock that read a value within `bracket` when CLOCK_REALTIME read `real`.
+/// The interval in which `realtime` lies on a clock that read a value within `bracket` when CLOCK_REALTIME read `real`.
 fn translate(realtime: u64, real: u64, bracket: [u64; 2]) -> [u64; 2] {
     bracket.map(|edge| if realtime >= real { edge + (realtime - real) } else { edge.saturating_sub(real - realtime) })
 }

@@ -1,8 +1,10 @@
-//! Following what a container writes to its standard output and error, over restarts of the container and breaks of the stream.
+//! The log of a container (its standard output and error), followed over restarts of the container and breaks of the
+//! stream.
 //!
-//! Docker keeps all that a container has written, so a stream that broke is opened anew where it stopped, and nothing is missed. Docker
-//! tells a log from a whole second on: what was read of that second is recognized. Only where Docker's store does not go on where reading
-//! stopped, or the stream could not be opened again, something is missing, and that time is a gap.
+//! Docker keeps all that a container has written, so a stream that broke is opened anew where it stopped, and nothing
+//! is missed. Docker repeats a log from a whole second on: lines of that second that were read before are recognized.
+//! Only if Docker's store does not go on where reading stopped, or the stream could not be opened again, something is
+//! missing, and that time is a gap.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -25,33 +27,33 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// One line of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What was written, without Docker's time before it.
+    /// The text, without Docker's time before it.
     pub text: String,
-    /// When the line before this one, and this one, came in; nanoseconds of the run.
+    /// The arrival of the line before this one, and of this one; nanoseconds of the run.
     pub received: [u64; 2],
 }
 
-/// Whose log it is, and what is not seen while it is not heard.
+/// The container whose log it is, and the observations that depend on it.
 #[derive(Clone, Debug)]
 pub struct Speaker {
     /// Name of the container.
     pub container: String,
-    /// The node that it is, if it is one.
+    /// The node, if the container is one.
     pub node: Option<String>,
-    /// What it tells.
+    /// The source of the observations that the log carries: it has a gap while the log is not heard.
     pub of: Source,
 }
 
-/// A container's log, which is copied to a file.
+/// The log of a container, which is copied to a file.
 pub struct ContainerLog {
     docker: Docker,
     recorder: Recorder,
     speaker: Speaker,
     raw: RawLog,
     place: Place,
-    /// When the last line came in, or following began; nanoseconds of the run.
+    /// The arrival of the last line, or the time when following began; nanoseconds of the run.
     last: u64,
-    /// Why the stream broke, until it is heard again.
+    /// The reason why the stream broke, until it is heard again.
     deaf: Option<String>,
 }
 
@@ -65,8 +67,8 @@ impl ContainerLog {
         Ok(ContainerLog { docker, recorder, speaker, raw, place: Place::default(), last, deaf: None })
     }
 
-    /// Follows what the container writes until it ends: each line goes to the file with Docker's time before it, and to `take`. Called
-    /// again, it goes on where it stopped.
+    /// Follows the log until the container ends: each line goes to the file with Docker's time before it, and to
+    /// `take`. Called again, it goes on where it stopped.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -79,7 +81,7 @@ impl ContainerLog {
         Ok(())
     }
 
-    /// Reads the log to its end, or until the stream breaks; returns why it broke.
+    /// Reads the log to its end, or until the stream breaks; returns the reason why it broke.
     async fn read(&mut self, take: &mut impl FnMut(Line)) -> Result<Option<String>, RunDirError> {
         let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true);
         let options = options.since(self.place.second).build();
@@ -141,28 +143,30 @@ impl Drop for ContainerLog {
     }
 }
 
-/// How far a log was read.
+/// The place up to which a log was read.
 #[derive(Default)]
 struct Place {
     /// The newest whole second of Docker's times, since 1970.
     second: i32,
-    /// How many lines were read that Docker tells from that second on.
+    /// The number of lines that were read from that second on.
     lines: usize,
-    /// The last of them.
+    /// The last of these lines.
     last: String,
 }
 
-/// Whether a line was read before.
+/// The novelty of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum New {
+    /// The line was read before.
     No,
+    /// The line is new.
     Yes,
-    /// It is new, and lines before it are lost.
+    /// The line is new, and lines before it are lost.
     AfterLost,
 }
 
 impl Place {
-    /// Takes a line in. `repeated` lines are still to come that were read before.
+    /// Takes a line in. `repeated` is the number of lines still to come that were read before.
     fn is_new(&mut self, line: &str, repeated: &mut usize) -> New {
         let mut new = New::Yes;
         if *repeated > 0 {
@@ -207,14 +211,14 @@ impl RawLog {
     }
 }
 
-/// Puts the pieces of a stream together to lines.
+/// The pieces of a stream, put together to lines.
 #[derive(Default)]
 struct Lines {
     rest: Vec<u8>,
 }
 
 impl Lines {
-    /// The lines that are whole now.
+    /// Takes a piece in; returns the lines that are whole now.
     fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         self.rest.extend_from_slice(bytes);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };

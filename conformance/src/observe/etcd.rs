@@ -1,8 +1,8 @@
 //! The watch on the leader key.
 //!
-//! etcd orders all changes by revision but does not say when they happened. A key of the lab's own, put every 100 ms with the time of
-//! sending as its value, runs in the same watch: what comes after such a tick in revision order happened after it was sent. The upper
-//! bound is the arrival of the change.
+//! etcd orders all changes by revision but does not say when they happened. So the lab puts a key of its own every 100
+//! ms, a tick whose value is the time of sending, into the same watch: a change that comes after a tick in revision
+//! order happened after that tick was sent. The upper bound is the arrival of the change.
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ const TICK: Duration = Duration::from_millis(100);
 const LIMIT: Duration = Duration::from_secs(1);
 /// Pause before a broken watch is made anew.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long no tick may have come back at the end before that is a gap.
+/// How long no tick may have come back at the end of a run before that is a gap.
 const BLIND: Duration = Duration::from_secs(1);
-/// How long a watch may bring nothing, not even a tick, before it counts as broken.
+/// How long a watch may bring nothing, not even a tick, before it is taken for broken.
 const DEAD: Duration = Duration::from_secs(3);
 
 /// A watch that can be taken up again where it broke off.
@@ -32,15 +32,16 @@ pub struct LeaderWatch {
     leader_key: String,
     /// The next revision to see.
     next: i64,
-    /// When the newest tick that was seen was sent: a lower bound for all that follows.
+    /// The time at which the newest tick that came back was sent: a lower bound for all that follows.
     not_before: u64,
 }
 
 impl LeaderWatch {
-    /// Waits until etcd answers and notes its revision: from there on nothing is missed, however late [`LeaderWatch::run`] begins.
+    /// Waits until etcd answers and notes its revision: from there on nothing is missed, however late
+    /// [`LeaderWatch::run`] begins.
     ///
     /// # Errors
-    /// The last answer, when there is none within `limit`.
+    /// etcd does not answer within `limit`: its last answer, in words.
     pub async fn prepare(
         recorder: Recorder,
         endpoint: &str,
@@ -49,7 +50,7 @@ impl LeaderWatch {
     ) -> Result<LeaderWatch, String> {
         let deadline = tokio::time::Instant::now() + limit;
         let not_before = recorder.clock().now();
-        // A peer that went away without a word is noticed only so. Ticks keep the connection busy, so that hardly ever a ping is sent.
+        // Pings are the only way to notice a peer that vanished. Ticks keep the connection busy, so pings are rare.
         let options = ConnectOptions::new()
             .with_connect_timeout(LIMIT)
             .with_keep_alive(LIMIT, LIMIT * 2)
@@ -86,9 +87,9 @@ impl LeaderWatch {
         tick(self.recorder.clone(), self.client.kv_client())
     }
 
-    /// Watches for ever. etcd tells every revision in its order: a watch that breaks is made again from the next one on, and a tick that
-    /// comes late says that nothing before it was missed. So only intervals grow. What etcd has compacted away meanwhile is a gap, and so
-    /// is a time at the end from which no tick comes back any more.
+    /// Watches for ever. etcd reports every revision in order: a watch that breaks is made again from the next revision
+    /// on, and a tick that comes late proves that nothing before it was missed. So only intervals grow. Revisions that
+    /// etcd has compacted away meanwhile are a gap, and so is a time at the end from which no tick comes back any more.
     pub async fn run(mut self) {
         let why = "no tick came back through the watch on the leader key";
         let mut silence = Silence::new(self.recorder.clone(), None, Source::Etcd, BLIND, why);
@@ -103,7 +104,7 @@ impl LeaderWatch {
         }
     }
 
-    /// Watches until the watch breaks. Returns the oldest revision that is left when that is why.
+    /// Watches until the watch breaks. Returns the oldest revision that is left if a compaction broke it.
     async fn watch_once(&mut self, silence: &mut Silence) -> Result<Option<i64>, Error> {
         // Ticks and leader key must be in one watch: etcd orders revisions within a watch, not between two.
         let options = WatchOptions::new().with_all_keys().with_start_revision(self.next).with_prev_key();
@@ -155,7 +156,7 @@ impl LeaderWatch {
     }
 }
 
-/// Whether a lease is known to have ended. A client's deletion leaves it alive.
+/// Asks whether a lease has ended. When a client deletes the key, the lease stays alive.
 async fn has_ended(mut client: LeaseClient, lease: i64) -> bool {
     let answer = tokio::time::timeout(LIMIT, client.time_to_live(lease, None)).await;
     matches!(answer, Ok(Ok(answer)) if answer.ttl() <= -1)

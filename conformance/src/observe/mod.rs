@@ -1,4 +1,5 @@
-//! Observing a cluster from outside: what the kernel, etcd, Postgres, its clients and the agent's own log show, as one stream of events.
+//! The observers of a cluster: what the kernel, etcd, Postgres, its clients and the agent's own log show from outside,
+//! recorded as one stream of events. `docs/time.md` says how each of them dates what it sees.
 
 pub mod agent_log;
 pub mod batch;

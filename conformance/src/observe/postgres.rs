@@ -1,4 +1,4 @@
-//! Sessions with Postgres that never hang.
+//! Sessions with Postgres in which every wait has a limit, since a server under test may hang.
 
 use std::error::Error as _;
 use std::future::Future;
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
-/// How long a connection may take. tokio-postgres' own limit covers only the socket, not the start-up that follows on it.
+/// How long a connection may take. tokio-postgres' own limit covers only the socket, not the start-up that follows.
 const CONNECT: Duration = Duration::from_secs(1);
 
 /// An open session. Dropping it ends it.
@@ -18,12 +18,12 @@ pub struct Session {
     connection: JoinHandle<()>,
 }
 
-/// What went wrong with a statement or a connection.
+/// The failure of a statement or a connection.
 #[derive(Debug)]
 pub enum Failure {
     /// Nothing listens there.
     Refused,
-    /// The server said no, in its own words.
+    /// The server refused, in its own words.
     Server {
         /// SQLSTATE.
         code: SqlState,
@@ -48,7 +48,7 @@ impl Failure {
         }
     }
 
-    /// The same for a reader.
+    /// The failure in words.
     pub fn words(&self) -> String {
         match self {
             Failure::Refused => "connection refused".to_owned(),
@@ -63,10 +63,10 @@ impl Session {
     /// Opens a session, within a second.
     ///
     /// # Errors
-    /// It is refused, or not open in time.
+    /// The connection is refused, or not open in time.
     pub async fn open(config: &Config) -> Result<Session, Failure> {
         let (client, connection) = within(CONNECT, config.connect(NoTls)).await?;
-        // How it ends shows in the answers to statements.
+        // Its end shows in the answers to statements.
         let connection = tokio::spawn(async move { drop(connection.await) });
         Ok(Session { client, connection })
     }
@@ -74,7 +74,8 @@ impl Session {
     /// Runs statements and returns the rows of all of them, columns as text.
     ///
     /// # Errors
-    /// The server refuses one, or does not answer within `limit`. The session can be used again, its late answer is dropped.
+    /// The server refuses one, or does not answer within `limit`. The session can be used again, its late answer is
+    /// dropped.
     pub async fn query(&self, sql: &str, limit: Duration) -> Result<Vec<Vec<Option<String>>>, Failure> {
         let messages = within(limit, self.client.simple_query(sql)).await?;
         let rows = messages.iter().filter_map(|message| match message {
@@ -86,7 +87,7 @@ impl Session {
         Ok(rows.collect())
     }
 
-    /// Whether the session is known to have ended: nothing more can be sent on it.
+    /// Says whether the session is known to have ended: nothing more can be sent on it.
     pub fn has_ended(&self) -> bool {
         self.client.is_closed() || self.connection.is_finished()
     }
@@ -100,13 +101,13 @@ pub async fn query_once(config: &Config, sql: &str, limit: Duration) -> Result<V
     let session = Session::open(config).await?;
     let answer = session.query(sql, limit).await;
     if matches!(answer, Err(Failure::TimedOut)) {
-        // A server that hangs would keep the connection's task for ever.
+        // Otherwise a server that hangs would keep the connection's task for ever.
         session.connection.abort();
     }
     answer
 }
 
-/// Waits for an answer, but not for ever.
+/// Waits for an answer, at most for `limit`.
 pub(super) async fn within<T>(
     limit: Duration,
     doing: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -137,7 +138,8 @@ mod tests {
         assert!(matches!(Session::open(&config).await, Err(Failure::TimedOut)));
     }
 
-    /// A server that lets a client in and then says no more, as one that is stopped, or whose commit waits for a standby.
+    /// A server that lets a client in and then says no more, as one that is stopped, or one whose commit waits for a
+    /// standby.
     #[tokio::test]
     async fn a_server_that_lets_in_and_says_nothing_more_times_out() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,4 +1,4 @@
-//! Read-only probes of Postgres, each through a fresh connection: what a new client would find.
+//! Read-only probes of Postgres, each through a fresh connection: they find what a new client would find.
 
 use std::time::Duration;
 
@@ -17,24 +17,25 @@ use super::view::Finding;
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How long a probe's statement may take.
 const LIMIT: Duration = Duration::from_secs(1);
-/// How long no probe may tell anything before that is a gap.
+/// How long all probes may fail to tell the state before that is a gap.
 const BLIND: Duration = Duration::from_secs(2);
 /// A finding that still held this long after it was recorded is recorded once more when it changes. Nanoseconds.
 const HELD: u64 = 300_000_000;
 
-/// In recovery?, WAL position, timeline, does the WAL receiver stream?, the beginning of the control file.
+/// The query of a probe. Its columns: in recovery or not, WAL position in bytes, timeline, whether the WAL receiver
+/// streams, the beginning of the control file in hexadecimal digits.
 ///
-/// A standby's timeline is the one that it replays. `received_tli` may run ahead of that and `min_recovery_end_timeline` lag behind it
-/// until the next flush, but the history of the received timeline says to which of its ancestors the replayed position belongs. Without a
-/// WAL receiver the timeline is unknown.
+/// A standby's timeline is the one that it replays. `received_tli` may run ahead of that and
+/// `min_recovery_end_timeline` lag behind it until the next flush, but the history of the received timeline says to
+/// which of its ancestors the replayed position belongs. Without a WAL receiver the timeline is unknown.
 const PROBE: &str = "
 SELECT standby,
        CASE WHEN standby THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END - '0/0'::pg_lsn,
        CASE WHEN standby
             THEN (SELECT coalesce((SELECT switch[1]::int
                                      FROM regexp_matches(
-                                            pg_read_file('pg_wal/' || upper(lpad(to_hex(received_tli), 8, '0')) || '.history',
-                                                         0, 1000000, true),
+                                            pg_read_file('pg_wal/' || upper(lpad(to_hex(received_tli), 8, '0'))
+                                                                   || '.history', 0, 1000000, true),
                                             '^\\s*(\\d+)\\s+([0-9A-F]+/[0-9A-F]+)', 'gn') AS switch
                                     WHERE pg_last_wal_replay_lsn() <= switch[2]::pg_lsn
                                     ORDER BY switch[1]::int LIMIT 1),
@@ -45,9 +46,10 @@ SELECT standby,
        encode(pg_read_binary_file('global/pg_control', 0, 20), 'hex')
   FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) AS now";
 
-/// Probes a node for ever and records what changes; all findings once for each phase. A time in which no probe tells anything is a gap.
+/// Probes a node for ever and records its findings when they change, and once for each phase. A time in which no probe
+/// can tell the state is a gap.
 pub async fn watch(recorder: Recorder, node: String, config: Config) {
-    let mut told = Told::default();
+    let mut reported = Reported::default();
     let why = "no probe told in what state Postgres is";
     let mut silence = Silence::new(recorder.clone(), Some(&node), Source::Postgres, BLIND, why);
     let mut ticks = tokio::time::interval_at(Instant::now(), INTERVAL);
@@ -56,7 +58,8 @@ pub async fn watch(recorder: Recorder, node: String, config: Config) {
         ticks.tick().await;
         let phases = recorder.view().borrow().phases;
         let start = recorder.clock().now();
-        // Where no process runs, nothing listens, though nobody says so: a machine without power answers nothing.
+        // In a container that has ended nothing listens, though no answer says so: a machine without power refuses
+        // nothing.
         let off = || recorder.view().borrow().nodes.get(&node).is_some_and(|seen| seen.container_ended);
         let was_off = off();
         let mut finding = probe(&config).await;
@@ -68,7 +71,7 @@ pub async fn watch(recorder: Recorder, node: String, config: Config) {
             silence.heard(at[1]);
         }
         for (Finding { state, timeline, lsn, streaming, control }, at) in
-            told.next(finding, at, phases).into_iter().flatten()
+            reported.next(finding, at, phases).into_iter().flatten()
         {
             let kind = Kind::Server { state, timeline, lsn, streaming, control };
             recorder.record(Some(&node), Source::Postgres, at, kind);
@@ -81,26 +84,26 @@ pub async fn watch(recorder: Recorder, node: String, config: Config) {
     }
 }
 
-/// What was recorded of a node's probes.
+/// The findings of a node's probes that were recorded.
 #[derive(Default)]
-struct Told {
-    /// The end of the probe that was recorded last, and how many phases had begun by then.
+struct Reported {
+    /// The end of the probe that was recorded last, and the number of phases that had begun by then.
     recorded: Option<(u64, u64)>,
-    /// The newest finding, which says the same as what was recorded last, and when it was made.
+    /// The newest finding, which says the same as the one recorded last, and the interval of its probe.
     newest: Option<(Finding, [u64; 2])>,
 }
 
-impl Told {
-    /// What is to be recorded now that a probe found this: once more the finding that has changed, with the time when it held last, so
-    /// that it is known since when it may not have held; then the new one.
+impl Reported {
+    /// The findings to record after a new probe: once more the old finding if it has changed, with the time when it
+    /// held last, so that it is known since when it may not have held; then the new one.
     fn next(&mut self, finding: Finding, at: [u64; 2], phases: u64) -> [Option<(Finding, [u64; 2])>; 2] {
         let before = self.newest.replace((finding, at));
-        let (Some((old, held)), Some((recorded, told_phases))) = (before, self.recorded) else {
+        let (Some((old, held)), Some((recorded, phases_then))) = (before, self.recorded) else {
             self.recorded = Some((at[1], phases));
             return [None, Some((finding, at))];
         };
         let changed = !old.same(&finding) || old.control != finding.control;
-        if !changed && told_phases == phases {
+        if !changed && phases_then == phases {
             return [None, None];
         }
         self.recorded = Some((at[1], phases));
@@ -109,7 +112,7 @@ impl Told {
     }
 }
 
-/// What a new client finds right now.
+/// The finding of a new client.
 pub async fn probe(config: &Config) -> Finding {
     match query_once(config, PROBE, LIMIT).await {
         Ok(rows) => rows.first().map_or(Finding::only(ServerState::Unknown), |row| read(row)),
@@ -117,7 +120,7 @@ pub async fn probe(config: &Config) -> Finding {
     }
 }
 
-/// What an answer to [`PROBE`] says.
+/// The finding in an answer to [`PROBE`].
 fn read(row: &[Option<String>]) -> Finding {
     let column = |index: usize| row.get(index).and_then(Option::as_deref);
     let state = match column(0) {
@@ -134,13 +137,13 @@ fn read(row: &[Option<String>]) -> Finding {
     }
 }
 
-/// What hexadecimal digits stand for.
+/// The bytes that hexadecimal digits stand for; `None` if they are no such digits.
 fn bytes(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
-/// What a failed probe says. Silence never means "not writable".
+/// The state that a failed probe shows. Silence never means "not writable".
 fn state_of(failure: &Failure) -> ServerState {
     match failure {
         Failure::Refused => ServerState::Refused,
@@ -195,16 +198,16 @@ mod tests {
         let ms = |at: u64| [at * 1_000_000, (at + 1) * 1_000_000];
         let (up, down) = (Finding::only(ServerState::Primary), Finding::only(ServerState::Refused));
         let later = Finding { lsn: Some(9), ..up };
-        let mut told = Told::default();
-        assert_eq!(told.next(up, ms(0), 1), [None, Some((up, ms(0)))]);
-        assert_eq!(told.next(up, ms(100), 1), [None, None]);
-        assert_eq!(told.next(later, ms(500), 1), [None, None]);
-        assert_eq!(told.next(down, ms(600), 1), [Some((later, ms(500))), Some((down, ms(600)))]);
-        // It held for too short a time to be worth it.
-        assert_eq!(told.next(down, ms(700), 1), [None, None]);
-        assert_eq!(told.next(up, ms(800), 1), [None, Some((up, ms(800)))]);
+        let mut reported = Reported::default();
+        assert_eq!(reported.next(up, ms(0), 1), [None, Some((up, ms(0)))]);
+        assert_eq!(reported.next(up, ms(100), 1), [None, None]);
+        assert_eq!(reported.next(later, ms(500), 1), [None, None]);
+        assert_eq!(reported.next(down, ms(600), 1), [Some((later, ms(500))), Some((down, ms(600)))]);
+        // It held for too short a time to be recorded twice.
+        assert_eq!(reported.next(down, ms(700), 1), [None, None]);
+        assert_eq!(reported.next(up, ms(800), 1), [None, Some((up, ms(800)))]);
         // A new phase is no change.
-        assert_eq!(told.next(up, ms(1900), 1), [None, None]);
-        assert_eq!(told.next(up, ms(2000), 2), [None, Some((up, ms(2000)))]);
+        assert_eq!(reported.next(up, ms(1900), 1), [None, None]);
+        assert_eq!(reported.next(up, ms(2000), 2), [None, Some((up, ms(2000)))]);
     }
 }

@@ -1,4 +1,4 @@
-//! The one writer of `events.jsonl`.
+//! The recorder: the one writer of `events.jsonl`, and of the view of the cluster that the lab waits on.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,7 +12,7 @@ use super::clock::RunClock;
 use super::view::View;
 use crate::run::error::RunDirError;
 
-/// Records events in the order in which they come in. Clones write to the same file.
+/// Records events in the order of their arrival. Clones write to the same file.
 ///
 /// Each event is one `write` of a whole line, so that a killed harness leaves only whole events behind.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ struct Shared {
     path: PathBuf,
     out: Mutex<Out>,
     view: watch::Sender<View>,
-    /// The first trouble of writing evidence; a run with incomplete evidence must end.
+    /// The first failure to write evidence; a run with incomplete evidence must end.
     trouble: watch::Sender<Option<String>>,
 }
 
@@ -68,11 +68,11 @@ impl Recorder {
         if let Err(error) = written {
             self.fail(RunDirError::new(format!("writing {}", self.shared.path.display()), error));
         }
-        // Still under the lock: the view must take events in in their order.
+        // Still under the lock: the view must take the events in by their order.
         self.shared.view.send_modify(|view| view.apply(&event));
     }
 
-    /// Records an event of this very moment.
+    /// Records an event of the present moment.
     pub fn record_now(&self, node: Option<&str>, source: Source, kind: Kind) {
         let now = self.clock().now();
         self.record(node, source, [now, now], kind);
@@ -93,17 +93,17 @@ impl Recorder {
         self.record(node, Source::Harness, at, Kind::Gap { of, why: why.into(), reason: None });
     }
 
-    /// Changes what is known without an event: that a probe found nothing new, that a container ended.
+    /// Changes the view without an event: for instance when a probe found nothing new, or a container ended.
     pub fn update(&self, change: impl FnOnce(&mut View)) {
         self.shared.view.send_modify(change);
     }
 
-    /// What is known, for waiting on it.
+    /// The view of the cluster, and its changes.
     pub fn view(&self) -> watch::Receiver<View> {
         self.shared.view.subscribe()
     }
 
-    /// Reports that evidence could not be written.
+    /// Notes that evidence could not be written.
     pub fn fail(&self, error: RunDirError) {
         self.shared.trouble.send_if_modified(|trouble| {
             let first = trouble.is_none();
@@ -114,7 +114,7 @@ impl Recorder {
         });
     }
 
-    /// Waits until evidence could not be written; returns why.
+    /// Waits for the first failure to write evidence; returns it in words.
     pub async fn failed(&self) -> String {
         let mut trouble = self.shared.trouble.subscribe();
         let found = trouble.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());

@@ -1,4 +1,4 @@
-//! Noting when an observation fails to come for too long.
+//! Silence of an observer that lasted too long, recorded as a gap.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use pghaspec_model::vocabulary::event::Source;
 
 use super::recorder::Recorder;
 
-/// Records as a gap each time between two observations that is longer than a limit. When dropped it does so for the time since the last
-/// one, so that what is silent at the end of the run is a gap until then.
+/// Records each time between two observations that is longer than a limit as a gap. When dropped it does so for the
+/// time since the last observation, so that an observer that is silent at the end of the run has a gap until then.
 pub struct Silence {
     recorder: Recorder,
     node: Option<String>,
@@ -18,19 +18,19 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// Begins now.
+    /// An observation that is awaited from now on.
     pub fn new(recorder: Recorder, node: Option<&str>, of: Source, limit: Duration, why: &'static str) -> Silence {
         let last = recorder.clock().now();
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         Silence { recorder, node: node.map(str::to_owned), of, why, limit, last }
     }
 
-    /// Observation goes on at that time of the run; that nothing came before it is no gap.
+    /// Notes that observation goes on at that time of the run; the silence before it is no gap.
     pub fn resume(&mut self, at: u64) {
         self.last = self.last.max(at);
     }
 
-    /// Something was observed at that time of the run.
+    /// Notes an observation at that time of the run.
     pub fn heard(&mut self, at: u64) {
         if at.saturating_sub(self.last) > self.limit {
             self.recorder.gap_within(self.node.as_deref(), [self.last, at], self.of, self.why);

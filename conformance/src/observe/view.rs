@@ -1,4 +1,4 @@
-//! What is known of the cluster right now, put together from the recorded events. The lab waits on it; it is no verdict.
+//! The view of the cluster at the moment, put together from the recorded events. The lab waits on it; it is no verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +12,13 @@ pub struct View {
     pub leader: Option<String>,
     /// The nodes, by name.
     pub nodes: BTreeMap<String, NodeView>,
-    /// The leader of this cluster follows a primary elsewhere.
+    /// The leader of this cluster follows a remote primary.
     pub standby_cluster: bool,
-    /// When something last changed: leader key, what a probe found, a process. Upper bound, nanoseconds. A probe that could not tell
-    /// is no change, and neither are words of the agent, unless they are what it does about its Postgres.
+    /// Upper bound of the last change, nanoseconds: of the leader key, of a probe's finding, of a process. A probe that
+    /// could not tell the state is no change, and neither are words of the agent, unless they say what it does about
+    /// its Postgres.
     pub changed_at: u64,
-    /// How many phases have begun.
+    /// The number of phases that have begun.
     pub phases: u64,
     /// All events so far, in the order in which they were recorded.
     pub events: Vec<Event>,
@@ -26,11 +27,11 @@ pub struct View {
 /// One node as last observed.
 #[derive(Clone, Debug, Default)]
 pub struct NodeView {
-    /// What the last probe found.
+    /// The finding of the last probe.
     pub finding: Option<Finding>,
-    /// What the last probe found that could tell.
-    pub told: Option<Finding>,
-    /// When the last finished probe was started, nanoseconds.
+    /// The finding of the last probe that could tell the state.
+    pub last_certain: Option<Finding>,
+    /// The start of the last finished probe, nanoseconds.
     pub probed_at: u64,
     /// Its running processes, by process id on the host.
     pub processes: BTreeMap<u32, Process>,
@@ -38,11 +39,11 @@ pub struct NodeView {
     pub exits: Vec<(Process, u32, Option<i32>)>,
     /// Sessions through which a write was acknowledged.
     pub wrote: BTreeSet<Session>,
-    /// Whether its container has ended, and was not started again.
+    /// Its container has ended, and was not started again.
     pub container_ended: bool,
 }
 
-/// What a probe of Postgres found.
+/// The finding of a probe of Postgres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The state.
@@ -51,25 +52,46 @@ pub struct Finding {
     pub timeline: Option<u32>,
     /// WAL position in bytes.
     pub lsn: Option<u64>,
-    /// Whether a standby's WAL receiver streams.
+    /// A standby's WAL receiver streams.
     pub streaming: Option<bool>,
-    /// What the control file says.
+    /// The contents of the control file.
     pub control: Option<ControlFile>,
 }
 
 impl Finding {
-    /// A state of which nothing more is known.
+    /// A finding of which only the state is known.
     pub fn only(state: ServerState) -> Finding {
         Finding { state, timeline: None, lsn: None, streaming: None, control: None }
     }
 
-    /// Whether both say the same of the server, but for the WAL position, which moves all the time.
+    /// Says whether both findings are the same but for the WAL position, which moves all the time.
     pub fn same(&self, other: &Finding) -> bool {
         (self.state, self.timeline, self.streaming) == (other.state, other.timeline, other.streaming)
     }
+
+    /// The finding in words, which complete "Postgres is …".
+    pub fn words(&self) -> String {
+        let state = match self.state {
+            ServerState::Primary => "primary",
+            ServerState::Standby => "standby",
+            ServerState::Starting => return "starting".to_owned(),
+            ServerState::Refused => return "refusing connections".to_owned(),
+            ServerState::Unknown => return "not answering".to_owned(),
+        };
+        let timeline = match self.timeline {
+            Some(timeline) => format!("on timeline {timeline}"),
+            None => "on an unknown timeline".to_owned(),
+        };
+        let streams = match self.streaming {
+            Some(true) => ", streaming",
+            Some(false) => ", not streaming",
+            None => "",
+        };
+        format!("{state} {timeline}{streams}")
+    }
 }
 
-/// A cluster in which all is well: who leads it, on which timeline.
+/// A healthy cluster: its leader and its timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Healthy {
     /// The leader.
@@ -119,7 +141,7 @@ impl View {
                 let new =
                     Finding { state: *state, timeline: *timeline, lsn: *lsn, streaming: *streaming, control: *control };
                 node.finding = Some(new);
-                *state != ServerState::Unknown && node.told.replace(new).is_none_or(|old| !old.same(&new))
+                *state != ServerState::Unknown && node.last_certain.replace(new).is_none_or(|old| !old.same(&new))
             }
             Kind::ProcessStarted { what, pid, .. } => {
                 node.processes.insert(*pid, *what);
@@ -130,7 +152,7 @@ impl View {
                 node.exits.push((*what, *pid, *signal));
                 true
             }
-            // What it has decided is yet to come: a standby that streams may be about to be rewound.
+            // The effect of the decision is yet to come: a standby that streams may be about to be rewound.
             Kind::Recover { .. } => true,
             Kind::Write { session, result: WriteResult::Ok, .. } => {
                 node.wrote.insert(*session);
@@ -143,8 +165,9 @@ impl View {
         }
     }
 
-    /// Who leads, when all is well: the leader key's holder is the only primary and every other node streams from its timeline. In a standby
-    /// cluster the holder streams from elsewhere, and nobody is a primary.
+    /// The leader and its timeline, if the cluster is healthy: the holder of the leader key is the only primary and
+    /// every other node streams on its timeline. In a standby cluster the holder streams from the remote primary, and
+    /// no node is a primary.
     ///
     /// # Errors
     /// The first thing that is not well, in words.
@@ -160,21 +183,22 @@ impl View {
             {
                 timeline
             }
-            other => return Err(format!("{leader} holds the leader key but is {}", words(&other))),
+            other => return Err(format!("{leader} holds the leader key but is {}", other.words())),
         };
         for (name, node) in self.nodes.iter().filter(|(name, _)| **name != leader) {
             match finding(name, node)? {
                 Finding { state: ServerState::Standby, streaming: Some(true), timeline: Some(theirs), .. }
                     if theirs == timeline => {}
                 other => {
-                    return Err(format!("{leader} leads on timeline {timeline}, but {name} is {}", words(&other)));
+                    return Err(format!("{leader} leads on timeline {timeline}, but {name} is {}", other.words()));
                 }
             }
         }
         Ok(Healthy { leader, timeline })
     }
 
-    /// Whether all may be well for all that is known: nothing that was found says otherwise, but some node's state could not be told.
+    /// Says whether the cluster may be healthy for all that is known: no finding says otherwise, but the state of some
+    /// node could not be told.
     pub fn may_be_healthy(&self) -> bool {
         let Some(leader) = self.leader.as_ref().filter(|leader| self.nodes.contains_key(*leader)) else { return false };
         let mut timelines = BTreeSet::new();
@@ -196,10 +220,11 @@ impl View {
         timelines.len() <= 1
     }
 
-    /// Like [`View::healthy`], and every node was probed anew when nothing had changed for `hold` nanoseconds after `since`.
+    /// As [`View::healthy`], if moreover every node was probed anew when nothing had changed for `hold` nanoseconds
+    /// after `since`.
     ///
     /// # Errors
-    /// What is missing, in words.
+    /// The first thing that is missing, in words.
     pub fn healthy_for(&self, hold: u64, since: u64) -> Result<Healthy, String> {
         let healthy = self.healthy()?;
         match self.nodes.iter().find(|(_, node)| node.probed_at < self.changed_at.max(since) + hold) {
@@ -207,27 +232,6 @@ impl View {
             Some((name, _)) => Err(format!("all is well, but not for long enough yet at {name}")),
         }
     }
-}
-
-/// A finding in words.
-fn words(finding: &Finding) -> String {
-    let state = match finding.state {
-        ServerState::Primary => "primary",
-        ServerState::Standby => "standby",
-        ServerState::Starting => return "starting".to_owned(),
-        ServerState::Refused => return "refusing connections".to_owned(),
-        ServerState::Unknown => return "not answering".to_owned(),
-    };
-    let timeline = match finding.timeline {
-        Some(timeline) => format!("on timeline {timeline}"),
-        None => "on an unknown timeline".to_owned(),
-    };
-    let streams = match finding.streaming {
-        Some(true) => ", streaming",
-        Some(false) => ", not streaming",
-        None => "",
-    };
-    format!("{state} {timeline}{streams}")
 }
 
 #[cfg(test)]

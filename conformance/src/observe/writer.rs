@@ -1,4 +1,5 @@
-//! Clients that write. Each is pinned to one node, whatever that node is: a client that followed the leader would never show two of them.
+//! Clients that write. Each is pinned to one node, whatever its role: a client that followed the leader would never
+//! show two of them.
 
 use std::time::Duration;
 
@@ -22,21 +23,21 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// One client at one node.
 pub struct Writer {
-    /// Where its events go.
+    /// The recorder of its events.
     pub recorder: Recorder,
     /// The node's name.
     pub node: String,
-    /// How to reach the node.
+    /// The connection to the node.
     pub config: Config,
     /// Number of the next row. Each writer has numbers of its own, and uses each for one attempt only.
     pub next: u64,
-    /// Turns true when it shall stop.
+    /// Turns true when the writer is to stop.
     pub stop: watch::Receiver<bool>,
 }
 
 impl Writer {
-    /// Writes through the given session, which was opened before any fault, until it ends or writers are stopped. That it has ended shows
-    /// as a last write, which failed because it could not be sent.
+    /// Writes through the given session, which was opened before any fault, until it ends or the writer is stopped. The
+    /// end of the session shows as a last write, which failed because it could not be sent.
     pub async fn hold(mut self, session: Session) {
         let mut last = None;
         while !*self.stop.borrow() {
@@ -52,7 +53,7 @@ impl Writer {
         }
     }
 
-    /// Writes through a new session each time until writers are stopped.
+    /// Writes through a new session each time until the writer is stopped.
     pub async fn renew(mut self) {
         let mut last = None;
         while !*self.stop.borrow() {
@@ -73,8 +74,9 @@ impl Writer {
         (self.next - 1, self.recorder.clock().now())
     }
 
-    /// Records a write, unless it failed just as the one before it did: a standby refuses every write in the same words. Its number is
-    /// never used again, and a row with it would be one that certainly was refused.
+    /// Records a write, unless it failed just as the one before it did: a standby refuses every write in the same
+    /// words. The number of a write that is not recorded is never used again, and a row with it would be one that
+    /// certainly was refused.
     fn finish(
         &self,
         id: u64,
@@ -93,7 +95,7 @@ impl Writer {
     }
 
     async fn pause(&mut self, pause: Duration) {
-        // An error means that whoever could stop it is gone, and then it stops.
+        // An error means that the sender is gone, and then the writer stops.
         let _ = tokio::time::timeout(pause, self.stop.wait_for(|stop| *stop)).await;
     }
 }
@@ -110,11 +112,11 @@ fn insert(id: u64) -> String {
     format!("INSERT INTO {TABLE} VALUES ({id})")
 }
 
-/// How a write ended that was sent.
+/// The result of a write that was sent.
 fn after_sending(answer: Result<(), Failure>) -> (WriteResult, Option<String>) {
     let Err(failure) = answer else { return (WriteResult::Ok, None) };
     let result = match &failure {
-        // A session that the server ends while a commit is under way says nothing about that commit.
+        // When the server ends a session while a commit is under way, nothing is known of that commit.
         Failure::Server { code, .. } if !ends_session(code) => WriteResult::Failed,
         _ => WriteResult::Indeterminate,
     };

@@ -1,6 +1,7 @@
-//! A run of a released function through ours: the same questions in the same order, the same effects with the same arguments, the same end.
+//! The comparison of a run of a released function with ours: the same questions in the same order, the same effects
+//! with the same arguments, and the same end. The first difference refutes the rules by which ours was run.
 
-use pghaspec_model::mutants::Mutant;
+use pghaspec_model::mutants::{Mutant, instead_of};
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::recover::decision::Decision;
 use pghaspec_model::recover::dialogue::{Answer, Dialogue, Leader, Question, Stop, Task};
@@ -13,26 +14,27 @@ use super::record::{Asked, Ended, Function, Run, answer_word};
 /// The first difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// After so many questions.
+    /// The number of questions before it.
     pub at: usize,
-    /// What the released code did there.
+    /// The step of the released code there.
     pub released: String,
-    /// What ours does.
+    /// The step of ours.
     pub ours: String,
 }
 
-/// What our function asks, given the answers of the run, and how it ends.
-pub struct Ours {
-    /// Its questions, the unanswered last one included.
+/// A replay of our function, given the answers of the run: what it asks, and how it ends.
+pub struct Replay {
+    /// Its questions, including the last one if it is not answered.
     pub asked: Vec<Question>,
-    /// Its decision, or why there is none.
+    /// Its decision, or the reason why there is none.
     pub outcome: Result<Option<Decision>, Stop>,
 }
 
 /// Runs our function on the answers of a run.
-pub fn ours(run: &Run, rules: &Rules, mutant: Option<Mutant>) -> Ours {
+pub fn replay(run: &Run, rules: &Rules, mutant: Option<Mutant>) -> Replay {
     let answers = run.answers();
-    let mut dialogue = Dialogue::replay(&answers, mutant);
+    let instead_of = instead_of(mutant);
+    let mut dialogue = Dialogue::replay(&answers, &instead_of);
     let outcome = match run.function {
         Function::Recover => recover(rules, &mut dialogue).map(Some),
         Function::HandleCrashRecovery => handle_crash_recovery(&mut dialogue, Branch::CrashRecovery),
@@ -42,12 +44,12 @@ pub fn ours(run: &Run, rules: &Rules, mutant: Option<Mutant>) -> Ours {
     if let Err(Stop::Ask(question)) = outcome {
         asked.push(question);
     }
-    Ours { asked, outcome }
+    Replay { asked, outcome }
 }
 
 /// The first difference, if there is one.
 pub fn compare(run: &Run, rules: &Rules, mutant: Option<Mutant>) -> Option<Difference> {
-    let ours = ours(run, rules, mutant);
+    let ours = replay(run, rules, mutant);
     let known = |asked: &Asked| match asked {
         Asked::Known(question, _) => Some(*question),
         Asked::Unknown(_) => None,
@@ -76,8 +78,8 @@ pub fn compare(run: &Run, rules: &Rules, mutant: Option<Mutant>) -> Option<Diffe
     effects(run, rules, &ours)
 }
 
-/// Arguments of effects are not part of the dialogue: they follow from it.
-fn effects(run: &Run, rules: &Rules, ours: &Ours) -> Option<Difference> {
+/// The first difference between the arguments of effects. They are not part of the dialogue, but follow from it.
+fn effects(run: &Run, rules: &Rules, ours: &Replay) -> Option<Difference> {
     let answer_to = |wanted: Question| {
         run.asked.iter().rev().find_map(|asked| match asked {
             Asked::Known(question, answer) if *question == wanted => Some(*answer),
@@ -148,7 +150,7 @@ pub fn name(leader: Leader) -> String {
     .into()
 }
 
-/// A question or effect in words.
+/// A question or an effect in words.
 pub fn asks(question: Question) -> String {
     let word = if question.is_pure() { "asks" } else { "does" };
     format!("{word} {}", question.id())
@@ -162,7 +164,7 @@ pub fn step(asked: &Asked) -> String {
     }
 }
 
-/// The answer that it was given.
+/// The answer that the released code was given, in words.
 pub fn answered(asked: &Asked) -> String {
     match asked {
         Asked::Known(_, answer) => answer_word(*answer),
@@ -170,7 +172,7 @@ pub fn answered(asked: &Asked) -> String {
     }
 }
 
-/// How the released code ended.
+/// The end of the released code in words.
 pub fn ended(ended: &Ended) -> String {
     match ended {
         Ended::Says(None) => "returns nothing".into(),
@@ -180,7 +182,7 @@ pub fn ended(ended: &Ended) -> String {
     }
 }
 
-/// How ours ended.
+/// The end of ours in words.
 pub fn ends(outcome: &Result<Option<Decision>, Stop>, rules: &Rules) -> String {
     match outcome {
         Ok(decision) => ended(&Ended::Says(decision.map(|decision| decision.message(rules, name)))),

@@ -1,4 +1,5 @@
-//! Python, a release and what it imports: installed once into a cache, and from then on used without the network.
+//! The environment of the comparison: Python, a release, and the packages that it imports. They are installed once into
+//! a cache, and from then on used without the network.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,8 +8,10 @@ use std::process::{Command, Output};
 
 use sha2::{Digest, Sha256};
 
+use super::stderr::{PipFailure, of_pip};
 use super::{DiffError, ErrorKind};
 use crate::fixtures;
+use crate::run::spec::hex;
 
 /// The oldest Python that the harness runs on.
 const OLDEST_PYTHON: (u32, u32) = (3, 9);
@@ -18,7 +21,7 @@ pub const PYTHON_VARIABLE: &str = "PGHASPEC_PYTHON";
 /// Environment variable that names another cache.
 pub const CACHE_VARIABLE: &str = "PGHASPEC_CACHE";
 
-/// Where the releases are, and the Python that runs them.
+/// The folders of the releases, and the Python that runs them.
 #[derive(Clone, Debug)]
 pub struct Environment {
     python: PathBuf,
@@ -27,7 +30,10 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Finds Python, and installs what all releases import unless it is there.
+    /// Finds Python, and installs the packages that all releases import, unless they are there.
+    ///
+    /// # Errors
+    /// There is no Python that is new enough, or pip cannot install the packages.
     pub fn prepare() -> Result<Environment, DiffError> {
         let (python, version) = python()?;
         let requirements = fixtures::oracle().join("requirements.txt");
@@ -37,9 +43,9 @@ impl Environment {
                 requirements.display(),
                 fixtures::root().display()
             );
-            DiffError::new(ErrorKind::Environment, message)
+            DiffError::new(ErrorKind::Environment, message).caused_by(error)
         })?;
-        let digest: String = Sha256::digest(&wanted).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&Sha256::digest(&wanted)[..6]);
         let cache = cache()?;
         let imports = cache.join(format!("imports-python{}.{}-{digest}", version.0, version.1));
         let environment = Environment { python, cache, imports };
@@ -48,7 +54,10 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Installs a release unless it is there: its folder.
+    /// The folder of a release, which is installed unless it is there.
+    ///
+    /// # Errors
+    /// There is no such release, or pip cannot install it.
     pub fn release(&self, release: &str) -> Result<PathBuf, DiffError> {
         let well_formed = release.split('.').count() > 1
             && release.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
@@ -62,7 +71,7 @@ impl Environment {
         Ok(folder)
     }
 
-    /// `python harness functions…`, with a release and what it imports to be found.
+    /// The command `python oracle.py`, which finds a release and the packages that it imports.
     pub fn command(&self, release: &Path) -> Command {
         let mut command = Command::new(&self.python);
         let harness = fixtures::oracle();
@@ -74,16 +83,16 @@ impl Environment {
         command
     }
 
-    /// Installs into a folder beside the one that is wanted and renames it: what is there is whole.
+    /// Installs into a folder beside the wanted one and renames it, so that a folder that is there is whole.
     fn install(&self, folder: &Path, what: &[&OsStr], name: &str) -> Result<(), DiffError> {
         if folder.is_dir() {
             return Ok(());
         }
         let trouble = |doing: &str, error: std::io::Error| {
             let message = format!(
-                "{doing}: {error}; free some space, make it writable, or name another folder in {CACHE_VARIABLE}"
+                "{doing}: {error}; help: free some space, make it writable, or name another folder in {CACHE_VARIABLE}"
             );
-            DiffError::new(ErrorKind::Environment, message)
+            DiffError::new(ErrorKind::Environment, message).caused_by(error)
         };
         let beside = self.cache.join(format!(
             ".{}-{}",
@@ -98,7 +107,7 @@ impl Environment {
             .args(["--no-warn-conflicts", "--root-user-action=ignore", "--target"])
             .arg(&beside)
             .args(what)
-            // A folder of wheels that is offered there may be without these.
+            // A folder of wheels that is named there may lack these.
             .env_remove("PIP_FIND_LINKS")
             .output()
             .map_err(|error| trouble(&format!("running {} -m pip", self.python.display()), error))?;
@@ -115,36 +124,31 @@ impl Environment {
     }
 }
 
-/// Why pip did not install it, as far as its words say.
+/// The error of an installation that failed, by the words of pip.
 fn refused(name: &str, output: &Output) -> DiffError {
     let words = String::from_utf8_lossy(&output.stderr);
-    let lines = || words.lines().rev().filter(|line| !line.trim().is_empty());
-    // What pip did not foresee is at the end of a traceback.
-    let foreseen = lines().find(|line| line.contains("ERROR") && !line.contains("ERROR: Exception"));
-    let last = foreseen.or(lines().next()).unwrap_or("it says nothing").trim();
-    if words.contains("No matching distribution")
-        && words.contains("from versions: ")
-        && !words.contains("from versions: none")
-    {
-        let message = format!("there is no {name} in the package index ({last})");
-        return DiffError::new(ErrorKind::Usage, message);
-    }
-    let full = ["No space left", "Disk quota exceeded", "Read-only file system", "Permission denied"];
-    let hint = if words.contains("No module named pip") {
-        "install pip for this Python".to_owned()
-    } else if full.iter().any(|words| last.contains(words)) {
-        format!(
+    let (line, failure) = of_pip(&words);
+    let help = match failure {
+        PipFailure::NoSuchRelease => {
+            return DiffError::new(ErrorKind::Usage, format!("there is no {name} in the package index ({line})"));
+        }
+        PipFailure::NoPip => "install pip for this Python".to_owned(),
+        PipFailure::Disk => format!(
             "free some space, make it writable, or name another folder in {CACHE_VARIABLE}; pip also needs its TMPDIR"
-        )
-    } else {
-        "is the package index reachable? pip's own settings apply (PIP_INDEX_URL, PIP_CERT, proxies)".to_owned()
+        ),
+        PipFailure::Other => {
+            "is the package index reachable? pip's own settings apply (PIP_INDEX_URL, PIP_CERT, proxies)".to_owned()
+        }
     };
     // An error of the disk is told once for each file.
-    let told: String = last.chars().take(300).collect();
-    DiffError::new(ErrorKind::Environment, format!("pip could not install {name}: {told}; {hint}"))
+    let told: String = line.chars().take(300).collect();
+    DiffError::new(ErrorKind::Environment, format!("pip could not install {name}: {told}; help: {help}"))
 }
 
-/// The Python that is used, and its version.
+/// The path of the Python that is used, and its version.
+///
+/// # Errors
+/// There is none, or it is too old.
 pub fn python() -> Result<(PathBuf, (u32, u32)), DiffError> {
     let python = PathBuf::from(std::env::var_os(PYTHON_VARIABLE).unwrap_or_else(|| "python3".into()));
     let version = version(&python)?;
@@ -156,9 +160,10 @@ fn version(python: &Path) -> Result<(u32, u32), DiffError> {
     let shown =
         Command::new(python).args(["-c", "import sys; print(*sys.version_info[:2])"]).output().map_err(|error| {
             environment(format!(
-                "running {}: {error}; install Python 3, or name one in {PYTHON_VARIABLE}",
+                "running {}: {error}; help: install Python 3, or name one in {PYTHON_VARIABLE}",
                 python.display()
             ))
+            .caused_by(error)
         })?;
     let words = String::from_utf8_lossy(&shown.stdout);
     let numbers: Vec<u32> = words.split_whitespace().filter_map(|word| word.parse().ok()).collect();
@@ -171,7 +176,8 @@ fn version(python: &Path) -> Result<(u32, u32), DiffError> {
     };
     if (major, minor) < OLDEST_PYTHON {
         return Err(environment(format!(
-            "{} is Python {major}.{minor}, and the comparison needs {}.{} or newer; name one in {PYTHON_VARIABLE}",
+            "{} is Python {major}.{minor}, and the comparison needs {}.{} or newer; help: name one in \
+             {PYTHON_VARIABLE}",
             python.display(),
             OLDEST_PYTHON.0,
             OLDEST_PYTHON.1
@@ -186,7 +192,8 @@ fn cache() -> Result<PathBuf, DiffError> {
         .or_else(|| named("XDG_CACHE_HOME").map(|folder| folder.join("pghaspec")))
         .or_else(|| named("HOME").map(|home| home.join(".cache/pghaspec")));
     let root = root.ok_or_else(|| {
-        DiffError::new(ErrorKind::Environment, format!("no folder for the cache: set {CACHE_VARIABLE} or HOME"))
+        let message = format!("there is no folder for the cache; help: set {CACHE_VARIABLE} or HOME");
+        DiffError::new(ErrorKind::Environment, message)
     })?;
     Ok(root.join("oracle"))
 }

@@ -1,19 +1,19 @@
-//! Which rules explain a release: an edition, or the fewest switches away from one.
+//! The explanation of a release: the rules of an edition, with as few switches in another position as possible.
 
 use pghaspec_model::rules::edition::{Edition, Rules};
 use pghaspec_model::rules::switch::Switch;
 
 use super::vector::{Ours, Vector};
 
-/// Most switches by which a release may differ from the nearest edition.
+/// The greatest number of switches in which a release may differ from the nearest edition.
 const MOST: usize = 5;
 
 /// A rule that is not as in the nearest edition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flip {
-    /// Place among [`Switch::all`].
+    /// The index of the switch among [`Switch::all`].
     switch: usize,
-    /// The position that it has instead.
+    /// Its position in the release.
     position: usize,
 }
 
@@ -28,9 +28,9 @@ impl Flip {
 /// Rules that explain a release.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// The editions that do, or that are nearest; the newest last.
+    /// The editions whose rules these are, or are nearest to; the newest last.
     pub editions: Vec<Edition>,
-    /// Switches that are not as in the last of them.
+    /// The switches that are not as in the last of these.
     pub flips: Vec<Flip>,
     /// The rules themselves.
     pub rules: Rules,
@@ -56,8 +56,9 @@ pub fn explain(runs: &[Vector]) -> Option<Explanation> {
     None
 }
 
-/// Where nothing explains all runs: the edition that leaves the fewest unexplained, and, as long as one more leaves fewer, the switch that leaves
-/// the fewest then. What is left is then what the release does otherwise, and not what its edition does.
+/// The nearest rules where none explain all runs: those of the edition that leaves the fewest runs unexplained, and
+/// then, one after another, the switches that leave the fewest, as long as each leaves fewer. The runs that are left
+/// show what the release does otherwise, not what its edition does.
 pub fn nearest(runs: &[Vector]) -> Explanation {
     let left = |runs: &[&Vector], rules: &Rules| {
         let ours = Ours::new(*rules, None);
@@ -69,7 +70,7 @@ pub fn nearest(runs: &[Vector]) -> Explanation {
     let switches: Vec<Switch> = Switch::all().collect();
     let (mut rules, mut flips) = (edition.rules(), Vec::<Flip>::new());
     while flips.len() < MOST {
-        // A switch that helps explains some of these; whether it harms others is looked at only where it does.
+        // A switch that helps explains some of these runs. Only then is it tried on all others.
         let failing: Vec<&Vector> =
             all.iter().copied().filter(|run| run.compare(&Ours::new(rules, None)).is_some()).collect();
         let others = switches.iter().enumerate().flat_map(|(switch, of)| {
@@ -96,14 +97,14 @@ pub fn nearest(runs: &[Vector]) -> Explanation {
     Explanation { editions: vec![edition], flips, rules }
 }
 
-/// How many runs our functions do not explain, and the simplest of them.
+/// The number of runs that our functions do not explain, and the simplest of them.
 pub fn unexplained<'r>(runs: &'r [Vector], ours: &Ours) -> (usize, Option<&'r Vector>) {
     let failing: Vec<&Vector> = runs.iter().filter(|run| run.compare(ours).is_some()).collect();
     let simplest = failing.iter().copied().min_by_key(|run| run.distance());
     (failing.len(), simplest)
 }
 
-/// Rules that no vector depends on, given all others: nothing is known of them.
+/// The rules that no vector depends on, given all others: nothing is known of them.
 pub fn undecided(runs: &[Vector], rules: &Rules) -> Vec<&'static str> {
     let refuted = |switch: &Switch, position: usize| {
         let mut other = *rules;
@@ -120,7 +121,7 @@ pub fn undecided(runs: &[Vector], rules: &Rules) -> Vec<&'static str> {
 
 struct Search<'r> {
     runs: &'r [Vector],
-    /// Runs that refuted rules before: they are asked first.
+    /// The indices of runs that refuted rules before: they are tried first.
     hard: Vec<usize>,
 }
 
@@ -139,7 +140,7 @@ impl Search<'_> {
         }
     }
 
-    /// Tries all ways to flip so many of the switches from `from` on.
+    /// Tries all ways to flip `size` of the switches from the index `from` on.
     fn flip(
         &mut self,
         switches: &[Switch],

@@ -1,4 +1,4 @@
-//! Runs the released functions under the harness, and reads what they asked, did and said.
+//! The harness of `fixtures/oracle/`: runs the released functions, and reads what they asked, did and said.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,30 +9,36 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::environment::Environment;
+use super::environment::{Environment, PYTHON_VARIABLE};
 use super::record::{Function, Run};
 use super::rewinds;
 use super::rewinds::{RewindRun, RewindVector};
+use super::stderr::{HarnessFailure, of_harness};
 use super::vector::Vector;
 use super::world::WorldRun;
 use super::{DiffError, ErrorKind};
+use crate::run::spec::hex;
 
-/// All vectors of one release.
+/// All runs of one release, as vectors to be compared.
 #[derive(Debug, Default)]
 pub struct Vectors {
-    /// Those that are compared.
+    /// The vectors that are compared.
     pub vectors: Vec<Vector>,
-    /// Worlds that the model does not have, by their reasons.
+    /// Number of runs in worlds that the model does not have, by reason.
     pub outside: BTreeMap<&'static str, usize>,
     /// Functions that the release does not have.
     pub absent: Vec<Function>,
-    /// Of each that it has, file and line where it begins.
+    /// File and line where each function begins.
     pub places: BTreeMap<Function, String>,
-    /// Of those that are compared by their effects, a digest of all that they asked, did and said, in order: 12 hexadecimal digits.
+    /// For each function that is compared by its effects, a digest of all that it asked, did and said, in order: 12
+    /// hexadecimal digits.
     pub digests: BTreeMap<Function, String>,
 }
 
-/// Drives functions of a release through all that they can be answered.
+/// Drives functions of a release through every sequence of answers that they can be given.
+///
+/// # Errors
+/// The harness cannot be run, or met code that it does not know.
 pub fn drive(
     environment: &Environment,
     release: &str,
@@ -58,9 +64,8 @@ pub fn drive(
             } else {
                 found.places.insert(function, place);
                 let digest = record.finalize_reset();
-                let digits = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
                 if function.is_of_world() {
-                    found.digests.insert(function, digits);
+                    found.digests.insert(function, hex(&digest[..6]));
                 }
             }
             (finished, counted) = (finished + 1, 0);
@@ -93,7 +98,7 @@ pub fn drive(
     Ok(found)
 }
 
-/// The next vector, with what the released code made of it.
+/// The next vector, with the answer of the released code.
 fn rewound(vectors: &mut impl Iterator<Item = RewindVector>, line: &str) -> Result<RewindRun, String> {
     let vector = vectors.next().ok_or("more answers than vectors")?;
     let (_, _, outcome, extras): (Value, Value, Value, Value) =
@@ -103,24 +108,27 @@ fn rewound(vectors: &mut impl Iterator<Item = RewindVector>, line: &str) -> Resu
     Ok(RewindRun { vector, knows, possible })
 }
 
-/// A released function, and which of its branches the vectors take.
+/// A released function, and the jumps in it that the vectors take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Region {
     /// File below `patroni/`.
     pub file: String,
     /// Class and function.
     pub function: String,
-    /// Branches: ways out of lines that have several.
+    /// Number of ways out of lines that have several.
     pub branches: usize,
-    /// Of them, those that were taken.
+    /// Number of those that were taken.
     pub taken: usize,
     /// Lines that were not reached.
     pub missing_lines: Vec<u32>,
-    /// Branches that were not taken, from line to line; negative if it leaves the function.
+    /// Ways that were not taken, from line to line; the second is negative if the way leaves the function.
     pub missing_branches: Vec<(i64, i64)>,
 }
 
-/// Drives functions of a release as [`drive`] does, and looks only at which of its branches are taken.
+/// Drives functions of a release as [`drive`] does, and measures only which of their jumps are taken.
+///
+/// # Errors
+/// As of [`drive`].
 pub fn coverage(
     environment: &Environment,
     release: &str,
@@ -140,7 +148,10 @@ pub fn coverage(
     Ok(regions)
 }
 
-/// One run again, as a line, with the place of each question in the released code.
+/// The line of one run that is repeated, with the place of each question in the released code.
+///
+/// # Errors
+/// As of [`drive`], or the run cannot be repeated.
 pub fn again(
     environment: &Environment,
     release: &str,
@@ -168,7 +179,8 @@ fn lines(
     mut take: impl FnMut(&str) -> Result<(), DiffError>,
 ) -> Result<(), DiffError> {
     let trouble = |error: std::io::Error| {
-        DiffError::new(ErrorKind::Environment, format!("running the harness on patroni {release}: {error}"))
+        let message = format!("running the harness on patroni {release}: {error}");
+        DiffError::new(ErrorKind::Environment, message).caused_by(error)
     };
     let mut child = environment
         .command(folder)
@@ -206,18 +218,23 @@ fn lines(
     if status.success() {
         return Ok(());
     }
-    let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
-    if last.starts_with("ModuleNotFoundError") || last.starts_with("ImportError") || last.starts_with("SyntaxError") {
-        let message = format!(
-            "patroni {release} cannot be imported by this Python: {last}; remove {} to have it installed again, or name another Python",
-            folder.display()
-        );
-        return Err(DiffError::new(ErrorKind::Environment, message));
-    }
-    let message = if last.contains("Unforeseen") {
-        format!("patroni {release} asks for what the harness does not know, so nothing can be concluded: {last}")
-    } else {
-        format!("the harness failed on patroni {release} ({status}): {last}")
+    let (last, failure) = of_harness(&words);
+    let (kind, message) = match failure {
+        HarnessFailure::Import => {
+            let message = format!(
+                "patroni {release} cannot be imported by this Python: {last}; help: remove {} to have it installed \
+                 again, or name another Python in {PYTHON_VARIABLE}",
+                folder.display()
+            );
+            (ErrorKind::Environment, message)
+        }
+        HarnessFailure::Unforeseen => {
+            let problem = "asks for what the harness does not know, so nothing can be concluded";
+            (ErrorKind::Harness, format!("patroni {release} {problem}: {last}"))
+        }
+        HarnessFailure::Other => {
+            (ErrorKind::Harness, format!("the harness failed on patroni {release} ({status}): {last}"))
+        }
     };
-    Err(DiffError::new(ErrorKind::Harness, message))
+    Err(DiffError::new(kind, message))
 }

@@ -1,11 +1,11 @@
-//! What a run of a released function asked, did and said.
+//! The record of a run of a released function, as the harness writes it: what it asked, did and said.
 
 use pghaspec_model::recover::control::ControlState;
 use pghaspec_model::recover::dialogue::{Answer, Leader, Question, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A function that is compared.
+/// A released function that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Function {
@@ -34,7 +34,7 @@ pub enum Function {
 }
 
 impl Function {
-    /// All of them.
+    /// All functions.
     pub const ALL: [Function; 11] = [
         Function::Recover,
         Function::HandleCrashRecovery,
@@ -49,7 +49,7 @@ impl Function {
         Function::RewindDecision,
     ];
 
-    /// The name that the harness knows it by.
+    /// Its name in the harness.
     pub fn id(self) -> &'static str {
         match self {
             Function::Recover => "recover",
@@ -66,17 +66,17 @@ impl Function {
         }
     }
 
-    /// The whole dialogue is compared, not only what becomes of the world.
+    /// The whole dialogue is compared, not only the effects.
     pub fn is_dialogue(self) -> bool {
         matches!(self, Function::Recover | Function::HandleCrashRecovery | Function::HandleRewindOrReinitialize)
     }
 
-    /// Its effects and its end are compared, but not the order of its questions.
+    /// The effects and the end are compared, but not the order of the questions.
     pub fn is_of_world(self) -> bool {
         !self.is_dialogue() && self != Function::RewindDecision
     }
 
-    /// What is held against ours.
+    /// The parts of a run that are compared with ours.
     pub fn compared(self) -> &'static str {
         match self {
             _ if self.is_dialogue() => "each question, each effect with its arguments, and the end, in order",
@@ -85,11 +85,12 @@ impl Function {
         }
     }
 
-    /// Which inputs it is given. Nothing is a sample.
+    /// The inputs that it is given. Nothing is a sample.
     pub fn inputs(self) -> &'static str {
         match self {
             Function::RewindDecision => {
-                "the full product: trees of up to 3 WAL records, two places in them, what pg_control, the leader, the rewind are"
+                "the full product: trees of up to 3 WAL records, two places in them, what pg_control, the leader, \
+                 the rewind are"
             }
             _ => "the full product: every sequence of answers that it can be given",
         }
@@ -104,27 +105,27 @@ impl Function {
 /// One question or effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// One that the specification knows, and its answer.
+    /// A question that the specification knows, and its answer.
     Known(Question, Answer),
-    /// One that it does not know.
+    /// A question that it does not know.
     Unknown(String),
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It returned a message or nothing.
     Says(Option<String>),
     /// It raised the error of a DCS that does not answer.
     DcsError,
-    /// It raised something else.
+    /// It raised another exception.
     Raises(String),
 }
 
 /// A task that was offered to the background slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// Its name there.
+    /// Its name in the slot.
     pub action: String,
     /// Its arguments.
     pub arguments: Vec<Value>,
@@ -133,21 +134,21 @@ pub struct Offer {
 /// One whole run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Of which function.
+    /// The function.
     pub function: Function,
-    /// What was asked, in order.
+    /// The questions and effects, in order.
     pub asked: Vec<Asked>,
-    /// How it ended.
+    /// Its end.
     pub ended: Ended,
     /// The tasks that were offered, in order.
     pub offers: Vec<Offer>,
-    /// The moment at which crash recovery began was noted.
+    /// The moment at which crash recovery began was recorded.
     pub timed: bool,
     /// Two reads of one snapshot differed.
     pub torn: bool,
-    /// For each question the place in the released code, if it was asked for.
+    /// The place of each question in the released code, if it was asked for.
     pub places: Vec<String>,
-    /// The numbers of the answers in their domains.
+    /// The indices of the answers in their domains.
     pub choices: Vec<u8>,
 }
 
@@ -161,7 +162,7 @@ struct Extras {
     torn: bool,
 }
 
-/// How a run ended, as the harness writes it.
+/// The end of a run, as the harness writes it.
 #[derive(Deserialize)]
 pub(super) struct Outcome {
     says: Option<String>,
@@ -179,7 +180,10 @@ impl Outcome {
 }
 
 impl Run {
-    /// Reads a line of the harness: function, questions with answers, outcome, arguments of effects.
+    /// Reads a line of the harness: function, questions with answers, outcome, arguments of effects, choices.
+    ///
+    /// # Errors
+    /// The line has another form, or an answer that its question cannot have.
     pub fn parse(function: Function, line: &str) -> Result<Run, String> {
         let (_, asked, outcome, extras, choices): (String, Vec<Vec<String>>, Outcome, Extras, Vec<u8>) =
             serde_json::from_str(line).map_err(|error| error.to_string())?;
@@ -211,7 +215,7 @@ impl Run {
         self.asked.iter().map_while(known).collect()
     }
 
-    /// How far the answers are from those of a quiet day: the first of each domain.
+    /// The number of answers that are not those of an uneventful run, the first of each domain.
     pub fn distance(&self) -> usize {
         let unusual = |asked: &&Asked| match asked {
             Asked::Known(_, answer) => !matches!(

@@ -1,69 +1,54 @@
-//! One release, compared.
+//! The comparison of one release, from its installation to its explanation.
 
 use std::collections::BTreeMap;
 
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Rules;
-use serde::{Deserialize, Serialize};
 
-use super::compare::{answered, asks, compare, ended, ends, ours, step};
+use super::compare::{answered, asks, compare, ended, ends, replay, step};
 use super::environment::Environment;
-use super::explain::{explain, nearest, undecided, unexplained};
+use super::explain::{Flip, explain, nearest, undecided, unexplained};
 use super::oracle::{Region, Vectors, again, coverage, drive};
 use super::record::{Function, Run};
 use super::vector::{Ours, Vector};
 use super::world::WorldRun;
 use super::{DiffError, ErrorKind};
+use crate::manifest::Row;
 
-/// What is known of a release: in this form it is committed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
-    /// The release.
-    pub release: String,
-    /// The editions whose rules explain it; if none does, the nearest.
-    pub editions: Vec<String>,
-    /// The rules that are not those of the last of these, each with its position.
-    pub rules: Vec<String>,
-    /// Rules that nothing in these runs depends on: the release may have them either way.
-    pub undecided: Vec<String>,
-    /// Runs of each function that are compared.
-    pub vectors: BTreeMap<String, usize>,
-    /// Runs that are not, since the model has no such world, by their reasons.
-    pub outside: BTreeMap<String, usize>,
-    /// For each function that is compared by its effects, a digest of all that it asked, did and said. What was released does not change any
-    /// more: if this differs, the harness does.
-    pub records: BTreeMap<String, String>,
-    /// Runs that these rules do not explain.
-    pub mismatches: usize,
-}
-
-/// A release, what explains it, and the runs.
-pub struct Compared {
-    /// What is known of it.
+/// A release that was compared, with the rules that explain it.
+pub struct ReleaseComparison {
+    /// Its row in the table of releases.
     pub row: Row,
-    /// The rules by which it was compared in the end.
+    /// The rules that explain it best.
     pub rules: Rules,
-    /// The simplest run that nothing explains.
+    /// The simplest run that these rules do not explain, in lines.
     pub example: Option<Vec<String>>,
     /// All vectors.
     pub vectors: Vectors,
-    /// Branches of the released functions; none unless asked for.
+    /// The jumps of the released functions that were taken; nothing unless asked for.
     pub coverage: Vec<Region>,
 }
 
-/// What is wanted besides the rules.
+/// The extent of a comparison.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct Extent<'a> {
     /// The functions that are compared.
     pub functions: &'a [Function],
-    /// A rule of ours to break on purpose, once the honest ones are found.
+    /// A rule of ours to break on purpose, once the honest rules are found.
     pub mutant: Option<Mutant>,
-    /// Branches of the released functions.
+    /// Measures which jumps of the released functions are taken.
     pub coverage: bool,
 }
 
 /// Drives a release and finds its rules.
-pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted<'_>) -> Result<Compared, DiffError> {
+///
+/// # Errors
+/// The release cannot be installed or driven.
+pub fn compare_release(
+    environment: &Environment,
+    release: &str,
+    wanted: Extent<'_>,
+) -> Result<ReleaseComparison, DiffError> {
     let folder = environment.release(release)?;
     let found = drive(environment, release, &folder, wanted.functions)?;
     let mut vectors = BTreeMap::new();
@@ -79,7 +64,7 @@ pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted<
     let row = Row {
         release: release.to_owned(),
         editions: explanation.editions.iter().map(|edition| edition.id().to_owned()).collect(),
-        rules: explanation.flips.iter().map(crate::patroni_oracle::explain::Flip::text).collect(),
+        rules: explanation.flips.iter().map(Flip::text).collect(),
         undecided: undecided(&found.vectors, &explanation.rules).into_iter().map(str::to_owned).collect(),
         vectors,
         outside: found.outside.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
@@ -108,10 +93,10 @@ pub fn compare_release(environment: &Environment, release: &str, wanted: Wanted<
     };
     let coverage =
         if wanted.coverage { coverage(environment, release, &folder, wanted.functions)? } else { Vec::new() };
-    Ok(Compared { row, rules: explanation.rules, example, vectors: found, coverage })
+    Ok(ReleaseComparison { row, rules: explanation.rules, example, vectors: found, coverage })
 }
 
-/// A vector that is not a dialogue: its inputs, and both outcomes.
+/// The lines about a vector that is not a dialogue: its inputs, and both outcomes.
 fn in_short(vector: &Vector, place: &str, ours: &Ours) -> Vec<String> {
     let mut lines = vec![headline(vector.function(), place)];
     match vector {
@@ -133,10 +118,10 @@ fn headline(function: Function, place: &str) -> String {
     format!("{}, {place}:", function.id())
 }
 
-/// A run of the released code beside ours, question by question, up to the first difference.
+/// The lines about a run of the released code beside ours, question by question, up to the first difference.
 pub fn side_by_side(run: &Run, place: &str, rules: &Rules, mutant: Option<Mutant>) -> Vec<String> {
     let Some(difference) = compare(run, rules, mutant) else { return Vec::new() };
-    let ours = ours(run, rules, mutant);
+    let ours = replay(run, rules, mutant);
     let mut lines = vec![headline(run.function, place)];
     for (at, asked) in run.asked.iter().enumerate().take(difference.at + 1) {
         let place = run.places.get(at).map_or("", String::as_str);
@@ -157,8 +142,8 @@ pub fn side_by_side(run: &Run, place: &str, rules: &Rules, mutant: Option<Mutant
     lines
 }
 
-/// Mutants of `recover()` that the runs do not tell from the honest one.
-pub fn survivors(compared: &Compared, mutants: &[Mutant]) -> Vec<Mutant> {
+/// The mutants of `recover()` that the runs do not tell from the honest one.
+pub fn survivors(compared: &ReleaseComparison, mutants: &[Mutant]) -> Vec<Mutant> {
     let caught = |mutant: &Mutant| {
         let mut rules = compared.rules;
         mutant.change(&mut rules);

@@ -1,33 +1,36 @@
-//! Two data directories: does the local one have to be rewound to follow the leader?
+//! The comparison of two data directories: does the local one have to be rewound to follow the leader?
 //!
-//! The vectors are all trees of up to three WAL records, with every pair of places in them, under everything that pg_control can say.
+//! The vectors are all trees of up to three WAL records, with every pair of places in them, and every state that
+//! pg_control can tell.
 
-use pghaspec_model::cluster::single_functions::{Alone, Comparison, LeaderIs};
+use pghaspec_model::cluster::single_functions::{Comparison, LeaderIs, SingleFunctions};
 use pghaspec_model::cluster::{Point, Record, Rewind, Wal};
 use pghaspec_model::recover::control::ControlState;
 use serde_json::{Value, json};
 
 use super::compare::Difference;
 
-/// Records in the largest trees.
+/// The number of records in the largest trees.
 const RECORDS: usize = 3;
-/// LSN at which the shared past ends.
+/// The LSN at which the shared past ends.
 const BASE: u64 = 0x300_0000;
-/// Bytes of a record, and of a checkpoint's.
+/// The length of a record, in bytes.
 const RECORD: u64 = 0x100;
+/// The length of a checkpoint's record, in bytes.
 const CHECKPOINT: u64 = 0x80;
+
 /// One comparison, as it is put to the released code.
 #[derive(Clone, Debug)]
 pub struct RewindVector(Comparison);
 
-/// A vector and what the released code made of it.
+/// A vector and the outcome of the released code.
 #[derive(Clone, Debug)]
 pub struct RewindRun {
-    /// What was compared.
+    /// The vector.
     pub vector: RewindVector,
-    /// What the agent knows afterwards: `need`, `not-need`, …
+    /// The state of the decision afterwards: `need`, `not-need`, …
     pub knows: String,
-    /// Whether a rewind is needed and possible.
+    /// A rewind is needed and possible.
     pub possible: bool,
 }
 
@@ -71,7 +74,7 @@ fn compare_all(wal: &Wal, all: &mut Vec<RewindVector>) {
             for control in states.clone() {
                 add(false, control, true, LeaderIs::Primary, Rewind::Check);
             }
-            // The rest does not look at the data.
+            // All other states do not look at the data.
             if wal.records().count() <= 1 {
                 for rewind in
                     [Rewind::Initial, Rewind::Check, Rewind::Need, Rewind::NotNeed, Rewind::Success, Rewind::Failed]
@@ -135,7 +138,7 @@ fn knows(rewind: Rewind) -> &'static str {
 }
 
 impl RewindRun {
-    /// The vector, each of its inputs in a line.
+    /// The vector in words, each of its inputs in a line.
     pub fn words(&self) -> Vec<String> {
         let Comparison { wal, local, leader, running, control, locked, leader_is, rewind } = &self.vector.0;
         let end = |point: Point| format!("{:#x} on timeline {}", lsn(wal.position(point)), wal.timeline_at(point));
@@ -155,7 +158,7 @@ impl RewindRun {
     }
 
     /// The first difference, if there is one.
-    pub fn compare(&self, alone: &Alone) -> Option<Difference> {
+    pub fn compare(&self, alone: &SingleFunctions) -> Option<Difference> {
         let (needed, after) = alone.rewind_needed(&self.vector.0);
         let words = |knows: &str, possible: bool| {
             format!("knows '{knows}', a rewind is {}", if possible { "needed" } else { "not needed or not possible" })

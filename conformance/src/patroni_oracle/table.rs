@@ -1,28 +1,30 @@
-//! What changed in which release.
+//! The table of all releases: what changed in each, and where a release is not as committed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::rules::edition::Rules;
 use pghaspec_model::rules::switch::Switch;
 
-use super::release::Row;
+use crate::manifest::Row;
 
-/// Rules that are not as in the release before, as far as the runs of both decide them.
+/// The rules that are not as in the release before, as far as the runs of both decide them.
 fn changes(before: &Rules, after: &Rules, undecided: [&[String]; 2]) -> Vec<String> {
     let known = |switch: &Switch| !undecided.iter().any(|ids| ids.iter().any(|id| id == switch.id));
     let changed = Switch::all().filter(|switch| (switch.position)(before) != (switch.position)(after) && known(switch));
     changed.map(|switch| format!("{}: {} → {}", switch.id, switch.words(before), switch.words(after))).collect()
 }
 
-/// The table for people. `rules` are those of the rows.
+/// The table as Markdown. `rules` are those of the rows.
 pub fn markdown(rows: &[Row], rules: &[Rules]) -> String {
     let mut text = String::from(
         "# What changed in which release of Patroni\n\n\
-         Written by `pghaspec diff --write fixtures/oracle`; `pghaspec diff` compares against it. Each release's own functions were run through \
-         every sequence of answers that they can be given (the full product, no sample), and the specification through the same: the rules below \
-         explain all of them. The rules are those of [`edition.rs`](../../model/src/edition.rs). Where a release may have a rule either way, since \
-         nothing that was compared depends on it, it is named.\n\n\
-         | release | edition | rules that are not the edition's | changed since the release before | may be either way | runs | not explained |\n\
+         Written by `pghaspec diff --write fixtures/oracle`; `pghaspec diff` compares against it. Each release's own \
+         functions were run through every sequence of answers that they can be given (the full product, no sample), \
+         and the specification through the same: the rules below explain all of them. The rules are those of \
+         [`edition.rs`](../../model/src/rules/edition.rs). Where a release may have a rule either way, since nothing \
+         that was compared depends on it, it is named.\n\n\
+         | release | edition | rules that are not the edition's | changed since the release before | may be either way \
+         | runs | not explained |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for (place, row) in rows.iter().enumerate() {
@@ -46,11 +48,12 @@ pub fn markdown(rows: &[Row], rules: &[Rules]) -> String {
     text + &left_out(rows)
 }
 
-/// Why runs were left out, and how many.
+/// The reasons why runs were left out, and the number of those runs.
 fn left_out(rows: &[Row]) -> String {
     let reasons: BTreeSet<&String> = rows.iter().flat_map(|row| row.outside.keys()).collect();
     let mut text = String::from(
-        "\nIn a world that the model does not have a run is left out, and counted. Such worlds are, with the number of runs in a release:\n\n",
+        "\nIn a world that the model does not have a run is left out, and counted. Such worlds are, with the number of \
+         runs in a release:\n\n",
     );
     for reason in reasons {
         let counts = rows.iter().filter_map(|row| row.outside.get(reason));
@@ -61,13 +64,17 @@ fn left_out(rows: &[Row]) -> String {
     text
 }
 
-/// What is committed.
+/// The committed rows, by release.
+///
+/// # Errors
+/// The text is no such table.
 pub fn committed(text: &str) -> Result<BTreeMap<String, Row>, String> {
     let rows: Vec<Row> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     Ok(rows.into_iter().map(|row| (row.release.clone(), row)).collect())
 }
 
-/// Where a row is not as committed. If not all functions were compared (`whole`), only what is known of each by itself is looked at.
+/// The differences of a row from the committed one. Unless all functions were compared (`whole`), only what is known of
+/// each function by itself is looked at.
 pub fn differences(committed: &BTreeMap<String, Row>, row: &Row, whole: bool) -> Vec<String> {
     let Some(known) = committed.get(&row.release) else {
         return vec![format!("{} is not among the committed releases", row.release)];
@@ -98,8 +105,9 @@ pub fn differences(committed: &BTreeMap<String, Row>, row: &Row, whole: bool) ->
     for (function, digest) in &row.records {
         if known.records.get(function).is_some_and(|known| known != digest) {
             differences.push(format!(
-                "{}: {function} was asked otherwise than when this was committed, or did and said other things (its record's digest is {digest}); \
-                 a release does not change, so the harness did: write it again, and look at what changed",
+                "{}: {function} was asked otherwise than when this was committed, or did and said other things (its \
+                 record's digest is {digest}); a release does not change, so the harness did: write it again, and look \
+                 at what changed",
                 row.release
             ));
         }

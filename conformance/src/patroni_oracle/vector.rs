@@ -1,8 +1,9 @@
-//! One vector of any function, and what the released code made of it.
+//! One vector of any function, with the outcome of the released code. Rules are tried on vectors alike, whatever is
+//! compared.
 
 use std::cell::OnceCell;
 
-use pghaspec_model::cluster::single_functions::Alone;
+use pghaspec_model::cluster::single_functions::SingleFunctions;
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Rules;
 
@@ -11,25 +12,25 @@ use super::record::{Function, Run};
 use super::rewinds::RewindRun;
 use super::world::WorldRun;
 
-/// What a vector is compared with: our functions, by some rules.
+/// Our functions by some rules, with which vectors are compared.
 pub struct Ours {
     /// The rules.
     pub rules: Rules,
     /// The rule that is broken on purpose.
     pub mutant: Option<Mutant>,
-    /// The functions that need a world, made when one is compared: rules that a dialogue refutes do without.
-    alone: OnceCell<Alone>,
+    /// The functions that need a world, made when the first one is compared: rules that a dialogue refutes do without.
+    alone: OnceCell<SingleFunctions>,
 }
 
 impl Ours {
-    /// By these rules.
+    /// Our functions by these rules.
     pub fn new(rules: Rules, mutant: Option<Mutant>) -> Ours {
         Ours { rules, mutant, alone: OnceCell::new() }
     }
 
     /// The functions that need a world.
-    pub fn alone(&self) -> &Alone {
-        self.alone.get_or_init(|| Alone::new(self.rules, self.mutant))
+    pub fn alone(&self) -> &SingleFunctions {
+        self.alone.get_or_init(|| SingleFunctions::new(self.rules, self.mutant))
     }
 }
 
@@ -38,14 +39,14 @@ impl Ours {
 pub enum Vector {
     /// The whole dialogue is compared.
     Dialogue(Run),
-    /// The effects on the world are.
+    /// The effects on the world are compared.
     World(WorldRun),
-    /// The outcome of a comparison of two data directories is.
+    /// The outcome of a comparison of two data directories is compared.
     Rewind(RewindRun),
 }
 
 impl Vector {
-    /// Of which function.
+    /// The function.
     pub fn function(&self) -> Function {
         match self {
             Vector::Dialogue(run) => run.function,
@@ -63,7 +64,7 @@ impl Vector {
         }
     }
 
-    /// Why the model has no such world; nothing if it has.
+    /// The reason why the model has no such world; nothing if it has.
     pub fn outside(&self) -> Option<&'static str> {
         match self {
             Vector::World(run) => run.outside(),
@@ -72,7 +73,7 @@ impl Vector {
         }
     }
 
-    /// How unusual it is: inputs that are not as on a quiet day, then all inputs.
+    /// The distance from an uneventful run: the number of unusual inputs, then of all inputs.
     pub fn distance(&self) -> (usize, usize) {
         match self {
             Vector::Dialogue(run) => (run.distance(), run.asked.len()),
@@ -81,7 +82,7 @@ impl Vector {
         }
     }
 
-    /// The numbers of the answers in their domains, by which the run can be repeated.
+    /// The indices of the answers in their domains, by which the run can be repeated.
     pub fn choices(&self) -> &[u8] {
         match self {
             Vector::Dialogue(run) => &run.choices,

@@ -1,10 +1,13 @@
-//! Functions that are compared by what they make of the world: by all their effects in order, and by what they say.
+//! The functions that are compared by their effects on the world, in order, and by what they say.
 //!
-//! The order of their questions is not compared with ours, since ours has none: in the model each of these functions is one step, and what it
-//! looks at is the world of one moment. But what a released function did not ask must not matter to ours either: ours is run with all that it
-//! could have been. The order of the questions is held against what is committed, as a digest of the whole record.
+//! The order of their questions is not compared with ours, since ours has none: in the model each of these functions is
+//! one step, which looks at the world of one moment. But an answer that a released function did not ask for must not
+//! matter to ours either: ours is run with every answer that it could have been. The order of the questions is compared
+//! with the committed one, as a digest of the whole record.
 
-use pghaspec_model::cluster::single_functions::{Alone, Candidate, Demotion, Found, Key, OwnLease, Peer, Race};
+use pghaspec_model::cluster::single_functions::{
+    Candidate, Demotion, Key, OwnLease, Peer, Race, SingleFunctions, Situation,
+};
 use pghaspec_model::cluster::{Reach, Role};
 use pghaspec_model::recover::dialogue::{Leader, Task};
 use pghaspec_model::rules::edition::{Rules, Words};
@@ -17,26 +20,26 @@ use super::vector::Ours;
 /// One run of such a function.
 #[derive(Clone, Debug)]
 pub struct WorldRun {
-    /// Of which function.
+    /// The function.
     pub function: Function,
-    /// What it asked, or was told before, in order.
-    pub asked: Vec<Told>,
-    /// How it ended.
+    /// Its questions with their answers, and what it was told before, in order.
+    pub asked: Vec<Exchange>,
+    /// Its end.
     pub ended: Ended,
-    /// What it did, in order.
+    /// Its effects, in order.
     pub effects: Vec<String>,
-    /// The numbers of the answers in their domains.
+    /// The indices of the answers in their domains.
     pub choices: Vec<u8>,
 }
 
-/// A question and its answer.
+/// A question and its answer, by their names in the harness.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// What was asked.
+pub struct Exchange {
+    /// The question.
     pub question: String,
-    /// What was answered.
+    /// The answer.
     pub answer: String,
-    /// The place in the released code, if it was asked for.
+    /// The place of the question in the released code; empty unless it was asked for.
     pub place: String,
 }
 
@@ -47,29 +50,32 @@ struct Extras {
 
 impl WorldRun {
     /// Reads a line of the harness.
+    ///
+    /// # Errors
+    /// The line has another form.
     pub fn parse(function: Function, line: &str) -> Result<WorldRun, String> {
         let (_, asked, outcome, extras, choices): (String, Vec<Vec<String>>, Outcome, Extras, Vec<u8>) =
             serde_json::from_str(line).map_err(|error| error.to_string())?;
-        let told = |step: Vec<String>| match <[String; 3]>::try_from(step) {
-            Ok([question, answer, place]) => Ok(Told { question, answer, place }),
+        let exchange = |step: Vec<String>| match <[String; 3]>::try_from(step) {
+            Ok([question, answer, place]) => Ok(Exchange { question, answer, place }),
             Err(step) => match <[String; 2]>::try_from(step) {
-                Ok([question, answer]) => Ok(Told { question, answer, place: String::new() }),
+                Ok([question, answer]) => Ok(Exchange { question, answer, place: String::new() }),
                 Err(_) => Err("a question without an answer"),
             },
         };
-        let asked = asked.into_iter().map(told).collect::<Result<_, _>>()?;
+        let asked = asked.into_iter().map(exchange).collect::<Result<_, _>>()?;
         Ok(WorldRun { function, asked, ended: outcome.ended(), effects: extras.effects, choices })
     }
 
     fn answer(&self, question: &str) -> Option<&str> {
-        self.asked.iter().find(|told| told.question == question).map(|told| told.answer.as_str())
+        self.asked.iter().find(|asked| asked.question == question).map(|asked| asked.answer.as_str())
     }
 
     fn is(&self, question: &str, answer: &str) -> bool {
         self.answer(question) == Some(answer)
     }
 
-    /// Why the model has no such world; nothing if it has.
+    /// The reason why the model has no such world; nothing if it has.
     pub fn outside(&self) -> Option<&'static str> {
         match self.function {
             Function::HandleLongActionInProgress if self.is("is-bootstrapping", "yes") => {
@@ -79,7 +85,7 @@ impl WorldRun {
                 Some("a promotion that is half done: in the model it is one step")
             }
             Function::HandleStartingInstance if self.is("manual-failover", "yes") => Some("a switchover by request"),
-            // Nobody but an operator does that. What all releases make of it: they do not notice while the keepalive is answered.
+            // Nobody but an operator does that. No release notices while the keepalive is answered.
             Function::UpdateLock
                 if self.is("lease", "alive")
                     && self.is("snapshot", "own-lease")
@@ -105,7 +111,8 @@ impl WorldRun {
             Function::HandleStartingInstance => self.starting_instance(alone, rules),
             Function::UpdateLock => {
                 let possible = self.update_lock(alone);
-                // A fault that begins or ends between two requests of one update has to look like one that did so before or after.
+                // A fault that begins or ends between two requests of one update has to look like one that did so
+                // before or after.
                 return (!possible.contains(&released)).then(|| self.difference(released, possible.join(", or ")));
             }
             Function::IsFailoverPossible => vec![self.is_failover_possible(alone)],
@@ -121,7 +128,8 @@ impl WorldRun {
         Difference { at: self.asked.len(), released, ours }
     }
 
-    /// What it did and said. Callbacks that scripts of the user are called by are left out: the model has none (they came with 4.0.4).
+    /// Its effects and its end in words. Callbacks of the user's scripts are left out: the model has none (they came
+    /// with 4.0.4).
     fn words(&self) -> String {
         let effects = self.effects.iter().map(String::as_str).filter(|effect| *effect != "call-on-role-change");
         words(&effects.collect::<Vec<_>>(), &self.ended)
@@ -137,15 +145,15 @@ impl WorldRun {
         }
     }
 
-    /// All that the agent may have found, as far as it was not asked for.
-    fn found(&self) -> Vec<Found> {
+    /// All that the agent may have found: each combination of the answers that it did not ask for.
+    fn found(&self) -> Vec<Situation> {
         let keeps_lock = self.is("has-lock", "yes") && self.is("update-lock", "yes");
         let mut all = Vec::new();
         for time_is_over in self.whether("time-is-over", "yes") {
             for candidate in self.whether("is-failover-possible", "yes") {
                 for paused in self.whether("is-paused", "yes") {
                     for role in self.role() {
-                        all.push(Found { keeps_lock, time_is_over, candidate, paused, role });
+                        all.push(Situation { keeps_lock, time_is_over, candidate, paused, role });
                     }
                 }
             }
@@ -153,9 +161,9 @@ impl WorldRun {
         all
     }
 
-    fn post_recover(&self, alone: &Alone) -> String {
+    fn post_recover(&self, alone: &SingleFunctions) -> String {
         if self.is("is-running", "yes") {
-            // Until 2.0.2 it did what the cycle does since: it forgets the crash recovery and the rewind.
+            // Until 2.0.2 this function forgot the crash recovery and the rewind; later releases do so in the cycle.
             let forgets = self.answer("rewind-executed").is_some();
             let resets = self.is("rewind-executed", "yes") && self.is("rewind-failed", "no");
             let effects = [(forgets, "forget-crash-recovery"), (resets, "reset-rewind")];
@@ -176,7 +184,7 @@ impl WorldRun {
         words(&taken(&effects), &Ended::Says(Some(says.into())))
     }
 
-    fn long_action(&self, alone: &Alone) -> Vec<String> {
+    fn long_action(&self, alone: &SingleFunctions) -> Vec<String> {
         if self.is("update-lock", "dcs-error") {
             return vec![words(&[], &Ended::DcsError)];
         }
@@ -194,7 +202,7 @@ impl WorldRun {
             Task::Rewind => format!("{} from {}", task.text(), name(Leader::Member(0))),
             _ => task.text().to_owned(),
         };
-        let outcome = |found: Found| {
+        let outcome = |found: Situation| {
             let (demotion, called_off) = alone.long_action(found, task);
             let (effects, says) = match (demotion, called_off) {
                 // The single user process is ended first.
@@ -202,7 +210,7 @@ impl WorldRun {
                     vec!["cancel-process", "demote-immediate"],
                     "terminated crash recovery because of startup timeout".to_owned(),
                 ),
-                // A start that got as far as a postmaster without a pid file has to be ended by itself.
+                // A start that got as far as a postmaster without a pid file has to be ended separately.
                 (Demotion::WithoutLock, _) => (
                     taken(&[
                         (self.is("postmaster-already-started", "yes"), "terminate-postmaster"),
@@ -219,7 +227,7 @@ impl WorldRun {
         self.found().into_iter().map(outcome).collect()
     }
 
-    fn starting_instance(&self, alone: &Alone, rules: &Rules) -> Vec<String> {
+    fn starting_instance(&self, alone: &SingleFunctions, rules: &Rules) -> Vec<String> {
         if self.is("update-lock", "dcs-error") {
             return vec![words(&[], &Ended::DcsError)];
         }
@@ -236,7 +244,7 @@ impl WorldRun {
         if !self.is("has-lock", "yes") {
             return vec![words(&[], &Ended::Says(None))];
         }
-        let outcome = |found: Found| {
+        let outcome = |found: Situation| {
             let demotion = alone.starting_instance(found);
             let primary = if rules.words == Words::Master { "master" } else { "primary" };
             let (effects, says) = match demotion {
@@ -258,7 +266,7 @@ impl WorldRun {
         self.found().into_iter().map(outcome).collect()
     }
 
-    fn update_lock(&self, alone: &Alone) -> Vec<String> {
+    fn update_lock(&self, alone: &SingleFunctions) -> Vec<String> {
         let lease = if self.is("lease", "alive") { OwnLease::Alive } else { OwnLease::Ended };
         let key = match self.answer("key") {
             Some("mine") => Key::Mine,
@@ -311,11 +319,11 @@ impl WorldRun {
         })
     }
 
-    fn is_failover_possible(&self, alone: &Alone) -> String {
+    fn is_failover_possible(&self, alone: &SingleFunctions) -> String {
         let synchronous = self.is("synchronous", "yes");
         let candidates = self.candidates();
         let possible = match candidates {
-            // Ours has one synchronous standby at most; somebody can take over if either of two can.
+            // Ours has at most one synchronous standby; another node can take over if either of the two can.
             [Candidate { synchronous: true, .. }, Candidate { synchronous: true, .. }] => {
                 [0, 1].into_iter().any(|other: usize| {
                     let mut only = candidates;
@@ -328,7 +336,7 @@ impl WorldRun {
         words(&[], &Ended::Says(Some(possible.to_string())))
     }
 
-    fn is_healthiest_node(&self, alone: &Alone) -> Vec<String> {
+    fn is_healthiest_node(&self, alone: &SingleFunctions) -> Vec<String> {
         let peers = ["member-1", "member-2"].map(|member| match self.answer(member) {
             Some("primary") => Peer::Primary,
             Some("ahead") => Peer::Ahead,
@@ -336,7 +344,7 @@ impl WorldRun {
             Some("behind") => Peer::Behind,
             _ => Peer::Excluded,
         });
-        // Who leads and who is its standby, by number.
+        // The leader and its standby, by number.
         let sync = match self.answer("synchronous") {
             Some("standby-of-n1") => Some((1, 0)),
             Some("leader-of-n1") => Some((0, 1)),
@@ -360,7 +368,7 @@ impl WorldRun {
         all
     }
 
-    fn follow(&self, alone: &Alone) -> Vec<String> {
+    fn follow(&self, alone: &SingleFunctions) -> Vec<String> {
         let paused = self.is("is-paused", "yes");
         let mut all = Vec::new();
         for primary in self.whether("is-primary", "yes") {
@@ -377,7 +385,7 @@ impl WorldRun {
                         (found.compares, "trigger-divergence-check"),
                     ];
                     let says = match (primary, found.demoted) {
-                        // What it says in maintenance is its own affair.
+                        // The message in maintenance is not compared.
                         (true, false) => self.ended.clone(),
                         (_, true) => Ended::Says(Some("demoting self".into())),
                         _ => Ended::Says(Some("following the leader".into())),
@@ -389,13 +397,13 @@ impl WorldRun {
         all
     }
 
-    /// Whether the answer is `wanted`; both if it was not asked.
+    /// True if the answer is `wanted`; both values if it was not asked for.
     fn whether(&self, question: &str, wanted: &str) -> Vec<bool> {
         self.answer(question).map_or(vec![true, false], |answer| vec![answer == wanted])
     }
 }
 
-/// Effects and how it ended, in words.
+/// Effects and the end in words.
 fn words(effects: &[&str], end: &Ended) -> String {
     match effects {
         [] => ended(end),
@@ -403,7 +411,7 @@ fn words(effects: &[&str], end: &Ended) -> String {
     }
 }
 
-/// Those effects that took place.
+/// The effects that took place.
 fn taken(effects: &[(bool, &'static str)]) -> Vec<&'static str> {
     effects.iter().filter(|(took_place, _)| *took_place).map(|(_, effect)| *effect).collect()
 }

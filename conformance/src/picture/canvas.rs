@@ -1,4 +1,6 @@
-//! Drawing on a time axis, as SVG.
+//! A canvas with a time axis, drawn as SVG.
+//!
+//! Lanes draw on it by moments of the run, and know nothing of pixels.
 
 use std::fmt::Write;
 
@@ -31,16 +33,19 @@ impl Canvas {
         let width = LEFT + WIDTH + RIGHT;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
-             viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"DejaVu Sans, Verdana, sans-serif\" font-size=\"10\">\n\
-             <defs><pattern id=\"unseen\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
+             viewBox=\"0 0 {width:.0} {height:.0}\" \
+             font-family=\"DejaVu Sans, Verdana, sans-serif\" font-size=\"10\">\n\
+             <defs><pattern id=\"unseen\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" \
+             patternTransform=\"rotate(45)\">\
              <rect width=\"2\" height=\"6\" fill=\"#9e9e9e\"/></pattern>\
-             <clipPath id=\"axis\"><rect x=\"{LEFT}\" y=\"0\" width=\"{WIDTH}\" height=\"{height:.0}\"/></clipPath></defs>\n\
+             <clipPath id=\"axis\"><rect x=\"{LEFT}\" y=\"0\" width=\"{WIDTH}\" \
+             height=\"{height:.0}\"/></clipPath></defs>\n\
              <rect width=\"{width:.0}\" height=\"{height:.0}\" fill=\"#ffffff\"/>\n{}</svg>\n",
             self.out
         )
     }
 
-    /// Where a moment lies; moments outside lie at the edges.
+    /// The place of a moment; moments outside lie at the edges.
     pub fn x(&self, at: u64) -> f64 {
         let at = at.clamp(self.from, self.to);
         LEFT + (at - self.from) as f64 / (self.to - self.from) as f64 * WIDTH
@@ -51,7 +56,7 @@ impl Canvas {
         LEFT + WIDTH
     }
 
-    /// Whether any of that time is drawn.
+    /// Some of that time is drawn.
     pub fn shows(&self, at: [u64; 2]) -> bool {
         at[1] >= self.from && at[0] <= self.to
     }
@@ -79,7 +84,8 @@ impl Canvas {
     pub fn bolt(&mut self, x: f64, y: f64, colour: &str) {
         let _ = writeln!(
             self.out,
-            "<path d=\"M{x:.1},{y:.1} l-5,-9 l4,0 l-3,-7 l7,0 l-2,5 l4,0 z\" fill=\"{colour}\" stroke=\"#4a2500\" stroke-width=\"0.6\"/>"
+            "<path d=\"M{x:.1},{y:.1} l-5,-9 l4,0 l-3,-7 l7,0 l-2,5 l4,0 z\" \
+             fill=\"{colour}\" stroke=\"#4a2500\" stroke-width=\"0.6\"/>"
         );
     }
 

@@ -1,4 +1,6 @@
-//! The lane of a node: faults, agent, server processes with their roles, writes, and what the agent said.
+//! The swim lane of one node: faults, agent, server processes with their roles, writes, and the words of the agent.
+//!
+//! All that happened on a node at a time stands one below the other, so that cause and effect are seen together.
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Process, ServerState, WriteResult};
 
@@ -30,9 +32,9 @@ const SPACE: f64 = 4.0;
 /// A node's lane, laid out.
 pub struct Lane<'h> {
     node: &'h str,
-    /// What happened in the time that is drawn.
+    /// The events in the time that is drawn.
     events: Vec<&'h Event>,
-    /// What probes found, at any time: a role goes on until another is found.
+    /// The findings of probes, at any time: a role goes on until another is found.
     findings: Vec<([u64; 2], ServerState)>,
     gaps: Vec<[u64; 2]>,
     lives: Vec<Life<'h>>,
@@ -98,7 +100,7 @@ impl<'h> Lane<'h> {
         }
     }
 
-    /// How high it is.
+    /// Its height.
     pub fn height(&self) -> f64 {
         FAULTS + self.faults.height().max(12.0) - 12.0
             + AGENT_ROW

@@ -1,5 +1,8 @@
-//! A history as swim lanes: who held the leader key, what ran on each node and in which role, what clients wrote, what broke, and the
-//! event that has no explanation. Intervals are drawn as intervals.
+//! A history as swim lanes: the holder of the leader key, the processes and roles of each node, the clients' writes,
+//! the faults.
+//!
+//! The picture is drawn around the event at which a failure shows. Intervals are drawn as intervals, since no
+//! observation is an instant.
 
 mod canvas;
 mod lane;
@@ -22,12 +25,13 @@ const HEADLINE: usize = 195;
 /// Colours of the holders of the leader key, by the order of the nodes.
 const HOLDERS: [&str; 6] = ["#5c6bc0", "#26a69a", "#d4a017", "#ab47bc", "#8d6e63", "#78909c"];
 
-/// Draws what was judged: the seconds around the event at which the worst check shows, or from the faults to the end where there is none.
+/// Draws what was judged: the seconds around the event at which the worst check shows, or from the faults to the end
+/// where there is none.
 pub fn picture(history: &History, judgement: &Judgement) -> String {
     let worst = judgement.checks.iter().filter(|check| check.verdict >= Verdict::Fail);
     // The model's refutation comes first: it is the first event that cannot be, not one of its consequences.
     let shows = worst.clone().filter_map(|check| check.event);
-    let by_model = worst.clone().filter(|check| check.id == crate::judge::ALLOWED).find_map(|check| check.event);
+    let by_model = worst.clone().filter(|check| check.refutation.is_some()).find_map(|check| check.event);
     let focus = by_model.or_else(|| shows.min()).and_then(|seq| history.events.get(usize::try_from(seq).ok()?));
     let [from, to] = window(history, focus);
     let mut canvas = Canvas::new(from, to);
@@ -37,13 +41,13 @@ pub fn picture(history: &History, judgement: &Judgement) -> String {
     canvas.text(12.0, 22.0, "font-size=\"15\" font-weight=\"bold\"", &headline);
     let mut y = 40.0;
     for check in worst {
-        let mut lines = check.why.lines();
-        let why = lines.next().unwrap_or_default();
+        let why = check.why.lines().next().unwrap_or_default();
         canvas.text(12.0, y, "fill=\"#b71c1c\" font-size=\"11\"", &short(&format!("{}: {why}", check.id), HEADLINE));
         y += 15.0;
-        // What was allowed instead and which rule was broken; what came before is drawn.
-        for line in lines.take_while(|line| check.id == crate::judge::ALLOWED && !line.starts_with("what came before"))
-        {
+        // The events that came before are drawn.
+        let refutation =
+            check.refutation.iter().flat_map(|refuted| [&refuted.allowed].into_iter().chain(&refuted.rules));
+        for line in refutation {
             canvas.text(28.0, y, "fill=\"#333\" font-size=\"11\"", &short(line, HEADLINE));
             y += 15.0;
         }
@@ -105,7 +109,7 @@ fn window(history: &History, focus: Option<&Event>) -> [u64; 2] {
     [from, to.min(from + LONGEST).min(last.max(from + SECOND))]
 }
 
-/// Whom the leader key named. Where a change lies within an interval, both holders are drawn in it.
+/// The holders of the leader key. Where a change lies within an interval, both holders are drawn in it.
 fn leader_key(history: &History, canvas: &mut Canvas, top: f64) {
     canvas.text(12.0, top + 20.0, "font-weight=\"bold\" font-size=\"12\"", "leader key");
     let end = history.events.iter().map(|event| event.at[1]).max().unwrap_or(0);

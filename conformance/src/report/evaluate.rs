@@ -1,63 +1,76 @@
-//! From the evidence in a run's folder to its results.
+//! The path from the evidence in a run's folder to its results.
+//!
+//! Every command that tells results takes this path and no other: `certify` and `defects` as each scenario ends,
+//! `report` and `verify` later. What is not in the folder has no influence, but for the specification, the derived
+//! items, and a scenario's file where the run has not got as far as to copy it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::vocabulary::event::Phase;
 
 use super::{Agent, Evidence, Results, ScenarioResult};
 use crate::coverage;
-use crate::coverage::Measured;
+use crate::coverage::{Item, Measured};
 use crate::history::History;
 use crate::input::InputError;
 use crate::judge::{Check, Judgement, Verdict, judge};
 use crate::known::deviations;
-use crate::known::deviations::Deviations;
+use crate::known::deviations::{Deviations, ScenarioChecks};
 use crate::picture::picture;
 use crate::run::error::RunDirError;
 use crate::run::plan::Plan;
 use crate::run::scenario_folder::{Outcome, ScenarioDir, scenario_dir};
 use crate::scenario::Scenario;
 
-/// A run that was recorded: its folder and what it set out to do.
-pub struct Recorded {
+/// Evaluates the evidence of scenarios by the rules of an edition. Clones share what they hold.
+#[derive(Clone)]
+pub struct Evaluator {
+    edition: Edition,
+    /// All derived items: what scenarios can lead to.
+    items: Arc<[Item]>,
+}
+
+/// A recorded run: its folder, and what it set out to do.
+pub struct RecordedRun {
     /// The folder.
     pub folder: PathBuf,
     /// `plan.json` in it.
     pub plan: Plan,
     /// `deviations.toml` in it.
     pub deviations: Deviations,
-    /// The edition that it was held to.
-    pub edition: Edition,
+    /// By the edition that the run was held to.
+    pub evaluator: Evaluator,
 }
 
-impl Recorded {
+impl RecordedRun {
     /// The run in a folder.
     ///
     /// # Errors
-    /// It is no run's folder, or one of its files is damaged.
-    pub fn read(folder: &Path) -> Result<Recorded, InputError> {
+    /// The folder is no run's, one of its files is damaged, or the derived items cannot be read.
+    pub fn read(folder: &Path) -> Result<RecordedRun, InputError> {
         let plan = Plan::read(folder)?;
         let edition = Edition::from_id(&plan.spec.edition).ok_or_else(|| {
             let problem = format!("there is no edition `{}`", plan.spec.edition);
             InputError::of_file(folder, problem, "use the pghaspec that made the run")
         })?;
         let deviations = Deviations::read(&folder.join(deviations::FILE))?;
-        Ok(Recorded { folder: folder.to_path_buf(), plan, deviations, edition })
+        Ok(RecordedRun { folder: folder.to_path_buf(), plan, deviations, evaluator: Evaluator::new(edition)? })
     }
 
-    /// The scenario in its folder.
+    /// The folder of a scenario in it.
     pub fn dir(&self, id: &str) -> ScenarioDir {
         scenario_dir(&self.folder, id)
     }
 
-    /// Judges one scenario by its evidence.
-    pub fn judge(&self, id: &str) -> ScenarioResult {
-        scenario(&self.dir(id), id, self.edition)
+    /// Evaluates one scenario.
+    pub fn evaluate(&self, id: &str) -> ScenarioResult {
+        self.evaluator.evaluate(&self.dir(id), id)
     }
 
-    /// Puts the results of scenarios together.
+    /// Puts the results of its scenarios together.
     ///
     /// # Errors
     /// Evidence cannot be read.
@@ -73,7 +86,7 @@ impl Recorded {
 ///
 /// # Panics
 /// If there is no run.
-pub fn merge(runs: &[&Recorded], mut scenarios: Vec<ScenarioResult>) -> Result<Results, RunDirError> {
+pub fn merge(runs: &[&RecordedRun], mut scenarios: Vec<ScenarioResult>) -> Result<Results, RunDirError> {
     let first = runs[0];
     scenarios.sort_by(|one, other| one.id.cmp(&other.id));
     let mut evidence = Evidence::default();
@@ -87,7 +100,9 @@ pub fn merge(runs: &[&Recorded], mut scenarios: Vec<ScenarioResult>) -> Result<R
             image_digest = image_digest.or_else(|| dir.outcome().and_then(|outcome| outcome.image_digest));
         }
     }
-    let deviations = first.deviations.compare(&first.plan.version, &scenarios);
+    let checks =
+        scenarios.iter().map(|one| ScenarioChecks { scenario: &one.id, verdict: one.verdict, checks: &one.checks });
+    let deviations = first.deviations.compare(&first.plan.version, checks);
     let mut results = Results {
         pghaspec: first.plan.pghaspec.clone(),
         agent: Agent { name: first.plan.agent.clone(), version: first.plan.version.clone(), image_digest },
@@ -103,53 +118,66 @@ pub fn merge(runs: &[&Recorded], mut scenarios: Vec<ScenarioResult>) -> Result<R
     Ok(results)
 }
 
-/// Judges a scenario by what is in its folder.
-pub fn scenario(dir: &ScenarioDir, id: &str, edition: Edition) -> ScenarioResult {
-    let loaded = if dir.scenario.is_file() { Scenario::read(&dir.scenario) } else { Scenario::load(id) };
-    let title = loaded.as_ref().map_or(String::new(), |scenario| scenario.title.clone());
-    let history = History::read(&dir.events);
-    let seconds = history.as_ref().map_or(0.0, |history| {
-        let end = history.phase(Phase::End).or_else(|| history.events.last().map(|event| event.at[1]));
-        end.unwrap_or(0) as f64 / 1e9
-    });
-    let only = |id: &str, verdict, why: String| Judgement {
-        verdict,
-        branches: Vec::new(),
-        checks: vec![Check::new(id, verdict, why)],
-        measured: Vec::new(),
-        unlisted: 0,
-    };
-    let judgement = match (dir.outcome(), &loaded, &history) {
-        (None, ..) => {
-            only("harness", Verdict::Inconclusive, "was not run to its end; go on with `certify --resume`".into())
-        }
-        (Some(Outcome { unsupported: Some(why), .. }), ..) => only("supported", Verdict::Unsupported, why),
-        // What was recorded stays as evidence, but it proves nothing about the agent.
-        (Some(Outcome { error: Some(error), .. }), ..) => only("harness", Verdict::Error, error),
-        (_, Err(wrong), _) => only("harness", Verdict::Error, wrong.to_string()),
-        (_, _, Err(unreadable)) => only("harness", Verdict::Error, unreadable.to_string()),
-        (_, Ok(scenario), Ok(history)) => judge(history, edition, Some(&scenario.expect)),
-    };
-    let covered = match &history {
-        Ok(history) if judgement.checks.len() > 1 => coverage::measured(history, edition, &judgement),
-        _ => Measured::default(),
-    };
-    let planned = match &loaded {
-        Ok(scenario) if judgement.verdict != Verdict::Unsupported => coverage::planned(scenario, edition),
-        _ => BTreeSet::new(),
-    };
-    ScenarioResult {
-        id: id.to_owned(),
-        title,
-        verdict: judgement.verdict,
-        seconds,
-        time: dir.outcome().map_or(Vec::new(), |outcome| outcome.time),
-        branches: judgement.branches,
-        checks: judgement.checks,
-        measured: judgement.measured,
-        planned,
-        covered,
+impl Evaluator {
+    /// By the rules of this edition.
+    ///
+    /// # Errors
+    /// The derived items cannot be read.
+    pub fn new(edition: Edition) -> Result<Evaluator, InputError> {
+        Ok(Evaluator { edition, items: coverage::committed()?.into() })
     }
+
+    /// Evaluates one scenario by the evidence in its folder: judges the history, and says what the scenario should lead
+    /// to and did. Without a history that can be judged, the one check says why.
+    pub fn evaluate(&self, dir: &ScenarioDir, id: &str) -> ScenarioResult {
+        let loaded = if dir.scenario.is_file() { Scenario::read(&dir.scenario) } else { Scenario::load(id) };
+        let title = loaded.as_ref().map_or(String::new(), |scenario| scenario.title.clone());
+        let history = History::read(&dir.events);
+        let seconds = history.as_ref().map_or(0.0, |history| {
+            let end = history.phase(Phase::End).or_else(|| history.events.last().map(|event| event.at[1]));
+            end.unwrap_or(0) as f64 / 1e9
+        });
+        let judgement = match (dir.outcome(), &loaded, &history) {
+            (None, ..) => {
+                let why = "was not run to its end; go on with `certify --resume`";
+                only("harness", Verdict::Inconclusive, why.into())
+            }
+            (Some(Outcome { unsupported: Some(why), .. }), ..) => only("supported", Verdict::Unsupported, why),
+            // What was recorded stays as evidence, but it proves nothing about the agent.
+            (Some(Outcome { error: Some(error), .. }), ..) => only("harness", Verdict::Error, error),
+            (_, Err(wrong), _) => only("harness", Verdict::Error, wrong.to_string()),
+            (_, _, Err(unreadable)) => only("harness", Verdict::Error, unreadable.to_string()),
+            (_, Ok(scenario), Ok(history)) => judge(history, self.edition, Some(&scenario.expect)),
+        };
+        let covered = match &history {
+            Ok(history) if judgement.checks.len() > 1 => coverage::measured(history, self.edition, &judgement),
+            _ => Measured::default(),
+        };
+        let planned = match &loaded {
+            Ok(scenario) if judgement.verdict != Verdict::Unsupported => {
+                coverage::planned(&self.items, scenario, self.edition)
+            }
+            _ => BTreeSet::new(),
+        };
+        ScenarioResult {
+            id: id.to_owned(),
+            title,
+            verdict: judgement.verdict,
+            seconds,
+            time: dir.outcome().map_or(Vec::new(), |outcome| outcome.time),
+            branches: judgement.branches,
+            checks: judgement.checks,
+            measured: judgement.measured,
+            planned,
+            covered,
+        }
+    }
+}
+
+/// The judgement on a scenario without a history that can be judged: one check.
+fn only(id: &str, verdict: Verdict, why: String) -> Judgement {
+    let checks = vec![Check::new(id, verdict, why)];
+    Judgement { verdict, branches: Vec::new(), checks, measured: Vec::new(), unlisted: 0 }
 }
 
 /// Draws a scenario that was judged, `history.svg` beside its history; nothing if there is no history.
@@ -158,12 +186,5 @@ pub fn scenario(dir: &ScenarioDir, id: &str, edition: Edition) -> ScenarioResult
 /// The picture cannot be written.
 pub fn draw(dir: &ScenarioDir, result: &ScenarioResult) -> Result<(), RunDirError> {
     let Ok(history) = History::read(&dir.events) else { return Ok(()) };
-    let judgement = Judgement {
-        verdict: result.verdict,
-        branches: result.branches.clone(),
-        checks: result.checks.clone(),
-        measured: result.measured.clone(),
-        unlisted: 0,
-    };
-    dir.draw(&picture(&history, &judgement))
+    dir.draw(&picture(&history, &result.judgement()))
 }

@@ -1,29 +1,36 @@
-//! `report.html`: one page that needs nothing else to be read; the evidence and the pictures beside it are linked.
+//! `report.html`, the results as one page that needs nothing else to be read. The evidence beside it is linked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Results, ScenarioResult, escape};
-use crate::coverage;
+use super::write::escape;
+use super::{Results, ScenarioResult, coverage};
 use crate::judge::Verdict;
 
 const STYLE: &str = "
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em; color: #222; background: #fff }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em }
+body { color: #222; background: #fff }
 h1 { font-size: 1.5em } h2 { font-size: 1.2em; margin-top: 2em }
 table { border-collapse: collapse } td, th { text-align: left; vertical-align: top; padding: .2em .8em .2em 0 }
 pre { white-space: pre-wrap; margin: 0; font: 13px/1.4 ui-monospace, monospace }
 details { border-top: 1px solid #ddd; padding: .4em 0 } summary { cursor: pointer }
-.v { display: inline-block; min-width: 7em; font-weight: 600 } .digest { font: 12px ui-monospace, monospace; color: #666 }
-.pass { color: #187a32 } .fail, .error { color: #b3181d } .inconclusive { color: #9a5b00 } .unsupported, .skipped, .known { color: #666 }
-.matrix td, .matrix th { padding: .1em .5em; border: 1px solid #ddd; font-size: 13px } .matrix td.x { background: #cfead6 }
-@media (prefers-color-scheme: dark) { body { color: #ddd; background: #161616 } .matrix td.x { background: #23502f } }
+.v { display: inline-block; min-width: 7em; font-weight: 600 }
+.digest { font: 12px ui-monospace, monospace; color: #666 }
+.pass { color: #187a32 } .fail, .error { color: #b3181d } .inconclusive { color: #9a5b00 }
+.unsupported, .skipped, .known { color: #666 }
+.matrix td, .matrix th { padding: .1em .5em; border: 1px solid #ddd; font-size: 13px }
+.matrix td.x { background: #cfead6 }
+@media (prefers-color-scheme: dark) {
+body { color: #ddd; background: #161616 } .matrix td.x { background: #23502f }
+}
 ";
 
 pub(super) fn page(results: &Results, folder: &Path) -> String {
     let Results { agent, spec, deviations, .. } = results;
     let name = format!("{} {}", escape(&agent.name), escape(&agent.version));
     let mut text = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>pghaspec: {name}</title>\n<style>{STYLE}</style></head>\n<body>\n\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>pghaspec: {name}</title>\n\
+        <style>{STYLE}</style></head>\n<body>\n\
         <h1>{name}: {}</h1>\n<table>\n",
         verdict(results.verdict)
     );
@@ -51,7 +58,8 @@ pub(super) fn page(results: &Results, folder: &Path) -> String {
             .chain(deviations.gone.iter().map(|gone| ("fail", "gone", gone)))
         {
             text += &format!(
-                "<tr><td class=\"{class}\">{standing}</td><td>{}</td><td>{}</td><td>{} <a href=\"{}\">link</a></td></tr>\n",
+                "<tr><td class=\"{class}\">{standing}</td><td>{}</td><td>{}</td><td>{} <a href=\"{}\">link</a></td>\
+                 </tr>\n",
                 escape(&known.scenario),
                 escape(&known.check),
                 escape(&known.reason),
@@ -80,7 +88,7 @@ pub(super) fn page(results: &Results, folder: &Path) -> String {
     text + "</table></details>\n</body></html>\n"
 }
 
-/// Where a file of the evidence is, from the page: below it, or beside its folder where several runs were put together.
+/// The path from the page to a file of the evidence: below its folder, or beside it where several runs were put together.
 fn located(folder: &Path, path: &str) -> Option<PathBuf> {
     [PathBuf::from(path), Path::new("..").join(path)].into_iter().find(|place| folder.join(place).is_file())
 }
@@ -98,10 +106,11 @@ fn verdict(verdict: Verdict) -> String {
 
 fn of_scenario(results: &Results, scenario: &ScenarioResult, folder: &Path) -> String {
     let id = escape(&scenario.id);
-    // What is a pass needs no look.
+    // A pass needs no look.
     let open = if matches!(scenario.verdict, Verdict::Pass | Verdict::Unsupported) { "" } else { " open" };
     let mut text = format!(
-        "<details id=\"{id}\"{open}><summary><span class=\"v {0}\">{0}</span> {id} <small>({1:.1} s)</small></summary>\n<p>{2}</p>\n<table>\n",
+        "<details id=\"{id}\"{open}><summary><span class=\"v {0}\">{0}</span> {id} <small>({1:.1} s)</small></summary>\n\
+         <p>{2}</p>\n<table>\n",
         scenario.verdict.text(),
         scenario.seconds,
         escape(&scenario.title)

@@ -1,14 +1,15 @@
-//! `junit.xml`: a test suite for each scenario, a test case for each check.
+//! `junit.xml`, the results for CI systems: a test suite for each scenario, a test case for each check.
 
-use super::{Results, escape};
-use crate::judge::Verdict;
+use super::Results;
+use super::write::escape;
+use crate::judge::{Check, Verdict};
 
 pub(super) fn document(results: &Results) -> String {
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"pghaspec\">\n".to_owned();
     for scenario in &results.scenarios {
         let known = |check: &str| results.deviations.known(&scenario.id, check);
         let count = |verdicts: &[Verdict]| {
-            let counts = |check: &&crate::judge::Check| verdicts.contains(&check.verdict) && known(&check.id).is_none();
+            let counts = |check: &&Check| verdicts.contains(&check.verdict) && known(&check.id).is_none();
             scenario.checks.iter().filter(counts).count()
         };
         text += &format!(
@@ -46,13 +47,14 @@ pub(super) fn document(results: &Results) -> String {
         }
         text += "  </testsuite>\n";
     }
-    // A deviation that is gone fails the run though no check does.
+    // A deviation that is gone fails the run, though no check does.
     if !results.deviations.gone.is_empty() {
         let gone = &results.deviations.gone;
         text += &format!("  <testsuite name=\"deviations\" tests=\"{0}\" failures=\"{0}\">\n", gone.len());
         for known in gone {
             text += &format!(
-                "    <testcase name=\"{}\" classname=\"{}\"><failure message=\"a known deviation is gone\">{}</failure></testcase>\n",
+                "    <testcase name=\"{}\" classname=\"{}\"><failure message=\"a known deviation is gone\">{}</failure>\
+                 </testcase>\n",
                 escape(&known.check),
                 escape(&known.scenario),
                 escape(&known.reason)

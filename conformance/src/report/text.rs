@@ -1,14 +1,13 @@
-//! Results in words, for a terminal.
+//! The results in words, for a terminal.
 
 use std::path::{Path, PathBuf};
 
-use super::Results;
-use crate::coverage;
+use super::{Results, coverage};
 use crate::judge::{Judgement, Verdict};
 use crate::known::deviations::Standing;
-use crate::lab::Lap;
+use crate::run::lap::Lap;
 
-/// A whole run: its results, the folder that they are in, and those with the evidence.
+/// A whole run: its results, the folder that they are in, and the folders with the evidence.
 pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
     let mut text = format!(
         "\n{} {} against edition {} of the specification{}\n\n",
@@ -18,19 +17,13 @@ pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
         if results.spec.rules.is_empty() { String::new() } else { format!(", with {}", results.spec.rules.join(", ")) }
     );
     for scenario in &results.scenarios {
-        let judgement = Judgement {
-            verdict: scenario.verdict,
-            branches: scenario.branches.clone(),
-            checks: scenario.checks.clone(),
-            measured: scenario.measured.clone(),
-            unlisted: 0,
-        };
+        let judgement = scenario.judgement();
         text += &self::scenario(&scenario.id, &judgement, Some(scenario.seconds), Some(&results.deviations));
         text += &time(&scenario.time);
         text.push('\n');
     }
     text += &deviations(&results.deviations);
-    text += &coverage::measured_text(&results.scenarios);
+    text += &coverage::text(&results.scenarios);
     text += &coverage::traced_text(runs);
     let expected = match (results.verdict, results.as_expected) {
         (Verdict::Fail, true) => ", as is known of this release",
@@ -42,7 +35,7 @@ pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
     text + &format!("verdict: {}{expected}\nevidence: {}\n", results.verdict.text(), folder.display())
 }
 
-/// Where the time went, and how much of it was not the agents'.
+/// The duration of each part, and the share that was not the agents'.
 fn time(laps: &[Lap]) -> String {
     if laps.is_empty() {
         return String::new();
@@ -53,7 +46,7 @@ fn time(laps: &[Lap]) -> String {
     format!("  time: {}; {:.0} % was the lab's\n", parts.join(", "), 100.0 * lab / all)
 }
 
-/// What is known, what is new, and what is gone.
+/// The deviations that are known, new, and gone.
 fn deviations(standing: &Standing) -> String {
     let mut text = String::new();
     for known in &standing.known {
@@ -72,7 +65,7 @@ fn deviations(standing: &Standing) -> String {
     if text.is_empty() { text } else { text + "\n" }
 }
 
-/// One scenario: a line for each check, more for what is not a pass.
+/// One scenario: a line for each check, several for one that is no pass.
 pub fn scenario(id: &str, judgement: &Judgement, seconds: Option<f64>, deviations: Option<&Standing>) -> String {
     let seconds = seconds.map_or(String::new(), |seconds| format!("  ({seconds:.1} s)"));
     let mut text = format!("{:<12}  {id}{seconds}\n", judgement.verdict.text().to_uppercase());

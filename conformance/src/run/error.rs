@@ -1,9 +1,9 @@
-//! What did not work about the folder of a run, and what mends it.
+//! Errors about the folder of a run, with their remedies.
 
 use std::path::Path;
 use std::{fmt, fs, io};
 
-/// Something about the run's folder did not work.
+/// An operation on the run's folder that failed.
 #[derive(Debug)]
 pub struct RunDirError {
     doing: String,
@@ -21,10 +21,10 @@ impl fmt::Display for RunDirError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                write!(out, "{}: the disk is full; make room, or choose another disk with --out", self.doing)
+                write!(out, "{}: the disk is full; help: make room, or choose another disk with --out", self.doing)
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                write!(out, "{}: {}; choose a folder that can be written to with --out", self.doing, self.source)
+                write!(out, "{}: {}; help: choose a folder that can be written to with --out", self.doing, self.source)
             }
             _ => write!(out, "{}: {}", self.doing, self.source),
         }
@@ -37,7 +37,7 @@ impl std::error::Error for RunDirError {
     }
 }
 
-/// Writes a file.
+/// Writes a file of the run.
 pub(super) fn write(file: &Path, text: &str) -> Result<(), RunDirError> {
     fs::write(file, text).map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
 }

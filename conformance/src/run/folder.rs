@@ -1,17 +1,17 @@
-//! The folder of a run: evidence is written here as it happens, and its lock says whether the run still lives.
+//! The folder of a run. Evidence is written here as it happens, and a lock says whether the run still lives.
 //!
 //! ```text
 //! runs/20260131-120000-patroni-3f9a1c/      the run; `runs/latest` points to it
 //!   lock                                    held with flock while the run lives
-//!   plan.json                               what is to be run
-//!   deviations.toml                         what is known of the agent
-//!   results.json junit.xml report.html      what came of it
-//!   leader-postmaster-killed/               one folder a scenario
+//!   plan.json                               what it sets out to do
+//!   deviations.toml                         the known deviations of the agent
+//!   results.json junit.xml report.html      its results
+//!   leader-postmaster-killed/               one folder for each scenario
 //!     scenario.toml
 //!     events.jsonl
 //!     logs/<container>.log
-//!     outcome.json                          the harness has come to the end
-//!   leader-postmaster-killed.attempt-1/     what was recorded before the run was interrupted
+//!     outcome.json                          written when the harness has come to the end
+//!   leader-postmaster-killed.attempt-1/     the recording of an attempt that was interrupted
 //! ```
 
 use std::fs;
@@ -27,10 +27,10 @@ pub use super::error::RunDirError;
 use super::error::write;
 pub use super::scenario_folder::{Outcome, ScenarioDir, scenario_dir};
 
-/// Where runs go when nothing else is asked for.
+/// The folder for runs unless another one is asked for.
 pub const DEFAULT_OUT: &str = "runs";
 
-/// Name of the file whose lock is held while the run lives.
+/// The file whose lock is held while the run lives.
 const LOCK: &str = "lock";
 
 /// An open folder of a run. The lock is given back when this is dropped, or when the process dies.
@@ -77,7 +77,7 @@ impl RunDir {
     /// Opens an existing run's folder to go on with it, and takes its lock.
     ///
     /// # Errors
-    /// It is not there, or another process still runs it.
+    /// The folder is not there, or another process still runs it.
     pub fn open(path: &Path) -> Result<RunDir, RunDirError> {
         let failed = |error| RunDirError::new(format!("opening the run {}", path.display()), error);
         let path = path.canonicalize().map_err(failed)?;
@@ -97,22 +97,22 @@ impl RunDir {
         &self.path
     }
 
-    /// Name of the run: that of its folder.
+    /// The name of the run, which is that of its folder.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The last part of the name, short enough for container names.
+    /// The last part of the run's name, short enough for container names.
     pub fn short_id(&self) -> &str {
         self.id.rsplit('-').next().unwrap_or(&self.id)
     }
 
-    /// A number for a lane that no other lane of this run has.
+    /// The number of a new lane, from 1; no other lane of this run has it.
     pub fn next_lane(&self) -> u32 {
         self.lanes.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Where a scenario's evidence is, whether or not it was run.
+    /// The paths of a scenario's evidence, whether or not it was run.
     pub fn scenario_paths(&self, id: &str) -> ScenarioDir {
         scenario_dir(&self.path, id)
     }
@@ -120,15 +120,16 @@ impl RunDir {
     /// Adds a file of the run itself.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn add(&self, name: &str, text: &str) -> Result<(), RunDirError> {
         write(&self.path.join(name), text)
     }
 
-    /// Puts aside what was recorded of a scenario before it was interrupted, so that nothing of it gets lost. Returns the name that it now has.
+    /// Puts aside the recording of a scenario that was interrupted, so that nothing gets lost. Returns its new name;
+    /// nothing if there was no recording.
     ///
     /// # Errors
-    /// It cannot be moved.
+    /// The folder cannot be moved.
     pub fn set_aside(&self, id: &str) -> Result<Option<String>, RunDirError> {
         let path = self.path.join(id);
         if !path.exists() {
@@ -145,18 +146,19 @@ impl RunDir {
     /// Makes the folder of a scenario.
     ///
     /// # Errors
-    /// It cannot be made, for instance because the disk is full.
+    /// The folder cannot be made, for instance because the disk is full.
     pub fn scenario(&self, id: &str) -> Result<ScenarioDir, RunDirError> {
         RunDir::made(self.scenario_paths(id))
     }
 
-    /// Makes the folder of a template's making. It is no history to be judged, so it lies deeper than those.
+    /// Makes the folder in which a template is prepared. Its recording is no history to be judged, so the folder lies
+    /// deeper than those of scenarios.
     ///
     /// # Errors
-    /// It cannot be made, for instance because the disk is full.
+    /// The folder cannot be made, for instance because the disk is full.
     pub fn template(&self, digest: &str) -> Result<ScenarioDir, RunDirError> {
         let dir = scenario_dir(&self.path.join("templates"), digest);
-        // What is recorded meanwhile is no history of a run: nobody may take it for one.
+        // The name does not end in `.jsonl`, so that nobody takes the recording for a history.
         RunDir::made(ScenarioDir { events: dir.path.join("bootstrap.events"), ..dir })
     }
 
@@ -167,31 +169,31 @@ impl RunDir {
     }
 }
 
-/// Whether a living process holds the lock of the run in that folder. A folder that is gone has no owner.
+/// True if a living process holds the lock of the run in that folder. A folder that is gone has no owner.
 pub fn has_living_owner(path: &Path) -> bool {
     let Ok(lock) = OpenOptions::new().write(true).open(path.join(LOCK)) else {
         return false;
     };
-    // A lock of another kind of trouble is left alone: only what certainly has no owner may be swept.
+    // Any other error counts as an owner: only a run that certainly has none may be swept.
     flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err()
 }
 
-/// Replaces the symbolic link `latest` in one step, so that it never is absent.
+/// Replaces the symbolic link `latest` in one step, so that it is never absent.
 fn point_latest(out: &Path, id: &str) -> io::Result<()> {
     let new = out.join(format!(".latest-{id}"));
     std::os::unix::fs::symlink(id, &new)?;
     fs::rename(&new, out.join("latest"))
 }
 
-/// The agent's name in the letters that file names may have.
+/// The agent's name in characters that are safe in file names.
 fn file_name_of(agent: &str) -> String {
     agent.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect()
 }
 
-/// Six hexadecimal digits that two runs started in the same second do not share.
+/// Six hexadecimal digits that differ between runs that are started in the same second.
 fn short_id() -> String {
     let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-    // The process id tells apart what starts at once; the odd factor spreads both over all digits.
+    // The process id tells apart runs that start at once; the odd factor spreads both numbers over all digits.
     let mixed = (nanoseconds ^ std::process::id().rotate_left(16)).wrapping_mul(0x9E37_79B1);
     format!("{:06x}", mixed >> 8)
 }

@@ -1,6 +1,17 @@
-//! What a run is on disk.
+//! A run on disk: its plan, and the evidence of each scenario. The lab writes it, and reports are made from it.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `folder.rs` | the folder of a run, and its lock |
+//! | `scenario_folder.rs` | the folder of one scenario, and `outcome.json` |
+//! | `plan.rs` | what a run sets out to do, `plan.json`; parts of a run that is split |
+//! | `spec.rs` | the specification that it is held to, by its digest |
+//! | `lap.rs` | how long each part of a run took |
+//! | `error.rs` | trouble with one of these files |
 
 pub mod error;
 pub mod folder;
+pub mod lap;
 pub mod plan;
 pub mod scenario_folder;
+pub mod spec;

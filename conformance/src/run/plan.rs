@@ -1,4 +1,5 @@
-//! What a run sets out to do, `plan.json` in its folder: by it a run is continued, and shards are put together.
+//! The plan of a run, `plan.json` in its folder: what it sets out to do. A run is resumed by it, and shards are put
+//! together.
 
 use std::fmt;
 use std::fs;
@@ -9,30 +10,30 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::RunDirError;
+use super::spec::{SPEC_SHA256, Spec, hex};
 use crate::input;
 use crate::input::InputError;
 use crate::manifest::Manifest;
-use crate::report::{SPEC_SHA256, Spec, hex};
 
 /// Name of the file.
 const FILE: &str = "plan.json";
 
-/// What a run sets out to do.
+/// The plan of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Version of this program.
     pub pghaspec: String,
     /// The agent's name.
     pub agent: String,
-    /// Its release.
+    /// The agent's release.
     pub version: String,
-    /// What it is held to.
+    /// The rules that the agent is held to.
     pub spec: Spec,
     /// The profile; `null` when scenarios were chosen by name.
     pub profile: Option<String>,
-    /// Seed of what is drawn by lot.
+    /// Seed of the scenarios that are drawn at random.
     pub seed: u64,
-    /// The part of it that is run here; `null` for all.
+    /// The part of the scenarios that is run here; `null` for all.
     pub shard: Option<String>,
     /// The scenarios, by name.
     pub scenarios: Vec<Planned>,
@@ -69,10 +70,10 @@ impl Plan {
         }
     }
 
-    /// Writes it into the folder of a run.
+    /// Writes the plan into the folder of a run.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), RunDirError> {
         let file = folder.join(FILE);
         let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from);
@@ -80,15 +81,15 @@ impl Plan {
             .map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
     }
 
-    /// That of a run's folder.
+    /// Reads the plan in the folder of a run.
     ///
     /// # Errors
-    /// There is none, or it is damaged.
+    /// The folder has no plan, or a damaged one.
     pub fn read(folder: &Path) -> Result<Plan, InputError> {
         let file = folder.join(FILE);
         if !file.is_file() {
-            let mend = "name the folder that `pghaspec certify` told as its evidence";
-            return Err(InputError::of_file(folder, format!("is not the folder of a run: it has no {FILE}"), mend));
+            let help = "name the folder that `pghaspec certify` told as its evidence";
+            return Err(InputError::of_file(folder, format!("is not the folder of a run: it has no {FILE}"), help));
         }
         serde_json::from_str(&input::read(&file)?).map_err(|error| {
             InputError::of_file(&file, format!("is damaged: {error}"), "run `pghaspec certify` anew")
@@ -96,7 +97,7 @@ impl Plan {
         })
     }
 
-    /// How it differs from another one that should be about the same agent and specification, in words.
+    /// The first difference from another plan that should be about the same agent and specification, in words.
     pub fn mismatch(&self, other: &Plan) -> Option<String> {
         let rules = [self, other].map(|plan| plan.spec.rules.join(", "));
         let pairs = [
@@ -112,7 +113,7 @@ impl Plan {
     }
 }
 
-/// One of several parts that a run is split into.
+/// One of the parts that a run is split into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// From 1.
@@ -121,7 +122,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Its part of `all`, which every shard gives in the same order: every n-th.
+    /// Every n-th element of `all`, which every shard has to give in the same order.
     pub fn part<T>(self, all: Vec<T>) -> Vec<T> {
         all.into_iter().enumerate().filter(|(place, _)| place % self.of == self.index - 1).map(|(_, one)| one).collect()
     }

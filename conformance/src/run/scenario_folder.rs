@@ -1,4 +1,4 @@
-//! The folder of one scenario: what was recorded of it, and how the harness came to the end.
+//! The folder of one scenario of a run: the recorded evidence, and how the harness came to its end.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -6,7 +6,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use super::error::{RunDirError, write};
-use crate::lab::Lap;
+use super::lap::Lap;
 
 /// The folder of one scenario of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,61 +19,61 @@ pub struct ScenarioDir {
     pub logs: PathBuf,
     /// The scenario as it was run.
     pub scenario: PathBuf,
-    /// How the harness came to the end.
+    /// The file that says how the harness came to the end.
     pub outcome: PathBuf,
 }
 
-/// How the harness came to the end of a scenario, `outcome.json`; whether the agent did well is not its business.
+/// The end of a scenario for the harness, `outcome.json`. Whether the agent did well is the judge's business.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Digest of the agent's image, `sha256:…`.
     pub image_digest: Option<String>,
-    /// Where the time went.
+    /// The duration of each part.
     pub time: Vec<Lap>,
-    /// What the harness could not do; `null` if it did everything.
+    /// The error of the harness; `null` if it did everything.
     pub error: Option<String>,
-    /// Why the scenario says nothing about this agent, so that nothing was run.
+    /// The reason why the scenario says nothing about this agent, so that nothing was run.
     pub unsupported: Option<String>,
 }
 
 impl ScenarioDir {
-    /// Notes the scenario that is about to be run.
+    /// Writes the text of the scenario that is about to be run.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn begin(&self, text: &str) -> Result<(), RunDirError> {
         write(&self.scenario, text)
     }
 
-    /// Notes the end.
+    /// Writes how the harness came to the end.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn end(&self, outcome: &Outcome) -> Result<(), RunDirError> {
         let text = serde_json::to_string(outcome)
             .map_err(|error| RunDirError::new(format!("writing {}", self.outcome.display()), error.into()))?;
         write(&self.outcome, &(text + "\n"))
     }
 
-    /// Puts a picture beside the history.
+    /// Writes a picture beside the history.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub fn draw(&self, svg: &str) -> Result<(), RunDirError> {
         write(&self.path.join("history.svg"), svg)
     }
 
-    /// How the harness came to the end; nothing if it did not.
+    /// The end for the harness; nothing if it has not come to the end, or the file is damaged.
     pub fn outcome(&self) -> Option<Outcome> {
         serde_json::from_slice(&fs::read(&self.outcome).ok()?).ok()
     }
 
-    /// There is nothing to be run again.
+    /// The scenario was recorded to its end, and need not be run again.
     pub fn is_complete(&self) -> bool {
         self.outcome().is_some_and(|outcome| outcome.error.is_none())
     }
 
-    /// All that was recorded, by path; pictures are made of it and do not count.
+    /// All recorded files, sorted by path; pictures are made from them and do not count.
     ///
     /// # Errors
     /// A folder cannot be listed.
@@ -100,7 +100,7 @@ impl ScenarioDir {
     }
 }
 
-/// Where a scenario's evidence is in the folder of a run, whether or not it was run.
+/// The paths of a scenario's evidence in the folder of a run, whether or not it was run.
 pub fn scenario_dir(run: &Path, id: &str) -> ScenarioDir {
     let path = run.join(id);
     ScenarioDir {

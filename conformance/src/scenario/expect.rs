@@ -1,4 +1,4 @@
-//! What must come of a scenario. The judge reads it, the lab never does.
+//! The demands of a scenario on its outcome. The judge reads them, the lab never does.
 
 use std::collections::BTreeMap;
 
@@ -8,32 +8,33 @@ use serde::Deserialize;
 
 use crate::rules;
 
-/// What must come of a scenario; a key that is absent says nothing.
+/// The demands of a scenario on its outcome. A key that is absent demands nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
-    /// Branches of `recover` that the node hit first takes first, in their order; empty: it takes none.
+    /// The branches of `recover` that the node hit first takes first, in their order; empty: it takes none.
     pub branches: Option<Vec<Branch>>,
-    /// Branches of `recover` that the other nodes take, each by one of them at least; empty: they take none.
+    /// The branches of `recover` that the other nodes take, each by one of them at least; empty: they take none.
     pub others: Option<Vec<Branch>>,
-    /// Who leads in the end.
+    /// The leader in the end.
     pub leader: Option<LeaderAfter>,
-    /// Whether a promotion happened.
+    /// The timeline in the end: a promotion bumps it.
     pub timeline: Option<TimelineAfter>,
-    /// Whether crash recovery in single-user mode runs at the node hit first.
+    /// Crash recovery in single-user mode runs at the node hit first, or does not.
     pub single_user: Option<bool>,
-    /// What the node hit first is in the end.
+    /// The role of the node hit first in the end.
     pub rejoins: Option<Rejoins>,
-    /// Whether the leader, kept from updating the lock by the fault, is writable no longer than a ttl after it.
+    /// A leader that the fault keeps from updating the lock is writable no longer than a ttl after it.
     pub read_only_in_time: Option<bool>,
-    /// What is demanded otherwise of agents that have a rule of the specification in this position, such as `starts_crashed_primary: no`. Not of
-    /// an edition: a release may be between two.
+    /// Other demands on agents that have a rule of the specification in this position, such as `starts_crashed_primary:
+    /// no`. They depend on a rule and not on an edition, since a release may be between two editions.
     #[serde(rename = "if")]
     pub otherwise: BTreeMap<String, Expect>,
 }
 
 impl Expect {
-    /// What is demanded of an agent that follows these rules. Of several that apply, the last by name counts.
+    /// The demands on an agent that follows these rules. Of several conditional demands that apply, the last by name
+    /// counts.
     pub fn of(&self, followed: &Rules) -> Expect {
         let mut demanded = Expect { otherwise: BTreeMap::new(), ..self.clone() };
         for (_, other) in self.otherwise.iter().filter(|(rule, _)| rules::follows(followed, rule)) {
@@ -52,7 +53,7 @@ impl Expect {
         demanded
     }
 
-    /// What is wrong with it, and what would be right.
+    /// The problem with the conditional demands, and its remedy, if there is one.
     pub(super) fn trouble(&self) -> Option<(String, String)> {
         self.otherwise.iter().find_map(|(rule, other)| {
             if let Some(why) = rules::trouble(rule) {
@@ -64,7 +65,7 @@ impl Expect {
     }
 }
 
-/// Who leads in the end.
+/// The leader in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaderAfter {
@@ -76,7 +77,7 @@ pub enum LeaderAfter {
     None,
 }
 
-/// What becomes of the timeline.
+/// The timeline in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimelineAfter {
@@ -86,7 +87,7 @@ pub enum TimelineAfter {
     Bumped,
 }
 
-/// What the node hit first is in the end.
+/// The role of the node hit first in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rejoins {

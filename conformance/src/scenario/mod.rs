@@ -1,17 +1,16 @@
-//! Scenarios: which cluster, what is done to it and when, and what the specification says must come of it.
+//! Scenarios: a cluster, the faults that it suffers and when, and the outcome that the specification demands.
 //!
-//! A scenario is a file `fixtures/scenarios/<id>.toml`. Its head, in prose, says what happens and why that is worth a run:
+//! A scenario is a file `fixtures/scenarios/<id>.toml`, whose head, in prose, says what happens and why that is worth a
+//! run. `docs/scenarios.md` describes every key:
 //!
 //! | key | meaning |
 //! | --- | --- |
-//! | `title`, `why`, `profiles` | one line for lists; why it is run; the profiles that it belongs to |
-//! | `nodes` | how many, `n1`, `n2`, … |
-//! | `etcd` | members of the DCS, 1 (the default) or 3 |
-//! | `needs` | features that an agent must claim, else the scenario is `unsupported` |
-//! | `rules` | positions of rules, such as `starts_crashed_primary: yes`, without which no agent comes into this situation: else it is `unsupported` |
-//! | `[settings]` | [`Settings`] |
-//! | `[[step]]` | [`Step`]: `fault`, `disturbance` or `lift`, its `target`, the event `when` it is time, and particulars ([`How`]) |
-//! | `[expect]` | [`Expect`]; `[expect.if."starts_crashed_primary: no"]` says what is demanded otherwise of agents with this rule |
+//! | `title`, `why`, `profiles` | one line for lists; the reason to run it; the profiles that it belongs to |
+//! | `nodes`, `etcd` | numbers of nodes and of members of the DCS |
+//! | `needs`, `rules` | features and rules of an agent without which the scenario is `unsupported` |
+//! | `[settings]` | [`Settings`] of the agent |
+//! | `[[step]]` | [`Step`]: a fault or its end, the `target`, the event `when` it is time, particulars ([`How`]) |
+//! | `[expect]` | [`Expect`]: the demands on the outcome |
 //!
 //! ```toml
 //! [[step]]
@@ -19,16 +18,19 @@
 //! target = "leader"
 //!
 //! [[step]]
-//! when = { takes = { at = "crashed", branch = "start-primary" } }
+//! when = { takes = { at = "first-hit", branch = "start-primary" } }
 //! fault = "postmaster-killed"
-//! target = "crashed"
+//! target = "first-hit"
 //! ```
 
+pub mod catalogue;
 mod expect;
+mod how;
 pub mod profile;
 mod settings;
 mod step;
 pub mod stress;
+mod when;
 
 use std::path::Path;
 
@@ -41,9 +43,12 @@ use crate::input;
 use crate::input::InputError;
 use crate::rules;
 
+pub use catalogue::is_trap;
 pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter};
+pub use how::{Child, Direction, During, How, Outage};
 pub use settings::{Settings, WatchdogMode};
-pub use step::{Action, Child, Direction, During, How, Outage, ProcessAt, Step, Target, When, is_trap};
+pub use step::{Action, Step};
+pub use when::{ProcessAt, Target, When};
 
 /// One scenario, `fixtures/scenarios/<id>.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +57,7 @@ pub struct Scenario {
     pub id: String,
     /// One line for lists and reports.
     pub title: String,
-    /// Why it is worth running.
+    /// The reason to run it.
     pub why: String,
     /// Profiles that it belongs to, for instance `smoke`.
     pub profiles: Vec<String>,
@@ -66,9 +71,9 @@ pub struct Scenario {
     pub rules: Vec<String>,
     /// Settings of the agent.
     pub settings: Settings,
-    /// What is done to the cluster, in its order.
+    /// The steps, in their order.
     pub steps: Vec<Step>,
-    /// What must come of it. The lab never reads this.
+    /// The demands on the outcome. The lab never reads them.
     pub expect: Expect,
 }
 
@@ -94,7 +99,7 @@ impl Scenario {
     /// The scenario of that name in the fixtures.
     ///
     /// # Errors
-    /// No such scenario, or its file is wrong.
+    /// There is no such scenario, or its file is wrong.
     pub fn load(id: &str) -> Result<Scenario, InputError> {
         let file = fixtures::scenarios().join(format!("{id}.toml"));
         if !file.is_file() {
@@ -108,7 +113,7 @@ impl Scenario {
         Scenario::read(&file)
     }
 
-    /// Whether the fixtures have a scenario of that name.
+    /// Says whether the fixtures have a scenario of that name.
     pub fn exists(id: &str) -> bool {
         fixtures::scenarios().join(format!("{id}.toml")).is_file()
     }
@@ -132,11 +137,11 @@ impl Scenario {
     /// The scenario that is the text of a file.
     ///
     /// # Errors
-    /// As of [`Scenario::read`].
+    /// A key is unknown, missing or out of its range.
     pub fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
         let written: Written = input::parse(file, text)?;
-        let wrong = |key: &str, span, problem: String, mend: &str| {
-            Err(InputError::of_file(file, problem, mend).at_key(key).at_span(text, span))
+        let wrong = |key: &str, span, problem: String, help: &str| {
+            Err(InputError::of_file(file, problem, help).at_key(key).at_span(text, span))
         };
         let nodes = *written.nodes.get_ref();
         if !(1..=9).contains(&nodes) {
@@ -161,7 +166,7 @@ impl Scenario {
             let span = step.span();
             match step.into_inner().checked(&steps) {
                 Ok(step) => steps.push(step),
-                Err((problem, mend)) => return wrong(&format!("step[{index}]"), span, problem, mend),
+                Err((problem, help)) => return wrong(&format!("step[{index}]"), span, problem, help),
             }
         }
         let members = written.etcd.as_ref().map_or(1, |members| *members.get_ref());
@@ -180,8 +185,8 @@ impl Scenario {
         if steps.is_empty() {
             return Err(InputError::of_file(file, "nothing is done to the cluster", "write a [[step]]").at_key("step"));
         }
-        if let Some((problem, mend)) = written.expect.get_ref().trouble() {
-            return wrong("expect.if", written.expect.span(), problem, &mend);
+        if let Some((problem, help)) = written.expect.get_ref().trouble() {
+            return wrong("expect.if", written.expect.span(), problem, &help);
         }
         for rule in &written.rules {
             if let Some(why) = rules::trouble(rule.get_ref()) {
@@ -204,18 +209,18 @@ impl Scenario {
         })
     }
 
-    /// Whether one of its steps inflicts that fault.
+    /// Says whether a step injects that fault.
     pub fn breaks(&self, fault: Fault) -> bool {
         self.steps.iter().any(|step| step.action == Action::Fault(fault))
     }
 
-    /// Whether several nodes are dead at a time.
+    /// Says whether several nodes are dead at a time.
     pub fn kills_several_nodes(&self) -> bool {
         let all = |step: &Step| matches!(step.target, Target::All | Target::Standbys | Target::Others);
         self.steps.iter().any(|step| step.action == Action::Fault(Fault::NodeKilled) && all(step))
     }
 
-    /// Whether one of its steps does that.
+    /// Says whether a step injects that benign fault.
     pub fn disturbs(&self, disturbance: Disturbance) -> bool {
         self.steps.iter().any(|step| step.action == Action::Disturbance(disturbance))
     }
@@ -248,148 +253,4 @@ fn ids() -> Result<Vec<String>, InputError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use pghaspec_model::recover::branch::Branch;
-    use pghaspec_model::rules::edition::{Edition, Rules};
-    use pghaspec_model::vocabulary::event::{Process, ServerState};
-
-    use super::*;
-
-    #[test]
-    fn every_scenario_of_the_fixtures_loads() {
-        let all = Scenario::all().unwrap();
-        assert!(all.iter().any(|scenario| scenario.id == "leader-postmaster-killed"));
-        for scenario in all {
-            assert!(!scenario.profiles.is_empty(), "{} is in no profile", scenario.id);
-        }
-    }
-
-    #[test]
-    fn the_rule_of_the_lease_is_kept() {
-        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file).unwrap().replace("retry_timeout_s = 3", "retry_timeout_s = 10");
-        let error = Scenario::parse(&file, &text).unwrap_err();
-        assert_eq!(error.key.as_deref(), Some("settings"));
-        assert!(error.line.is_some());
-    }
-
-    #[test]
-    fn an_unknown_rule_is_told_with_its_place() {
-        let file = fixtures::scenarios().join("killed-during-crash-recovery.toml");
-        let text = input::read(&file).unwrap();
-        assert_eq!(Scenario::parse(&file, &text).unwrap().rules, ["starts_crashed_primary: yes"]);
-        let error = Scenario::parse(&file, &text.replace("starts_crashed_primary: yes", "starts: yes")).unwrap_err();
-        assert_eq!((error.key.as_deref(), error.line.is_some()), (Some("rules"), true), "{error}");
-    }
-
-    #[test]
-    fn an_unknown_fault_names_the_known_ones() {
-        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file).unwrap().replace("\"postmaster-killed\"", "\"meteor\"");
-        let error = Scenario::parse(&file, &text).unwrap_err();
-        assert!(error.problem.contains("postmaster-killed"), "{error}");
-    }
-
-    /// What a scenario with these steps says is wrong: key, problem, remedy.
-    fn trouble(steps: &str) -> (String, String, String) {
-        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file).unwrap();
-        let (head, rest) = text.split_once("[[step]]").unwrap();
-        let expect = &rest[rest.find("[expect]").unwrap()..];
-        let error = Scenario::parse(&file, &format!("{head}{steps}\n{expect}")).unwrap_err();
-        (error.key.unwrap_or_default(), error.problem, error.mend)
-    }
-
-    #[test]
-    fn steps_that_make_no_sense_are_refused() {
-        let first = "[[step]]\nfault = \"postmaster-killed\"\ntarget = \"leader\"\n";
-        let second = |lines: &str| trouble(&format!("{first}[[step]]\n{lines}"));
-        let cases = [
-            (trouble("[[step]]\nfault = \"postmaster-killed\"\ntarget = \"crashed\""), "step[0]", "nobody was hit"),
-            (second("target = \"leader\""), "step[1]", "a step does one thing"),
-            (second("fault = \"lease-expires\"\ntarget = \"leader\""), "step[1]", "expires by itself"),
-            (second("fault = \"dcs-down\"\ntarget = \"leader\""), "step[1]", "cannot be done to that target"),
-            (second("fault = \"agent-killed\"\ntarget = \"etcd\""), "step[1]", "cannot be done to that target"),
-            (second("lift = \"start-fails\"\ntarget = \"crashed\""), "step[1]", "no trap for start-fails"),
-            (second("fault = \"agent-killed\"\nevery = true\ntarget = \"leader\""), "step[1]", "`every` says nothing"),
-            (
-                second("fault = \"agent-killed\"\nduring = \"crash-recovery\"\nevery = true\ntarget = \"leader\""),
-                "step[1]",
-                "`every` says nothing",
-            ),
-            (second("disturbance = \"link-slowed\"\ntarget = \"leader\""), "step[1]", "wants `delay_ms`"),
-            (second("when = \"soon\"\nfault = \"agent-killed\"\ntarget = \"leader\""), "", "leader-key-gone"),
-        ];
-        for ((key, problem, mend), wanted, part) in cases {
-            assert_eq!(key, wanted, "{problem}");
-            assert!(problem.contains(part), "{problem}");
-            assert!(!mend.is_empty());
-        }
-    }
-
-    #[test]
-    fn steps_say_what_is_awaited_and_how() {
-        let text = r#"
-            title = "t"
-            why = "w"
-            profiles = ["core"]
-            nodes = 2
-            etcd = 3
-            settings = { loop_wait_s = 1, ttl_s = 20, retry_timeout_s = 3, primary_start_timeout_s = 0, watchdog = "required" }
-            step = [
-                { fault = "single-user-fails", every = true, target = "leader" },
-                { fault = "postmaster-killed", target = "crashed" },
-                { when = { struck = "single-user-fails" }, lift = "single-user-fails", target = "crashed" },
-                { when = { server = { at = "other", is = "primary" } }, fault = "dcs-down", outage = "freeze", target = "etcd" },
-                { when = "ttl-over", fault = "dcs-up", target = "etcd" },
-                { when = { starts = { process = "single-user", at = "crashed" } }, fault = "node-killed", target = "crashed" },
-            ]
-            expect = { others = [], leader = "none" }
-        "#;
-        let scenario = Scenario::parse(Path::new("x.toml"), text).unwrap();
-        let steps = scenario.steps;
-        assert_eq!(steps[0].how, How { every: true, ..How::default() });
-        assert_eq!(steps[2].when, Some(When::Struck(Fault::SingleUserFails)));
-        assert_eq!(steps[2].action, Action::Lift(Fault::SingleUserFails));
-        let primary = When::Server { at: Target::Other, is: ServerState::Primary };
-        assert_eq!(steps[3].when, Some(primary));
-        assert_eq!(steps[3].how.outage, Some(Outage::Freeze));
-        let starts = ProcessAt { process: Process::SingleUser, at: Target::Crashed };
-        assert_eq!(steps[5].when, Some(When::Starts(starts)));
-        assert_eq!(scenario.expect.others, Some(Vec::new()));
-        assert_eq!(scenario.expect.branches, None);
-        let configuration = scenario.settings.configuration(scenario.etcd);
-        assert!(configuration.watchdog_required && configuration.watchdog_present && configuration.use_pg_rewind);
-        assert_eq!(configuration.etcd_members, 3);
-    }
-
-    #[test]
-    fn agents_with_other_rules_have_demands_of_their_own() {
-        let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
-        let text = input::read(&file).unwrap();
-        let expect = Scenario::parse(&file, &text).unwrap().expect;
-        let newer = Edition::V3_0_4.rules();
-        assert_eq!(expect.of(&newer), Expect { otherwise: Default::default(), ..expect.clone() });
-        // 3.0.3 is nearer to the edition 3.0.4 than to 3.0.2, and has this rule of the older one.
-        let between = Rules { starts_crashed_primary: false, watchdog_disabled_late: false, ..newer };
-        for rules in [Edition::V2_1_2.rules(), Edition::V3_0_2.rules(), between] {
-            let older = expect.of(&rules);
-            assert_eq!(older.branches, Some(vec![Branch::CrashRecovery, Branch::StartReadOnly]));
-            assert_eq!((older.leader, older.timeline), (Some(LeaderAfter::Same), Some(TimelineAfter::Bumped)));
-        }
-        for (damaged, words) in [("starts_primary: no", "is no rule"), ("starts_crashed_primary: maybe", "only: ")] {
-            let error = Scenario::parse(&file, &text.replace("starts_crashed_primary: no", damaged)).unwrap_err();
-            assert_eq!(error.key.as_deref(), Some("expect.if"));
-            assert!(error.to_string().contains(words), "{error}");
-        }
-        let nested =
-            format!("{text}\n[expect.if.\"starts_crashed_primary: no\".if.\"words: master\"]\nleader = \"other\"");
-        assert_eq!(Scenario::parse(&file, &nested).unwrap_err().key.as_deref(), Some("expect.if"));
-    }
-
-    #[test]
-    fn an_unknown_scenario_names_the_known_ones() {
-        let error = Scenario::load("no-such-thing").unwrap_err();
-        assert!(error.mend.contains("leader-postmaster-killed"), "{error}");
-    }
-}
+mod tests;

@@ -1,15 +1,15 @@
-//! Profiles: parts of the suite that are worth a run by themselves.
+//! Profiles: parts of the suite that are worth a run of their own.
 
 /// A part of the suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Its name, as in scenarios and command lines.
     pub id: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub describe: &'static str,
 }
 
-/// The profile that is run if nothing else is asked for.
+/// The default profile of a run.
 pub const DEFAULT: &str = "core";
 
 /// The profile of scenarios that are drawn.
@@ -20,7 +20,7 @@ pub const ALL: &str = "all";
 
 /// All of them.
 pub const PROFILES: [Profile; 13] = [
-    Profile { id: "smoke", describe: "the two commonest crashes, in a minute" },
+    Profile { id: "smoke", describe: "the three commonest crashes, in a minute" },
     Profile { id: DEFAULT, describe: "every row of recover's decision tables, and both of its time limits" },
     Profile { id: "crashes", describe: "nodes, agents, backends and disks fail" },
     Profile { id: "interrupted", describe: "a second fault while Postgres is down, starts, or is recovered" },

@@ -1,9 +1,10 @@
-//! How a scenario wants the agent and its Postgres configured.
+//! The settings of the agent and its Postgres that a scenario wants.
 
 use pghaspec_model::vocabulary::event::Configuration;
 use serde::Deserialize;
 
-/// Settings of the agent, in the words of Patroni. What is not said has Patroni's default, but pg_rewind is used.
+/// Settings of the agent, in the words of Patroni. A setting that is absent has Patroni's default, but pg_rewind is
+/// used.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -15,14 +16,14 @@ pub struct Settings {
     pub retry_timeout_s: u32,
     /// Seconds that a crashed primary may take to start before the lock is given up.
     pub primary_start_timeout_s: u32,
-    /// Seconds that the lab waits for each event that a step names, and for the cluster to settle after the faults, before it gives up
-    /// and reads back what there is.
+    /// Seconds that the lab waits for each event that a step names, and for the cluster to settle after the faults,
+    /// before it gives up and reads the rows back that there are.
     #[serde(default = "default_settle")]
     pub settle_s: u32,
     /// `watchdog.mode`
     #[serde(default)]
     pub watchdog: WatchdogMode,
-    /// Whether each node has a watchdog device. Where none is to be had, an agent that requires one may not lead.
+    /// Each node has a watchdog device. Without one, an agent that requires it may not lead.
     #[serde(default = "yes")]
     pub watchdog_present: bool,
     /// `synchronous_mode`
@@ -37,7 +38,7 @@ pub struct Settings {
     /// `postgresql.remove_data_directory_on_diverged_timelines`
     #[serde(default)]
     pub remove_data_directory_on_diverged_timelines: bool,
-    /// `standby_cluster`: the cluster follows a primary elsewhere, which the lab makes.
+    /// `standby_cluster`: the cluster follows a remote primary, which the lab makes.
     #[serde(default)]
     pub standby_cluster: bool,
     /// `maximum_lag_on_failover`, bytes
@@ -46,26 +47,26 @@ pub struct Settings {
     /// `check_timeline`
     #[serde(default)]
     pub check_timeline: bool,
-    /// `restart_after_crash` of Postgres: whether a postmaster goes on after one of its backends was killed.
+    /// `restart_after_crash` of Postgres: a postmaster goes on after one of its backends was killed.
     #[serde(default = "yes")]
     pub restart_after_crash: bool,
 }
 
-/// Whether a leader needs a watchdog.
+/// The need of a leader for a watchdog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WatchdogMode {
-    /// It is not used.
+    /// No watchdog is used.
     #[default]
     Off,
-    /// It is used where there is one.
+    /// A watchdog is used where there is one.
     Automatic,
-    /// Who has none may not lead.
+    /// A node without a watchdog may not lead.
     Required,
 }
 
 impl WatchdogMode {
-    /// Patroni's word for it.
+    /// Patroni's word for the mode.
     pub fn id(self) -> &'static str {
         match self {
             WatchdogMode::Off => "off",
@@ -76,7 +77,7 @@ impl WatchdogMode {
 }
 
 impl Settings {
-    /// What a history says of it.
+    /// The settings as a history records them.
     pub fn configuration(&self, etcd_members: u32) -> Configuration {
         Configuration {
             synchronous_mode: self.synchronous_mode,
@@ -94,7 +95,7 @@ impl Settings {
         }
     }
 
-    /// Whether the lab gives each node a watchdog.
+    /// Says whether the lab gives each node a watchdog.
     pub fn has_watchdog(&self) -> bool {
         self.watchdog != WatchdogMode::Off && self.watchdog_present
     }

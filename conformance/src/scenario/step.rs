@@ -1,202 +1,37 @@
-//! The steps of a scenario: what is awaited, then what is done, and to whom.
+//! The steps of a scenario: an event that is awaited, then a fault that is made or ended, and its target.
 
-use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::{Process, ServerState};
 use pghaspec_model::vocabulary::fault::Fault;
 use serde::Deserialize;
+
+use super::catalogue::{self, Entry, Hits, is_trap};
+use super::how::{Child, Direction, During, How, Key, Outage};
+use super::when::{Target, When};
 
 /// One step. Steps follow one another: the next is begun when this one has taken effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What must be seen before, since the step before was begun; nothing: at once.
+    /// The event that must be seen before, since the step before was begun; without one it is time at once.
     pub when: Option<When>,
-    /// What is done then.
+    /// The action that is taken then.
     pub action: Action,
-    /// To whom.
+    /// The nodes, or what else is hit.
     pub target: Target,
-    /// How.
+    /// The particulars.
     pub how: How,
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A fault, or its end. What has no end of its own ([`is_trap`]) strikes later: when the process that it is meant for starts.
+    /// A fault, or its end. A trap ([`is_trap`]) strikes later: when the process starts that it lies in wait for.
     Fault(Fault),
-    /// Something that must change nothing.
+    /// A benign fault, which must change nothing, or its end.
     Disturbance(Disturbance),
     /// A trap that strikes every time is taken away.
     Lift(Fault),
-    /// Nothing: only its event is awaited, before what follows or before the faults are ended.
+    /// Nothing: only the event is awaited, before what follows or before the faults are ended.
     Await,
-}
-
-/// Whether a fault is laid in wait for a process that starts, and strikes then. The others strike at once.
-pub fn is_trap(fault: Fault, how: &How) -> bool {
-    use Fault::*;
-    matches!(fault, StartFails | StartHangs | SingleUserFails | SingleUserHangs | RewindFails) || how.during.is_some()
-}
-
-/// Particulars of a step, each for some actions only.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct How {
-    /// A trap strikes every time, until it is lifted or the run heals; else once.
-    #[serde(default)]
-    pub every: bool,
-    /// `postmaster-killed`, `single-user-hangs`: not as soon as the process starts, but in the midst of this. `agent-killed`: in the midst of
-    /// this in single-user mode.
-    pub during: Option<During>,
-    /// `dcs-down`: how it goes down. Stopped if nothing is said.
-    pub outage: Option<Outage>,
-    /// `backend-crashed`: which process. A client's if nothing is said.
-    pub process: Option<Child>,
-    /// `nodes-cut`: which packets of the target are lost. All if nothing is said.
-    pub direction: Option<Direction>,
-    /// `orphans-left`: seconds that the backend goes on committing after the step was begun; 20 if nothing is said.
-    pub lasts_s: Option<u32>,
-    /// `orphans-left`: the backend is stopped before the postmaster is killed, until `orphans-continued` or the end of all faults.
-    #[serde(default)]
-    pub stopped: bool,
-    /// `link-slowed`: milliseconds that each direction takes longer.
-    pub delay_ms: Option<u32>,
-    /// `clock-skewed`: seconds that the clock jumps, ahead or back.
-    pub skew_s: Option<i32>,
-}
-
-/// What a postmaster or an agent is killed in the midst of, or single-user mode stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum During {
-    /// `pg_control` says `in crash recovery`.
-    CrashRecovery,
-}
-
-/// How the DCS goes down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outage {
-    /// All members end, and start again later.
-    Stop,
-    /// All members are frozen: connections stay, nobody answers.
-    Freeze,
-    /// All members but one end: the last one answers that it has no quorum.
-    QuorumLoss,
-}
-
-/// A process of the server that is not the postmaster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Child {
-    /// A client's backend.
-    Backend,
-    /// The checkpointer.
-    Checkpointer,
-}
-
-/// Which packets are lost, seen from the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// All.
-    Both,
-    /// What it sends.
-    Outgoing,
-    /// What it is sent.
-    Incoming,
-}
-
-/// Whom a step is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Target {
-    /// The node that holds the leader key at that moment.
-    Leader,
-    /// The first node by name that does not hold the leader key at that moment, and was not the one hit first.
-    Standby,
-    /// Every node that does not hold the leader key at that moment.
-    Standbys,
-    /// The node that was hit first.
-    Crashed,
-    /// The first node by name that was not hit first.
-    Other,
-    /// Every node that was not hit first.
-    Others,
-    /// The node that holds the leader key at that moment, if it is not the one hit first.
-    NewLeader,
-    /// Every node.
-    All,
-    /// The DCS.
-    Etcd,
-    /// The primary elsewhere that a standby cluster follows.
-    Remote,
-}
-
-/// Something that can be observed. It counts if it has happened since the step before was begun; a state counts if it is the last one seen.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum When {
-    /// The leader key was removed.
-    LeaderKeyGone,
-    /// The leader key names another node than the one hit first.
-    LeaderElsewhere,
-    /// A node other than the one hit first has acknowledged a write.
-    WriteElsewhere,
-    /// A node other than the one hit first has acknowledged writes for two cycles of the agent: as long as it may take until its promotion
-    /// is over and the others are told.
-    LedElsewhere,
-    /// One leader, and every other node streams from it, for a cycle of the agent.
-    Healthy,
-    /// `ttl` is over since the step before took effect, by the recorder's clock. For what the protocol itself leaves to a clock only.
-    TtlOver,
-    /// A process has started.
-    Starts(ProcessAt),
-    /// A process has ended.
-    Ends(ProcessAt),
-    /// A probe finds Postgres in that state.
-    Server {
-        /// At whom.
-        at: Target,
-        /// What it finds.
-        is: ServerState,
-    },
-    /// The agent said that it takes a branch of `recover`.
-    Takes {
-        /// At whom.
-        at: Target,
-        /// Which one.
-        branch: Branch,
-    },
-    /// The agent said something that its manifest has a name for.
-    Says {
-        /// At whom.
-        at: Target,
-        /// The name.
-        name: String,
-    },
-    /// A trap has struck.
-    Struck(Fault),
-}
-
-/// A process of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessAt {
-    /// Which one.
-    pub process: Process,
-    /// Whose.
-    pub at: Target,
-}
-
-impl When {
-    /// The node that it speaks of.
-    pub fn at(&self) -> Option<Target> {
-        match self {
-            When::Starts(one) | When::Ends(one) => Some(one.at),
-            When::Server { at, .. } | When::Takes { at, .. } | When::Says { at, .. } => Some(*at),
-            _ => None,
-        }
-    }
 }
 
 /// The step as it is written.
@@ -221,12 +56,15 @@ pub(super) struct Written {
     skew_s: Option<i32>,
 }
 
+/// The fault of a step, and the remedy for it.
+type Trouble = (String, &'static str);
+
 impl Written {
     /// The step that is meant.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right.
-    pub(super) fn checked(self, before: &[Step]) -> Result<Step, (String, &'static str)> {
+    /// What is wrong with the step, and what would be right.
+    pub(super) fn checked(self, before: &[Step]) -> Result<Step, Trouble> {
         let Written {
             when, target, every, during, outage, process, direction, lasts_s, stopped, delay_ms, skew_s, ..
         } = self;
@@ -237,8 +75,8 @@ impl Written {
             (None, None, Some(fault)) => Action::Lift(fault),
             (None, None, None) if when.is_some() && target.is_none() => Action::Await,
             _ => {
-                let mend = "say one of `fault`, `disturbance` and `lift`, or only `when`";
-                return Err(("a step does one thing".into(), mend));
+                let help = "say one of `fault`, `disturbance` and `lift`, or only `when`";
+                return Err(("a step does one thing".into(), help));
             }
         };
         let target = match (target, action) {
@@ -253,83 +91,71 @@ impl Written {
 }
 
 impl Step {
-    fn check(&self, before: &[Step]) -> Result<(), (String, &'static str)> {
-        use Action::{Disturbance as Disturbs, Fault as Breaks, Lift};
-        use Fault::{AgentKilled, PostmasterKilled, SingleUserHangs};
-        let relative = |target| matches!(target, Target::Crashed | Target::Other | Target::Others | Target::NewLeader);
-        if before.is_empty() && (relative(self.target) || self.when.as_ref().and_then(When::at).is_some_and(relative)) {
+    fn check(&self, before: &[Step]) -> Result<(), Trouble> {
+        let awaits = self.when.as_ref().and_then(When::at);
+        if before.is_empty() && [Some(self.target), awaits].into_iter().flatten().any(Target::refers_to_the_first_hit) {
             return Err(("nobody was hit before the first step".into(), "name `leader`, `standby` or `standbys`"));
         }
-        let of_the_dcs = match self.action {
-            Breaks(Fault::DcsDown | Fault::DcsUp) => true,
-            Disturbs(Disturbance::EtcdLeaderMoved | Disturbance::EtcdCompacted) => true,
-            Breaks(Fault::LeaseExpires) => {
-                return Err((
-                    "a lease expires by itself when nobody keeps it alive".into(),
-                    "freeze or kill its owner, then wait with when = \"leader-key-gone\"",
-                ));
+        let entry = match self.action {
+            Action::Fault(fault) => {
+                Some(catalogue::of_fault(fault).map_err(|reason| (reason.why.into(), reason.instead))?)
             }
-            Breaks(fault @ (Fault::WatchStalls | Fault::WatchResumes)) => {
-                return Err((
-                    format!("{} is a fault of the model: from outside nobody can stall a watch alone", fault.id()),
-                    "cut the node off with `requests-lost` or `replies-lost`",
-                ));
+            Action::Disturbance(disturbance) => Some(catalogue::of_disturbance(disturbance)),
+            Action::Lift(_) | Action::Await => None,
+        };
+        self.check_target(entry.map_or(Hits::Nodes, |entry| entry.hits))?;
+        self.check_before(before)?;
+        self.check_particulars(entry)
+    }
+
+    fn check_target(&self, hits: Hits) -> Result<(), Trouble> {
+        if hits == self.target.hits() {
+            return Ok(());
+        }
+        let help = match hits == Hits::Dcs || self.target.hits() == Hits::Dcs {
+            true => "what is done to the DCS has the target `etcd`, all else has another one",
+            false => "`remote-failover` has the target `remote`, and all else another one",
+        };
+        Err((format!("{} cannot be done to that target", self.name()), help))
+    }
+
+    /// Checks that what a step ends has begun in a step before.
+    fn check_before(&self, before: &[Step]) -> Result<(), Trouble> {
+        match self.action {
+            Action::Disturbance(Disturbance::OrphansContinued) if !before.iter().any(|step| step.how.stopped) => {
+                let help = "let a step before leave orphans with `stopped = true`";
+                Err(("no orphan was stopped that could go on".into(), help))
             }
-            _ => false,
-        };
-        if of_the_dcs != (self.target == Target::Etcd) {
-            let mend = "what is done to the DCS has the target `etcd`, all else has another one";
-            return Err((format!("{} cannot be done to that target", self.name()), mend));
-        }
-        if (self.action == Disturbs(Disturbance::RemoteFailover)) != (self.target == Target::Remote) {
-            let mend = "`remote-failover` has the target `remote`, and all else another one";
-            return Err((format!("{} cannot be done to that target", self.name()), mend));
-        }
-        if self.action == Disturbs(Disturbance::OrphansContinued) && !before.iter().any(|step| step.how.stopped) {
-            let mend = "let a step before leave orphans with `stopped = true`";
-            return Err(("no orphan was stopped that could go on".into(), mend));
-        }
-        if let Lift(fault) = self.action {
-            let set = |step: &Step| step.action == Breaks(fault) && step.how.every;
-            if !before.iter().any(set) {
-                let mend = "lift what a step before laid with `every = true`";
-                return Err((format!("no trap for {} strikes every time", fault.id()), mend));
+            Action::Lift(fault) if !before.iter().any(|step| step.action == Action::Fault(fault) && step.how.every) => {
+                let help = "lift what a step before laid with `every = true`";
+                Err((format!("no trap for {} strikes every time", fault.id()), help))
             }
+            Action::Fault(_) | Action::Disturbance(_) | Action::Lift(_) | Action::Await => Ok(()),
         }
-        let fault = match self.action {
-            Breaks(fault) => Some(fault),
-            _ => None,
-        };
-        let disturbance = match self.action {
-            Disturbs(disturbance) => Some(disturbance),
-            _ => None,
-        };
-        let how = &self.how;
-        let particulars = [
-            ("every", how.every, fault.is_some_and(|fault| is_trap(fault, how) && fault != AgentKilled)),
-            ("during", how.during.is_some(), matches!(fault, Some(PostmasterKilled | SingleUserHangs | AgentKilled))),
-            ("outage", how.outage.is_some(), fault == Some(Fault::DcsDown)),
-            ("process", how.process.is_some(), fault == Some(Fault::BackendCrashed)),
-            ("direction", how.direction.is_some(), fault == Some(Fault::NodesCut)),
-            ("lasts_s", how.lasts_s.is_some(), fault == Some(Fault::OrphansLeft)),
-            ("stopped", how.stopped, fault == Some(Fault::OrphansLeft)),
-            ("delay_ms", how.delay_ms.is_some(), disturbance == Some(Disturbance::LinkSlowed)),
-            ("skew_s", how.skew_s.is_some(), disturbance == Some(Disturbance::ClockSkewed)),
-        ];
-        if let Some((key, ..)) = particulars.into_iter().find(|(_, said, fits)| *said && !fits) {
-            return Err((format!("`{key}` says nothing about {}", self.name()), "leave it out"));
+    }
+
+    fn check_particulars(&self, entry: Option<Entry>) -> Result<(), Trouble> {
+        let Entry { takes, needs, .. } = entry.unwrap_or(Entry::NOTHING);
+        let given = self.how.given();
+        let fits = |key: &Key| takes.contains(key) && (*key != Key::Every || self.lies_in_wait());
+        if let Some(key) = given.iter().find(|key| !fits(key)) {
+            return Err((format!("`{}` says nothing about {}", key.id(), self.name()), "leave it out"));
         }
-        let needed = [
-            ("delay_ms", how.delay_ms.is_none(), disturbance == Some(Disturbance::LinkSlowed)),
-            ("skew_s", how.skew_s.is_none(), disturbance == Some(Disturbance::ClockSkewed)),
-        ];
-        if let Some((key, ..)) = needed.into_iter().find(|(_, lacks, wants)| *lacks && *wants) {
-            return Err((format!("{} wants `{key}`", self.name()), "say how much"));
+        if let Some(key) = needs.iter().find(|key| !given.contains(key)) {
+            return Err((format!("{} wants `{}`", self.name(), key.id()), "say how much"));
         }
         Ok(())
     }
 
-    /// Name of what it does.
+    /// Says whether the step lays a trap.
+    fn lies_in_wait(&self) -> bool {
+        match self.action {
+            Action::Fault(fault) => is_trap(fault, &self.how),
+            Action::Disturbance(_) | Action::Lift(_) | Action::Await => false,
+        }
+    }
+
+    /// Name of the action.
     pub fn name(&self) -> &'static str {
         match self.action {
             Action::Fault(fault) | Action::Lift(fault) => fault.id(),

@@ -1,4 +1,5 @@
-//! The profile `stress`: random walks of the model, turned into scenarios. The same seed gives the same scenarios, on every machine.
+//! The profile `stress`: random walks of the model, turned into scenarios, so that the suite also has situations that
+//! nobody thought of. The same seed gives the same scenarios, on every machine.
 
 use std::fmt::Write;
 
@@ -10,30 +11,20 @@ use pghaspec_model::vocabulary::event::Process;
 use pghaspec_model::vocabulary::fault::{Class, Fault, Faults};
 use stateright::Model;
 
-/// Most faults of a walk.
+use super::catalogue;
+
+/// The most faults of a walk.
 const MOST_FAULTS: u8 = 3;
-/// A walk that has not come to its last fault by then is begun again.
+/// The most steps of a walk; one that has not come to its last fault by then is begun again.
 const MOST_STEPS: usize = 400;
-/// Of so many steps one is a fault, where both are possible.
+/// One of so many steps is a fault, where both are possible.
 const ONE_IN: u64 = 6;
 
-/// Faults that are not drawn. What follows from a backend that outlives its postmaster is known, and would hide all else; what hangs, or stands
-/// still until the disk is freed, takes longer than a walk; and nobody can stall an agent's watch and nothing else of it.
-const NOT_DRAWN: [Fault; 7] = [
-    Fault::OrphansLeft,
-    Fault::StartHangs,
-    Fault::SingleUserHangs,
-    Fault::DiskFull,
-    Fault::DiskFreed,
-    Fault::WatchStalls,
-    Fault::WatchResumes,
-];
-
 fn drawn() -> Faults {
-    Faults::of(&Fault::ALL.into_iter().filter(|fault| !NOT_DRAWN.contains(fault)).collect::<Vec<_>>())
+    Faults::of(&Fault::ALL.into_iter().filter(|fault| catalogue::is_drawn(*fault)).collect::<Vec<_>>())
 }
 
-/// Numbers that look random, and are the same for the same seed (splitmix64 by Sebastiano Vigna).
+/// Pseudorandom numbers, the same for the same seed (splitmix64 by Sebastiano Vigna).
 struct Lot(u64);
 
 impl Lot {
@@ -65,7 +56,7 @@ pub fn draw(edition: Edition, seed: u64, number: usize) -> Vec<Drawn> {
     (0..number as u64).map(|index| draw_one(edition, seed, index)).collect()
 }
 
-/// The drawn scenario of that name; nothing if it is no such name.
+/// The drawn scenario of that name; `None` if it is not the name of a drawn scenario.
 pub fn draw_again(edition: Edition, id: &str) -> Option<Drawn> {
     let (seed, index) = id.strip_prefix("stress-")?.split_once('-')?;
     Some(draw_one(edition, seed.parse().ok()?, index.parse().ok()?))
@@ -77,7 +68,7 @@ fn draw_one(edition: Edition, seed: u64, index: u64) -> Drawn {
     Drawn { text: text(&id, &schedule), id }
 }
 
-/// A walk with one to three faults, and what somebody outside can do and see of it.
+/// A walk with one to three faults, as the schedule that an observer outside can follow.
 fn walk(edition: Edition, lot: &mut Lot) -> Schedule {
     let faults = 1 + lot.below(usize::from(MOST_FAULTS)) as u8;
     let budget = Budget { process: faults, task: faults, network: faults, ..Budget::NONE };
@@ -95,7 +86,10 @@ fn walk(edition: Edition, lot: &mut Lot) -> Schedule {
         while behaviour.len() < MOST_STEPS && charged(&behaviour) < usize::from(faults) {
             let state = behaviour.last().map_or(init, |(_, state)| *state);
             let steps = cluster.steps(&state);
-            let is_fault = |(action, _): &(Action, State)| matches!(action, Action::Fault(fault, _) if *fault != Fault::LeaseExpires);
+            let is_fault = |(action, _): &(Action, State)| match action {
+                Action::Fault(fault, _) => *fault != Fault::LeaseExpires,
+                _ => false,
+            };
             let (broken, ordinary): (Vec<_>, Vec<_>) = steps.into_iter().partition(is_fault);
             let breaks = !broken.is_empty() && (ordinary.is_empty() || lot.next().is_multiple_of(ONE_IN));
             let steps = if breaks { broken } else { ordinary };
@@ -110,11 +104,12 @@ fn walk(edition: Edition, lot: &mut Lot) -> Schedule {
     }
 }
 
-/// The scenario's file. Nothing is expected but what the specification says.
+/// The scenario's file. It demands nothing but what the specification says.
 fn text(id: &str, schedule: &Schedule) -> String {
     let timeout = if schedule.start_timeout_is_zero { 0 } else { 300 };
     let mut text = format!(
-        "# Drawn from the model, edition {}.\n\ntitle = \"{id}: a random walk of the model\"\nwhy = \"Nobody thought of it.\"\n\
+        "# Drawn from the model, edition {}.\n\n\
+        title = \"{id}: a random walk of the model\"\nwhy = \"Nobody thought of it.\"\n\
         profiles = [\"stress\"]\nnodes = {}\n\n\
         [settings]\nloop_wait_s = 1\nttl_s = 20\nretry_timeout_s = 3\nprimary_start_timeout_s = {timeout}\n",
         schedule.edition, schedule.nodes
@@ -135,23 +130,23 @@ fn text(id: &str, schedule: &Schedule) -> String {
 fn target(step: &Step, index: usize, first: Option<&str>) -> &'static str {
     match (step.fault, step.node.as_deref()) {
         (Fault::DcsDown | Fault::DcsUp, _) => "etcd",
-        // Two nodes: it does not matter which one is cut off.
+        // There are two nodes: it does not matter which one is cut off.
         (_, None) => "leader",
-        (_, Some(node)) if index > 0 && Some(node) == first => "crashed",
+        (_, Some(node)) if index > 0 && Some(node) == first => "first-hit",
         (_, Some(_)) if index > 0 && first.is_some() => "other",
         _ if step.target == "leader" => "leader",
         _ => "standby",
     }
 }
 
-/// The event in the words of scenarios; nothing if they have none for it.
+/// The event in the words of scenarios; `None` if they have none for it.
 fn when(sight: Sight, first: Option<&str>) -> Option<String> {
     if sight == Sight::LeaderKey(None) {
         return Some("\"leader-key-gone\"".to_owned());
     }
     // Nodes are told apart by the one that was hit first.
     let first = first?;
-    let at = |id: NodeId| if format!("n{}", id + 1) == first { "crashed" } else { "other" };
+    let at = |id: NodeId| if format!("n{}", id + 1) == first { "first-hit" } else { "other" };
     let process = |process: Process| match process {
         Process::Postmaster => "postmaster",
         Process::SingleUser => "single-user",

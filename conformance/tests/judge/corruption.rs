@@ -1,5 +1,6 @@
-//! Recorded histories with one field changed: none passes, unless no check reads that field, or another behaviour of the model explains what is
-//! there now. An explainer that tries everything says so, from a reading of the events of its own.
+//! Recorded histories with one field changed: none passes, unless no check reads that field, or another behaviour of
+//! the model explains what is there now. An explainer that tries everything says so, from a reading of the events of
+//! its own.
 //!
 //! The full number: `cargo test --release -p pghaspec --test corruption -- --ignored --nocapture`
 
@@ -114,7 +115,7 @@ fn corrupt(events: &mut [Value], choices: &mut Choices) -> (String, String) {
     }
 }
 
-/// What came of so many corruptions.
+/// The outcome of so many corruptions.
 #[derive(Debug, Default)]
 struct Counts {
     /// The file is refused.
@@ -197,7 +198,7 @@ fn there_is_no_timeline_0() {
     assert!(History::parse(&written(&events)).is_err());
 }
 
-/// What was known of the leader key when the cluster got ready is where it begins, and no change of it.
+/// The leader key as it was known when the cluster got ready is a beginning, and no change.
 #[test]
 fn a_key_that_was_known_when_the_cluster_got_ready_counts_once() {
     let events = trace(PASSING[0]);
@@ -232,8 +233,8 @@ fn none_of_ten_thousand_corruptions_passes_unexplained() {
     assert_eq!(counts.refused + counts.judged + counts.unread + counts.explained, 10_000);
 }
 
-/// Whatever stands in these fields, the judgement is the same, or the history is refused. Of `change` only `present` matters, of `signal`
-/// only an agent's, of `effect` only whether there is one.
+/// Whatever stands in these fields, the judgement is the same, or the history is refused. Of `change` only `present`
+/// matters, of `signal` only an agent's, of `effect` only whether there is one.
 #[test]
 fn unread_fields_are_unread() {
     for which in PASSING {

@@ -98,7 +98,7 @@ fn histories_that_contradict_themselves_are_refused() {
     refused(&|event| is_exit(event, "postmaster"), &set("pid", json!(99_999)), "never started");
     refused(&|event| is_exit(event, "postmaster"), &set("what", json!("agent")), "started as postmaster");
     refused(&|event| is_exit(event, "postmaster"), &set("code", json!(0)), "by itself or by a signal");
-    refused(&|event| is_exit(event, "postmaster"), &set("node", json!("n2")), "is of n1");
+    refused(&|event| is_exit(event, "postmaster"), &set("node", json!("n2")), "never started");
     refused(&|event| is_exit(event, "pg-basebackup"), &set("at", json!([5, 5])), "ends before it starts");
     refused(&|event| event["state"] == "refused", &set("timeline", json!(1)), "says no more than that");
     refused(&|event| event["state"] == "primary", &set("streaming", json!(true)), "a primary does not");
@@ -110,7 +110,7 @@ fn histories_that_contradict_themselves_are_refused() {
     refused(&kind("server"), &set("at", json!([5, 9_000_000_000_000_u64])), "later than the end");
 }
 
-/// Why a wrong value of these fields, where it can be at all, may leave a verdict as it is.
+/// The reason why a wrong value of these fields, where it can be at all, may leave a verdict as it is.
 const FREE: &[(&str, &[&str])] = &[
     (
         "names, and words for readers",
@@ -203,8 +203,11 @@ fn wrong_values(field: &str, value: &Value) -> Vec<Value> {
         Value::Bool(set) => vec![json!(!set)],
         Value::Number(number) => {
             let number = number.as_i64().unwrap_or(0);
-            let large = number.saturating_mul(3).wrapping_add(1_000_000_000_000);
-            vec![json!(number.wrapping_add(1)), json!(large), json!(0)]
+            vec![
+                json!(number.wrapping_add(1)),
+                json!(number.saturating_mul(3).wrapping_add(1_000_000_000_000)),
+                json!(0),
+            ]
         }
         Value::String(words) => vec![json!(format!("{words}x")), json!("")],
         Value::Array(_) => vec![json!([])],
@@ -215,7 +218,7 @@ fn wrong_values(field: &str, value: &Value) -> Vec<Value> {
     wrong
 }
 
-/// What kind of event this is, finely enough that its fields matter in the same way.
+/// The kind of an event, so fine that its fields matter in the same way.
 fn class(event: &Value) -> String {
     let mut class = event["kind"].as_str().unwrap().to_owned();
     for field in ["phase", "state", "what", "change", "result", "session"] {
@@ -224,7 +227,8 @@ fn class(event: &Value) -> String {
     class
 }
 
-/// Every field of the last event of each kind is given wrong values: the history is refused, or not passed, or the field is free.
+/// Every field of the last event of each kind is given wrong values: the history is refused, or not passed, or the
+/// field is free.
 #[test]
 fn a_single_wrong_field_is_refused_or_reported_or_free() {
     let mut passed = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Data directories: who uses one, and who copies over it.
+//! Data directories: histories in which two processes use one, or one is copied over, and near misses.
 
 use pghaspec::judge::Verdict;
 use serde_json::json;
@@ -15,7 +15,8 @@ fn says(text: &[u8], scenario: &str, id: &str, wanted: Verdict) -> String {
     found.why.clone()
 }
 
-/// A server that starts 40 ms before the node's first postmaster that is seen to end does so, and ends so much later than that one, or before it.
+/// A server that starts 40 ms before the node's first postmaster that is seen to end does so, and ends so much later
+/// than that one, or before it.
 fn beside(what: &str, argv: &[&str], code: Option<i32>, signal: Option<i32>, later: i64) -> Vec<u8> {
     let text = trace("patroni-4.1.5", FAILOVER);
     let end = find(&text, |event| is_exit(event, "postmaster"));

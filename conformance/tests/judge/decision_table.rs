@@ -1,5 +1,6 @@
-//! Every row of the decision tables of `Ha.recover()`, of the first release that is specified and of the newest one, was seen on containers: in
-//! a recorded history of that release, whose verdict is beside it. Which, is in `fixtures/traces/rows.toml`.
+//! Every row of the decision tables of `Ha.recover()`, of the first release that is specified and of the newest one,
+//! was seen on containers: in a recorded history of that release, whose verdict is beside it. Which, is in
+//! `fixtures/traces/rows.toml`.
 
 use std::collections::BTreeSet;
 
@@ -28,14 +29,15 @@ struct Table {
 struct Row {
     release: String,
     row: String,
-    /// When it applies, in words.
+    /// The condition under which it applies, in words.
     when: String,
     history: String,
     /// `seq` of the event that says so.
     event: u64,
 }
 
-/// What a row decides, whether it is one of a standby cluster only, and what Postgres was before it died, where the row turns on that.
+/// The decision of a row, whether it is one of a standby cluster only, and the role of Postgres before it died, where
+/// the row turns on that.
 fn decides(row: &str) -> (Branch, Option<bool>, Option<ServerState>) {
     match row {
         "1" => (Branch::FailOver, None, None),
@@ -54,7 +56,8 @@ fn decides(row: &str) -> (Branch, Option<bool>, Option<ServerState>) {
     }
 }
 
-/// What Postgres of a node was when it was last found to be something, and whether a postmaster runs there, at that moment.
+/// The state of a node's Postgres when it was last found to be in one, and whether a postmaster runs there, at that
+/// moment.
 fn before<'h>(history: &'h History, said: &'h Event) -> (Option<ServerState>, bool) {
     let mut events: Vec<&Event> =
         history.events.iter().filter(|event| event.node == said.node && event.at[1] <= said.at[1]).collect();

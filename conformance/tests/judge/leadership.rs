@@ -180,7 +180,10 @@ fn a_required_watchdog_that_is_not_armed_fails() {
     says(&text, FAILOVER, "watchdog-while-writable", Verdict::Inconclusive);
     let sources = json!(["harness", "etcd", "process", "postgres", "writer", "agent-log", "watchdog"]);
     let text = run_with(&text, "observed", sources);
-    let watchdog = |at: u64, node: &str, change: &str| json!({"v": 1, "seq": 0, "at": [at, at], "node": node, "source": "watchdog", "kind": "watchdog", "change": change});
+    let watchdog = |at: u64, node: &str, change: &str| {
+        json!({"v": 1, "seq": 0, "at": [at, at], "node": node,
+        "source": "watchdog", "kind": "watchdog", "change": change})
+    };
     let up = moment(&text, |event| event["kind"] == "leader-key" && event["holder"] == "n1");
     let fault = moment(&text, |event| event["phase"] == "fault");
     let taken = find(&text, |event| event["holder"] == "n2")["at"][0].as_u64().unwrap();
@@ -389,7 +392,8 @@ fn times_are_measured_as_intervals() {
         let found = judgement.measured.iter().find(|measure| measure.id == id);
         found.unwrap_or_else(|| panic!("{id}: {:#?}", judgement.measured)).seconds
     };
-    // The SIGKILL was sent between 13.869 s and 13.871 s; the key was deleted from 14.442 s to 14.542 s, taken from 14.643 s to 14.666 s.
+    // The SIGKILL was sent between 13.869 s and 13.871 s; the key was deleted from 14.442 s to 14.542 s, taken from
+    // 14.643 s to 14.666 s.
     assert_eq!(of("fault-to-key-change").map(|s| (s * 100.0).round()), [57.0, 67.0]);
     assert_eq!(of("failover").map(|s| (s * 100.0).round()), [77.0, 80.0]);
     for id in ["fault-to-first-write", "without-writes"] {

@@ -1,4 +1,4 @@
-//! However a line is read, it is the event that the derived readers of `Event` have, or it is refused where they refuse it.
+//! Lines of a history: the fast reader and the derived one give the same event, or refuse the same line.
 
 use pghaspec::history::line::read;
 use pghaspec_model::belief::Choices;
@@ -62,7 +62,10 @@ fn recorded_lines_are_read() {
         |format: u32| format!(r#"{{"v":{format},"seq":1,"at":[1,2],"source":"process","kind":"disk-stalled"}}"#);
     assert_eq!([3, 4].map(|format| assert_agree(stalled(format).as_bytes())), [false, true]);
     // A word of the other kind that has this field.
-    let key = r#"{"v":1,"seq":1,"at":[1,2],"source":"etcd","kind":"leader-key","change":"armed","holder":"n1","revision":1,"lease":1}"#;
+    let key = concat!(
+        r#"{"v":1,"seq":1,"at":[1,2],"source":"etcd","kind":"leader-key","#,
+        r#""change":"armed","holder":"n1","revision":1,"lease":1}"#
+    );
     assert!(!assert_agree(key.as_bytes()));
     // The derived readers of structs take a list of values for an object.
     assert!(!assert_agree(br#"[1,0,[0,0],null,"harness","phase","ready"]"#));

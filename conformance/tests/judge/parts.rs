@@ -1,16 +1,23 @@
-//! A history that goes on for long is judged as the one of which it is made; part by part as at once; and no more of it is held the longer it is.
+//! Parts: a history that is cut into parts is judged as in one part, check by check, and no more of it is held the
+//! longer it is.
+
+use std::path::Path;
 
 use pghaspec::history::History;
 use pghaspec::history::parts::Recording;
-use pghaspec::judge::{Check, Long, Verdict, judge, judge_long};
+use pghaspec::judge::{Check, Judged, Judgement, Verdict, judge, judge_recording};
 use pghaspec::scenario::Scenario;
 use pghaspec_model::rules::edition::Edition;
 use serde_json::{Value, json};
 
 use crate::recorded::*;
+use crate::traces::histories;
 
 /// Events of a part, at least: a few rounds.
 const PART: usize = 400;
+
+/// More events than any golden trace has.
+const PARTS_OF_NO_TRACE: usize = 1 << 20;
 
 /// A recorded history, repeated to so many events.
 fn repeated_to(scenario: &str, count: usize) -> Vec<u8> {
@@ -21,11 +28,11 @@ fn repeated_to(scenario: &str, count: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn by_parts(text: &[u8], scenario: Option<&Scenario>) -> Long {
+fn by_parts(text: &[u8], scenario: Option<&Scenario>) -> Judged {
     let recording = Recording::parse(text.to_vec(), PART).expect("this history can be read");
     assert!(recording.count > 2 * PART as u64);
     let expect = scenario.map(|scenario| &scenario.expect);
-    judge_long(&recording, Edition::V4_1, expect, &Edition::ALL).expect("it can be read again")
+    judge_recording(&recording, Edition::V4_1, expect).expect("it can be read again")
 }
 
 fn verdicts(checks: &[Check]) -> Vec<(&str, Verdict)> {
@@ -55,7 +62,7 @@ fn a_repeated_history_is_judged_as_the_recorded_one() {
             let expected = if check.id == "scenario-demands" { Verdict::Skipped } else { Verdict::Pass };
             assert_eq!(check.verdict, expected, "{scenario}: {check:#?}");
         }
-        assert!(long.explained_by.is_some_and(|editions| editions.contains(&Edition::V4_1)));
+        assert!(long.explained_by(&Edition::ALL).is_some_and(|editions| editions.contains(&Edition::V4_1)));
     }
 }
 
@@ -97,7 +104,8 @@ fn part_by_part_is_as_at_once() {
         let failed = assert_same(&two, scenario);
         assert!(failed.contains(&"writable-needs-lock".to_owned()), "{failed:?}");
         // Something was not observed.
-        let gap = json!({"v": 1, "seq": 0, "at": write["at"], "source": "harness", "kind": "gap", "of": "process", "why": "late"});
+        let gap = json!({"v": 1, "seq": 0, "at": write["at"], "source": "harness", "kind": "gap", "of": "process",
+            "why": "late"});
         let failed = assert_same(&with(&text, [gap]), scenario);
         assert!(failed.contains(&"crash-recovery-once".to_owned()), "{failed:?}");
         // A second server beside the first.
@@ -110,12 +118,12 @@ fn part_by_part_is_as_at_once() {
     }
 }
 
-/// What is held at once depends on what is open, and not on how long the history is.
+/// The number of events that are held at once depends on the open ones, and not on the length of the history.
 #[test]
 fn no_more_is_held_of_a_longer_history() {
     for scenario in [RESTART, FAILOVER] {
         let [short, long] = [20_000, 60_000].map(|count| {
-            let Long { held, ranges, .. } = by_parts(&repeated_to(scenario, count), None);
+            let Judged { held, ranges, .. } = by_parts(&repeated_to(scenario, count), None);
             // Of rows as many ranges as clients were interrupted, some ten times in each round of a hundred events.
             assert!(ranges < count / 4, "{scenario}: {ranges} ranges of {count} events");
             held
@@ -123,4 +131,49 @@ fn no_more_is_held_of_a_longer_history() {
         assert!(short < 4 * PART && long < 4 * PART, "{scenario}: {short} and {long} of parts of {PART}");
         assert!(long <= short + PART / 4, "{scenario}: {short} and then {long}");
     }
+}
+
+/// The judgement on a recorded history that is cut into parts of so many events at least, and the number of parts.
+fn cut(text: &[u8], file: &Path, part: usize) -> (Judgement, usize) {
+    let recording =
+        Recording::parse(text.to_vec(), part).unwrap_or_else(|error| panic!("{}: {error:?}", file.display()));
+    let edition = recording.edition(file).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = &recording.run.scenario;
+    let scenario = Scenario::exists(scenario).then(|| Scenario::load(scenario).expect("it is in the fixtures"));
+    let expect = scenario.as_ref().map(|scenario| &scenario.expect);
+    let mut parts = recording.parts(&[]).expect("it can be read again");
+    let mut count = 0;
+    while parts.next_part().expect("it can be read again").is_some() {
+        count += 1;
+    }
+    (judge_recording(&recording, edition, expect).expect("it can be read again").judgement, count)
+}
+
+/// Each golden trace in parts of 64 events, and in parts that are cut at every quiescent point, against the same in one
+/// part.
+#[test]
+fn every_recorded_history_is_judged_in_parts_as_in_one() {
+    let mut most = 0;
+    for file in histories(&traces()) {
+        let text = std::fs::read(&file).expect("it was listed");
+        let (whole, one) = cut(&text, &file, PARTS_OF_NO_TRACE);
+        assert_eq!(one, 1, "{}", file.display());
+        for part in [64, 1] {
+            let (judgement, parts) = cut(&text, &file, part);
+            most = most.max(parts);
+            let words = |judgement: &Judgement| -> Vec<String> {
+                let line = |check: &Check| format!("{} {} {:?}", check.id, check.verdict.text(), check.event);
+                judgement.checks.iter().map(line).collect()
+            };
+            let (found, expected) = (words(&judgement), words(&whole));
+            assert_eq!(found, expected, "{} in {parts} parts: {judgement:#?}", file.display());
+            assert_eq!(
+                (judgement.verdict, &judgement.branches),
+                (whole.verdict, &whole.branches),
+                "{}",
+                file.display()
+            );
+        }
+    }
+    assert!(most > 5, "no history was cut into more than {most} parts");
 }

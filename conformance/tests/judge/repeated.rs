@@ -1,7 +1,7 @@
-//! A recorded history that goes on: what happened in it happens again and again.
+//! A recorded history that goes on: its events happen again and again.
 //!
-//! A recorded history ends with a healthy cluster, so it can go on: with the nodes renamed as the next leader demands, and the timelines,
-//! processes, revisions and rows that there are by then.
+//! A recorded history ends with a healthy cluster, so it can go on: with the nodes renamed as the next leader demands,
+//! and with the timelines, processes, revisions and rows that there are by then.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState
 /// So far apart are the numbers of rows that one round writes from those of the next.
 const ROWS: u64 = 1_000_000_000;
 
-/// Who holds the lock, and the highest timeline of a primary, at the end of these events.
+/// The lock holder, and the highest timeline of a primary, at the end of these events.
 fn leads(events: &[Event]) -> (Option<String>, u32) {
     let (mut holder, mut timeline) = (None, 0);
     for event in events {
@@ -92,9 +92,9 @@ pub fn repeated(recorded: &History, events: usize) -> Vec<Event> {
     all
 }
 
-/// What there is by now.
+/// The state that the repeated history has reached.
 struct Now {
-    /// What the one did, the other does in every second round.
+    /// Two nodes that change places in every second round.
     swapped: [String; 2],
     running: BTreeMap<(String, Process), u32>,
     last_pid: u32,

@@ -1,4 +1,5 @@
-//! What is rewound or cloned anew must have diverged: recorded histories of a release that did not know, and near misses.
+//! Needless rewinds: a data directory that is rewound or cloned anew must have diverged. Recorded histories of a
+//! release that did not know, and near misses.
 
 use pghaspec::history::History;
 use pghaspec::judge::{Verdict, judge};
@@ -47,7 +48,8 @@ fn a_former_primary_has_diverged_if_its_wal_ends_later() {
     // It wrote once, which a standby cannot, and what it has replayed is said twice, long after.
     let ended = |ends: [u64; 2]| {
         let look = |at: u64, lsn: u64| {
-            json!({"v": 1, "seq": 0, "at": [at, at], "node": "n1", "source": "postgres", "kind": "server", "state": "standby",
+            json!({"v": 1, "seq": 0, "at": [at, at], "node": "n1", "source": "postgres", "kind": "server",
+                "state": "standby",
                 "timeline": null, "lsn": lsn, "streaming": false})
         };
         let at = stop - 200 * MS;
@@ -89,8 +91,9 @@ fn a_standby_that_is_up_is_rewound_if_there_is_a_new_timeline() {
     assert!(why.contains("recover decides rewind"), "{why}");
 }
 
-/// What a server leaves that refuses to start says where the data ends, if it was stopped cleanly before: a new agent of 2.1.2 rewinds it. What one
-/// leaves that came up does not: there 2.1.2 starts it, and to rewind it would have to be a later release.
+/// The control file that a server leaves that refuses to start says where the data ends, if it was stopped cleanly
+/// before: a new agent of 2.1.2 rewinds it. What one leaves that came up does not: there 2.1.2 starts it, and to rewind
+/// it would have to be a later release.
 #[test]
 fn a_server_that_never_came_up_leaves_pg_control_as_it_was() {
     let text = trace("patroni-traced-2.1.2", "standby-leader-diverged-rewind-fails");
@@ -104,9 +107,11 @@ fn a_server_that_never_came_up_leaves_pg_control_as_it_was() {
         }
         true
     });
-    let fault = json!({"at": [ended, ended], "node": "n1", "source": "harness", "kind": "fault", "fault": "postmaster-killed",
+    let fault = json!({"at": [ended, ended], "node": "n1", "source": "harness", "kind": "fault",
+        "fault": "postmaster-killed",
         "effect": "ended by signal 9"});
-    let came_up = json!({"at": [ended - MS, ended - MS], "node": "n1", "source": "postgres", "kind": "server", "state": "standby",
+    let came_up = json!({"at": [ended - MS, ended - MS], "node": "n1", "source": "postgres", "kind": "server",
+        "state": "standby",
         "timeline": 1, "lsn": null, "streaming": false});
     assert_eq!(allowed(&with(&with_kill, [fault.clone()]), Edition::V2_1_2).0, Verdict::Pass);
     let (found, why) = allowed(&with(&with_kill, [came_up, fault]), Edition::V2_1_2);

@@ -1,4 +1,4 @@
-//! Control files: whose data directory a node has, and how it was left.
+//! Control files: the cluster that a data directory belongs to, and the state in which it was left.
 
 use pghaspec::history::History;
 use pghaspec::judge::Verdict;

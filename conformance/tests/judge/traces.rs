@@ -1,10 +1,11 @@
 //! Every recorded history gets the verdict that is written beside it, and every edition its own.
 //!
-//! A history is `fixtures/traces/<agent>-<release>/<scenario>.jsonl`, its verdict the `.expected.toml` beside it. After adding one, or after
-//! a change of the judge, write what the judge says now, and read the difference before committing it:
+//! A history is `fixtures/traces/<agent>-<release>/<scenario>.jsonl`, its verdict the `.expected.toml` beside it. After
+//! adding one, or after a change of the judge, write what the judge says now, and read the difference before committing
+//! it:
 //!
 //! ```text
-//! UPDATE_EXPECT=1 cargo test --release -p pghaspec --test judge_traces
+//! UPDATE_EXPECT=1 cargo test --release -p pghaspec --test judge traces
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use pghaspec_model::rules::edition::Edition;
 
 use crate::recorded::traces;
 
-fn histories(folder: &Path) -> Vec<PathBuf> {
+pub fn histories(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -176,15 +176,16 @@ fn a_backend_that_outlives_its_postmaster_and_the_lock_fails() {
     let place = events.iter().position(|event| event["phase"] == "settled").unwrap();
     events.insert(
         place,
-        json!({"v": 1, "seq": 0, "at": [released + 1_000_000, released + 2_000_000], "node": fault["node"], "source": "writer",
+        json!({"v": 1, "seq": 0, "at": [released + 1_000_000, released + 2_000_000], "node": fault["node"],
+            "source": "writer",
             "kind": "write", "id": 1, "session": "held", "result": "ok"}),
     );
     let judgement = judged(&written(events), FAILOVER);
     assert_only_fails(&judgement, &["writable-needs-lock", "key-released-after-stop"]);
 }
 
-/// A write that began a few milliseconds after the SIGKILL and committed all the same, before its backend noticed that the postmaster
-/// was gone. The node still held the lock, so nothing is wrong with that.
+/// A write that began a few milliseconds after the SIGKILL and committed all the same, before its backend noticed that
+/// the postmaster was gone. The node still held the lock, so nothing is wrong with that.
 #[test]
 fn a_commit_just_after_the_postmasters_death_passes() {
     let judgement = judged(&trace("patroni-4.1.5-late-commit", RESTART), RESTART);
@@ -319,7 +320,8 @@ fn two_failed_starts_do_not_excuse_a_second_single_user_recovery() {
         [("process-started", "postmaster"), ("process-exited", "postmaster"), ("process-started", "single-user")]
     {
         at += 1_000_000;
-        let mut event = json!({"v": 1, "seq": 0, "at": [at, at], "node": node, "source": "process", "kind": kind, "what": what, "pid": 9});
+        let mut event = json!({"v": 1, "seq": 0, "at": [at, at], "node": node, "source": "process", "kind": kind,
+            "what": what, "pid": 9});
         if kind == "process-started" {
             event["argv"] = json!(["postgres"]);
         } else {
@@ -370,7 +372,8 @@ fn a_release_is_held_to_its_own_rules() {
             true
         })
     };
-    // The decision is the newest edition's, and that of a release which differs elsewhere. What the scenario demands goes by the rule, too.
+    // The decision is the newest edition's, and that of a release which differs elsewhere. What the scenario demands
+    // goes by the rule, too.
     assert_eq!(judged(&with_rule("skips_backup_label: no"), RESTART).verdict, Verdict::Pass);
     let judgement = judged(&with_rule("starts_crashed_primary: no"), RESTART);
     assert_only_fails(&judgement, &["takes-branch", "timeline", "single-user", "allowed-by-the-model"]);

@@ -1,13 +1,13 @@
-//! The checkers that are compared, and how each is run.
+//! The checkers that are compared, and the way to run each.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::process::{Workshop, on_path, run};
-use crate::{Counts, Measured, rust};
+use crate::{Counts, Measurement, rust};
 
-/// A checker with its way of searching, and the form of the model that it is given.
+/// A checker with its order of search and its form of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checker {
     Engine,
@@ -29,11 +29,11 @@ pub enum Prepared {
     Tlc { jar: PathBuf, room: PathBuf },
 }
 
-/// Why a checker is not ready.
+/// The reason why a checker is not ready.
 pub enum Missing {
     /// It is not installed; how to get it.
     Tool(String),
-    /// Something that should have worked did not.
+    /// A step of the preparation failed.
     Error(String),
 }
 
@@ -74,13 +74,13 @@ impl Checker {
         }
     }
 
-    /// The most resource managers that it is given.
+    /// The largest number of resource managers for this checker.
     pub fn most(self) -> u8 {
         // Ten million states would take TLC ten minutes.
         if self == Checker::Tlc { 8 } else { 9 }
     }
 
-    /// Compiles or writes whatever it needs.
+    /// Compiles or writes the files that the checker needs.
     pub fn prepare(self, n: u8, workshop: &Workshop) -> Result<Prepared, Missing> {
         match self {
             Checker::Engine => Ok(Prepared::Rust("engine", n)),
@@ -96,7 +96,8 @@ impl Checker {
     }
 }
 
-/// SPIN generates a checker in C, which gcc compiles. States are stored whole, and no step is left out by partial order reduction.
+/// SPIN generates a checker in C, which gcc compiles. States are stored whole, and no step is left out by partial order
+/// reduction.
 fn spin(breadth_first: bool, n: u8, workshop: &Workshop) -> Result<Prepared, Missing> {
     if on_path("spin").is_none() {
         return Err(Missing::Tool("not installed: apt-get install spin".into()));
@@ -142,7 +143,7 @@ fn tlc(n: u8, workshop: &Workshop) -> Result<Prepared, Missing> {
 }
 
 impl Prepared {
-    pub fn run(&self) -> Result<Measured, String> {
+    pub fn run(&self) -> Result<Measurement, String> {
         match self {
             Prepared::Rust(checker, n) => rust::measure(checker, *n),
             Prepared::Spin { pan, arguments } => {
@@ -152,7 +153,7 @@ impl Prepared {
                 }
                 let states = number_before(&text, "states, stored");
                 let generated = number_before(&text, "transitions (= stored+matched)");
-                Ok(Measured { counts: counts(states, generated, &text)?, cost, bytes: None })
+                Ok(Measurement { counts: counts(states, generated, &text)?, cost, bytes: None })
             }
             Prepared::Tlc { jar, room } => {
                 let command = &mut Command::new("java");
@@ -165,7 +166,7 @@ impl Prepared {
                 let end = text.lines().rev().find(|line| line.contains("distinct states found")).unwrap_or_default();
                 let generated = number_before(end, "states generated");
                 let states = number_before(end, "distinct states found");
-                Ok(Measured { counts: counts(states, generated, &text)?, cost, bytes: None })
+                Ok(Measurement { counts: counts(states, generated, &text)?, cost, bytes: None })
             }
         }
     }
@@ -177,7 +178,7 @@ fn counts(states: Option<u64>, generated: Option<u64>, text: &str) -> Result<Cou
     counts.ok_or_else(|| format!("no counts in: {text}"))
 }
 
-/// The number that stands before some words; it may be grouped by commas.
+/// The number before some words; it may be grouped by commas.
 fn number_before(text: &str, words: &str) -> Option<u64> {
     let before = text[..text.find(words)?].trim_end();
     let number = before.rsplit(char::is_whitespace).next()?;

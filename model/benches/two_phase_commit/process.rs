@@ -1,4 +1,4 @@
-//! What a process costs, measured from outside.
+//! The cost of a process, measured from outside.
 
 use std::fs;
 use std::io::Read;
@@ -7,21 +7,21 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a process took.
+/// The cost of a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// User and system time of all its threads.
     pub cpu: Duration,
     /// Time on the clock.
     pub wall: Duration,
-    /// Most memory that it had at a time, in bytes.
+    /// The most memory at one time, in bytes.
     pub peak: u64,
 }
 
 /// Ticks of the clock in /proc/*/stat: 100 a second on every architecture of interest.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Runs a command to its end: what it printed and what it took.
+/// Runs a command to its end, and returns its output and its cost.
 ///
 /// The parent's account of its ended children grows by the child's time; nothing else runs meanwhile.
 pub fn run(command: &mut Command) -> Result<(String, Cost), String> {
@@ -61,7 +61,7 @@ fn children() -> Duration {
     TICK * ticks
 }
 
-/// Most memory that a process, a number or "self", has had so far; 0 if it is gone.
+/// The most memory so far of a process, a number or "self"; 0 if it is gone.
 pub fn peak_memory(process: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -69,7 +69,7 @@ pub fn peak_memory(process: &str) -> u64 {
     kilobytes.unwrap_or(0) * 1024
 }
 
-/// A directory for what other tools generate; gone at the end.
+/// A directory for the files of other tools; removed at the end.
 pub struct Workshop(PathBuf);
 
 impl Workshop {
@@ -93,7 +93,7 @@ impl Drop for Workshop {
     }
 }
 
-/// Where a program is found on PATH.
+/// The path of a program on PATH.
 pub fn on_path(program: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
     std::env::split_paths(&paths).map(|directory| directory.join(program)).find(|path| Path::is_file(path))

@@ -1,9 +1,9 @@
-//! The comparison in tables.
+//! The report: the comparison in tables.
 
 use std::fs;
 use std::time::Duration;
 
-use crate::Measured;
+use crate::Measurement;
 use crate::checkers::Checker;
 
 /// A row of the comparison.
@@ -13,31 +13,31 @@ pub struct Row {
     pub outcome: Outcome,
 }
 
-/// What became of a row.
+/// The outcome of a row.
 pub enum Outcome {
-    /// The median of so many runs.
-    Measured(Measured, usize),
-    /// The tool is not there; how to get it.
+    /// The median of a number of runs.
+    Measured(Measurement, usize),
+    /// The tool is not installed; how to get it.
     Absent(String),
     /// It counted something else than the others, or failed.
     Wrong(String),
 }
 
-impl Measured {
+impl Measurement {
     /// Distinct states for each second of CPU time.
     fn rate(&self) -> f64 {
         self.counts.states as f64 / self.cost.cpu.as_secs_f64().max(0.000_001)
     }
 }
 
-fn measured(rows: &[Row], checker: Checker, n: u8) -> Option<Measured> {
+fn measured(rows: &[Row], checker: Checker, n: u8) -> Option<Measurement> {
     rows.iter().find(|row| row.checker == checker && row.n == n).and_then(|row| match row.outcome {
         Outcome::Measured(measured, _) => Some(measured),
         _ => None,
     })
 }
 
-/// Prints what was measured, and how it compares.
+/// Prints the measurements, and how they compare.
 pub fn print(rows: &[Row]) {
     let mut table = vec![
         ["tool", "model", "n", "states", "steps", "CPU s", "wall s", "states/CPU s", "B/state", "RSS B/state", "runs"]
@@ -91,7 +91,7 @@ pub fn print(rows: &[Row]) {
     print_table(&table);
 }
 
-/// Prints what is demanded of the engine, and whether it is so.
+/// Prints the targets of the engine, and whether they are met.
 pub fn targets(rows: &[Row], duel: &[(Duration, Duration)]) {
     let rate = |checker, n| measured(rows, checker, n).map(|measured| measured.rate());
     let best = |checkers: &[Checker]| checkers.iter().filter_map(|checker| rate(*checker, 8)).reduce(f64::max);
@@ -183,7 +183,7 @@ fn grouped(number: u64) -> String {
     out
 }
 
-/// The machine in a line.
+/// The machine in one line.
 pub fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1));

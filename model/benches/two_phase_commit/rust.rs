@@ -1,4 +1,4 @@
-//! The rows in Rust: each runs in a process of its own, started by the comparison with hidden arguments.
+//! The rows in Rust: each runs in a process of its own, which the comparison starts with hidden arguments.
 
 use std::hash::Hash;
 use std::process::{Command, ExitCode};
@@ -8,14 +8,14 @@ use pghaspec_model::engine::{Inspect, Options, search};
 use stateright::{Checker as _, Model};
 
 use crate::process::{peak_memory, run as run_process};
-use crate::{Counts, Measured};
+use crate::{Counts, Measurement};
 
 #[path = "../../tests/engine/models/two_phase_commit.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod two_phase_commit;
 use two_phase_commit::{Bits, Idiomatic, Packed};
 
-/// A row that takes less is repeated within its process: CPU time is counted in hundredths of a second.
+/// A row that takes less is repeated within its process, because CPU time is counted in hundredths of a second.
 const SHORT: Duration = Duration::from_millis(200);
 
 /// Looks for what the property of the other checkers looks for.
@@ -76,8 +76,8 @@ pub fn run(checker: &str, n: u8) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Has a row run in a process of its own.
-pub fn measure(checker: &str, n: u8) -> Result<Measured, String> {
+/// Runs a row in a process of its own.
+pub fn measure(checker: &str, n: u8) -> Result<Measurement, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let (text, mut cost) = run_process(Command::new(this).args(["--row", checker, &n.to_string()]))?;
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
@@ -86,5 +86,5 @@ pub fn measure(checker: &str, n: u8) -> Result<Measured, String> {
     };
     let times = times as u32;
     (cost.cpu, cost.wall, cost.peak) = (cost.cpu / times, cost.wall / times, peak);
-    Ok(Measured { counts: Counts { states, transitions }, cost, bytes: (bytes > 0).then_some(bytes) })
+    Ok(Measurement { counts: Counts { states, transitions }, cost, bytes: (bytes > 0).then_some(bytes) })
 }

@@ -1,4 +1,6 @@
-//! Random behaviours of a model, as an observer records them.
+//! Random behaviours of the cluster model, as an observer records them.
+//!
+//! `pghaspec simulate` writes them, and tests of the judge are fed with them.
 
 use crate::cluster::sight::Sight;
 use crate::cluster::{Action, Cluster, NodeId, State};
@@ -6,12 +8,12 @@ use crate::vocabulary::event::ServerState;
 
 use super::{Observation, Seen};
 
-/// A stream of choices that is the same for the same seed: SplitMix64, written out so that a seed means the same in every release.
+/// A stream of pseudo-random choices: SplitMix64, written out so that a seed means the same in every release.
 #[derive(Clone, Debug)]
 pub struct Choices(u64);
 
 impl Choices {
-    /// The stream of a seed.
+    /// The stream of this seed.
     pub fn new(seed: u64) -> Self {
         Choices(seed)
     }
@@ -28,7 +30,7 @@ impl Choices {
         self.next() % bound
     }
 
-    /// True once in so many times.
+    /// True once in `times` times.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
@@ -37,29 +39,30 @@ impl Choices {
 /// A behaviour, and what was recorded of it.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
-    /// Where it began.
+    /// The initial state.
     pub init: State,
-    /// Its steps, each with the state that it leads to.
+    /// The steps, each with the state that it leads to.
     pub steps: Vec<(Action, State)>,
-    /// What was recorded, in the order in which it begins.
+    /// The observations, sorted by the start of their intervals.
     pub observations: Vec<Observation>,
-    /// Nanoseconds at which it was over.
+    /// The end of the behaviour in ns.
     pub end: u64,
 }
 
 const MILLISECOND: u64 = 1_000_000;
 
-/// One step in so many is a fault, where others are possible.
+/// One step in this many is a fault, if other steps are possible.
 const FAULTS: u64 = 10;
 
-/// One step in so many is preceded by a probe of each node.
+/// One step in this many is preceded by a probe of each node.
 const PROBES: u64 = 7;
 
 impl Behaviour {
-    /// A random behaviour of so many steps, from `begin` nanoseconds on.
+    /// A random behaviour of `steps` steps, from `begin` ns on.
     ///
-    /// Steps are between nothing and 300 ms apart. What they show is recorded with intervals up to `blur` wide on either side, so that with 50 ms now
-    /// and then the order of two events is open. The first probe of each node comes before the first step, the last one after the last.
+    /// Steps are up to 300 ms apart. What they show is recorded with intervals that are up to `blur` ns wide on either
+    /// side; with 50 ms the order of two events is sometimes open. The first probe of each node comes before the first
+    /// step, the last one after the last step.
     pub fn random(cluster: &Cluster, init: State, choices: &mut Choices, steps: usize, begin: u64, blur: u64) -> Self {
         let mut behaviour = Behaviour { init, steps: Vec::with_capacity(steps), observations: Vec::new(), end: begin };
         behaviour.probe(cluster, choices, blur);
@@ -67,8 +70,8 @@ impl Behaviour {
         behaviour
     }
 
-    /// A behaviour that is given, step by step, 300 ms apart from `begin` nanoseconds on. What a step shows is recorded at its moment, and each
-    /// node is probed after it.
+    /// A given behaviour, its steps 300 ms apart, from `begin` ns on. What a step shows is recorded at its exact
+    /// moment, and each node is probed after it.
     pub fn along(cluster: &Cluster, init: State, steps: &[(Action, State)], begin: u64) -> Self {
         let mut choices = Choices::new(0);
         let mut behaviour =
@@ -87,13 +90,13 @@ impl Behaviour {
         behaviour
     }
 
-    /// So many random steps more, as those of [`Behaviour::random`].
+    /// Adds `steps` random steps, as [`Behaviour::random`] makes them.
     pub fn go_on(&mut self, cluster: &Cluster, choices: &mut Choices, steps: usize, blur: u64) {
         for _ in 0..steps {
             let state = self.last();
             let (faults, others): (Vec<_>, Vec<_>) =
                 cluster.steps(&state).into_iter().partition(|(action, _)| matches!(action, Action::Fault(..)));
-            // What was begun goes on, more often than not: a cycle in which nothing is to be done is no news.
+            // Work that was begun is continued more often than not: a cycle in which nothing is to be done is no news.
             let (begun, idle): (Vec<_>, Vec<_>) =
                 others.iter().copied().partition(|(action, _)| !matches!(action, Action::Cycle(_)));
             let others = if begun.is_empty() || idle.is_empty() || choices.once_in(2) { others } else { begun };
@@ -119,7 +122,7 @@ impl Behaviour {
         self.observations.sort_by_key(|seen| (seen.at[0], seen.seq));
     }
 
-    /// The state in which it is.
+    /// The current state.
     pub fn last(&self) -> State {
         self.steps.last().map_or(self.init, |(_, state)| *state)
     }
@@ -129,7 +132,7 @@ impl Behaviour {
         let mut at = [self.end.saturating_sub(some()), self.end + some()];
         let seq = self.observations.len() as u64;
         let mut chain = 0;
-        // The DCS puts its own changes in order.
+        // The DCS itself puts its changes in order.
         if let Seen::Change(Sight::LeaderKey(_)) = what {
             chain = 1;
             if let Some(before) = self.observations.iter().rfind(|before| before.chain == chain) {
@@ -147,7 +150,7 @@ impl Behaviour {
     }
 }
 
-/// What a probe of a node finds.
+/// The result of a probe of a node.
 pub(super) fn looks(cluster: &Cluster, state: &State, id: NodeId) -> Seen {
     let at = state.wal.timeline_at(state.nodes[usize::from(id)].data);
     let found = [ServerState::Primary, ServerState::Standby, ServerState::Starting, ServerState::Refused]

@@ -1,10 +1,11 @@
-//! Through which channels changes are seen, and which of them may have missed some.
+//! Channels: the ways in which changes reach an observer. During a gap of an observer, its channels may miss changes.
 
 use crate::cluster::NodeId;
 use crate::cluster::sight::Sight;
 use crate::vocabulary::event::Source;
 
-/// A set of channels: the leader key, the processes of each node, what the agent of each node says.
+/// A set of channels. There is one for the leader key, and for each node one for its processes and one for its agent's
+/// log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channels(u16);
 
@@ -12,10 +13,11 @@ const NODES: u16 = 0b111;
 const FAULTS: Channels = Channels(1 << 15);
 
 impl Channels {
-    /// None.
+    /// The empty set.
     pub const NONE: Channels = Channels(0);
 
-    /// Those of a source that concern a node, or all its nodes. Probes and writers have none: they see states and not changes.
+    /// The channels of a source that concern a node, or all nodes. Probes and writers have none: they see states, not
+    /// changes.
     pub fn of(source: Source, node: Option<NodeId>) -> Channels {
         let nodes = node.map_or(NODES, |id| 1 << id);
         match source {
@@ -26,7 +28,7 @@ impl Channels {
         }
     }
 
-    /// The one that shows this.
+    /// The channel that shows a change.
     pub(super) fn showing(sight: Sight) -> Channels {
         match sight {
             // Whoever injects faults records them.
@@ -37,27 +39,27 @@ impl Channels {
         }
     }
 
-    /// Both sets.
+    /// The union of both sets.
     pub fn and(self, other: Channels) -> Channels {
         Channels(self.0 | other.0)
     }
 
-    /// The channels of this set that do not belong to the other one.
+    /// The channels of this set that are not in the other one.
     pub fn without(self, other: Channels) -> Channels {
         Channels(self.0 & !other.0)
     }
 
-    /// All of this set belong to the other one.
+    /// True if all channels of this set are in the other one.
     pub fn within(self, other: Channels) -> bool {
         self.0 & !other.0 == 0
     }
 
-    /// Nothing.
+    /// True for the empty set.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Its members, each alone.
+    /// The members of the set, each as a set of its own.
     pub fn each(self) -> impl Iterator<Item = Channels> {
         (0..16).map(|bit| Channels(1 << bit)).filter(move |channel| channel.within(self))
     }

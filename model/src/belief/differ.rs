@@ -1,8 +1,9 @@
-//! Where one model does what another cannot: the shortest behaviour that an observer who sees everything would refuse.
+//! The difference between two models: a shortest behaviour of one that the other cannot show, even to an observer who
+//! sees everything.
 //!
-//! The states of the one are explored together with what the other makes of all that they showed so far. If a set gets empty, the behaviour
-//! that led there is a witness, and no witness is shorter. If none gets empty, no observer can tell the two apart, within the faults that the
-//! one was given.
+//! The states of the one are explored together with the other's belief about everything that they have shown so far. If
+//! a belief becomes empty, the behaviour that led there is a witness, and no witness is shorter. If none does, no
+//! observer can tell the two models apart, within the faults that the one was given.
 
 use rustc_hash::FxHashSet;
 
@@ -12,21 +13,22 @@ use crate::cluster::{Action, Budget, Cluster, State};
 use super::Seen;
 use super::behaviour::looks;
 use super::explain::{Belief, Start};
-use super::sets::{EMPTY, Known};
+use super::sets::{EMPTY, Knowledge};
 
-/// Whether two models differ, as far as one can see.
+/// The answer to the question whether two models differ observably.
 #[derive(Clone, Debug)]
 pub enum Difference {
-    /// The steps of a shortest behaviour of the one that the other does not explain, each with the state that it leads to.
+    /// They differ: the steps of a shortest behaviour that the other model does not explain, each with its result.
     Shown(Vec<(Action, State)>),
-    /// All behaviours of the one were explored, so many pairs of a state and a set, and the other explains each.
+    /// They do not differ: all behaviours were explored, this number of pairs of a state and a belief, and all are
+    /// explained.
     None(usize),
-    /// It was not found out: so many pairs were explored, and there are more.
+    /// Unknown: this number of pairs was explored, and there are more.
     Limit(usize),
 }
 
-/// A state of the one and what the other makes of it.
-type Pair = ([u64; 5], Budget, Known);
+/// A state of the one model, and the other's belief about it.
+type Pair = ([u64; 5], Budget, Knowledge);
 
 struct Place {
     pair: Pair,
@@ -35,7 +37,8 @@ struct Place {
 }
 
 impl Belief {
-    /// Looks for a shortest behaviour of `other` from `init` that this model does not explain from `start`, among the first so many pairs.
+    /// Looks for a shortest behaviour of `other` from `init` that this model does not explain from `start`, among the
+    /// first `most` pairs.
     ///
     /// Each node is probed after each step.
     pub fn difference(&mut self, start: &Start, other: &Cluster, init: State, most: usize) -> Difference {
@@ -45,11 +48,12 @@ impl Belief {
     fn differ(&mut self, start: &Start, other: &Cluster, init: State, most: usize) -> Result<Difference, usize> {
         let known = self.beginning(start).map_err(|_| 0_usize)?;
         let mut places: Vec<Place> = Vec::new();
-        let mut seen: FxHashSet<Pair> = FxHashSet::default();
+        let mut visited: FxHashSet<Pair> = FxHashSet::default();
         let first = (other.packed_for_belief(&init).ok_or(0_usize)?, init.budget, known);
-        seen.insert(first);
+        visited.insert(first);
         places.push(Place { pair: first, parent: 0, action: Action::Cycle(0) });
-        // What should have been seen as well need not have been missed for good.
+        // A behaviour whose last changes are not yet explained may still be explained by a longer one, so it is only
+        // the second choice.
         let mut unfinished: Option<Vec<(Action, State)>> = None;
         let mut at = 0;
         while at < places.len() {
@@ -57,7 +61,7 @@ impl Belief {
             let before = unpacked(other, packed, budget);
             for (action, after) in other.steps(&before) {
                 let sights = other.shows(&before, action, &after);
-                let known = self.watched(known, other, &sights, &after).map_err(|_| places.len())?;
+                let known = self.observe(known, other, &sights, &after).map_err(|_| places.len())?;
                 let refused = known.set == EMPTY;
                 if refused || unfinished.is_none() && !self.may_end(known) {
                     let mut steps = vec![(action, after)];
@@ -75,7 +79,7 @@ impl Belief {
                 }
                 let packed = other.packed_for_belief(&after).ok_or(places.len())?;
                 let pair = (packed, after.budget, known);
-                if seen.insert(pair) {
+                if visited.insert(pair) {
                     places.push(Place { pair, parent: at as u32, action });
                 }
             }
@@ -87,14 +91,14 @@ impl Belief {
         Ok(unfinished.map_or(Difference::None(places.len()), Difference::Shown))
     }
 
-    /// What is known after a step that showed this, at one moment, and after a probe of each node.
-    fn watched(
+    /// The belief after a step that showed these changes at one moment, and after a probe of each node.
+    fn observe(
         &mut self,
-        known: Known,
+        known: Knowledge,
         other: &Cluster,
         sights: &[Sight],
         after: &State,
-    ) -> Result<Known, &'static str> {
+    ) -> Result<Knowledge, &'static str> {
         let mut next = self.in_any_order(known, sights)?;
         for id in other.node_ids() {
             if next.set != EMPTY {
@@ -104,12 +108,12 @@ impl Belief {
         Ok(next)
     }
 
-    /// Nobody knows in which order things happened that were seen at the same moment.
-    fn in_any_order(&mut self, known: Known, sights: &[Sight]) -> Result<Known, &'static str> {
+    /// Changes that are seen at the same moment may have happened in any order.
+    fn in_any_order(&mut self, known: Knowledge, sights: &[Sight]) -> Result<Knowledge, &'static str> {
         if sights.is_empty() || known.set == EMPTY {
             return Ok(known);
         }
-        let mut all = Known { set: EMPTY, timelines: 0 };
+        let mut all = Knowledge { set: EMPTY, timelines: 0 };
         for first in 0..sights.len() {
             let mut rest = sights.to_vec();
             let sight = rest.remove(first);

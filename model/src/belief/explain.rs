@@ -1,4 +1,7 @@
 //! The search for behaviours that explain a history.
+//!
+//! It goes through the observations layer by layer. A layer has all sets of observations that can come first in some
+//! order, each with the possible truths after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,69 +9,70 @@ use crate::cluster::sight::Sight;
 use crate::cluster::{Cluster, State};
 
 use super::graph::{Config, Graph, TOO_MUCH_WAL};
-use super::sets::{EMPTY, Known, Sets};
+use super::sets::{EMPTY, Knowledge, Sets};
 use super::window::{Cut, Window};
-use super::{Channels, Observation, Seen, Watched};
+use super::{Channels, Observable, Observation, Seen};
 
 /// The history is a behaviour of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// Observations that were explained: all of them.
+    /// The number of observations that were explained: all of them.
     pub observations: u64,
-    /// Most model states that were possible at once.
+    /// The largest number of model states that were possible at once.
     pub widest: usize,
-    /// Model states that are possible at the end.
+    /// The number of model states that are possible at the end.
     pub last: usize,
 }
 
 /// The history is no behaviour of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence<S = Sight> {
-    /// Observations that could be explained, in the longest attempt.
+    /// The number of observations that could be explained, in the longest attempt.
     pub explained: u64,
-    /// The first observation that could not; nothing if all could, and something else should have been seen as well.
+    /// The first observation that could not be explained; `None` if all could, and something else should have been
+    /// observed as well.
     pub observation: Option<Observation<S>>,
-    /// Changes that the model allowed instead.
+    /// The changes that the model allowed instead.
     pub allowed: Vec<S>,
-    /// Changes that must have happened at the end of the history and were not seen.
+    /// The changes that must have happened by the end of the history and were not observed.
     pub unseen: Vec<S>,
-    /// What probes of the node could have found instead, if the observation was a probe's.
+    /// If the observation was a probe's: what probes of the node could have found instead.
     pub looks: Vec<String>,
 }
 
-/// No explanation.
+/// The reason why there is no explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal<S = Sight> {
-    /// There is none.
+    /// No behaviour explains the history.
     Diverged(Box<Divergence<S>>),
-    /// It was not found out: the search came to a limit, after so many observations.
+    /// It is unknown whether one does: the search came to a limit.
     Limit {
-        /// Observations that were explained until then.
+        /// The number of observations that were explained until then.
         explained: u64,
-        /// What there was too much of.
+        /// The limit that was reached.
         why: &'static str,
     },
 }
 
-/// What may have been at the beginning.
+/// The possible beginnings of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start<S = State> {
-    /// States whose lowest timeline is 1.
+    /// The possible states. Their lowest timeline is 1.
     pub states: Vec<S>,
-    /// The timeline that it stands for.
+    /// The number of the real timeline that timeline 1 stands for.
     pub timeline: u32,
-    /// Channels that miss changes from the beginning.
+    /// The channels that miss changes from the beginning.
     pub blind: Channels,
 }
 
-/// How much is looked at before a search gives up, and how much is remembered.
+/// The limits of a search, and of what it remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most model states at once.
+    /// The largest number of model states at once.
     pub states: usize,
-    /// Most orders of overlapping observations at once.
+    /// The largest number of orders of overlapping observations at once.
     pub orders: usize,
-    /// Bytes of memory, roughly, beyond which everything that can be computed again is forgotten.
+    /// The approximate number of bytes of memory beyond which everything that can be computed again is forgotten.
     pub bytes: usize,
 }
 
@@ -78,8 +82,9 @@ impl Default for Limits {
     }
 }
 
-/// Which states of a model can be the true ones. It remembers what it found out, also from one history to the next.
-pub struct Belief<M: Watched = Cluster> {
+/// An explainer of histories by the behaviours of a model. It remembers what it has computed, also from one history to
+/// the next.
+pub struct Belief<M: Observable = Cluster> {
     pub(super) sets: Sets<M>,
     limits: Limits,
 }
@@ -91,8 +96,8 @@ impl Belief {
     }
 }
 
-impl<M: Watched> Belief<M> {
-    /// About this model.
+impl<M: Observable> Belief<M> {
+    /// An explainer by this model.
     pub fn new(model: M, limits: Limits) -> Self {
         Belief { sets: Sets::new(Graph::new(model), limits.states), limits }
     }
@@ -102,17 +107,18 @@ impl<M: Watched> Belief<M> {
         &self.sets.graph.model
     }
 
-    /// What it holds, roughly, in bytes.
+    /// The approximate number of bytes held.
     pub fn bytes(&self) -> usize {
         self.sets.bytes()
     }
 
-    /// Tries to explain `observations`, in the order in which they begin, by behaviours from `start`.
+    /// Tries to explain `observations`, sorted by the start of their intervals, by behaviours from `start`.
     ///
-    /// Faults happen only where they were recorded; what follows from them happens by itself.
+    /// Faults happen only where they were recorded; their consequences happen by themselves.
     ///
     /// # Errors
-    /// The first observation that no behaviour explains, or the limit that was reached.
+    /// [`Refusal::Diverged`] with the first observation that no behaviour explains, or [`Refusal::Limit`] if a limit
+    /// was reached or the observations are not sorted.
     pub fn explain(
         &mut self,
         start: &Start<M::State>,
@@ -173,17 +179,17 @@ impl<M: Watched> Belief<M> {
         }
     }
 
-    /// All orders with one more observation, or the first observation that fits nowhere.
+    /// The next layer: all orders with one more observation. Otherwise the first observation that fits into no order.
     #[allow(clippy::type_complexity)]
     fn widened(
         &mut self,
-        layer: &[(Cut, Known)],
+        layer: &[(Cut, Knowledge)],
         window: &mut Window<impl Iterator<Item = Observation<M::Sight>>, M::Sight>,
         candidates: &mut Vec<u64>,
-    ) -> Result<Result<Vec<(Cut, Known)>, Divergence<M::Sight>>, &'static str> {
+    ) -> Result<Result<Vec<(Cut, Knowledge)>, Divergence<M::Sight>>, &'static str> {
         let earliest = layer.iter().map(|(cut, _)| cut.missing.first().copied().unwrap_or(cut.high)).min().unwrap_or(0);
         window.forget_before(earliest);
-        let mut next: BTreeMap<Cut, Known> = BTreeMap::new();
+        let mut next: BTreeMap<Cut, Knowledge> = BTreeMap::new();
         let mut tried: Option<Observation<M::Sight>> = None;
         for (cut, known) in layer {
             window.candidates(cut, candidates);
@@ -221,18 +227,18 @@ impl<M: Watched> Belief<M> {
         Ok(Ok(next.into_iter().collect()))
     }
 
-    pub(super) fn beginning(&mut self, start: &Start<M::State>) -> Result<Known, &'static str> {
+    pub(super) fn beginning(&mut self, start: &Start<M::State>) -> Result<Knowledge, &'static str> {
         let mut truths = Vec::new();
         for state in &start.states {
             let state = self.sets.graph.model.written(state).ok_or(TOO_MUCH_WAL)?;
             truths.push(self.sets.graph.number(Config { state, pending: 0 }));
         }
         let (set, by) = self.sets.closed(start.blind, truths)?;
-        Ok(Known { set, timelines: start.timeline.saturating_sub(1) + by })
+        Ok(Knowledge { set, timelines: start.timeline.saturating_sub(1) + by })
     }
 
-    fn forget_all_but(&mut self, layer: &mut [(Cut, Known)]) -> Result<(), &'static str> {
-        let mut known: Vec<Known> = layer.iter().map(|(_, known)| *known).collect();
+    fn forget_all_but(&mut self, layer: &mut [(Cut, Knowledge)]) -> Result<(), &'static str> {
+        let mut known: Vec<Knowledge> = layer.iter().map(|(_, known)| *known).collect();
         self.sets.forget_all_but(&mut known);
         for ((_, place), known) in layer.iter_mut().zip(known) {
             *place = known;
@@ -243,17 +249,22 @@ impl<M: Watched> Belief<M> {
         Ok(())
     }
 
-    fn width(&self, layer: &[(Cut, Known)]) -> usize {
+    fn width(&self, layer: &[(Cut, Knowledge)]) -> usize {
         layer.iter().map(|(_, known)| self.sets.truths(known.set).len()).sum()
     }
 
-    /// Whether a history may end here: some truth has shown nothing that was not seen.
-    pub(super) fn may_end(&self, known: Known) -> bool {
+    /// True if a history may end here: some possible truth has shown nothing that was not observed.
+    pub(super) fn may_end(&self, known: Knowledge) -> bool {
         self.sets.truths(known.set).iter().any(|truth| self.sets.graph.config(*truth).pending == 0)
     }
 
-    /// What a step showed must have been seen; where it was not, that behaviour is refuted.
-    fn end(&self, layer: &[(Cut, Known)], explained: u64, widest: usize) -> Result<Explanation, Divergence<M::Sight>> {
+    /// Ends the history. Whatever a step showed must have been observed: a behaviour that showed more is refuted.
+    fn end(
+        &self,
+        layer: &[(Cut, Knowledge)],
+        explained: u64,
+        widest: usize,
+    ) -> Result<Explanation, Divergence<M::Sight>> {
         let truths = || layer.iter().flat_map(|(_, known)| self.sets.truths(known.set));
         let pending = |truth: &u32| self.sets.graph.config(*truth).pending;
         let last = truths().filter(|truth| pending(truth) == 0).count();
@@ -273,7 +284,7 @@ impl<M: Watched> Belief<M> {
 
     fn diverged(
         &mut self,
-        layer: &[(Cut, Known)],
+        layer: &[(Cut, Knowledge)],
         explained: u64,
         observation: Observation<M::Sight>,
     ) -> Divergence<M::Sight> {

@@ -1,37 +1,37 @@
-//! Possible truths and their steps: an automaton that is unfolded where it is looked at.
+//! Possible truths and their steps: a graph that is unfolded on demand.
 
-use super::{Channels, Watched};
+use super::{Channels, Observable};
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-/// A possible truth: a state, and what the last step showed that was not seen yet.
+/// A possible truth: a state that may be the true one, and those changes of the last step that were not yet observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Config<P> {
-    /// In few words, its timelines relative to those of the set that it belongs to.
+    /// The packed state. Its timelines are relative to the set that it belongs to.
     pub state: P,
-    /// Number of a list of sights, 0 for none.
+    /// The number of a list of sights, 0 for the empty list.
     pub pending: u32,
 }
 
-/// A step: number of the list of sights that it shows, and of the truth that it leads to, all of it seen.
+/// A step: the number of the list of sights that it shows, and of the truth after it, with nothing pending.
 pub(super) type Edge = (u32, u32);
 
-/// A state that cannot be written down in few words: why.
+/// The reason why a state cannot be packed.
 pub(super) const TOO_MUCH_WAL: &str = "the nodes' WAL differs by more promotions than the model can tell apart";
 
-pub(super) struct Graph<M: Watched> {
+pub(super) struct Graph<M: Observable> {
     pub model: M,
     configs: IndexSet<Config<M::Packed>, FxBuildHasher>,
     edges: Vec<Option<Box<[Edge]>>>,
-    /// Looked at only where one was recorded.
+    /// Steps that happen only where they were recorded. Unfolded only for truths before such a record.
     recorded: FxHashMap<u32, Box<[Edge]>>,
     edge_count: usize,
-    /// Lists of sights, sorted; number 0 is empty.
+    /// Lists of sights, each sorted; number 0 is the empty list.
     lists: IndexSet<Vec<M::Sight>, FxBuildHasher>,
     channels: Vec<Channels>,
 }
 
-impl<M: Watched> Graph<M> {
+impl<M: Observable> Graph<M> {
     pub fn new(model: M) -> Self {
         let mut graph = Graph {
             model,
@@ -46,12 +46,12 @@ impl<M: Watched> Graph<M> {
         graph
     }
 
-    /// What it holds, roughly, in bytes.
+    /// The approximate number of bytes held.
     pub fn bytes(&self) -> usize {
         self.configs.len() * (size_of::<Config<M::Packed>>() + 40) + self.edge_count * size_of::<Edge>()
     }
 
-    /// Forgets all truths, and their numbers.
+    /// Forgets all truths and their numbers.
     pub fn clear(&mut self) {
         self.configs = IndexSet::default();
         self.edges = Vec::new();
@@ -59,7 +59,7 @@ impl<M: Watched> Graph<M> {
         self.edge_count = 0;
     }
 
-    /// Number of a list of sights.
+    /// The number of a list of sights.
     pub fn list(&mut self, mut sights: Vec<M::Sight>) -> u32 {
         sights.sort_unstable();
         let channels = sights.iter().fold(Channels::NONE, |all, sight| all.and(M::channels(*sight)));
@@ -74,12 +74,12 @@ impl<M: Watched> Graph<M> {
         &self.lists[list as usize]
     }
 
-    /// Through which channels a list of sights is seen.
+    /// The channels that show a list of sights.
     pub fn channels(&self, list: u32) -> Channels {
         self.channels[list as usize]
     }
 
-    /// The list without one of its sights.
+    /// The list without the sight at `position`.
     pub fn without(&mut self, list: u32, position: usize) -> u32 {
         let mut sights = self.sights(list).to_vec();
         sights.remove(position);
@@ -110,7 +110,7 @@ impl<M: Watched> Graph<M> {
         Ok((list, self.number(Config { state, pending: 0 })))
     }
 
-    /// The steps from a truth of which all was seen, without those that happen only where they were recorded.
+    /// The steps from a truth with nothing pending, without those that happen only where they were recorded.
     pub fn edges(&mut self, number: u32) -> Result<&[Edge], &'static str> {
         if self.edges[number as usize].is_none() {
             let edges = self.unfolded(number, false)?;
@@ -119,7 +119,7 @@ impl<M: Watched> Graph<M> {
         Ok(self.edges[number as usize].as_deref().expect("it was just made"))
     }
 
-    /// The steps that happen only where they were recorded.
+    /// The steps from such a truth that happen only where they were recorded.
     pub fn recorded(&mut self, number: u32) -> Result<&[Edge], &'static str> {
         if !self.recorded.contains_key(&number) {
             let edges = self.unfolded(number, true)?;
@@ -136,7 +136,7 @@ impl<M: Watched> Graph<M> {
         actions.retain(|action| self.model.is_recorded(*action) == recorded);
         for action in actions {
             let (list, next) = self.step(&before, action)?;
-            // A step that nobody sees and that changes nothing is no step.
+            // A step that nobody sees and that changes nothing is left out.
             if list != 0 || next != number {
                 edges.push((list, next));
             }

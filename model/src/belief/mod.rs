@@ -1,31 +1,30 @@
-//! Which behaviours of the model explain what was seen.
+//! Beliefs: the behaviours of a model that explain what was observed.
 //!
-//! A history is a stream of [`Observation`]s with intervals instead of instants. A [`Belief`] keeps every model state that could be the true
-//! one after each way of ordering what was seen so far, closed under the steps that nobody can see. If no state is left, no behaviour of the
-//! model explains the history, and the first observation that found no explanation is reported with what the model would have allowed in its
-//! place.
+//! A history is a stream of [`Observation`]s with intervals instead of instants. A [`Belief`] keeps every model state
+//! that could be the true one after each way of ordering the observations so far, closed under the steps that nobody
+//! can see. If no state is left, no behaviour of the model explains the history. The first observation without an
+//! explanation is reported, with what the model would have allowed in its place.
 //!
-//! | file | what |
+//! | file | contents |
 //! | --- | --- |
-//! | `channels.rs` | what could be hidden from whom |
-//! | `watched.rs` | what a model says about itself |
+//! | `channels.rs` | the channels through which changes are seen, and which of them may miss some |
+//! | `observable.rs` | the trait `Observable`: what a model says about its own steps |
 //! | `graph.rs` | possible truths and their steps, packed and numbered |
-//! | `sets.rs` | sets of possible truths, numbered, and what an observation makes of each: remembered |
+//! | `sets.rs` | sets of possible truths, numbered, and the memory of what an observation makes of each |
 //! | `window.rs` | observations whose order is open |
-//! | `explain.rs` | the search |
+//! | `explain.rs` | the search for an explanation |
 //! | `behaviour.rs` | random behaviours, as an observer records them |
-//! | `differ.rs` | where one model does what another cannot |
+//! | `differ.rs` | the shortest behaviour of one model that another cannot show |
 //!
-//! The sets are few, since a cluster that is healthy again is what it was before: the search runs at the speed of a table look-up, and a
-//! long history needs no more memory than its widest moment.
+#![doc = include_str!("../../docs/belief.md")]
 
 mod behaviour;
 mod channels;
 mod differ;
 mod explain;
 mod graph;
+mod observable;
 mod sets;
-mod watched;
 mod window;
 
 pub use behaviour::{Behaviour, Choices};
@@ -33,39 +32,39 @@ pub use channels::Channels;
 pub use differ::Difference;
 pub use explain::{Belief, Divergence, Explanation, Limits, Refusal, Start};
 
-pub use watched::{Shown, Watched};
+pub use observable::{Observable, StepKinds};
 
 use crate::cluster::NodeId;
 use crate::cluster::sight::Sight;
 use crate::vocabulary::event::ServerState;
 
-/// One thing that was seen.
+/// One observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observation<S = Sight> {
-    /// It happened, or held, at some moment in this interval; nanoseconds.
+    /// The closed interval, in ns, that contains the moment at which it happened or held.
     pub at: [u64; 2],
-    /// What it was.
+    /// The thing observed.
     pub what: Seen<S>,
-    /// Where it stands in the record that it was taken from.
+    /// Its place in the record that it was taken from.
     pub seq: u64,
-    /// Observations of the same chain, if it is not 0, happened in the order in which they are given: revisions of a key, say.
+    /// The chain, if not 0. Observations of the same chain, such as revisions of a key, happened in the given order.
     pub chain: u8,
 }
 
-/// What was seen.
+/// The content of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Seen<S = Sight> {
     /// Something changed.
     Change(S),
     /// A probe found a node in a state, on a timeline.
     Looks(NodeId, ServerState, Option<u32>),
-    /// The leader key was found to name this node, or nobody.
+    /// A read of the leader key found that it names this node, or nobody.
     Holder(Option<NodeId>),
-    /// So much time has passed since this node became a primary that its agent has had a cycle since, if it had the lock and nothing kept it
-    /// from one.
+    /// This node became a primary so long ago that its agent has had a cycle since then, provided that it had the lock
+    /// and nothing kept it from one.
     HasHadCycle(NodeId),
-    /// From here on changes may happen that these do not see.
+    /// A gap begins: these channels may miss changes from here on.
     Blind(Channels),
-    /// From here on these see all changes again.
+    /// A gap ends: these channels see all changes again from here on.
     Sighted(Channels),
 }

@@ -1,52 +1,53 @@
 //! Sets of possible truths, and what an observation makes of each.
 //!
-//! A set is closed: whatever can be reached by steps that nobody sees belongs to it. So is what an observation makes of it, and that depends on
-//! nothing else: both get a number, and the answer is looked up the next time. Where it matters to nobody how many promotions ago the cluster
-//! began, the lowest timeline in a set is always 1, and how much that is too little is kept beside its number.
+//! A set is closed: it contains everything that can be reached by steps that nobody sees. What an observation makes of
+//! a set depends on these two alone, and is a closed set again. So sets are numbered, and the answer is looked up the
+//! next time. The number of promotions before the history began matters to nothing, so the lowest timeline in a set is
+//! always 1, and the difference to the true number is kept beside the number of the set.
 
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::graph::{Config, Graph, TOO_MUCH_WAL};
-use super::{Channels, Seen, Watched};
+use super::{Channels, Observable, Seen};
 
-/// A set of truths, and how many timelines are missing below its lowest one.
+/// A numbered set of possible truths, and the number of timelines that its own numbers are too low by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Known {
+pub(super) struct Knowledge {
     pub set: u32,
     pub timelines: u32,
 }
 
-/// Truths by number, sorted, and the channels that may miss something.
+/// Numbers of possible truths, sorted, and the channels that may miss something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Set {
     blind: Channels,
     truths: Box<[u32]>,
 }
 
-/// Number of the set without truths.
+/// The number of the empty set.
 pub(super) const EMPTY: u32 = 0;
 
-/// A set, and what is seen then.
-type Asked<M> = (u32, Seen<<M as Watched>::Sight>);
+/// A set, and the observation that comes next.
+type Query<M> = (u32, Seen<<M as Observable>::Sight>);
 
-/// A set, and by how much its timelines were lowered.
+/// A set, and the number by which its timelines were lowered.
 type Answer = (u32, u32);
 
-pub(super) struct Sets<M: Watched> {
+pub(super) struct Sets<M: Observable> {
     pub graph: Graph<M>,
     sets: IndexSet<Set, FxBuildHasher>,
     truths: usize,
-    next: FxHashMap<Asked<M>, Answer>,
+    next: FxHashMap<Query<M>, Answer>,
     unions: FxHashMap<(u32, u32, u32), Answer>,
-    /// When each truth was last looked at, so that a set of them needs no clearing.
+    /// For each truth the mark of the last pass that visited it, so that nothing needs to be cleared between passes.
     marks: Vec<u32>,
     mark: u32,
-    /// Most truths in a set.
+    /// The largest number of truths in a set.
     pub widest: usize,
 }
 
-impl<M: Watched> Sets<M> {
+impl<M: Observable> Sets<M> {
     pub fn new(graph: Graph<M>, widest: usize) -> Self {
         let mut sets = Sets {
             graph,
@@ -62,7 +63,7 @@ impl<M: Watched> Sets<M> {
         sets
     }
 
-    /// What it holds, roughly, in bytes.
+    /// The approximate number of bytes held.
     pub fn bytes(&self) -> usize {
         let per_answer = size_of::<(u32, Seen<M::Sight>)>() + 16;
         self.graph.bytes()
@@ -81,8 +82,8 @@ impl<M: Watched> Sets<M> {
         self.number(Set { blind: Channels::NONE, truths: Box::new([]) });
     }
 
-    /// Forgets everything but these sets, which get other numbers.
-    pub fn forget_all_but(&mut self, kept: &mut [Known]) {
+    /// Forgets everything but these sets, which get new numbers.
+    pub fn forget_all_but(&mut self, kept: &mut [Knowledge]) {
         let old: Vec<(Channels, Vec<Config<M::Packed>>)> = kept
             .iter()
             .map(|known| {
@@ -115,7 +116,7 @@ impl<M: Watched> Sets<M> {
         self.sets[set as usize].blind
     }
 
-    /// The closed set around these truths.
+    /// The closure of these truths, as a numbered set, and the number by which its timelines were lowered.
     pub fn closed(&mut self, blind: Channels, mut truths: Vec<u32>) -> Result<(u32, u32), &'static str> {
         if truths.is_empty() {
             return Ok((EMPTY, 0));
@@ -133,7 +134,7 @@ impl<M: Watched> Sets<M> {
                 self.graph.edges(truth)?;
                 found.extend(self.hidden(truth, blind)?);
             } else {
-                // What a blind observer was shown need not have been seen.
+                // A blind channel need not have seen what it was shown.
                 for position in 0..self.graph.sights(config.pending).len() {
                     if M::channels(self.graph.sights(config.pending)[position]).within(blind) {
                         let pending = self.graph.without(config.pending, position);
@@ -163,7 +164,7 @@ impl<M: Watched> Sets<M> {
             .collect())
     }
 
-    /// Gives the lowest timeline the number 1. Returns the set, and by how much timelines were lowered.
+    /// Shifts the timelines so that the lowest is 1. Returns the set and the number by which they were lowered.
     fn rebased(&mut self, blind: Channels, mut truths: Vec<u32>) -> Result<(u32, u32), &'static str> {
         let lowest = |graph: &Graph<M>, truth: u32| graph.model.lowest_timeline(&graph.config(truth).state);
         let low = truths.iter().map(|truth| lowest(&self.graph, *truth)).min().unwrap_or(1);
@@ -184,8 +185,8 @@ impl<M: Watched> Sets<M> {
         Ok(())
     }
 
-    /// What an observation makes of a set.
-    pub fn after(&mut self, known: Known, seen: Seen<M::Sight>) -> Result<Known, &'static str> {
+    /// The set after an observation.
+    pub fn after(&mut self, known: Knowledge, seen: Seen<M::Sight>) -> Result<Knowledge, &'static str> {
         let seen = match seen {
             Seen::Looks(id, found, Some(timeline)) => {
                 Seen::Looks(id, found, Some(timeline.saturating_sub(known.timelines).min(u32::from(u8::MAX))))
@@ -200,20 +201,20 @@ impl<M: Watched> Sets<M> {
                 next
             }
         };
-        Ok(Known { set, timelines: known.timelines + by })
+        Ok(Knowledge { set, timelines: known.timelines + by })
     }
 
     fn advance(&mut self, set: u32, seen: Seen<M::Sight>) -> Result<(u32, u32), &'static str> {
         let Set { blind, truths } = self.sets[set as usize].clone();
         match seen {
             Seen::Blind(channels) => self.closed(blind.and(channels), truths.into_vec()),
-            // All that happened unseen is in the set already.
+            // The set already contains everything that happened unseen.
             Seen::Sighted(channels) => self.rebased(blind.without(channels), truths.into_vec()),
             Seen::Looks(id, found, timeline) => {
                 let timeline = timeline.map(|timeline| timeline as u8);
                 let fits = |truth: &u32| self.graph.model.looks(&self.graph.state(*truth), id, found, timeline);
                 let left: Vec<u32> = truths.iter().copied().filter(fits).collect();
-                // A moment later it may look different.
+                // A moment later the node may look different.
                 self.closed(blind, left)
             }
             Seen::Holder(holder) => {
@@ -236,7 +237,7 @@ impl<M: Watched> Sets<M> {
         }
     }
 
-    /// The truths in which this is seen next.
+    /// Adds the truths in which this change is observed next.
     fn see(&mut self, truth: u32, sight: M::Sight, next: &mut Vec<u32>) -> Result<(), &'static str> {
         let config = self.graph.config(truth);
         if config.pending != 0 {
@@ -261,8 +262,8 @@ impl<M: Watched> Sets<M> {
         Ok(())
     }
 
-    /// Both sets.
-    pub fn union(&mut self, one: Known, other: Known) -> Result<Known, &'static str> {
+    /// The union of two sets.
+    pub fn union(&mut self, one: Knowledge, other: Knowledge) -> Result<Knowledge, &'static str> {
         let (low, high) = if one.timelines <= other.timelines { (one, other) } else { (other, one) };
         if high.set == EMPTY || low == high {
             return Ok(low);
@@ -285,6 +286,6 @@ impl<M: Watched> Sets<M> {
                 union
             }
         };
-        Ok(Known { set, timelines: low.timelines + by })
+        Ok(Knowledge { set, timelines: low.timelines + by })
     }
 }

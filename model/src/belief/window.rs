@@ -1,10 +1,10 @@
-//! Observations whose order is open: a stream of them, of which only the overlapping ones are held.
+//! A window on a stream of observations: only those whose order is still open are held.
 
 use std::collections::VecDeque;
 
 use super::Observation;
 
-/// Which observations are in the past: the first `high`, but for those that are missing.
+/// A set of observations that were explained: the first `high` ones, except the `missing` ones, which are sorted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cut {
     pub high: u64,
@@ -16,7 +16,7 @@ impl Cut {
         self.high - self.missing.len() as u64
     }
 
-    /// The cut with one more observation.
+    /// The set with one more observation.
     pub fn with(&self, index: u64) -> Cut {
         let mut missing = self.missing.clone();
         if index < self.high {
@@ -28,13 +28,13 @@ impl Cut {
     }
 }
 
-/// The part of a stream that is still needed. Observations come in the order in which they begin.
+/// The part of a stream that is still needed. Observations come sorted by the start of their intervals.
 pub(super) struct Window<I, S> {
     source: I,
     held: VecDeque<Observation<S>>,
     first: u64,
     last_start: u64,
-    /// The stream was not in order.
+    /// True once an observation was out of order.
     pub disordered: bool,
 }
 
@@ -43,7 +43,7 @@ impl<S: Copy, I: Iterator<Item = Observation<S>>> Window<I, S> {
         Window { source, held: VecDeque::new(), first: 0, last_start: 0, disordered: false }
     }
 
-    /// The observation of this number, from 0.
+    /// The observation with this number, from 0.
     pub fn get(&mut self, index: u64) -> Option<&Observation<S>> {
         while index >= self.first + self.held.len() as u64 {
             let next = self.source.next()?;
@@ -54,14 +54,15 @@ impl<S: Copy, I: Iterator<Item = Observation<S>>> Window<I, S> {
         self.held.get((index - self.first) as usize)
     }
 
-    /// Nobody asks for earlier ones any more.
+    /// Drops the observations before this one.
     pub fn forget_before(&mut self, index: u64) {
         while self.first < index && self.held.pop_front().is_some() {
             self.first += 1;
         }
     }
 
-    /// Observations that can come next after the cut: none that is still open ended before they began.
+    /// The observations that can come next after the cut: those for which no other open observation ended before they
+    /// began.
     pub fn candidates(&mut self, cut: &Cut, candidates: &mut Vec<u64>) {
         candidates.clear();
         let mut first_end = u64::MAX;

@@ -1,40 +1,41 @@
-//! What can happen next in a cluster.
+//! The steps of a cluster.
 
 use crate::recover::dialogue::Answer;
 use crate::vocabulary::fault::Fault;
 
 use super::state::NodeId;
 
-/// One step of one part of the cluster. Every step is atomic; whatever takes time or talks to the network is several steps.
+/// One step of one part of the cluster. Each step is atomic: whatever takes time or uses the network is several steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// A fault hits a node, or ends. What hits the whole cluster is said of its first node.
+    /// A fault hits a node, or ends. A fault of the whole cluster carries the first node.
     Fault(Fault, NodeId),
     /// The watchdog resets the node: agent and Postgres end at once.
     WatchdogResets(NodeId),
     /// The last backend of a dead postmaster ends.
     OrphansEnd(NodeId),
-    /// A member forgets that it agreed to a leader that does not reach the DCS.
+    /// A member forgets that it has agreed to a leader that does not reach the DCS.
     Forget(NodeId),
     /// The agent begins a cycle: it reads the cluster from etcd and acts on it, up to its next use of the network.
     Cycle(NodeId),
     /// The agent refreshes the leader lock.
     Update(NodeId),
-    /// The agent, which has just refreshed or taken the lock, sees to it that its node leads.
+    /// The agent has just refreshed or taken the lock, and now makes its node lead.
     Enforce(NodeId),
-    /// The agent of a standby has compared its timeline with the leader's: the data diverged, or did not, or nobody knows.
+    /// The agent of a standby has compared its timeline with the leader's: the data diverged (`true`), it did not
+    /// (`false`), or the comparison gave no result (`None`).
     Compare(NodeId, Option<bool>),
     /// The agent tries to take the leader lock.
     Acquire(NodeId),
     /// The world answers the question that `recover()` asks.
     Answer(NodeId, Answer),
-    /// `recover()` has decided; its message is said and the cycle ends.
+    /// `recover()` has decided: the agent logs the message, and the cycle ends.
     Decide(NodeId),
-    /// The demotion inside `recover()` goes on after the lock was given up.
+    /// The demotion inside `recover()` continues after the lock was released.
     Demoted(NodeId),
     /// The background task starts `postgres --single`.
     SingleUserStarts(NodeId),
-    /// `postgres --single` ends well: pg_control says `shut down`.
+    /// `postgres --single` succeeds: pg_control says `shut down`.
     SingleUserEnds(NodeId),
     /// The background task starts a postmaster.
     PostmasterStarts(NodeId),
@@ -44,7 +45,7 @@ pub enum Action {
     PostmasterStops(NodeId),
     /// The background task starts pg_rewind.
     RewindStarts(NodeId),
-    /// pg_rewind ends well.
+    /// pg_rewind succeeds.
     RewindEnds(NodeId),
     /// The background task empties the data directory and starts pg_basebackup.
     CopyStarts(NodeId),
@@ -52,9 +53,9 @@ pub enum Action {
     CopyEnds(NodeId),
     /// The background task promotes the standby.
     Promote(NodeId),
-    /// The background task is done, and the slot is free again.
+    /// The background task is done, and its slot is free again.
     TaskEnds(NodeId),
-    /// A standby receives what its source has; if that is a new timeline, it follows.
+    /// A standby receives what its source has; if the source is on a new timeline, the standby follows it there.
     Replicate(NodeId),
     /// A client commits.
     Commit(NodeId),
@@ -64,14 +65,14 @@ pub enum Action {
     Resume,
     /// An operator asks an agent to restart its Postgres: the background slot is taken.
     Request(NodeId),
-    /// The primary that a standby cluster follows commits.
+    /// A client commits on the primary that a standby cluster follows.
     RemoteCommit,
-    /// In the cluster that a standby cluster follows another node takes over, without the last record.
+    /// In the cluster that a standby cluster follows, another node takes over, without the last record.
     RemoteFailover,
 }
 
 impl Action {
-    /// The node that acts or is hit; the first one where it is the cluster.
+    /// The node that acts or is hit; the first node for steps of the whole cluster.
     pub fn node(self) -> NodeId {
         match self {
             Action::Fault(_, node)
@@ -104,7 +105,7 @@ impl Action {
         }
     }
 
-    /// The stable name of the kind of action, as coverage reports it.
+    /// The stable name of the kind of step, as coverage reports it.
     pub fn id(self) -> &'static str {
         Action::IDS.get(self.kind().wrapping_sub(Fault::ALL.len())).copied().unwrap_or_else(|| match self {
             Action::Fault(fault, _) => fault.id(),
@@ -112,7 +113,7 @@ impl Action {
         })
     }
 
-    /// Number of the kind of action: faults come first, then as in [`Action::IDS`].
+    /// The number of the kind of step: the faults first, then the kinds in the order of [`Action::IDS`].
     pub fn kind(self) -> usize {
         Fault::ALL.len()
             + match self {
@@ -149,7 +150,7 @@ impl Action {
             }
     }
 
-    /// Names of all kinds of action that are not faults, for coverage.
+    /// The names of all kinds of step that are not faults.
     pub const IDS: [&'static str; 29] = [
         "watchdog-resets",
         "orphans-end",

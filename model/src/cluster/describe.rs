@@ -1,4 +1,4 @@
-//! States and steps in words.
+//! States and steps in words, and behaviours as sequence diagrams.
 
 use crate::engine::Path;
 use crate::engine::diagram::{Chart, Mark, Row};
@@ -11,17 +11,17 @@ use super::action::Action;
 use super::state::wal::{Point, Record};
 use super::state::*;
 
-/// Names of the nodes.
+/// The names of the nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names(Vec<String>);
 
 impl Names {
-    /// `n1`, `n2`, `n3`.
+    /// The names `n1`, `n2`, `n3`.
     pub fn numbered() -> Self {
         Names((1..=MAX_NODES).map(|number| format!("n{number}")).collect())
     }
 
-    /// The names of a recorded history, in the order of the model's nodes.
+    /// The names in a recorded history, in the order of the model's nodes.
     pub fn new(names: Vec<String>) -> Self {
         Names(names)
     }
@@ -31,14 +31,14 @@ impl Names {
         self.0.get(usize::from(id)).map_or("?", String::as_str)
     }
 
-    /// The number of a node.
+    /// The number of the node with this name.
     pub fn id(&self, name: &str) -> Option<NodeId> {
         self.0.iter().position(|known| known == name).and_then(|index| NodeId::try_from(index).ok())
     }
 }
 
 impl Cluster {
-    /// A step in words, with the question that an answer belongs to and the message of a decision.
+    /// A step in words, with the question that an answer belongs to, or the message of a decision.
     pub fn step_text(&self, names: &Names, before: &State, step: Action) -> String {
         let at = before.nodes[usize::from(step.node())].agent.as_ref().map(|agent| agent.at);
         let node = names.of(step.node());
@@ -65,7 +65,7 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Where the original asks a question: a line of 2.1.2, the annotated listing, or of 4.1.5 for all later rules.
+    /// The line of the original that asks a question: of 2.1.2, the annotated listing, or of 4.1.5 for all later rules.
     fn line_of(&self, question: Question) -> String {
         match (question.lines(), self.rules().words) {
             (Some((Some(line), _)), Words::Master) => format!("  [2.1.2 ha.py {line}]"),
@@ -74,7 +74,7 @@ impl Cluster {
         }
     }
 
-    /// A behaviour for a sequence diagram: a lane for etcd and one for each node.
+    /// A behaviour as a sequence diagram, with one lane for etcd and one for each node.
     pub fn chart(&self, names: &Names, path: &Path<State, Action>) -> Chart {
         let lanes = ["etcd".to_owned()].into_iter().chain(self.node_ids().map(|id| names.of(id).to_owned())).collect();
         let mut before = &path.init;
@@ -178,11 +178,11 @@ pub fn question_text(question: Question) -> String {
         Question::LoadCluster => "load_cluster_from_dcs()".into(),
         Question::RewindNeeded => "rewind_or_reinitialize_needed_and_possible()".into(),
         Question::RunAsync(task) => format!("run '{}' in the background", task.text()),
-        other => format!("{other:?}"),
+        other => other.id().into(),
     }
 }
 
-/// What a step changed, a line for each change.
+/// The changes of a step, one line each.
 pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
     let mut lines = Vec::new();
     if before.leader != after.leader {
@@ -241,9 +241,9 @@ pub fn difference(names: &Names, before: &State, after: &State) -> Vec<String> {
                         lines.push(format!("{node} agent's {what}: {old} → {new}"));
                     }
                 };
-                say("role", format!("{:?}", was.role), format!("{:?}", is.role));
-                say("view of Postgres", format!("{:?}", was.health), format!("{:?}", is.health));
-                say("rewind state", format!("{:?}", was.rewind), format!("{:?}", is.rewind));
+                say("role", was.role.text().into(), is.role.text().into());
+                say("view of Postgres", was.health.text().into(), is.health.text().into());
+                say("rewind state", was.rewind.text().into(), is.rewind.text().into());
                 say(
                     "crash recovery started",
                     was.crash_recovery_started.to_string(),
@@ -280,8 +280,8 @@ pub(super) fn server_text(state: &State, node: &Node) -> String {
     format!("{server}{hung}{orphans}")
 }
 
-/// The records behind the shared past, a letter each: c commit, C acknowledged commit, P promotion, s checkpoint; with their numbers, so that
-/// two promotions to one timeline can be told apart.
+/// The records after the shared past, one letter each: c commit, C acknowledged commit, P promotion, s checkpoint. Each
+/// has its number, so that two promotions to one timeline can be told apart.
 pub(super) fn data_text(state: &State, data: Point) -> String {
     let records: Vec<_> = state.wal.records().collect();
     let mut way: Vec<_> = state.wal.way(data).collect();
@@ -307,7 +307,7 @@ pub(super) fn upstream_text(names: &Names, upstream: Upstream) -> String {
     }
 }
 
-/// What a node whose watch stalls reads.
+/// The keys as a node with a stalled watch reads them.
 pub(super) fn stalled_text(names: &Names, read: &Stalled) -> String {
     let leader = read.leader.map_or("nobody", |leader| names.of(leader));
     let sync = read.sync.map_or(String::new(), |key| {

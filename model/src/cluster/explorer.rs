@@ -1,9 +1,10 @@
-//! The cluster as stateright's Explorer shows it: every state, step and path in words.
+//! The cluster for stateright's Explorer: every state, step and path in words.
 //!
-//! The Explorer prints states and actions by themselves, without their model. But a state of [`Cluster`] knows neither what the place in
-//! `recover()` means that an agent has reached nor what its step has broken, and an answer does not know its question. So here states
-//! and actions carry what is needed to put them into words. There are as many states as in [`Cluster`], unless a step breaks
-//! a property: then the state after it is told from the same state reached by other steps.
+//! The Explorer prints states and actions by themselves, without their model. But a state of [`Cluster`] alone cannot
+//! say what an agent's position in `recover()` means, or which property its step has broken, and an answer does not
+//! contain its question. So the states and actions here carry what is needed to describe them. There are as many states
+//! as in [`Cluster`], unless a step breaks a property: the state after that step is distinguished from the same state
+//! reached by other steps.
 
 use std::fmt;
 use std::fmt::{Debug, Formatter, Write};
@@ -19,11 +20,11 @@ use crate::vocabulary::property::Property;
 
 use super::describe::{armed, data_text, server_text, stalled_text, task_text, upstream_text};
 use super::{
-    Action, Agent, At, Budget, Cluster, Health, Lease, Names, Node, NodeId, Reach, Rewind, Role, Settings, State,
-    difference, question_text,
+    Action, Agent, At, Budget, Cluster, Health, Lease, Names, Node, NodeId, Reach, Rewind, Settings, State, difference,
+    question_text,
 };
 
-/// The model of a cluster, readable.
+/// The model of a cluster with readable states and actions.
 #[derive(Clone, Debug)]
 pub struct ReadableCluster(Arc<Cluster>);
 
@@ -44,12 +45,12 @@ impl ReadableCluster {
     }
 }
 
-/// A state; its [`Debug`] is in words.
+/// A state whose [`Debug`] output is in words.
 #[derive(Clone)]
 pub struct ReadableState {
     cluster: Arc<Cluster>,
     state: State,
-    /// What does not hold in it, or did not in the step to it.
+    /// The properties that are broken in this state, or were by the step to it.
     broken: Vec<Property>,
 }
 
@@ -72,7 +73,7 @@ impl Hash for ReadableState {
     }
 }
 
-/// A step, with the state that it is taken in; its [`Debug`] is in words.
+/// A step together with the state in which it is taken; its [`Debug`] output is in words.
 #[derive(Clone, PartialEq)]
 pub struct ReadableAction {
     action: Action,
@@ -85,7 +86,8 @@ impl Debug for ReadableAction {
     }
 }
 
-/// The conditions of [`Property::ALL`]: stateright takes plain functions, which cannot hold the property that they are about.
+/// The conditions of [`Property::ALL`], in that order: stateright takes plain functions, which cannot hold a property
+/// as a value.
 const CONDITIONS: [fn(&ReadableCluster, &ReadableState) -> bool; Property::ALL.len()] = [
     holds::<0>,
     holds::<1>,
@@ -150,7 +152,8 @@ impl Model for ReadableCluster {
         let actions = actions.into_iter().flatten().map(|step| step.action);
         let path = Path { init, steps: actions.zip(states).collect() };
         let mut chart = self.0.chart(&Names::numbered(), &path);
-        // A chart is that of a counterexample, whose last step breaks something. This path may have broken nothing, or long ago.
+        // A chart is made for counterexamples, whose last step breaks something. This path may have broken nothing, or
+        // something long ago.
         for (number, (row, (action, _))) in chart.rows.iter_mut().zip(&path.steps).enumerate() {
             let breaks = broken[number + 1].iter().any(|property| !broken[number].contains(property));
             row.mark = match action {
@@ -163,7 +166,7 @@ impl Model for ReadableCluster {
     }
 
     fn properties(&self) -> Vec<stateright::Property<Self>> {
-        // What must happen at last is not broken by any step: the Explorer cannot show it.
+        // A liveness property is not broken by any single step, so the Explorer cannot show it.
         let conditions = Property::ALL.into_iter().zip(CONDITIONS);
         let shown = conditions.filter(|(property, _)| self.0.is_about(*property) && !property.is_liveness());
         shown.map(|(property, condition)| stateright::Property::always(property.id(), condition)).collect()
@@ -221,7 +224,7 @@ impl Debug for ReadableState {
 }
 
 impl Cluster {
-    /// What a step changed: what [`difference`] says, and what only a reader of whole states asks for.
+    /// The changes of a step: those of [`difference`], and details that only a reader of whole states needs.
     fn changes(&self, names: &Names, before: &State, after: &State) -> Vec<String> {
         let mut lines = difference(names, before, after);
         if (before.status, before.history) != (after.status, after.history) {
@@ -258,15 +261,10 @@ impl Cluster {
         lines
     }
 
-    /// What an agent does, knows and believes.
+    /// The progress, memory and beliefs of an agent.
     fn agent_text(&self, names: &Names, node: &Node) -> String {
         let Some(agent) = &node.agent else { return "\n  agent: dead".into() };
-        let role = match agent.role {
-            Role::Primary => "primary",
-            Role::Replica => "replica",
-            Role::Demoted => "demoted",
-            Role::StandbyLeader => "standby leader",
-        };
+        let role = agent.role.text();
         let health = match agent.health {
             Health::Running => "runs",
             Health::Crashed => "crashed",
@@ -314,7 +312,8 @@ impl Cluster {
         text
     }
 
-    /// Where in its cycle an agent is, that is, what it does next. Places in `recover()` that ask the same are told apart by number.
+    /// The place of an agent in its cycle, that is, its next action. Positions in `recover()` that ask the same
+    /// question are distinguished by number.
     fn place_text(&self, names: &Names, agent: &Agent) -> String {
         match agent.at {
             At::Idle => "begins a cycle".into(),

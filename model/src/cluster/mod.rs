@@ -1,39 +1,24 @@
-//! Several nodes around `recover()`: leader lock with a lease, postmasters, pg_control, WAL, agents, and the faults that hit them.
+//! A cluster model: several nodes around `recover()`, with a leader lock, PostgreSQL servers and their WAL, agents, and
+//! the faults that hit them.
 //!
-//! [`Cluster`] is a [`stateright::Model`]. Its parts:
+//! [`Cluster`] is a [`stateright::Model`]. The engine explores it, a belief explains recorded histories by it, and the
+//! model with clocks ([`timed`](crate::timed)) refines it.
 //!
-//! | file | what |
+//! | file | contents |
 //! | --- | --- |
-//! | `settings.rs` | what is modelled: size, rules, configuration, faults |
-//! | `state.rs` | what etcd, every Postgres and every agent hold |
-//! | `wal.rs` | what is in the data directories |
-//! | `action.rs` | what can happen next |
-//! | `agent.rs` | one cycle of the agent, patroni `Ha._run_cycle` |
-//! | `leading.rs` | taking the lock, and what its holder does |
-//! | `demotion.rs` | giving up the lock, the start, the primary |
-//! | `dcs.rs` | what agents do to the keys in the DCS, and when they do not learn of it |
-//! | `watch.rs` | reading old keys while the watch of the DCS stalls |
-//! | `recovery.rs` | the world's answers to the questions of `recover()` |
-//! | `replication.rs` | WAL on its way, comparing data, who may lead |
-//! | `server.rs` | Postgres and the background tasks |
-//! | `faults.rs` | faults, their ends, the watchdog |
-//! | `operator.rs` | maintenance, requests, the remote primary of a standby cluster |
-//! | `holds.rs` | the properties |
-//! | `promises.rs` | what must happen at last, and what fairness assumes |
-//! | `show.rs` | what an outside observer sees of a step |
-//! | `pack.rs` | states in few machine words |
-//! | `spec.rs` | the cluster as what the engine searches |
-//! | `forget.rs` | what no longer matters |
-//! | `canonical.rs` | the one state that stands for all that behave alike |
-//! | `text.rs` | states and steps in words |
-//! | `explorer.rs` | the same for stateright's Explorer |
-//! | `alone.rs` | single functions, to be compared with released code |
+//! | `settings.rs` | the settings: size, rules, configuration, faults |
+//! | `state/` | the state: keys, servers, WAL, agents; packed forms and representatives |
+//! | `action.rs` | the steps |
+//! | `agent/` | one cycle of the agent, patroni `Ha._run_cycle` |
+//! | `world/` | the DCS, servers and tasks, replication, faults, operators |
+//! | `properties/` | the safety and liveness properties |
+//! | `sight.rs` | what an outside observer sees of a step |
+//! | `spec.rs` | the cluster as a `Spec`, for the engine |
+//! | `describe.rs` | states and steps in words |
+//! | `explorer.rs` | the cluster for stateright's Explorer |
+//! | `single_functions.rs` | single functions of the agent, for the comparison with released code |
 //!
-//! # What this model leaves out
-//!
-//! Time (with clocks, the same cluster is in [`timed`](crate::timed)), bytes of WAL, the way of a promotion from its order to its effect, late
-//! answers of peers, tags and quorum commit, more than three nodes, more faults than the budgets allow. For each property, whether it holds in
-//! the world if it holds here, or under which assumption, is in `model/ABSTRACTIONS.md`.
+#![doc = include_str!("../../docs/cluster.md")]
 
 mod action;
 mod agent;
@@ -58,7 +43,7 @@ use std::sync::Arc;
 
 use stateright::Model;
 
-use crate::mutants::Mutant;
+use crate::mutants::{Mutant, instead_of};
 use crate::recover::automaton::Automaton;
 use crate::recover::branch::Branch;
 use crate::recover::decision::Decision;
@@ -67,10 +52,10 @@ use crate::rules::edition::Rules;
 use crate::vocabulary::fault::{Class, Fault, Faults};
 use crate::vocabulary::property::Property;
 
-/// What a step may have changed, besides the keys, the budgets and the network.
+/// The parts of a state that a step may have changed, besides the keys, the budgets and the network.
 #[derive(Clone, Copy)]
-struct Touched {
-    /// The nodes, a bit for each.
+struct Changes {
+    /// The nodes, as a bit set.
     nodes: u8,
     wal: bool,
 }
@@ -78,12 +63,12 @@ struct Touched {
 /// The model of a cluster.
 #[derive(Clone, Debug)]
 pub struct Cluster {
-    /// What is modelled.
+    /// The settings of the model.
     pub settings: Settings,
     rules: Rules,
     recover: Arc<Automaton>,
-    /// Those of the settings that can happen while there is a budget for [`Class::Process`] (1), [`Class::Task`] (2), [`Class::Network`]
-    /// (4), for a quick look at each state.
+    /// The faults that can happen with a budget for [`Class::Process`] (bit 0 of the index), [`Class::Task`] (bit 1)
+    /// and [`Class::Network`] (bit 2), so that a state needs one look-up.
     faults: [Faults; 8],
     mutant: Option<Mutant>,
 }
@@ -97,7 +82,7 @@ impl Cluster {
         if let Some(mutant) = mutant {
             mutant.change(&mut rules);
         }
-        let recover = Arc::new(Automaton::unfold(&rules, mutant, agent::recovery::domain(&settings)));
+        let recover = Arc::new(Automaton::unfold(&rules, &instead_of(mutant), agent::recovery::domain(&settings)));
         let charged = |fault: &Fault| match fault.class() {
             Class::Process => 1,
             Class::Task => 2,
@@ -116,17 +101,17 @@ impl Cluster {
         &self.rules
     }
 
-    /// `recover()` as the automaton that the agents run.
+    /// `recover()` as the automaton that each agent runs.
     pub fn automaton(&self) -> &Automaton {
         &self.recover
     }
 
-    /// Numbers of the nodes.
+    /// The numbers of the nodes.
     pub fn node_ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         0..self.settings.nodes
     }
 
-    /// A healthy cluster: `leader` holds the lock and everybody else streams from it.
+    /// A healthy cluster: `leader` holds the lock, and all other nodes stream from it.
     pub fn healthy(&self, leader: NodeId, timeline: u8, start_timeout_is_zero: bool) -> State {
         let settings = &self.settings;
         let mut nodes: [Node; MAX_NODES] = std::array::from_fn(|index| match index as NodeId {
@@ -157,19 +142,19 @@ impl Cluster {
         }
     }
 
-    /// All steps that are possible in `state`, each with the state that it leads to.
+    /// All steps that are possible in `state`, each with its result.
     pub fn steps(&self, state: &State) -> Vec<(Action, State)> {
         let mut actions = Vec::new();
         self.actions(state, &mut actions);
         actions.into_iter().filter_map(|action| Some((action, self.next_state(state, action)?))).collect()
     }
 
-    /// The branch of `recover()` that `action` ends in, if it ends one.
+    /// The branch of `recover()` that `action` ends, if it ends one.
     pub fn branch_of(&self, state: &State, action: Action) -> Option<Branch> {
         self.decision_of(state, action).map(|decision| decision.branch)
     }
 
-    /// What `recover()` decides in `action`, if it decides.
+    /// The decision of `recover()` in `action`, if there is one.
     pub fn decision_of(&self, state: &State, action: Action) -> Option<Decision> {
         let id = action.node();
         let decided = |state: &State| match state.nodes[usize::from(id)].agent.as_ref()?.at {
@@ -178,9 +163,9 @@ impl Cluster {
         };
         match (action, self.settings.grain) {
             (Action::Decide(_), _) => decided(state),
-            // A cycle comes to `recover()` only if Postgres is dead and nothing is done about it yet.
+            // A cycle gets to `recover()` only if Postgres is dead and no task is at work.
             (Action::Cycle(_), Grain::Coarse) if !self.finds_dead(state, id) => None,
-            // With coarse steps the decision is said in the step that leads to it.
+            // With coarse steps, the decision belongs to the step that leads to it.
             (Action::Answer(..) | Action::Demoted(_) | Action::Cycle(_), Grain::Coarse) => {
                 let mut next = *state;
                 self.take(&mut next, action);
@@ -195,7 +180,7 @@ impl Cluster {
         !node.has_postmaster() && node.agent.as_ref().is_some_and(|agent| agent.slot.is_none())
     }
 
-    /// Names of the kinds of step, faults included, that these settings allow.
+    /// The names of the kinds of step that these settings allow, faults included.
     pub fn kinds(&self) -> Vec<&'static str> {
         let settings = &self.settings;
         let absent = |id: &&'static str| match *id {
@@ -219,8 +204,9 @@ impl Cluster {
         settings.faults.iter().map(Fault::id).chain(steps).collect()
     }
 
-    /// The branch whose message the agent says in `action`. A running standby that diverged is rewound, or cloned anew, outside of
-    /// `recover()`, with the same words; and crash recovery before a rewind says the same as any.
+    /// The branch whose message the agent logs in `action`. A running standby that diverged is rewound, or cloned anew,
+    /// outside of `recover()`, with the same message; and crash recovery before a rewind has the message of any crash
+    /// recovery.
     pub fn said_in(&self, state: &State, action: Action) -> Option<Branch> {
         let Action::Decide(node) = action else { return None };
         let agent = state.nodes[usize::from(node)].agent.as_ref()?;
@@ -236,7 +222,7 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Takes a step, before anything else happens.
+    /// Performs a step on `state`, without the settling and trimming after it.
     fn take(&self, state: &mut State, action: Action) {
         match action {
             Action::Fault(fault, id) => self.inflict(state, fault, id),
@@ -258,21 +244,22 @@ impl Cluster {
         }
     }
 
-    /// What a step leads to, written over what is in `next`.
+    /// Writes the result of a step over `next`.
     #[inline]
-    fn step_to(&self, state: &State, action: Action, next: &mut State) -> Touched {
+    fn step_to(&self, state: &State, action: Action, next: &mut State) -> Changes {
         *next = *state;
         self.take(next, action);
         let settled = if self.settings.grain == Grain::Coarse { self.settle(next) } else { 0 };
-        // A state that was reached is trimmed: there is something to trim only when a record was written or a data directory changed.
+        // A visited state is trimmed already: there is something to trim only if a record was written or a data
+        // directory changed.
         let changed = next.wal.len() != state.wal.len()
             || next.remote != state.remote
             || next.nodes.iter().zip(&state.nodes).any(|(is, was)| is.data != was.data);
         if changed {
             self.trim(next);
         }
-        // Nobody changes anything of another node but its data: what it streams, and what all data directories call the records. Only consent
-        // (failsafe mode) and the end of a lease concern others.
+        // A step changes nothing of another node but its data: WAL that the node streams, and the numbers of the WAL
+        // records. Only consent (failsafe mode) and the end of a lease concern other nodes.
         let nodes =
             if self.settings.failsafe || matches!(action, Action::Fault(Fault::LeaseExpires | Fault::LeaseLost, _)) {
                 u8::MAX
@@ -282,7 +269,7 @@ impl Cluster {
             } else {
                 0
             };
-        Touched { nodes: nodes | settled | 1 << action.node(), wal: changed }
+        Changes { nodes: nodes | settled | 1 << action.node(), wal: changed }
     }
 }
 
@@ -319,8 +306,8 @@ impl Model for Cluster {
     }
 
     fn properties(&self) -> Vec<stateright::Property<Self>> {
-        // Only what a state shows by itself: stateright has no properties of steps. And it does not expand a state in which all properties
-        // are violated (0.31), so one must hold for the counts to be whole.
+        // Only properties of states: stateright has no properties of steps. And it does not expand a state in which all
+        // properties are violated (0.31), so one must hold everywhere for the counts to be complete.
         let mut properties = vec![stateright::Property::always("anything", |_: &Cluster, _: &State| true)];
         macro_rules! in_states {
             ($($property:ident),*) => {

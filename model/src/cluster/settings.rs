@@ -1,4 +1,6 @@
-//! What is modelled: size, rules, configuration and the faults that may happen.
+//! The settings of a cluster model: size, rules, configuration, and the faults that may happen.
+//!
+//! An exploration, a check and a belief each take one value of [`Settings`]; nothing else chooses what is modelled.
 
 use crate::mutants::Mutant;
 use crate::rules::edition::{Edition, Rules};
@@ -7,20 +9,20 @@ use crate::vocabulary::fault::{Class, Fault, Faults};
 
 use super::state::Budget;
 
-/// What is modelled.
+/// The settings of a cluster model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Number of nodes, 2 or 3.
     pub nodes: u8,
     /// The edition.
     pub edition: Edition,
-    /// The rules: those of the edition, or of a release that differs from it.
+    /// The rules: those of the edition, or those of a release that differs from it.
     pub rules: Rules,
-    /// One rule broken on purpose.
+    /// A rule that is broken on purpose, if any.
     pub mutant: Option<Mutant>,
-    /// `primary_start_timeout` zero, positive, or both.
+    /// The values of `primary_start_timeout` that are explored.
     pub start_timeouts: StartTimeouts,
-    /// The watchdog is required: armed whenever Postgres is writable under a live agent.
+    /// The watchdog is required: it is armed whenever Postgres is writable under a live agent.
     pub watchdog: bool,
     /// pg_rewind can be used.
     pub can_rewind: bool,
@@ -34,52 +36,57 @@ pub struct Settings {
     pub failsafe: bool,
     /// `maximum_lag_on_failover`, in records.
     pub maximum_lag: u8,
-    /// How much of the WAL is told apart.
+    /// The detail of the WAL.
     pub wal: WalDetail,
-    /// How finely what an agent does is cut into steps.
+    /// The granularity of an agent's steps.
     pub grain: Grain,
-    /// What takes time in a real cluster and only makes more states where nothing is held against an observation: an orderly shutdown waits
-    /// for standbys that are not reached; a start that cannot succeed runs a process for a moment; a new leader's member key says only after
-    /// its next cycle that it is a primary, and nobody compares timelines with it before; a lease also ends while the DCS stands still, or
-    /// while its holder hears nothing any more, whose connections break before long; and members of a standby cluster that are up hear of the
-    /// timeline of a new primary elsewhere, sooner or later.
+    /// Adds behaviour that takes time in a real cluster. Without observations it only adds states, so it is on where
+    /// recorded histories are explained:
+    /// * an orderly shutdown waits for standbys that are not reached;
+    /// * a start that cannot succeed runs a process for a moment;
+    /// * the member key of a new leader says that it is a primary only after its next cycle, and nobody compares
+    ///   timelines with it before;
+    /// * a lease also ends while the DCS stands still, and while its holder receives no replies, because its
+    ///   connections soon break;
+    /// * running members of a standby cluster learn, sooner or later, of the timeline of a new remote primary.
     pub as_observed: bool,
-    /// The watch of an agent that is cut off from the DCS may stall unseen, so that it goes on to read what it had read.
+    /// The watch of an agent that is cut off from the DCS may stall unseen, so that the agent continues to read old
+    /// keys.
     pub stalls_unseen: bool,
     /// Faults that may happen.
     pub faults: Faults,
-    /// How many.
+    /// The budgets: how many faults, commits and operator's actions may happen.
     pub budget: Budget,
 }
 
-/// Which start timeouts are explored.
+/// The start timeouts that are explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartTimeouts {
-    /// Only zero: fail over if anybody can take over.
+    /// Only zero: fail over if another node can take over.
     Zero,
-    /// Only a positive one, which is over only if the start hangs.
+    /// Only a positive one, which expires only if the start hangs.
     Positive,
     /// Both.
     Both,
 }
 
-/// How finely what an agent does is cut into steps.
+/// The granularity of an agent's steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {
-    /// Whatever can be seen from outside is a step of its own: messages, processes that start, the slot that gets free.
+    /// Whatever is visible from outside is a step of its own: messages, process starts, the slot that becomes free.
     Observable,
-    /// A decision, the start of its process, and the end of a task come together with the step that leads to them. Nobody but the agent itself
-    /// could act on what is in between, and an agent that is killed there might as well be killed a moment earlier or later. A promotion
-    /// still waits, since it can be called off.
+    /// A decision, the start of its process, and the end of a task happen in the step that leads to them. Only the
+    /// agent itself could act in between, and an agent that is killed there might as well be killed a moment earlier or
+    /// later. A promotion still is a step of its own, because it can be called off.
     Coarse,
 }
 
-/// How much of the WAL is told apart.
+/// The detail of the WAL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalDetail {
-    /// Only timelines: clients write all the time, nobody knows how much of it a standby has.
+    /// Only timelines: clients write all the time, and it is unknown how much of it a standby has.
     Timelines,
-    /// Each record; clients commit as often as [`Budget::commits`] says.
+    /// Each record; clients commit at most [`Budget::commits`] times.
     Records,
 }
 
@@ -89,7 +96,7 @@ impl WalDetail {
     }
 }
 
-/// The faults that are explored if nothing else is asked for, and their ends: those under which the newest edition keeps every promise.
+/// The default faults and their ends: those under which the newest edition keeps every promise.
 const USUAL: Faults = Faults::of(&[
     Fault::PostmasterKilled,
     Fault::AgentKilled,
@@ -103,7 +110,7 @@ const USUAL: Faults = Faults::of(&[
 ]);
 
 impl Settings {
-    /// The exploration that `check` runs if nothing else is asked for.
+    /// The default settings of `pghaspec check`.
     pub fn new(edition: Edition, nodes: u8) -> Self {
         Settings {
             nodes,
@@ -123,12 +130,12 @@ impl Settings {
             as_observed: false,
             stalls_unseen: false,
             faults: USUAL,
-            // As many crashes as leave one node that was spared.
+            // One node fewer can crash than there are, so that one is always spared.
             budget: Budget { process: nodes - 1, task: 1, network: 1, commits: 2, operator: 0 },
         }
     }
 
-    /// These in the words of an agent's configuration, as a history of such a cluster begins with it.
+    /// These settings in the words of an agent's configuration, as the history of such a cluster begins with it.
     pub fn configuration(&self) -> Configuration {
         Configuration {
             synchronous_mode: self.synchronous,
@@ -142,7 +149,8 @@ impl Settings {
         }
     }
 
-    /// What can be told from outside of a cluster that clients write to all the time: only timelines.
+    /// The settings for a cluster that clients write to all the time, seen from outside: only timelines are
+    /// distinguished.
     pub fn of_timelines(edition: Edition, nodes: u8) -> Self {
         Settings {
             wal: WalDetail::Timelines,
@@ -159,12 +167,12 @@ impl Settings {
         }
     }
 
-    /// The same with only these faults, and what follows from them.
+    /// The same settings with only these faults.
     pub fn with_faults(self, faults: &[Fault]) -> Self {
         Settings { faults: Faults::of(faults), ..self }
     }
 
-    /// The same without a budget for what cannot happen.
+    /// The same settings without a budget for what cannot happen.
     pub(super) fn in_bounds(mut self) -> Self {
         let any = |class| self.faults.iter().any(|fault| fault.class() == class);
         self.budget.process *= u8::from(any(Class::Process));
@@ -174,7 +182,7 @@ impl Settings {
         self
     }
 
-    /// The DCS may fail to answer.
+    /// True if the DCS may fail to answer.
     pub(super) fn dcs_fails(&self) -> bool {
         self.budget.network > 0
             && [Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown]
@@ -182,12 +190,12 @@ impl Settings {
                 .any(|fault| self.faults.contains(*fault))
     }
 
-    /// Data directories may be replaced by a copy, which brings a backup_label.
+    /// True if a data directory may be replaced by a copy, which brings a backup_label.
     pub(super) fn copies(&self) -> bool {
         self.remove_on_divergence || !self.rules.reinitialize_needs_setting
     }
 
-    /// `can_rewind_or_reinitialize_allowed`: data that diverged can be mended, so it is looked for.
+    /// `can_rewind_or_reinitialize_allowed`: true if diverged data can be repaired, so that agents look for it.
     pub(super) fn divergence_matters(&self) -> bool {
         self.can_rewind || self.remove_on_divergence
     }

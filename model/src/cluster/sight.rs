@@ -1,4 +1,6 @@
-//! What an outside observer sees of a step.
+//! Sights: what an outside observer sees of a step.
+//!
+//! The judge compares them with the events of a recorded history.
 
 use crate::recover::branch::Branch;
 use crate::vocabulary::event::{Process, ServerState};
@@ -19,14 +21,14 @@ pub enum Sight {
     Started(Process, NodeId),
     /// A process ended.
     Exited(Process, NodeId),
-    /// The agent said what it does about its dead Postgres.
+    /// The agent logged what it does about its dead Postgres.
     Said(Branch, NodeId),
     /// The harness replaced the primary that a standby cluster follows.
     RemoteFailover,
 }
 
 impl Sight {
-    /// In words.
+    /// The change in words.
     pub fn text(self, names: &Names) -> String {
         match self {
             Sight::Fault(fault, id) => format!("{}: fault {}", names.of(id), fault.id()),
@@ -40,7 +42,7 @@ impl Sight {
     }
 }
 
-/// The process in the words of the command line.
+/// The name of a process as users see it.
 pub fn process_text(process: Process) -> &'static str {
     match process {
         Process::Postmaster => "postmaster",
@@ -52,11 +54,11 @@ pub fn process_text(process: Process) -> &'static str {
 }
 
 impl Cluster {
-    /// Everything that a step shows, in no particular order.
+    /// All observable changes of a step, in no particular order.
     pub fn shows(&self, before: &State, action: Action, after: &State) -> Vec<Sight> {
         let mut sights = Vec::new();
         match action {
-            // A lease ends by itself: only the key tells.
+            // A lease ends by itself: only the key shows it.
             Action::Fault(Fault::LeaseExpires, _) => {}
             Action::Fault(Fault::WatchStalls | Fault::WatchResumes, _) if self.settings.stalls_unseen => {}
             Action::Fault(fault, id) => sights.push(Sight::Fault(fault, id)),
@@ -85,7 +87,8 @@ impl Cluster {
         sights
     }
 
-    /// Whether a probe of this node can find this. A standby reports the timeline of its last restart point, which may lag.
+    /// True if a probe of this node can find this. A standby reports the timeline of its last restart point, which may
+    /// lag behind.
     pub fn can_look_like(&self, state: &State, id: NodeId, found: ServerState, timeline: Option<u8>) -> bool {
         let node = &state.nodes[usize::from(id)];
         let at = state.wal.timeline_at(node.data);
@@ -93,9 +96,9 @@ impl Cluster {
             ServerState::Unknown => true,
             ServerState::Primary => node.server == Server::Primary && timeline.is_none_or(|found| found == at),
             ServerState::Standby => node.server == Server::Standby && timeline.is_none_or(|found| found <= at),
-            // "shutting down" is answered in the same way, at the end of what was a server a moment ago.
+            // "shutting down" is answered in the same way, by what was a server a moment ago.
             ServerState::Starting => matches!(node.server, Server::Starting | Server::Standby | Server::Primary),
-            // A postmaster that has just started, or that is about to end, does not listen.
+            // A postmaster that has just started, or is about to end, does not listen.
             ServerState::Refused => node.server != Server::Primary && node.server != Server::Standby,
         }
     }

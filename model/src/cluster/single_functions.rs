@@ -1,6 +1,6 @@
-//! Functions of the agent on their own: each put into a world that has only what it looks at, so that it can be compared with released code.
+//! Single functions of the agent, each in a minimal world of its own, for the comparison with released code.
 //!
-//! The world is a cluster of this model, and what is called is what the model calls. Node 0 is the agent's.
+//! The world is a cluster of this model, and the functions are those that the model calls. Node 0 is the agent's own.
 
 use std::sync::OnceLock;
 
@@ -16,14 +16,14 @@ use super::{Cluster, Settings};
 const ME: NodeId = 0;
 const OTHER: NodeId = 1;
 
-/// The functions, by some rules.
-pub struct Alone {
+/// The functions by some rules.
+pub struct SingleFunctions {
     two_nodes: Cluster,
     three_nodes: Cluster,
     synchronous: Cluster,
 }
 
-/// What `post_recover()` does.
+/// The effects of `post_recover()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AfterFailedStart {
     /// The watchdog is given up.
@@ -34,23 +34,23 @@ pub struct AfterFailedStart {
     pub released: bool,
 }
 
-/// What becomes of a primary, or of one that starts.
+/// The effect on a primary, or on a server that starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demotion {
-    /// It stays as it is.
+    /// No demotion.
     None,
     /// `demote('immediate')`: the leader key is deleted.
     WithLock,
-    /// `demote('immediate-nolock')`: it is somebody else's by now, or nobody's.
+    /// `demote('immediate-nolock')`: the key names another node by now, or nobody.
     WithoutLock,
 }
 
-/// What the agent finds when its background slot is busy, or its Postgres is starting.
+/// The situation of an agent whose background slot is busy, or whose Postgres is starting.
 #[derive(Clone, Copy, Debug)]
-pub struct Found {
+pub struct Situation {
     /// The snapshot names this node, and the key could be refreshed.
     pub keeps_lock: bool,
-    /// The start timeout is over.
+    /// The start timeout has expired.
     pub time_is_over: bool,
     /// A healthy candidate answers.
     pub candidate: bool,
@@ -60,32 +60,32 @@ pub struct Found {
     pub role: Role,
 }
 
-/// The agent's own lease.
+/// The lease of the agent's own process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnLease {
-    /// It is there.
+    /// The lease exists.
     Alive,
-    /// It ended.
+    /// The lease has ended.
     Ended,
 }
 
-/// The leader key.
+/// The leader key, seen from this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// There is none.
+    /// The key does not exist.
     Absent,
     /// It names this node and is under this process' lease.
     Mine,
-    /// It names this node and is under the lease of a process that was there before.
+    /// It names this node and is under the lease of an earlier process.
     OfPredecessor,
     /// It names another node.
     Others,
 }
 
-/// Another member, as far as `is_failover_possible()` cares.
+/// Another member as `is_failover_possible()` sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// It answers, and may lead as far as its tags and its watchdog are concerned.
+    /// It answers, and its tags and its watchdog allow it to lead.
     pub answers: bool,
     /// It has fallen behind by more than `maximum_lag_on_failover`.
     pub lags: bool,
@@ -93,7 +93,7 @@ pub struct Candidate {
     pub synchronous: bool,
 }
 
-/// Another member, as far as `is_healthiest_node()` cares.
+/// Another member as `is_healthiest_node()` sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// It does not answer, or may not lead because of its tags or its watchdog.
@@ -113,28 +113,28 @@ pub enum Peer {
 pub struct Race {
     /// This node's Postgres is a primary.
     pub primary: bool,
-    /// It is no primary and does not accept connections yet.
+    /// It is no primary, and does not accept connections yet.
     pub starting: bool,
     /// Its timeline is older than the newest that a leader announced.
     pub outdated: bool,
     /// It has fallen behind by more than `maximum_lag_on_failover`.
     pub lags: bool,
-    /// It may not lead because of its tags or its watchdog.
+    /// Its tags or its watchdog forbid it to lead.
     pub excluded: bool,
     /// The cluster is in maintenance.
     pub paused: bool,
-    /// The other members, of the numbers 1 and 2.
+    /// The other members, with the numbers 1 and 2.
     pub peers: [Peer; 2],
     /// The cluster is in synchronous mode.
     pub mode: bool,
-    /// Then the leader that `/sync` names, and its standby, by number. This node has the number 0.
+    /// In synchronous mode, the leader and the standby that `/sync` names, by number. This node has the number 0.
     pub sync: Option<(NodeId, NodeId)>,
 }
 
-/// What becomes of a node that runs without the lock.
+/// The effects of `follow()` on a node that runs without the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Followed {
-    /// It was a primary and is one no more.
+pub struct FollowOutcome {
+    /// It was a primary and is one no longer.
     pub demoted: bool,
     /// It follows the leader now and did not before.
     pub followed: bool,
@@ -142,7 +142,7 @@ pub struct Followed {
     pub compares: bool,
 }
 
-/// The node that the leader key names.
+/// The state of the node that the leader key names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaderIs {
     /// A primary that answers.
@@ -155,38 +155,38 @@ pub enum LeaderIs {
     Unreachable,
 }
 
-/// Two data directories to compare, and what is known of them.
+/// Two data directories to be compared, and what is known of them.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// The WAL of both.
     pub wal: Wal,
-    /// Where this node's ends.
+    /// The end of this node's WAL.
     pub local: Point,
-    /// Where the leader's ends.
+    /// The end of the leader's WAL.
     pub leader: Point,
     /// This node's Postgres runs, as a standby.
     pub running: bool,
-    /// Its pg_control.
+    /// This node's pg_control.
     pub control: Option<ControlState>,
     /// The leader key names another node.
     pub locked: bool,
-    /// What that node is.
+    /// The state of that node.
     pub leader_is: LeaderIs,
-    /// What the agent knew before.
+    /// The agent's state of the rewind before.
     pub rewind: Rewind,
 }
 
-impl Alone {
-    /// By these rules.
+impl SingleFunctions {
+    /// The functions by these rules.
     pub fn new(rules: Rules, mutant: Option<Mutant>) -> Self {
-        // None of these functions is `recover()`, so whose automaton it is does not matter; unfolding it takes long.
+        // None of these functions is `recover()`, so its automaton does not matter; unfolding it takes long.
         static ANY: OnceLock<Cluster> = OnceLock::new();
         let any = ANY.get_or_init(|| Cluster::new(Settings::new(Edition::V4_1, 2)));
         let world = |nodes, synchronous| {
             let settings = Settings { mutant, watchdog: true, synchronous, ..Settings::new(Edition::V4_1, nodes) };
             Cluster { settings, rules, mutant, ..any.clone() }
         };
-        Alone { two_nodes: world(2, false), three_nodes: world(3, false), synchronous: world(3, true) }
+        SingleFunctions { two_nodes: world(2, false), three_nodes: world(3, false), synchronous: world(3, true) }
     }
 
     fn two_nodes(&self) -> (&Cluster, State) {
@@ -208,30 +208,30 @@ impl Alone {
         }
     }
 
-    fn found(&self, found: Found, server: Server, task: Option<Task>) -> (&Cluster, State) {
+    fn situation(&self, situation: Situation, server: Server, task: Option<Task>) -> (&Cluster, State) {
         let (cluster, mut state) = self.two_nodes();
-        state.paused = found.paused;
-        if !found.keeps_lock {
+        state.paused = situation.paused;
+        if !situation.keeps_lock {
             state.leader = None;
         }
-        if !found.candidate {
+        if !situation.candidate {
             state.nodes[1].agent = None;
         }
         let node = &mut state.nodes[0];
         node.server = server;
-        node.late = found.time_is_over;
+        node.late = situation.time_is_over;
         let agent = cluster.agent_mut(&mut state, ME);
-        agent.role = found.role;
-        agent.seen = found.keeps_lock.then_some(ME);
+        agent.role = situation.role;
+        agent.seen = situation.keeps_lock.then_some(ME);
         agent.slot = task.map(|task| Slot { task, begun: task != Task::Promote });
         (cluster, state)
     }
 
-    fn demotion(cluster: &Cluster, state: &State, found: Found) -> Demotion {
-        // A demotion leaves its traces also where the role was `demoted` already: the watchdog is given up.
+    fn demotion(cluster: &Cluster, state: &State, situation: Situation) -> Demotion {
+        // A demotion can also be recognised if the role was `demoted` before: the watchdog is disarmed.
         match (state.nodes[0].watchdog, state.leader.is_some()) {
             (true, _) => Demotion::None,
-            (false, false) if found.keeps_lock => Demotion::WithLock,
+            (false, false) if situation.keeps_lock => Demotion::WithLock,
             _ => {
                 debug_assert!(cluster.agent(state, ME).role == Role::Demoted, "a demotion demotes");
                 Demotion::WithoutLock
@@ -239,8 +239,8 @@ impl Alone {
         }
     }
 
-    /// `Ha.handle_long_action_in_progress()`: what becomes of the primary, and whether a promotion was called off.
-    pub fn long_action(&self, found: Found, task: Task) -> (Demotion, bool) {
+    /// `Ha.handle_long_action_in_progress()`: the effect on the primary, and whether a promotion was called off.
+    pub fn long_action(&self, situation: Situation, task: Task) -> (Demotion, bool) {
         let server = match task {
             Task::CrashRecovery => Server::SingleUser,
             Task::Rewind => Server::Rewinding,
@@ -248,28 +248,28 @@ impl Alone {
             Task::Promote => Server::Standby,
             _ => Server::Starting,
         };
-        let (cluster, mut state) = self.found(found, server, Some(task));
-        if found.keeps_lock {
+        let (cluster, mut state) = self.situation(situation, server, Some(task));
+        if situation.keeps_lock {
             cluster.long_action_with_lock(&mut state, ME);
         } else {
             cluster.long_action_without_lock(&mut state, ME);
         }
-        let demotion = Self::demotion(cluster, &state, found);
+        let demotion = Self::demotion(cluster, &state, situation);
         let slot = cluster.agent(&state, ME).slot;
         (demotion, demotion == Demotion::None && task == Task::Promote && slot.is_none())
     }
 
     /// `Ha.handle_starting_instance()` when the snapshot names this node.
-    pub fn starting_instance(&self, found: Found) -> Demotion {
-        let (cluster, mut state) = self.found(found, Server::Starting, None);
-        match found.keeps_lock {
+    pub fn starting_instance(&self, situation: Situation) -> Demotion {
+        let (cluster, mut state) = self.situation(situation, Server::Starting, None);
+        match situation.keeps_lock {
             true => cluster.still_starting(&mut state, ME),
             false => cluster.demote_without_lock(&mut state, ME),
         }
-        Self::demotion(cluster, &state, found)
+        Self::demotion(cluster, &state, situation)
     }
 
-    /// `Etcd3.update_leader()`: whether it says that the key is ours, nothing if it raises, and the key afterwards.
+    /// `Etcd3.update_leader()`: its answer (`None` if it raises), and the key afterwards.
     pub fn update_leader(&self, lease: OwnLease, key: Key, reach: Reach) -> (Option<bool>, Key) {
         let (cluster, mut state) = self.two_nodes();
         state.leader = match key {
@@ -294,7 +294,7 @@ impl Alone {
     pub fn is_failover_possible(&self, members: [Candidate; 2], synchronous: bool) -> bool {
         let cluster = if synchronous { &self.synchronous } else { &self.three_nodes };
         let mut state = cluster.healthy(ME, 1, false);
-        // Everybody has the leader's record but who lags.
+        // All members but those that lag have the leader's record.
         let newest = state.wal.append(0, crate::cluster::state::wal::Record::Acknowledged);
         state.status = state.wal.position(newest);
         state.nodes[0].data = newest;
@@ -341,16 +341,17 @@ impl Alone {
                 node.agent = None;
             }
         }
-        // In the model all nodes may lead as far as their tags and watchdogs are concerned.
+        // In the model, tags and watchdogs allow all nodes to lead.
         (!race.excluded || race.primary) && cluster.is_healthiest(&state, ME)
     }
 
-    /// `Ha.follow()`, with a rewind that nothing is known of: `change` if it does not follow the leader yet, `older` if its timeline is older.
-    pub fn follow(&self, primary: bool, paused: bool, change: bool, older: bool) -> Followed {
+    /// `Ha.follow()` without knowledge about a rewind. `change`: the node does not follow the leader yet; `older`: its
+    /// timeline is older.
+    pub fn follow(&self, primary: bool, paused: bool, change: bool, older: bool) -> FollowOutcome {
         let (cluster, mut state) = self.two_nodes();
         state.leader = Some(LeaderKey { holder: OTHER, lease: Lease::Kept });
         state.paused = paused;
-        // What an older timeline has that the newer one has not keeps it from receiving that.
+        // A record that only the older timeline has keeps the node from receiving the newer one.
         let mine = state.wal.append(0, crate::cluster::state::wal::Record::Acknowledged);
         let theirs = state.wal.append(0, crate::cluster::state::wal::Record::Promotion);
         state.nodes[1].server = Server::Primary;
@@ -363,15 +364,16 @@ impl Alone {
         (agent.seen, agent.role) = (Some(OTHER), if primary { Role::Primary } else { Role::Replica });
         cluster.keep_following(&mut state, ME);
         let demoted = primary && cluster.agent(&state, ME).role == Role::Demoted;
-        Followed {
+        FollowOutcome {
             demoted,
-            // A demotion does both on its own.
+            // A demotion does both by itself.
             followed: !demoted && change && state.nodes[0].upstream == Upstream::Member(OTHER),
             compares: !demoted && cluster.agent(&state, ME).rewind == Rewind::Check,
         }
     }
 
-    /// `Rewind.rewind_or_reinitialize_needed_and_possible()`: its answer, and what the agent knows afterwards.
+    /// `Rewind.rewind_or_reinitialize_needed_and_possible()`: its answer, and the agent's state of the rewind
+    /// afterwards.
     pub fn rewind_needed(&self, comparison: &Comparison) -> (bool, Rewind) {
         let (cluster, mut state) = self.two_nodes();
         state.wal = comparison.wal;

@@ -1,4 +1,4 @@
-//! The cluster as what the engine searches.
+//! The cluster as a [`Spec`], so that the engine can search it.
 
 use stateright::Model;
 
@@ -41,8 +41,8 @@ impl Spec for Cluster {
     }
 }
 
-/// A cluster of at most two nodes, in four words, none of which straddles a line of the cache: a quarter of what a search does is to look
-/// them up.
+/// A cluster of at most two nodes, packed into four words, so that no state straddles a cache line: a quarter of the
+/// time of a search is spent looking states up.
 struct TwoNodes<'c>(&'c Cluster);
 
 impl Model for TwoNodes<'_> {
@@ -94,7 +94,7 @@ impl Spec for TwoNodes<'_> {
     }
 }
 
-/// Looks for the same in it.
+/// An inspection of a [`Cluster`], applied to a [`TwoNodes`].
 struct InTwoNodes<'i, I>(&'i I);
 
 impl<I: Inspect<Cluster>> Inspect<TwoNodes<'_>> for InTwoNodes<'_, I> {
@@ -112,7 +112,8 @@ impl<I: Inspect<Cluster>> Inspect<TwoNodes<'_>> for InTwoNodes<'_, I> {
 }
 
 impl Cluster {
-    /// Explores every state, within the limits, as [`search_spilling`] does, in as few words as there are nodes for.
+    /// Explores every state, within the limits, as [`search_spilling`] does, in as few words as the number of nodes
+    /// allows.
     pub fn search(
         &self,
         options: Options,

@@ -1,4 +1,4 @@
-//! The cluster with a bound on all faults together, whatever they are charged to, at moments that can be chosen from outside.
+//! A cluster with a bound on the number of all its faults, at moments that can be chosen from outside.
 
 use stateright::Model;
 
@@ -8,10 +8,10 @@ use crate::vocabulary::fault::{Class, Fault};
 
 use super::goal::hits_cluster;
 
-/// A cluster in which at most so many faults happen, and none hits an agent in the middle of a cycle: from outside nobody can tell where in
-/// its cycle an agent is.
+/// A cluster in which at most a given number of faults happens, and none hits an agent in the middle of a cycle,
+/// because nobody outside can tell an agent's place in its cycle.
 pub struct FewFaults {
-    /// The cluster, in which each class of faults has all of the budget.
+    /// The cluster. The budget of each class of faults is the whole bound.
     pub cluster: Cluster,
     most: u8,
 }
@@ -34,7 +34,7 @@ impl FewFaults {
     }
 }
 
-/// The fault hits an agent in the middle of a cycle.
+/// True if the fault hits an agent in the middle of a cycle.
 pub fn hits_in_cycle(cluster: &Cluster, state: &State, fault: Fault, id: NodeId) -> bool {
     let in_cycle = |id: NodeId| {
         let agent = &state.nodes[usize::from(id)].agent;

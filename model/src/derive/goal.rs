@@ -1,4 +1,4 @@
-//! What a suite has to lead a cluster to.
+//! The goals of a suite: the branches, faults and broken properties that its schedules lead to.
 
 use crate::cluster::{Action, Cluster, NodeId, Server, State};
 use crate::mutants::Mutant;
@@ -7,46 +7,47 @@ use crate::rules::edition::Edition;
 use crate::vocabulary::fault::{Class, Fault};
 use crate::vocabulary::property::Property;
 
-/// Something that a schedule of faults can lead to.
+/// A goal of a schedule of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Goal {
     /// A branch of `recover()` by the rules of an edition.
     Branch(Edition, Branch),
-    /// A fault hits somebody in a state. The end of a fault is told apart only by whom it concerns.
+    /// A fault hits a node or the cluster in some state. For the end of a fault only the target is distinguished, not
+    /// the state.
     Fault(Fault, Hit, Option<StateClass>),
     /// A property is broken by the rules of an edition: a known violation.
     Violation(Property, Edition),
-    /// A property is broken by the rules of the edition `ideal`, one of them broken on purpose.
+    /// A property is broken by the rules of the edition `ideal` with one rule broken on purpose.
     Kill(Property, Mutant),
 }
 
-/// Whom a fault hits, at the moment in which it does.
+/// The target of a fault, at the moment when it hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hit {
     /// The node that holds the leader key.
     Leader,
-    /// A node that does not.
+    /// A node that does not hold the leader key.
     Member,
-    /// Everybody.
+    /// All nodes.
     Cluster,
 }
 
-/// The state of what is hit.
+/// The state of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StateClass {
-    /// Which process uses the data directory of the node; of the leader, if the fault hits everybody.
+    /// The process that uses the data directory of the node, or of the leader if the fault hits all nodes.
     Server(Server),
-    /// The fault hits everybody, and nobody holds the leader key.
+    /// The fault hits all nodes, and nobody holds the leader key.
     NoLeader,
 }
 
-/// The fault hits everybody, not a node.
+/// True if the fault hits all nodes at once.
 pub fn hits_cluster(fault: Fault) -> bool {
     matches!(fault, Fault::NodesCut | Fault::NodesJoined | Fault::DcsDown | Fault::DcsUp)
 }
 
 impl Hit {
-    /// Whom a fault hits.
+    /// The target of a fault.
     pub fn of(state: &State, fault: Fault, id: NodeId) -> Hit {
         match state.leader {
             _ if hits_cluster(fault) => Hit::Cluster,
@@ -66,7 +67,7 @@ impl Hit {
 }
 
 impl StateClass {
-    /// The state of what a fault hits.
+    /// The state of the target of a fault.
     pub fn of(state: &State, fault: Fault, id: NodeId) -> StateClass {
         let hit = if hits_cluster(fault) { state.leader.map(|key| key.holder) } else { Some(id) };
         hit.map_or(StateClass::NoLeader, |id| StateClass::Server(state.nodes[usize::from(id)].server))
@@ -88,7 +89,7 @@ impl StateClass {
 }
 
 impl Goal {
-    /// What a step of the cluster leads to; a lease that ends is no fault that anybody makes.
+    /// The goal that a step reaches, if any. The end of a lease is no fault that anybody injects.
     pub fn of_step(cluster: &Cluster, before: &State, action: Action) -> Option<Goal> {
         match action {
             Action::Fault(Fault::LeaseExpires, _) => None,

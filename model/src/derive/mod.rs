@@ -1,16 +1,17 @@
-//! Which schedules of faults a suite needs: for each branch of `recover()`, each fault and state of what it hits, and each property the
-//! shortest one that leads there.
+//! The schedules of faults that a suite needs: for each branch of `recover()`, each fault and state that it hits, and
+//! each property the shortest schedule that leads there.
 //!
-//! A schedule is a behaviour of the model of which only is left what somebody outside can do, the faults, and see, the moments between
-//! them. Fewest faults come first, then fewest steps. Branches and faults are led to by moments that can be chosen from outside: an agent is
-//! hit between two cycles of its. Only for some broken properties an agent has to be hit in the middle of one.
+//! A schedule is derived from a behaviour of the model. It keeps only what somebody outside can do (the faults) and see
+//! (the moments between them). The fewest faults come first, then the fewest steps. Branches and faults are reached at
+//! moments that can be chosen from outside: an agent is hit between two of its cycles. Only for some broken properties
+//! an agent has to be hit in the middle of a cycle.
 //!
-//! | file | what |
+//! | file | contents |
 //! | --- | --- |
-//! | `goal.rs` | what there is to lead to |
-//! | `few_faults.rs` | the cluster with at most so many faults |
-//! | `properties.rs` | how properties are broken |
-//! | `schedule.rs` | the faults of a behaviour |
+//! | `goal.rs` | the goals that a schedule can lead to |
+//! | `few_faults.rs` | the cluster with a bound on the number of faults |
+//! | `properties.rs` | schedules that break properties |
+//! | `schedule.rs` | the faults of a behaviour, each with the moment for it |
 
 mod few_faults;
 mod goal;
@@ -34,25 +35,26 @@ use few_faults::FewFaults;
 pub use goal::{Goal, Hit, StateClass, hits_cluster};
 pub use schedule::{Schedule, Step};
 
-/// The editions whose decision tables a suite has to go through: the newest, and the annotated listing.
+/// The editions whose decision tables a suite has to cover: the newest, and that of the annotated listing.
 pub const EDITIONS: [Edition; 2] = [Edition::V4_1, Edition::V2_1_2];
 
-/// Most faults of a schedule for a branch or a fault. With two every process that uses a data directory can be met; a third meets no further
-/// one.
+/// The most faults of a schedule for a branch or a fault. With two, every process that uses a data directory can be
+/// met; a third fault meets no further one.
 pub const MOST_FAULTS: u8 = 2;
 
 type Packed = <Cluster as Spec>::Packed;
 
-/// Something to lead to, and how.
+/// A goal, and the schedule that leads to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Derived {
-    /// To what.
+    /// The goal.
     pub goal: Goal,
-    /// How.
+    /// The schedule.
     pub schedule: Schedule,
 }
 
-/// All that can be led to, in the order of the goals. `progress` is told what is being searched.
+/// Derives a schedule for every goal that can be reached, in the order of the goals. `progress` is told what is being
+/// searched.
 pub fn derive(progress: &dyn Fn(&str)) -> Vec<Derived> {
     let mut found: BTreeMap<Goal, Schedule> = BTreeMap::new();
     for most in 1..=MOST_FAULTS {
@@ -75,20 +77,22 @@ pub fn derive(progress: &dyn Fn(&str)) -> Vec<Derived> {
     found.into_iter().map(|(goal, schedule)| Derived { goal, schedule }).collect()
 }
 
-/// Faults are met by the rules of the newest edition; of another there may be branches that are not known yet.
+/// True if exploring the edition can add goals. All faults are met by the rules of the newest edition; another one may
+/// have branches that are not reached yet.
 fn has_more(edition: Edition, found: &BTreeMap<Goal, Schedule>) -> bool {
     let unknown = |branch: Branch| !found.contains_key(&Goal::Branch(edition, branch));
     let clusters = configurations(edition).map(Cluster::new);
     edition == EDITIONS[0] || clusters.iter().any(|it| it.automaton().decisions().iter().any(|it| unknown(it.branch)))
 }
 
-/// What a suite can do to a cluster: nobody can stall an agent's watch and nothing else of it.
+/// The faults that a suite can inject: all but a stalled watch, since nobody can stall only an agent's watch.
 fn of_suites() -> Faults {
     let made = |fault: &Fault| !matches!(fault, Fault::WatchStalls | Fault::WatchResumes);
     Faults::of(&Fault::ALL.into_iter().filter(made).collect::<Vec<_>>())
 }
 
-/// The configurations that matter to `recover()`, the plainest first. As of a cluster that clients write to all the time.
+/// The configurations that matter to `recover()`, the plainest first, each for a cluster that clients write to all the
+/// time.
 fn configurations(edition: Edition) -> [Settings; 3] {
     let plain = Settings {
         faults: of_suites(),
@@ -102,8 +106,8 @@ fn configurations(edition: Edition) -> [Settings; 3] {
     [plain, standby_cluster, replaced]
 }
 
-/// Adds what can be led to and is not yet known, each by a shortest behaviour: the first one in a breadth-first search. The engine's search
-/// tells 64 findings apart, and here are more.
+/// Adds the goals that are reached here and not yet known, each with a shortest behaviour: the first one in a
+/// breadth-first search. (The engine's search distinguishes 64 discoveries, and there are more goals.)
 fn explore(model: &FewFaults, found: &mut BTreeMap<Goal, Schedule>) {
     let inits = model.init_states();
     let mut states: IndexSet<Packed, FxBuildHasher> = inits.iter().map(|state| model.pack(state)).collect();
@@ -131,7 +135,7 @@ fn explore(model: &FewFaults, found: &mut BTreeMap<Goal, Schedule>) {
     }
 }
 
-/// The schedule of the way to a state and one more step.
+/// The schedule of the path to a state and one more step.
 fn schedule(
     model: &FewFaults,
     states: &IndexSet<Packed, FxBuildHasher>,

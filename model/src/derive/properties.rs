@@ -1,4 +1,4 @@
-//! How properties are broken: by one broken rule, and by the rules of released editions.
+//! Schedules that break properties: with one rule broken on purpose, and by the rules of released editions.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,11 @@ use crate::vocabulary::property::Property;
 use super::goal::Goal;
 use super::schedule::Schedule;
 
-/// Bytes that the graph for liveness may take.
+/// The most bytes that the graph for liveness may take.
 const GRAPH: usize = 4 << 30;
 
-/// For each property a schedule that leads an agent with one broken rule to break it: by the first mutant that is shown by it.
+/// For each property, a schedule that makes an agent with one broken rule violate it. The first mutant that the
+/// property kills is used.
 pub fn kills() -> Vec<(Goal, Schedule)> {
     let of_property = |property: Property| {
         let shown = |mutant: &Mutant| mutant.shown().filter(|(_, shown)| *shown == property);
@@ -35,8 +36,9 @@ pub fn kills() -> Vec<(Goal, Schedule)> {
     Property::ALL.into_iter().filter_map(of_property).collect()
 }
 
-/// The safety properties that the rules of an edition break, each with the schedule of fewest faults, and then of fewest steps, over all
-/// assumptions that a suite can bring about. Promises are left to [`kills`]: it takes minutes to find their shortest lassos under every assumption.
+/// The safety properties that the rules of an edition break. Each has the schedule with the fewest faults, and then the
+/// fewest steps, over all assumptions that a suite can bring about. Liveness is left to [`kills`]: finding the shortest
+/// lassos under every assumption takes minutes.
 pub fn violations(edition: Edition) -> Vec<(Goal, Schedule)> {
     let mut found: BTreeMap<Property, Schedule> = BTreeMap::new();
     for assumption in Assumption::ALL.into_iter().filter(|assumption| *assumption != Assumption::StaleReads) {
@@ -51,7 +53,7 @@ pub fn violations(edition: Edition) -> Vec<(Goal, Schedule)> {
     found.into_iter().map(|(property, schedule)| (Goal::Violation(property, edition), schedule)).collect()
 }
 
-/// What of `properties` these settings break.
+/// Those of `properties` that these settings break, each with a schedule.
 fn broken(settings: Settings, properties: &[Property]) -> BTreeMap<Property, Schedule> {
     let cluster = Cluster::new(settings.clone());
     let report = check(settings, properties, Options::default(), &|_| (), None);
@@ -68,7 +70,7 @@ fn broken(settings: Settings, properties: &[Property]) -> BTreeMap<Property, Sch
     found
 }
 
-/// A failover that takes too long.
+/// A schedule with a failover that takes too long.
 fn late(mutant: Mutant) -> Option<Schedule> {
     let settings = Settings { mutant: Some(mutant), ..crash(Edition::Ideal) };
     let start_timeout = mutant.shown_by_clocks()?;

@@ -1,4 +1,4 @@
-//! The faults of a behaviour, each with what an outside observer sees before it.
+//! Schedules: the faults of a behaviour, each with what an outside observer sees before it.
 
 use crate::cluster::sight::Sight;
 use crate::cluster::{Action, Cluster, Names, State};
@@ -8,48 +8,49 @@ use crate::vocabulary::fault::{Class, Fault};
 use super::few_faults::hits_in_cycle;
 use super::goal::{Hit, StateClass};
 
-/// How to lead a cluster somewhere: the skeleton of a scenario.
+/// A schedule that leads a cluster to a goal: the skeleton of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// The rules by which it leads there.
+    /// The id of the edition whose rules lead there.
     pub edition: &'static str,
-    /// The one of them that has to be broken for it.
+    /// The id of the mutant, if a rule has to be broken.
     pub mutant: Option<&'static str>,
-    /// Number of nodes; `n1` leads when it begins.
+    /// The number of nodes; `n1` leads at the beginning.
     pub nodes: u8,
     /// `primary_start_timeout` is zero.
     pub start_timeout_is_zero: bool,
-    /// How the cluster is configured.
+    /// The configuration of the cluster.
     pub configuration: Configuration,
-    /// The faults, in their order.
+    /// The faults, in order.
     pub steps: Vec<Step>,
-    /// What is seen after the last one, until it has led there.
+    /// The sights after the last fault, until the goal is reached.
     pub then: Vec<String>,
-    /// Steps of the model.
+    /// The number of steps of the model.
     pub length: usize,
 }
 
 /// One fault of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Which one.
+    /// The fault.
     pub fault: Fault,
-    /// The node that it hits, `n1` or `n2`; nobody if it hits all of them.
+    /// The node that it hits, `n1` or `n2`; `None` if it hits all of them.
     pub node: Option<String>,
-    /// What that node is then: `leader` or `member`; or `cluster`.
+    /// The role of that node at that moment: `leader` or `member`; or `cluster`.
     pub target: &'static str,
-    /// Which process uses its data directory then: `primary`, `standby`, `starting`, `single-user`, `rewinding`, `copying`, `down`.
+    /// The process that uses its data directory at that moment: `primary`, `standby`, `starting`, `single-user`,
+    /// `rewinding`, `copying`, `down`.
     pub class: &'static str,
-    /// What has been seen last, since the fault before; nothing if the fault comes at once.
+    /// The last sight since the fault before; `None` if the fault follows at once.
     pub when: Option<String>,
-    /// The same, to be told apart by programs.
+    /// The same sight, for programs.
     pub sight: Option<Sight>,
-    /// It has to hit an agent in the middle of a cycle: no such moment can be chosen from outside.
+    /// True if it has to hit an agent in the middle of a cycle: no such moment can be chosen from outside.
     pub in_cycle: bool,
 }
 
 impl Schedule {
-    /// The faults of a behaviour.
+    /// The schedule of a behaviour.
     pub fn of(cluster: &Cluster, init: &State, behaviour: &[(Action, State)]) -> Schedule {
         let settings = &cluster.settings;
         let names = Names::numbered();
@@ -71,7 +72,7 @@ impl Schedule {
                     sight: seen.last().copied(),
                     in_cycle: hits_in_cycle(cluster, before, fault, id),
                 });
-                // What is the fault's own effect is no moment to wait for.
+                // The fault's own effects are no moments to wait for.
                 seen.clear();
                 sights.clear();
             }
@@ -90,12 +91,12 @@ impl Schedule {
         }
     }
 
-    /// Its faults, ends of faults not counted.
+    /// The number of faults, ends of faults not counted.
     pub fn faults(&self) -> usize {
         self.steps.iter().filter(|step| step.fault.class() != Class::Free).count()
     }
 
-    /// Every moment of it can be chosen from outside.
+    /// True if every moment of it can be chosen from outside.
     pub fn is_controllable(&self) -> bool {
         self.steps.iter().all(|step| !step.in_cycle)
     }

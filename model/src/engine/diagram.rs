@@ -1,4 +1,5 @@
-//! Sequence diagrams: a behaviour as SVG, with lanes and marks that the model chooses.
+//! Sequence diagrams: a behaviour drawn as SVG. The model chooses the lanes, the texts and the marks; this file only
+//! draws.
 
 use std::fmt::Write;
 
@@ -7,33 +8,33 @@ use std::fmt::Write;
 pub struct Chart {
     /// Headline.
     pub title: String,
-    /// One lane for each part of the model.
+    /// One lane for each part of the model, from left to right.
     pub lanes: Vec<String>,
-    /// What happens, from top to bottom.
+    /// The steps, from top to bottom.
     pub rows: Vec<Row>,
 }
 
-/// One step.
+/// One step of the behaviour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Lane in which it happens.
+    /// The lane in which it happens: an index into [`Chart::lanes`].
     pub lane: usize,
-    /// Lane that it reaches, if another: drawn as an arrow.
+    /// The lane that it reaches, if that is another one: drawn as an arrow.
     pub to: Option<usize>,
-    /// What happens.
+    /// The step in words.
     pub text: String,
-    /// What it changed.
+    /// The changes of the step, a line each, drawn smaller.
     pub notes: Vec<String>,
-    /// How it is drawn.
+    /// The colour of the step.
     pub mark: Mark,
 }
 
-/// How a step is drawn.
+/// The kind of a step, drawn as a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// A step of the model.
     Step,
-    /// The environment's doing.
+    /// A fault of the environment.
     Fault,
     /// The step that breaks the property.
     Broken,
@@ -44,7 +45,7 @@ const MARGIN: usize = 24;
 const LINE: usize = 16;
 const WRAP: usize = 54;
 
-/// Draws a chart.
+/// Draws a chart as a complete SVG document.
 pub fn svg(chart: &Chart) -> String {
     let wrapped: Vec<Vec<(String, bool)>> = chart.rows.iter().map(lines).collect();
     let heights: Vec<usize> = wrapped.iter().map(|lines| lines.len() * LINE + 14).collect();
@@ -53,8 +54,8 @@ pub fn svg(chart: &Chart) -> String {
     let width = 2 * MARGIN + 32 + chart.lanes.len() * LANE_WIDTH;
     let middle = |lane: usize| MARGIN + 32 + lane * LANE_WIDTH + 12;
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <defs><marker id=\"tip\" markerWidth=\"8\" markerHeight=\"8\" refX=\"7\" refY=\"4\" orient=\"auto\">\
          <path d=\"M0,0 L8,4 L0,8 z\" fill=\"#555\"/></marker></defs>\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
@@ -77,7 +78,8 @@ pub fn svg(chart: &Chart) -> String {
         if let Some(to) = row.to.filter(|to| *to != row.lane) {
             let _ = writeln!(
                 out,
-                "<line x1=\"{x}\" y1=\"{at}\" x2=\"{}\" y2=\"{at}\" stroke=\"#555\" stroke-dasharray=\"4 3\" marker-end=\"url(#tip)\"/>",
+                "<line x1=\"{x}\" y1=\"{at}\" x2=\"{}\" y2=\"{at}\" stroke=\"#555\" stroke-dasharray=\"4 3\" \
+                 marker-end=\"url(#tip)\"/>",
                 middle(to)
             );
         }
@@ -91,14 +93,14 @@ pub fn svg(chart: &Chart) -> String {
     out + "</svg>\n"
 }
 
-/// The lines of a row, and whether each is a note.
+/// The lines of a row, wrapped, each with a flag that is true for a note.
 fn lines(row: &Row) -> Vec<(String, bool)> {
     let mut lines: Vec<_> = wrap(&row.text).into_iter().map(|line| (line, false)).collect();
     lines.extend(row.notes.iter().flat_map(|note| wrap(note)).map(|line| (line, true)));
     lines
 }
 
-/// Breaks at blanks, so that a lane is wide enough.
+/// Breaks a text at blanks so that each line fits into a lane.
 fn wrap(words: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in words.split(' ') {

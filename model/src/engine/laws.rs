@@ -1,7 +1,8 @@
 //! The laws that a [`Spec`] must keep, checked on given states.
 //!
-//! The engine trusts them: a state that is not written down whole is taken for another, and a canonical form that is not canonical
-//! counts an orbit twice or, worse, merges two. Tests of a model call these functions with some of its states, or all.
+//! The engine relies on them without checking: if packing loses part of a state, two states are taken for one; if a
+//! canonical form is not canonical, an orbit is counted twice or, worse, two orbits are merged. The tests of a model
+//! call these functions with some of its states, or with all of them.
 
 use std::fmt::Debug;
 
@@ -10,13 +11,18 @@ use rustc_hash::FxHashMap;
 use super::search::Inspect;
 use super::spec::{Spec, Word};
 
-/// States are written down whole: `unpack(pack(s)) == s` and `pack(s) != EMPTY` for the initial states, for the given ones, and for the
-/// results of all their steps. These come straight from the model and were never packed, so they also show what packing would lose.
+/// Packing loses nothing: `unpack(pack(s)) == s` and `pack(s) != EMPTY` for the initial states, for the given states,
+/// and for the results of all steps from these. The results come straight from the model and were never packed, so they
+/// also show what packing would lose.
 ///
-/// And the short cuts lead to the same places: [`Spec::step`] and [`Spec::step_packed`] to what [`Model::next_state`] and [`Spec::pack`] say,
-/// [`Spec::unpack_over`] to what [`Spec::unpack`] says, whichever of these states was in the place before.
+/// The shortcuts agree with the plain functions: [`Spec::step`] and [`Spec::step_packed`] with
+/// [`Model::next_state`](stateright::Model::next_state) and [`Spec::pack`], [`Spec::unpack_over`] with
+/// [`Spec::unpack`], whichever of these states was in the target before.
 ///
-/// The answer is the number of states that were checked, or a description of the first that breaks a law.
+/// Returns the number of states that were checked.
+///
+/// # Errors
+/// A description of the first state or step that breaks a law.
 pub fn packing<M>(model: &M, states: impl IntoIterator<Item = M::State>) -> Result<usize, String>
 where
     M: Spec<State: Debug, Action: Debug, Packed: Debug>,
@@ -52,7 +58,7 @@ where
     Ok(checked)
 }
 
-/// A step leads to `after` by all ways to take it, be `other` in its place before.
+/// Checks that a step leads to `after` however it is taken, when the target held `other` before.
 fn steps_as_said<M>(
     model: &M,
     state: &M::State,
@@ -107,11 +113,14 @@ where
     Ok(())
 }
 
-/// The canonical form stands for the orbit and for nothing else. `permutations` gives all states that differ from one only by a
-/// permutation of like parts. For each given state the canonical form is one of its permutations, and is its own canonical form; and
-/// parts are alike, see [`like_parts`].
+/// A canonical form stands for its orbit and for nothing else. `permutations` gives all states that differ from one
+/// only by a permutation of like parts. For each given state, the canonical form is one of its permutations and is its
+/// own canonical form, and the parts are alike (see [`like_parts`]).
 ///
-/// The answer is the number of permutations that were checked, or a description of the first that breaks a law.
+/// Returns the number of permutations that were checked.
+///
+/// # Errors
+/// A description of the first state that breaks a law.
 pub fn symmetry<M>(
     model: &M,
     states: impl IntoIterator<Item = M::State>,
@@ -135,11 +144,15 @@ where
     Ok(checked)
 }
 
-/// Parts are alike. For each given state:
+/// Like parts behave alike. For each given state:
 /// * all its permutations have the same canonical form;
-/// * they have like steps: as many from each permutation to each canonical form; and all or none are within the boundary.
+/// * all its permutations have like steps: from each permutation the same number of steps leads to each canonical form;
+/// * either all permutations are within the boundary or none is.
 ///
-/// The answer is the number of permutations that were checked, or a description of the first that breaks a law.
+/// Returns the number of permutations that were checked.
+///
+/// # Errors
+/// A description of the first state that breaks a law.
 pub fn like_parts<M>(
     model: &M,
     states: impl IntoIterator<Item = M::State>,
@@ -172,16 +185,19 @@ where
     Ok(checked)
 }
 
-/// The canonical form behaves like everything that it stands for, where that is more than permutations. For each given state:
-/// * the canonical form is its own canonical form, and shows the same findings;
-/// * each of its steps is one of the canonical form, with the same findings and to a state of the same canonical form. Or it changes
-///   nothing: it shows no findings, and leads to where the same canonical form stands for it;
-/// * each step of the canonical form is one of its own, perhaps after steps that change nothing;
-/// * it can come to an end by steps that change nothing, or has none, if and only if the canonical form has no step: deadlocks stand for
-///   deadlocks.
+/// A canonical form behaves like every state that it stands for, also where these are more than permutations. A
+/// *silent* step shows no discovery and leads to a state with the same canonical form. For each given state:
+/// * the canonical form is its own canonical form and shows the same discoveries;
+/// * each step of the state is silent or is a step of the canonical form too, with the same discoveries and to a state
+///   with the same canonical form;
+/// * each step of the canonical form is a step of the state, perhaps after silent steps;
+/// * silent steps can lead from the state to a deadlock (or it is one) if and only if the canonical form is a deadlock.
 ///
-/// So a search through canonical forms finds all that there is to find, and nothing else. The answer is the number of states that are not
-/// their own canonical form, or a description of the first that breaks a law.
+/// So a search through canonical forms finds everything that a full search finds, and nothing else. Returns the number
+/// of states that are not their own canonical form.
+///
+/// # Errors
+/// A description of the first state that breaks a law.
 pub fn representatives<M>(
     model: &M,
     states: impl IntoIterator<Item = M::State>,
@@ -214,7 +230,7 @@ where
         };
         let of_canonical = seen(&canonical);
         let mut of_state = Vec::new();
-        // The state, and what it comes to by steps that change nothing.
+        // The state, and all states that silent steps lead to.
         let mut like = vec![state.clone()];
         let mut next = 0;
         while let Some(one) = like.get(next) {
@@ -246,7 +262,7 @@ where
     Ok(represented)
 }
 
-/// How many steps lead to each canonical form.
+/// For each canonical form, the number of steps that lead to it.
 fn steps_to_orbits<M: Spec>(model: &M, state: &M::State) -> FxHashMap<M::Packed, usize> {
     let mut orbits = FxHashMap::default();
     for (_, after) in steps(model, state) {

@@ -1,14 +1,21 @@
-//! Explores every behaviour of a [`stateright::Model`], exactly.
+//! An exact explorer of every behaviour of a [`stateright::Model`].
 //!
-//! A model that can write its states down in few machine words ([`Spec`]) is searched breadth-first; states are stored whole, there are no
-//! fingerprints, so two different states are never taken for one. The counterexample of each finding is a shortest one. Counts, depth,
-//! coverage and counterexamples do not depend on the number of threads. With symmetry, one canonical state stands for all that behave
-//! like it, and the count is that of such classes; a counterexample is then a shortest one but for steps that change nothing. stateright's own breadth-first checker gives a second opinion ([`second_opinion`]).
+//! Safety properties are decided by a breadth-first search of packed states ([`search`]), promises on the whole graph
+//! ([`Liveness`], [`within`]). This module knows nothing of the cluster: the cluster, the cluster with clocks, and the
+//! models of the tests are searched by the same code.
 //!
-//! What must happen at last, under weak and strong fairness, is checked on the whole [`Graph`] ([`Liveness`]), and so is what must happen
-//! in time ([`within`]). Whether a model keeps the laws that all this relies on is checked by [`laws`].
+//! | file | contents |
+//! | --- | --- |
+//! | `spec.rs` | the trait `Spec`: what a model adds to `stateright::Model` |
+//! | `laws.rs` | the laws that a `Spec` must keep, checked on given states |
+//! | `search/` | the breadth-first search |
+//! | `segments.rs` | long sequences of packed states, in memory or spilled |
+//! | `path.rs` | behaviours, and their reconstruction after a search |
+//! | `liveness/` | promises under fairness, and bounds in ticks, on the whole graph |
+//! | `second_opinion.rs` | the same model explored by stateright's own checker |
+//! | `diagram.rs` | a behaviour as a sequence diagram (SVG) |
 //!
-//! This module knows nothing of the cluster.
+#![doc = include_str!("../../docs/engine.md")]
 
 pub mod diagram;
 pub mod laws;

@@ -1,4 +1,6 @@
-//! Behaviours, and how they are found again in a search.
+//! Behaviours as paths, and their reconstruction after a search.
+//!
+//! A search keeps only each state and its parent. The actions of a path are found by taking the steps again.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -9,9 +11,9 @@ use super::spec::{Spec, Word};
 /// A behaviour: an initial state and the steps from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path<S, A> {
-    /// Where it begins.
+    /// The initial state.
     pub init: S,
-    /// Each step and the state that it leads to.
+    /// The steps, each with the state that it leads to.
     pub steps: Vec<(A, S)>,
 }
 
@@ -22,12 +24,12 @@ impl<S, A> Path<S, A> {
     }
 }
 
-/// All states in the order in which they were found, each with the one that it was found from; an initial state is its own parent.
+/// All visited states in the order of discovery, each with its parent. An initial state is its own parent.
 pub(super) struct Trail<'s, W> {
     pub(super) states: Segments<W>,
     pub(super) parents: Segments<u32>,
     pub(super) symmetry: bool,
-    /// The states are looked up by their places all the time, and stay in memory.
+    /// True if the visited set refers to states by their places here, so that they have to stay in memory.
     stays: bool,
     pub(super) spill: Option<&'s dyn Spill>,
 }
@@ -50,7 +52,7 @@ impl<'s, W: Word> Trail<'s, W> {
         self.states.bytes_away() + self.parents.bytes_away()
     }
 
-    /// Moves out of memory what is not needed to expand these states.
+    /// Moves out of memory what is not needed to expand the states of `needed`.
     pub(super) fn spill(&mut self, needed: Range<usize>) -> std::io::Result<()> {
         let Some(spill) = self.spill else { return Ok(()) };
         if !self.stays {
@@ -59,11 +61,14 @@ impl<'s, W: Word> Trail<'s, W> {
         self.parents.spill(0..0, spill)
     }
 
-    /// The path to a state and, if wanted, one more step: the action at that place among its actions.
+    /// A path to the state `index` and, if `action` is given, one more step: the action at that place among the state's
+    /// actions.
     ///
-    /// Under symmetry the states of the search are representatives. The path is walked anew with the states themselves: from each the
-    /// first action is taken whose result is represented by the next one, after steps that change nothing for the representative if needed. Only the last step has to show what was `found` in it, for which
-    /// the result is not enough: two actions may lead to the same states, and only one of them be what was looked for.
+    /// Under symmetry the states of the search are orbit representatives, so the path is walked again with real states:
+    /// from each, the first action is taken whose result has the next representative, if necessary after steps that do
+    /// not change the representative. Only the last step has to show the discovery as well (`found`): its result is not
+    /// enough there, because two actions may lead to the same state and only one of them be the one that was looked
+    /// for.
     pub(super) fn path<M>(
         &self,
         model: &M,
@@ -102,7 +107,8 @@ impl<'s, W: Word> Trail<'s, W> {
         path
     }
 
-    /// The step by which a state was found: the state before, and the place among its actions. Nothing if it is an initial state.
+    /// The step by which a state was discovered: its parent, and the place of the action among the parent's actions.
+    /// `None` for an initial state.
     pub(super) fn came_by<M: Spec<Packed = W>>(&self, model: &M, index: u32) -> Option<(u32, u16)> {
         let parent = self.parents.fetch(index as usize, self.spill);
         let word = self.states.fetch(index as usize, self.spill);
@@ -116,12 +122,12 @@ impl<'s, W: Word> Trail<'s, W> {
         (parent != index).then(|| (parent, place() as u16))
     }
 
-    /// What stands for a state in the search.
+    /// The packed state that represents a state in the search.
     fn stand_in<M: Spec<Packed = W>>(&self, model: &M, state: &M::State) -> W {
         if self.symmetry { model.pack(&model.canonical(state)) } else { model.pack(state) }
     }
 
-    /// The step that was seen at a place among the actions of a representative, taken from a state that it stands for.
+    /// The step at a place among the actions of a representative, taken from a state that it represents.
     fn last_steps<M>(
         &self,
         model: &M,
@@ -148,8 +154,8 @@ impl<'s, W: Word> Trail<'s, W> {
         self.walk(model, from, like).expect("like states have like steps, and these like findings")
     }
 
-    /// A shortest way to a step that is `wanted`, through states for which the same one stands. Mostly that is one step: only a state that
-    /// waits to do what changes nothing has to do it first.
+    /// A shortest path to a `wanted` step through states with the same representative. It is nearly always that one
+    /// step; only a state in which a step without effect is still due has to take that step first.
     fn walk<M>(
         &self,
         model: &M,

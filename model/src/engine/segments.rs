@@ -1,4 +1,4 @@
-//! Long sequences of packed states, in memory or, where a search spills, outside of it.
+//! Long sequences of packed states, in memory or, if a search spills, outside of it.
 
 use std::ops::Range;
 
@@ -7,27 +7,29 @@ use super::spec::Word;
 const SEGMENT_BITS: usize = 15;
 const SEGMENT: usize = 1 << SEGMENT_BITS;
 
-/// A place outside of memory for what a search seldom needs: the queue of states that are not yet expanded and the way back to the
-/// beginning. What has been appended is never changed, and is read back in long stretches.
+/// Storage outside of memory for what a search seldom needs: the queue of states that are not yet expanded, and their
+/// parents. Appended bytes are never changed, and are read back in long stretches.
 pub trait Spill: Sync {
-    /// Appends bytes and says at which offset they begin.
+    /// Appends bytes and returns the offset at which they begin.
     ///
     /// # Errors
-    /// There is no room, say. The bytes stay in memory then, and the search ends with [`Limit::Spill`](super::Limit::Spill).
+    /// When the bytes cannot be stored, for example on a full disk. They stay in memory then, and the search ends with
+    /// [`Limit::Spill`](super::Limit::Spill).
     fn append(&self, bytes: &[u8]) -> std::io::Result<u64>;
 
     /// Reads bytes that were appended.
     ///
     /// # Errors
-    /// What was written cannot be read. A search cannot go on without it, nor say what it found: it panics.
+    /// When the bytes cannot be read back. The search panics then: without them it can neither go on nor report
+    /// anything.
     fn read(&self, offset: u64, bytes: &mut [u8]) -> std::io::Result<()>;
 }
 
-/// A sequence that grows without ever being copied, so that it holds no more memory than it needs.
+/// A sequence that grows without being copied, so that it never takes more memory than it needs.
 pub(super) struct Segments<T> {
     segments: Vec<Segment<T>>,
     len: usize,
-    /// No segment before this one has still to be written out.
+    /// All segments before this one are written out.
     written: usize,
 }
 
@@ -56,7 +58,7 @@ impl<T: Copy> Segments<T> {
         self.len += 1;
     }
 
-    /// An item that is in memory.
+    /// The item at `index`, which must be in memory.
     #[inline]
     pub(super) fn get(&self, index: usize) -> T {
         self.segments[index >> SEGMENT_BITS].here[index & (SEGMENT - 1)]
@@ -69,7 +71,7 @@ impl<T: Copy> Segments<T> {
 }
 
 impl<T: Word> Segments<T> {
-    /// An item, wherever it is.
+    /// The item at `index`, in memory or outside.
     pub(super) fn fetch(&self, index: usize, spill: Option<&dyn Spill>) -> T {
         let segment = &self.segments[index >> SEGMENT_BITS];
         match (segment.away, spill) {
@@ -81,7 +83,7 @@ impl<T: Word> Segments<T> {
         }
     }
 
-    /// The items from this one to the end of its segment, wherever they are.
+    /// The items from `index` to the end of its segment, in memory or outside.
     pub(super) fn fetch_on(&self, index: usize, spill: Option<&dyn Spill>) -> Vec<T> {
         let segment = &self.segments[index >> SEGMENT_BITS];
         let place = index & (SEGMENT - 1);
@@ -93,7 +95,7 @@ impl<T: Word> Segments<T> {
         }
     }
 
-    /// Writes every full segment out, and keeps in memory only those that hold `needed`.
+    /// Writes out every full segment, and keeps in memory only those that hold `needed`.
     pub(super) fn spill(&mut self, needed: Range<usize>, spill: &dyn Spill) -> std::io::Result<()> {
         let full = self.len >> SEGMENT_BITS;
         for segment in &mut self.segments[self.written..full] {

@@ -1,24 +1,24 @@
-//! What a model adds to [`stateright::Model`] so that it can be searched exactly and fast.
+//! The trait [`Spec`]: what a model adds to [`stateright::Model`] so that it can be searched exactly and fast.
 
 use stateright::Model;
 
-/// A model whose states can be written down in one or few machine words.
+/// A model whose states can be packed into one or a few machine words.
 ///
-/// Two laws, which [`laws`](crate::engine::laws) checks on given states:
+/// An implementation keeps two laws, which [`laws`](crate::engine::laws) checks on given states:
 /// * `unpack(pack(s)) == s`, and `pack(s) != Packed::EMPTY`;
-/// * `canonical(canonical(s)) == canonical(s)`, and `canonical` is equal for all states of an orbit.
+/// * `canonical(canonical(s)) == canonical(s)`, and all states of an orbit have the same canonical form.
 pub trait Spec: Model<State: Clone + Eq, Action: Copy + Eq> + Sync {
     /// The packed form of a state.
     type Packed: Word;
 
-    /// Writes a state down, whole.
+    /// Packs a state, without loss.
     fn pack(&self, state: &Self::State) -> Self::Packed;
 
-    /// Reads a state.
+    /// Unpacks a state.
     fn unpack(&self, packed: Self::Packed) -> Self::State;
 
-    /// Takes a step. If it exists the answer is true, and `next` is what [`Model::next_state`] says; what was in it before does not matter.
-    /// A model with large states can spare some copies of them here.
+    /// Takes a step. Returns whether the step exists; if so, `next` is the state that [`Model::next_state`] returns.
+    /// The former content of `next` does not matter. A model with large states can avoid copies here.
     #[inline]
     fn step(&self, state: &Self::State, action: Self::Action, next: &mut Self::State) -> bool {
         match self.next_state(state, action) {
@@ -30,8 +30,9 @@ pub trait Spec: Model<State: Clone + Eq, Action: Copy + Eq> + Sync {
         }
     }
 
-    /// Takes a step and writes down where it leads: what [`Spec::step`] and [`Spec::pack`] say, or nothing if there is no such step or it
-    /// leads out of bounds. `packed` is the packed form of `state`: a model can spare itself writing down again what the step left alone.
+    /// Takes a step and packs the result: [`Spec::step`] followed by [`Spec::pack`], or `None` if there is no such step
+    /// or it leaves the boundary. `packed` is the packed form of `state`, so that a model need not pack again what the
+    /// step left unchanged.
     #[inline]
     fn step_packed(
         &self,
@@ -43,64 +44,65 @@ pub trait Spec: Model<State: Clone + Eq, Action: Copy + Eq> + Sync {
         (self.step(state, action, next) && self.within_boundary(next)).then(|| self.pack(next))
     }
 
-    /// Reads a state, as [`Spec::unpack`] does, over another one, whose packed form is `old`: a model can leave alone what both have in
-    /// common. States that follow each other in a search have much in common.
+    /// Unpacks a state, as [`Spec::unpack`] does, into a place that holds another one, whose packed form is `old`: a
+    /// model can leave alone what both have in common. Consecutive states of a search have much in common.
     #[inline]
     fn unpack_over(&self, packed: Self::Packed, _old: Self::Packed, state: &mut Self::State) {
         *state = self.unpack(packed);
     }
 
-    /// The one state that stands for all that behave like `state`: that differ from it by a permutation of like parts, such as nodes, or in
-    /// what nobody will read again. Exploring only canonical states finds all that there is to find if they keep the laws
-    /// [`symmetry`](crate::engine::laws::symmetry) or [`representatives`](crate::engine::laws::representatives).
+    /// The canonical form: the one state that represents all that behave like `state`. They differ from it by a
+    /// permutation of like parts, such as nodes, or in dead variables (values that nobody will read again). Exploring
+    /// only canonical forms loses nothing if they keep the laws [`symmetry`](crate::engine::laws::symmetry) or
+    /// [`representatives`](crate::engine::laws::representatives).
     fn canonical(&self, state: &Self::State) -> Self::State {
         state.clone()
     }
 
-    /// What is assumed of an action that stays possible. Only liveness depends on it.
+    /// The fairness of an action. Only liveness depends on it.
     fn fairness(&self, _action: &Self::Action) -> Fairness {
         Fairness::None
     }
 }
 
-/// What is assumed of an action that stays possible.
+/// A fairness assumption: how long an action can be put off.
 ///
-/// Actions of the same class number are one action in the eyes of fairness: taking any of them satisfies it.
+/// Actions with the same class number count as one action: taking any of them satisfies the assumption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fairness {
-    /// Nothing: it may be put off for ever.
+    /// No assumption: the action may be put off for ever.
     None,
-    /// Weak: it is not put off for ever while it is possible all the time.
+    /// Weak fairness: the action is not put off for ever while it is possible all the time.
     Weak(u8),
-    /// Strong: it is not put off for ever while it is possible again and again.
+    /// Strong fairness: the action is not put off for ever while it is possible again and again.
     Strong(u8),
 }
 
-/// A packed state.
+/// A packed state: a fixed number of bits that can be compared, hashed and written to a file.
 pub trait Word: Copy + Eq + std::hash::Hash + Send + Sync + 'static {
     /// A value that no state packs to.
     const EMPTY: Self;
 
-    /// Length of its written form.
+    /// The length of the written form in bytes.
     const BYTES: usize = size_of::<Self>();
 
-    /// Spreads the value over 64 bits.
+    /// A hash: spreads the value over 64 bits.
     fn spread(self) -> u64;
 
-    /// Equality. That of arrays calls a function of the C library, which takes longer than to look at a few words.
+    /// Equality. `==` on arrays calls a function of the C library, which takes longer than comparing a few words.
     #[inline]
     fn same(self, other: Self) -> bool {
         self == other
     }
 
-    /// Writes the value down in [`Word::BYTES`] bytes.
+    /// Writes the value into [`Word::BYTES`] bytes.
     fn write(self, bytes: &mut [u8]);
 
-    /// Reads what was written.
+    /// Reads a value that [`Word::write`] has written.
     fn read(bytes: &[u8]) -> Self;
 }
 
-/// Multiplies to 128 bits and folds: each bit of the input reaches each bit of the output.
+/// Multiplies to 128 bits and folds the product, so that each bit of the input reaches each bit of the output.
 fn fold(one: u64, other: u64) -> u64 {
     let product = u128::from(one ^ 0x9E37_79B9_7F4A_7C15) * u128::from(other ^ 0xD1B5_4A32_D192_ED03);
     (product as u64) ^ (product >> 64) as u64
@@ -137,7 +139,8 @@ word!(u128, value => fold(fold(value as u64, 0x2545_F491_4F6C_DD1D), (value >> 6
 impl<const N: usize> Word for [u64; N] {
     const EMPTY: Self = [u64::MAX; N];
 
-    /// Two words at a time, each pair by itself, so that the processor need not wait for one product to begin with the next.
+    /// Takes two words at a time and each pair by itself, so that the processor need not wait for one product before it
+    /// begins the next.
     #[inline]
     fn spread(self) -> u64 {
         let pair = |place: usize| {

@@ -1,18 +1,17 @@
-//! `recover()` unfolded into its smallest automaton: what it asks next, as a number that fits into a model's state.
+//! The smallest automaton of `recover()`: its next question, as a number that fits into a model's state.
 //!
-//! A continuation of `recover()` is a list of answers, and many lists lead to the same future. Unfolding the function over
-//! the answers that a model can give, and sharing equal futures, leaves a few dozen positions. Each is either a question
-//! or an outcome.
+//! A continuation of `recover()` is a list of answers, and many lists lead to the same future. Unfolding the function
+//! over the answers that a model can give, and sharing equal futures, leaves a few dozen positions. Each is either a
+//! question or an outcome. [`decide`] runs the function itself, for a world that answers at once.
 
 use std::collections::HashMap;
 
 use super::decision::Decision;
-use super::dialogue::{Answer, Dialogue, Question, Stop};
+use super::dialogue::{Answer, Dialogue, Override, Question, Stop, no_override};
 use super::recover;
-use crate::mutants::Mutant;
 use crate::rules::edition::Rules;
 
-/// A position in the automaton.
+/// The number of a position in the automaton.
 pub type Position = u16;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +21,7 @@ enum Node {
     DcsError,
 }
 
-/// The unfolded function.
+/// `recover()`, unfolded over the answers of one domain.
 #[derive(Clone, Debug)]
 pub struct Automaton {
     nodes: Vec<Node>,
@@ -31,31 +30,31 @@ pub struct Automaton {
 }
 
 impl Automaton {
-    /// Unfolds `recover()` over the answers that `domain` allows.
+    /// Unfolds `recover()` over the answers that `domain` allows; what `instead_of` answers is not asked.
     ///
     /// # Panics
-    /// If `domain` gives an answer that does not fit its question.
-    pub fn unfold(rules: &Rules, mutant: Option<Mutant>, domain: impl Fn(Question) -> Vec<Answer>) -> Self {
+    /// If `domain` or `instead_of` gives an answer that does not fit its question.
+    pub fn unfold(rules: &Rules, instead_of: Override<'_>, domain: impl Fn(Question) -> Vec<Answer>) -> Self {
         let mut automaton = Automaton { nodes: Vec::new(), decisions: Vec::new(), start: 0 };
         let mut known = HashMap::new();
-        automaton.start = automaton.unfold_from(rules, mutant, &domain, &mut Vec::new(), &mut known);
+        automaton.start = automaton.unfold_from(rules, instead_of, &domain, &mut Vec::new(), &mut known);
         automaton
     }
 
     fn unfold_from(
         &mut self,
         rules: &Rules,
-        mutant: Option<Mutant>,
+        instead_of: Override<'_>,
         domain: &impl Fn(Question) -> Vec<Answer>,
         answers: &mut Vec<Answer>,
         known: &mut HashMap<Node, Position>,
     ) -> Position {
-        let node = match recover(rules, &mut Dialogue::replay(answers, mutant)) {
+        let node = match recover(rules, &mut Dialogue::replay(answers, instead_of)) {
             Err(Stop::Ask(question)) => {
                 let mut next = Vec::new();
                 for answer in domain(question) {
                     answers.push(answer);
-                    next.push((answer, self.unfold_from(rules, mutant, domain, answers, known)));
+                    next.push((answer, self.unfold_from(rules, instead_of, domain, answers, known)));
                     answers.pop();
                 }
                 Node::Asks(question, next)
@@ -79,7 +78,7 @@ impl Automaton {
         position
     }
 
-    /// Where every run begins.
+    /// The position in which every run begins.
     pub fn start(&self) -> Position {
         self.start
     }
@@ -89,7 +88,7 @@ impl Automaton {
         self.nodes.len()
     }
 
-    /// What it can decide.
+    /// The possible decisions, each once.
     pub fn decisions(&self) -> &[Decision] {
         &self.decisions
     }
@@ -99,7 +98,10 @@ impl Automaton {
         self.nodes.is_empty()
     }
 
-    /// The question asked here, or the outcome.
+    /// The decision that is made here.
+    ///
+    /// # Errors
+    /// [`Stop::Ask`] with the question that is asked here, [`Stop::DcsError`] if the DCS failed.
     pub fn at(&self, position: Position) -> Result<Decision, Stop> {
         match &self.nodes[usize::from(position)] {
             Node::Asks(question, _) => Err(Stop::Ask(*question)),
@@ -108,7 +110,7 @@ impl Automaton {
         }
     }
 
-    /// Where `answer` leads from here.
+    /// The position that `answer` leads to from here.
     ///
     /// # Panics
     /// If nothing is asked here, or the answer is outside the domain of the unfolding.
@@ -120,5 +122,30 @@ impl Automaton {
             .find(|(known, _)| *known == answer)
             .unwrap_or_else(|| panic!("{answer:?} to {question:?} is outside the unfolding"))
             .1
+    }
+}
+
+/// One whole run: what was asked and answered, in order, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Questions and effects with their answers.
+    pub asked: Vec<(Question, Answer)>,
+    /// The decision, or why there is none.
+    pub outcome: Result<Decision, Stop>,
+}
+
+/// Runs `recover()` to its end against a world that answers at once.
+pub fn decide(rules: &Rules, mut world: impl FnMut(Question) -> Answer) -> Record {
+    let mut asked = Vec::new();
+    let mut answers = Vec::new();
+    loop {
+        match recover(rules, &mut Dialogue::replay(&answers, &no_override)) {
+            Err(Stop::Ask(question)) => {
+                let answer = world(question);
+                answers.push(answer);
+                asked.push((question, answer));
+            }
+            outcome => return Record { asked, outcome },
+        }
     }
 }

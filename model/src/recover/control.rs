@@ -1,4 +1,8 @@
-//! What `pg_controldata` prints of a data directory: `Database system identifier` and `Database cluster state`.
+//! The control file of a data directory: the two lines of `pg_controldata` that tell whose data it is and how its
+//! server ended.
+//!
+//! `recover()` asks for the state (`Database cluster state`), the judge also for the system (`Database system
+//! identifier`).
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +29,7 @@ pub enum ControlState {
 }
 
 impl ControlState {
-    /// All of them, in the order of `DBState`.
+    /// All states, in the order of `DBState`.
     pub const ALL: [ControlState; 7] = [
         ControlState::StartingUp,
         ControlState::ShutDown,
@@ -55,11 +59,12 @@ impl ControlState {
     }
 }
 
-/// What `global/pg_control` of a data directory said.
+/// The two fields of `global/pg_control` that are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ControlFile {
-    /// The system identifier: `initdb` draws it, and all copies of a cluster have it. Written as text, which no reader rounds.
+    /// The system identifier: `initdb` draws it, and all copies of a cluster have it. Written as text, which no reader
+    /// rounds.
     #[serde(with = "as_text")]
     pub system: u64,
     /// The state of the cluster.
@@ -70,7 +75,8 @@ impl ControlFile {
     /// Bytes that [`ControlFile::read`] looks at.
     pub const LENGTH: usize = 20;
 
-    /// The beginning of the file: `system_identifier`, two versions, `state`. Nothing, if that is no control file of this machine's kind.
+    /// The beginning of the file: `system_identifier`, two versions, `state`. Nothing, if that is no control file of
+    /// this machine's kind.
     pub fn read(file: &[u8]) -> Option<ControlFile> {
         let system = u64::from_ne_bytes(file.get(..8)?.try_into().ok()?);
         let state = u32::from_ne_bytes(file.get(16..ControlFile::LENGTH)?.try_into().ok()?);

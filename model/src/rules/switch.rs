@@ -1,19 +1,22 @@
-//! The rules one by one, as switches: what an edition has and another has not.
+//! The rules one by one, as switches, each with the release that turned it.
+//!
+//! A manifest says by them how its release differs from an edition, and the judge looks for the switch that explains
+//! what an agent did.
 
 use super::edition::{LockUpdate, Rules, Words};
 
-/// One rule that a release changed, with the two or three ways of it.
+/// One rule that a release changed, with its two or three positions.
 #[derive(Clone, Copy)]
 pub struct Switch {
     /// The name of the field of [`Rules`].
     pub id: &'static str,
-    /// The release that changed it, and what it has been since.
+    /// The releases that changed it.
     pub since: &'static str,
-    /// Its positions.
+    /// The words for its positions, as manifests write them.
     pub positions: &'static [&'static str],
-    /// The position that it has.
+    /// Tells the position, as a place in `positions`.
     pub position: fn(&Rules) -> usize,
-    /// Puts it into a position.
+    /// Puts the rule into a position.
     pub set: fn(&mut Rules, usize),
 }
 
@@ -31,7 +34,7 @@ macro_rules! yes_or_no {
     };
 }
 
-/// Those that releases changed and that are on or off.
+/// The rules that are on or off.
 const FLAGS: [Switch; 18] = yes_or_no![
     limits_crash_recovery "2.0.1",
     long_action_heeds_pause "2.0.2",
@@ -56,7 +59,7 @@ const FLAGS: [Switch; 18] = yes_or_no![
 const LOCK_UPDATES: [LockUpdate; 3] =
     [LockUpdate::TrustsKeepalive, LockUpdate::Overwrites, LockUpdate::ComparesAndSwaps];
 
-/// Those with other positions.
+/// The rules with other positions.
 const OTHERS: [Switch; 2] = [
     Switch {
         id: "lock_update",
@@ -75,7 +78,7 @@ const OTHERS: [Switch; 2] = [
 ];
 
 impl Switch {
-    /// All that releases changed. What is only proposed is not among them.
+    /// All rules that releases changed. Those that are only proposed are not among them.
     pub fn all() -> impl Iterator<Item = Switch> {
         FLAGS.into_iter().chain(OTHERS)
     }
@@ -83,7 +86,7 @@ impl Switch {
     /// Puts the switch that `text` names into its position, as in `lock_update: compares-and-swaps`.
     ///
     /// # Errors
-    /// There is no such switch or position: those that there are.
+    /// If there is no such rule or position: a sentence that names those that there are.
     pub fn apply(rules: &mut Rules, text: &str) -> Result<(), String> {
         let (id, wanted) = text.split_once(": ").unwrap_or((text, ""));
         let Some(switch) = Switch::all().find(|switch| switch.id == id) else {
@@ -97,7 +100,7 @@ impl Switch {
         Ok(())
     }
 
-    /// Its position in words.
+    /// The word for its position in these rules.
     pub fn words(&self, rules: &Rules) -> &'static str {
         self.positions[(self.position)(rules)]
     }

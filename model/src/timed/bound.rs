@@ -1,4 +1,4 @@
-//! How long a failover takes.
+//! The duration of a failover, checked against its documented bound.
 
 use crate::cluster::{Budget, Settings};
 use crate::engine::{Graph, Path, within};
@@ -8,30 +8,31 @@ use crate::vocabulary::fault::Fault;
 use super::Timed;
 use super::steps::{Moment, TimedAction};
 
-/// A postmaster dies, the leader's or the other one's, and nothing else goes wrong.
+/// The settings of a crash: the postmaster of the leader or of the other node dies, and nothing else goes wrong.
 pub fn crash(edition: Edition) -> Settings {
     let budget = Budget { process: 1, ..Budget::NONE };
     Settings { budget, ..Settings::new(edition, 2) }.with_faults(&[Fault::PostmasterKilled, Fault::LeaseExpires])
 }
 
-/// How long a failover takes, and how long it may.
+/// The duration of a failover, in ticks.
 #[derive(Clone, Debug)]
 pub struct Failover {
-    /// Ticks that it may take, from when no node leads, and another could, until one leads.
+    /// The bound: ticks from the moment when no node leads, and another could, until one leads.
     pub bound: u8,
-    /// Ticks that it takes at most; nothing if it may take more than [`MOST`].
+    /// The ticks that it takes at most; `None` if it may take more than [`MOST`].
     pub worst: Option<u8>,
     /// Distinct states.
     pub states: usize,
-    /// A shortest behaviour in which it takes longer than it may; nothing if there is none.
+    /// A shortest behaviour in which it takes longer than the bound; `None` if there is none.
     pub broken: Option<Path<Moment, TimedAction>>,
 }
 
-/// Failovers are not timed beyond so many ticks.
+/// The largest number of ticks that is tried.
 pub const MOST: u8 = 40;
 
-/// Checks [`Timing::failover_bound`](super::Timing::failover_bound): when no node leads, no fault is to come any more, and another node could
-/// take over, then a node leads before the time is up. `None` if the graph takes more than `memory` bytes.
+/// Checks [`Timing::failover_bound`](super::Timing::failover_bound): when no node leads, no fault is still to come, and
+/// another node could take over, then a node leads before the time is up. `None` if the graph takes more than `memory`
+/// bytes.
 pub fn check_failover(timed: &Timed, memory: usize) -> Option<Failover> {
     let graph = Graph::of_at_most(timed, memory)?;
     let late = |ticks: u8| {

@@ -1,27 +1,30 @@
-//! The cluster with clocks: what the model without them assumes about time, here follows from `loop_wait`, `retry_timeout` and `ttl`.
+//! The cluster with clocks: what the model without them assumes about time follows here from `loop_wait`,
+//! `retry_timeout` and `ttl`.
 //!
 //! [`Timed`] is the same cluster, step by step. Its steps take no time; ticks pass between them:
 //!
-//! * An agent begins a cycle at the latest `loop_wait` after it began the one before (as soon as that one is over, if it took longer), or when
-//!   a change of the leader key or the end of its task wakes it. Reading the cluster, updating, taking and giving up the lock may take up to
-//!   `retry_timeout`; they take effect, and are answered, in one moment of that time. An agent that cannot reach the DCS finds out when
-//!   `retry_timeout` is over. The rest of a cycle takes no time: questions to other nodes, decisions, shutdowns, promotions; nor does
-//!   replication. A frozen agent does nothing, and its clocks go on.
-//! * A lease ends exactly `ttl` after the lock was last taken or updated; while the DCS is down it does not, and afterwards it has its full
-//!   time again. Answers and watchdogs that are due in the moment in which it ends come before its end. That the same lease is kept alive
-//!   along with the member key (patroni `dcs/etcd3.py`) is not counted on: with other DCSs it is not.
-//! * A watchdog resets the node `ttl - safety_margin` after it was armed, or the lock last updated.
-//! * A start and a recovery take as long as they like. The agent gives them `primary_start_timeout` each.
-//! * Clocks of agents may lose ticks; the DCS's and the kernels' do not.
+//! * An agent begins a cycle at the latest `loop_wait` after it began the one before (or when that one is over, if it
+//!   took longer), or when a change of the leader key or the end of its task wakes it. Reading the cluster, updating,
+//!   taking and releasing the lock may take up to `retry_timeout`; the request takes effect, and is answered, in one
+//!   moment of that time. An agent that cannot reach the DCS finds out when `retry_timeout` is over. The rest of a
+//!   cycle takes no time: questions to other nodes, decisions, shutdowns, promotions. Neither does replication. A
+//!   frozen agent does nothing, and its clocks continue.
+//! * A lease ends exactly `ttl` after the lock was last taken or updated. While the DCS is down no lease ends, and
+//!   afterwards each has its full time again. Answers and watchdogs that are due in the moment in which a lease ends
+//!   come before its end. In etcd the same lease is also kept alive together with the member key (patroni
+//!   `dcs/etcd3.py`), which is not relied on here: with other DCSs it is not.
+//! * A watchdog resets the node `ttl - safety_margin` after it was armed, or after the lock was last updated.
+//! * A start and a recovery take any time. The agent gives each `primary_start_timeout`.
+//! * Clocks of agents may lose ticks; the clocks of the DCS and of the kernels do not.
 //!
-//! | file | what |
+//! | file | contents |
 //! | --- | --- |
-//! | `timing.rs` | how long things may take |
-//! | `clocks.rs` | what clocks say |
+//! | `timing.rs` | the times that agents and the DCS keep |
+//! | `clocks.rs` | the state of all clocks |
 //! | `steps.rs` | when a step can be taken, and when time can pass |
-//! | `rule.rs` | whether a primary that is cut off stops before another node leads |
-//! | `bound.rs` | how long a failover takes |
-//! | `table.rs` | both, for many times and editions |
+//! | `rule.rs` | the check that a primary that is cut off stops before another node leads |
+//! | `bound.rs` | the check of how long a failover takes |
+//! | `table.rs` | both checks for many times and editions |
 //! | `pack.rs` | states in six machine words |
 //! | `text.rs` | behaviours in words |
 
@@ -48,7 +51,7 @@ use crate::cluster::{Cluster, Grain, Settings, StartTimeouts};
 pub struct Timed {
     /// The cluster.
     pub cluster: Cluster,
-    /// How long things may take.
+    /// The times that agents and the DCS keep.
     pub timing: Timing,
 }
 
@@ -56,8 +59,9 @@ impl Timed {
     /// Builds the model. The settings' start timeouts are replaced by that of `timing`.
     ///
     /// # Panics
-    /// If a time is above [`Timing::MOST`], if `ttl` is not longer than `safety_margin`, or if the settings have what this model has no
-    /// clocks for: failsafe and synchronous mode, maintenance, a standby cluster, answers that get lost, steps that an observer could see.
+    /// If a time is above [`Timing::MOST`], if `ttl` is not longer than `safety_margin`, or if the settings contain
+    /// something that this model has no clocks for: failsafe or synchronous mode, maintenance, a standby cluster, lost
+    /// replies, or observable steps.
     pub fn new(settings: Settings, timing: Timing) -> Self {
         if let Err(why) = fits(&settings, &timing) {
             panic!("{why}");
@@ -67,7 +71,10 @@ impl Timed {
     }
 }
 
-/// Whether a cluster can be modelled with these times; if not, why.
+/// Checks that a cluster can be modelled with these times.
+///
+/// # Errors
+/// The first time or setting that this model does not have.
 pub fn fits(settings: &Settings, timing: &Timing) -> Result<(), String> {
     use crate::vocabulary::fault::Fault;
     let Timing { loop_wait, retry_timeout, ttl, start_timeout, safety_margin, drift, .. } = *timing;

@@ -1,4 +1,4 @@
-//! A moment in six machine words: those of the cluster's state, and one for the clocks.
+//! Packed moments: a cluster with clocks in six machine words, five for the cluster and one for the clocks.
 
 use crate::cluster::{Cluster, MAX_NODES};
 use crate::engine::{Fairness, Spec};
@@ -7,7 +7,7 @@ use super::Timed;
 use super::clocks::{Clocks, NodeClocks};
 use super::steps::{Moment, TimedAction};
 
-/// Bits for a number of ticks.
+/// The bits of a number of ticks.
 const WIDTH: u32 = 4;
 const MASK: u64 = (1 << WIDTH) - 1;
 
@@ -49,7 +49,7 @@ impl Spec for Timed {
     fn fairness(&self, action: &TimedAction) -> Fairness {
         match action {
             TimedAction::Step(step) => <Cluster as Spec>::fairness(&self.cluster, step),
-            // Time is no promise: what has to happen in time is asked in ticks.
+            // Time has no fairness: what has to happen in time is asked in ticks.
             TimedAction::Tick(_) | TimedAction::Begin(_) => Fairness::None,
         }
     }

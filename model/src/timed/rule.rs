@@ -1,4 +1,4 @@
-//! Whether a primary that is cut off stops before another node leads.
+//! Fencing by time alone: the check that a primary that is cut off stops before another node leads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,22 +11,22 @@ use crate::vocabulary::property::Property;
 use super::Timed;
 use super::steps::{Moment, TimedAction};
 
-/// A node may be cut off from the DCS and from the other, or both nodes from the DCS, each for a while. Without a watchdog, so that the times alone
-/// have to do it.
+/// The settings of a partition: one node is cut off from the DCS and from the other node, or both nodes from the DCS,
+/// each for a while. There is no watchdog, so that the times alone have to be enough.
 pub fn partition(edition: Edition) -> Settings {
     let faults = [Fault::RequestsLost, Fault::DcsReached, Fault::NodesCut, Fault::NodesJoined, Fault::LeaseExpires];
     let budget = Budget { network: 2, ..Budget::NONE };
     Settings { watchdog: false, budget, ..Settings::new(edition, 2) }.with_faults(&faults)
 }
 
-/// What became of [`Property::OneWritableLeader`].
+/// The outcome of a check of [`Property::OneWritableLeader`].
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// Distinct states.
     pub states: usize,
     /// Steps between them.
     pub transitions: usize,
-    /// States from which behaviours were not followed any further, since too many WAL records differ.
+    /// The number of states after which behaviours were not explored further, because too many WAL records differ.
     pub cut_short: usize,
     /// A shortest behaviour in which two nodes are writable.
     pub broken: Option<Path<Moment, TimedAction>>,

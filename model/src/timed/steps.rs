@@ -1,4 +1,4 @@
-//! When a step can be taken, and when time can pass.
+//! The steps of the cluster with clocks: when each can be taken, and when time can pass.
 
 use stateright::Model;
 
@@ -10,7 +10,7 @@ use crate::vocabulary::property::Property;
 use super::Timed;
 use super::clocks::{Clocks, NodeClocks};
 
-/// A state of the cluster, and what the clocks say.
+/// A state of the cluster and of the clocks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment {
     /// The cluster.
@@ -19,19 +19,19 @@ pub struct Moment {
     pub clocks: Clocks,
 }
 
-/// What can happen next.
+/// A step of the cluster with clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimedAction {
-    /// A tick passes. The clock of the agent on this node misses it.
+    /// A tick passes. The clock of the agent on this node, if any, misses it.
     Tick(Option<NodeId>),
-    /// The agent begins a cycle: it asks the DCS for the state of the cluster.
+    /// The agent begins a cycle: it requests the state of the cluster from the DCS.
     Begin(NodeId),
-    /// A step of the cluster, in no time.
+    /// A step of the cluster, which takes no time.
     Step(Action),
 }
 
 impl Timed {
-    /// What the agent is about to do needs the DCS.
+    /// True if the next action of the agent needs the DCS.
     fn needs_dcs(&self, node: &Node) -> bool {
         let Some(agent) = &node.agent else { return false };
         match agent.at {
@@ -44,13 +44,13 @@ impl Timed {
         }
     }
 
-    /// What the agent asked of the DCS takes effect, or fails, in this moment if it comes to that.
+    /// True if the agent's open request can take effect, or fail, in this moment.
     fn is_answered(&self, moment: &Moment, id: NodeId) -> bool {
         let Some(asking) = moment.clocks.nodes[usize::from(id)].asking else { return false };
         reaches(&moment.state, id) || asking >= self.timing.retry_timeout
     }
 
-    /// It must do so before the next tick.
+    /// True if it must do so before the next tick.
     fn answer_is_due(&self, moment: &Moment, id: NodeId) -> bool {
         let prompt = !self.timing.slow_dcs && reaches(&moment.state, id);
         moment.clocks.nodes[usize::from(id)].asking.is_some_and(|asking| prompt || asking >= self.timing.retry_timeout)
@@ -60,18 +60,18 @@ impl Timed {
         !moment.state.nodes[usize::from(id)].is_attended()
     }
 
-    /// The armed watchdog resets the node.
+    /// True if the armed watchdog resets the node now.
     fn watchdog_fires(&self, moment: &Moment, id: NodeId) -> bool {
         let index = usize::from(id);
         moment.state.nodes[index].watchdog && moment.clocks.nodes[index].watchdog == 0
     }
 
-    /// The lease under the leader key has not been kept alive for `ttl`.
+    /// True if the lease under the leader key has not been kept alive for `ttl`.
     fn lease_is_over(&self, moment: &Moment) -> bool {
         moment.state.leader.is_some() && moment.clocks.lease == 0 && !moment.state.dcs_down
     }
 
-    /// Something has to happen before the next tick.
+    /// True if something has to happen before the next tick.
     fn is_urgent(&self, moment: &Moment, actions: &[Action]) -> bool {
         let at_once = |action: &Action| match action {
             Action::Enforce(_) | Action::Compare(..) | Action::Decide(_) | Action::Promote(_) => true,
@@ -91,7 +91,7 @@ impl Timed {
         self.lease_is_over(moment) || self.cluster.node_ids().any(pressing) || actions.iter().any(at_once)
     }
 
-    /// What the clocks say after a step.
+    /// Sets the clocks after a step.
     fn set_clocks(&self, before: &Moment, action: Action, after: &mut Moment) {
         let timing = &self.timing;
         let (was, is) = (&before.state, &mut after.state);
@@ -136,14 +136,14 @@ impl Timed {
         }
     }
 
-    /// `primary_start_timeout` is over. If it is zero the task that waits for a start does so for `pg_ctl_timeout`, which is longer than
-    /// all that is timed here (patroni 4.1.5 `postgresql/__init__.py` 817-828).
+    /// True if `primary_start_timeout` is over. If it is zero, a task that waits for a start does so for
+    /// `pg_ctl_timeout`, which is longer than all times here (patroni 4.1.5 `postgresql/__init__.py` 817-828).
     fn is_late(&self, node: &Node, clocks: &NodeClocks) -> bool {
         let start_timeout = self.timing.start_timeout;
         node.is_starting() && start_timeout > 0 && clocks.start >= start_timeout
     }
 
-    /// The agent is about to refresh the lock, or to take it.
+    /// True if the agent is about to refresh the lock, or to take it.
     fn writes_lock(&self, node: &Node) -> bool {
         node.agent.as_ref().is_some_and(|agent| match agent.at {
             At::Lead | At::LongAction | At::StartingUp | At::Race => true,
@@ -154,17 +154,17 @@ impl Timed {
         })
     }
 
-    /// What comes after this moment is not explored.
+    /// True if behaviours are not explored beyond this moment.
     pub(super) fn is_cut_short(&self, moment: &Moment) -> bool {
         moment.state.wal.records().count() > MOST_RECORDS
     }
 
-    /// Whether `property` holds in this moment; true if it is about steps.
+    /// True if `property` holds in this moment, and for all properties of steps.
     pub fn holds_in(&self, property: Property, moment: &Moment) -> bool {
         self.cluster.holds_in(property, &moment.state)
     }
 
-    /// Whether `property` holds in this step; true if it is about states.
+    /// True if `property` holds in this step, and for all properties of states.
     pub fn holds_over(&self, property: Property, before: &Moment, action: TimedAction, after: &Moment) -> bool {
         match action {
             TimedAction::Step(action) => self.cluster.holds_over(property, &before.state, action, &after.state),
@@ -173,15 +173,15 @@ impl Timed {
     }
 }
 
-/// Where leases end too early nodes may take the lock from each other for ever, and branch after branch of WAL is left behind. Behaviours
-/// are not followed beyond so many records.
+/// The most WAL records that a behaviour is explored with. Where leases end too early, nodes may take the lock from
+/// each other for ever, and leave WAL fork after WAL fork behind.
 const MOST_RECORDS: usize = 7;
 
 fn reaches(state: &State, id: NodeId) -> bool {
     !state.dcs_down && state.nodes[usize::from(id)].dcs == Reach::Both
 }
 
-/// It is a step of an agent's cycle.
+/// True for a step of an agent's cycle.
 fn acts(action: Action) -> bool {
     matches!(
         action,
@@ -216,17 +216,17 @@ impl Model for Timed {
     }
 
     fn actions(&self, moment: &Moment, actions: &mut Vec<TimedAction>) {
-        // What comes after two leaders is another question.
+        // Behaviours end with two writable leaders: what comes after that is another question.
         if !self.holds_in(Property::OneWritableLeader, moment) || self.is_cut_short(moment) {
             return;
         }
         let mut steps = Vec::new();
         self.cluster.actions(&moment.state, &mut steps);
-        // What depends on time is decided by the clocks.
+        // Here the clocks decide what depends on time.
         steps.retain(|step| !matches!(step, Action::Fault(Fault::LeaseExpires, _) | Action::WatchdogResets(_)));
         let fires = self.cluster.node_ids().filter(|id| self.watchdog_fires(moment, *id));
         actions.extend(fires.map(|id| TimedAction::Step(Action::WatchdogResets(id))));
-        // What else is due in the same moment comes before the end of a lease.
+        // Whatever else is due in the same moment comes before the end of a lease.
         let due = |id| !self.is_frozen(moment, id) && self.answer_is_due(moment, id) || self.watchdog_fires(moment, id);
         if let Some(key) = moment.state.leader.filter(|_| self.lease_is_over(moment))
             && !self.cluster.node_ids().any(due)

@@ -1,4 +1,5 @@
-//! What the times are good for, by the rules of which edition: the answers that are kept with the sources.
+//! The table of answers about time, which is kept with the sources: for many times and editions, whether two leaders
+//! exclude each other, and how long a failover takes.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,13 +7,13 @@ use crate::rules::edition::Edition;
 
 use super::{MOST, Timed, Timing, check_failover, check_one_leader, crash, partition};
 
-/// One question and its answer.
+/// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "about")]
 pub enum Row {
-    /// Whether two nodes are ever writable while one is cut off.
+    /// The question whether two nodes are ever writable while one is cut off.
     OneWritableLeader {
-        /// Id of the edition.
+        /// The id of the edition.
         edition: String,
         /// Ticks.
         loop_wait: u8,
@@ -24,16 +25,16 @@ pub enum Row {
         drift: u8,
         /// `loop_wait + 2*retry_timeout + drift <= ttl`
         rule: bool,
-        /// Distinct states.
+        /// The number of distinct states.
         states: usize,
-        /// Behaviours that were not followed to their ends.
+        /// The number of states after which behaviours were not explored further.
         cut_short: usize,
-        /// Steps, ticks included, of a shortest counterexample; nothing if it holds.
+        /// The number of steps, ticks included, of a shortest counterexample; `None` if the property holds.
         broken: Option<usize>,
     },
-    /// How long a failover takes.
+    /// The question how long a failover takes.
     FailoverBound {
-        /// Id of the edition.
+        /// The id of the edition.
         edition: String,
         /// Ticks.
         loop_wait: u8,
@@ -45,11 +46,11 @@ pub enum Row {
         slow_dcs: bool,
         /// Ticks that it may take.
         bound: u8,
-        /// Ticks that it takes at most; nothing if that is more than [`MOST`].
+        /// Ticks that it takes at most; `None` if that is more than [`MOST`].
         worst: Option<u8>,
-        /// Distinct states.
+        /// The number of distinct states.
         states: usize,
-        /// Steps, ticks included, of a shortest counterexample; nothing if it holds.
+        /// The number of steps, ticks included, of a shortest counterexample; `None` if the bound holds.
         broken: Option<usize>,
     },
 }
@@ -57,16 +58,16 @@ pub enum Row {
 /// A question of [`Row`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// [`Row::OneWritableLeader`]
+    /// The question of [`Row::OneWritableLeader`].
     OneWritableLeader(Edition, Timing),
-    /// [`Row::FailoverBound`]
+    /// The question of [`Row::FailoverBound`].
     FailoverBound(Edition, Timing),
 }
 
-/// Bytes that the graph of a failover may take.
+/// The most bytes that the graph of a failover may take.
 const GRAPH: usize = 1 << 30;
 
-/// All that are asked.
+/// All questions of the table.
 pub fn questions() -> Vec<Question> {
     let mut questions = Vec::new();
     for edition in Edition::ALL {
@@ -77,7 +78,8 @@ pub fn questions() -> Vec<Question> {
         };
         let shortest = Timing::default();
         if overwrites {
-            // Longer ones do not help there: the one that keeps the rule, and longer ones.
+            // By these editions a longer ttl does not help, so the shortest one that keeps the rule is tried, and
+            // longer ones.
             let longer = [shortest.ttl, shortest.ttl + 1, shortest.ttl + 2];
             questions.extend(longer.map(|ttl| Question::OneWritableLeader(edition, Timing { ttl, ..shortest })));
         } else {
@@ -106,17 +108,18 @@ impl std::fmt::Display for Question {
         let about = if matches!(self, Question::FailoverBound(..)) { "failover-bound" } else { "one-writable-leader" };
         write!(
             f,
-            "{} {about}: loop_wait {loop_wait}, retry_timeout {retry_timeout}, ttl {ttl}, start timeout {start_timeout}",
+            "{} {about}: loop_wait {loop_wait}, retry_timeout {retry_timeout}, ttl {ttl}, \
+             start timeout {start_timeout}",
             edition.id()
         )
     }
 }
 
 impl Question {
-    /// Asks the model.
+    /// Finds the answer with the model.
     ///
     /// # Panics
-    /// If a graph does not fit into a gibibyte: the times are made small enough.
+    /// If a graph does not fit into a gibibyte; the times are small enough for that.
     pub fn answer(self) -> Row {
         match self {
             Question::OneWritableLeader(edition, timing) => {
@@ -153,7 +156,7 @@ impl Question {
     }
 }
 
-/// The answers in Markdown.
+/// The table in Markdown.
 pub fn markdown(rows: &[Row]) -> String {
     let mut rule = String::new();
     let mut bound = String::new();
@@ -195,32 +198,40 @@ pub fn markdown(rows: &[Row]) -> String {
                 let worst = worst.map_or(format!("over {MOST}"), |worst| worst.to_string());
                 let verdict = broken.map_or("ok".to_owned(), |steps| format!("**{steps}**"));
                 bound += &format!(
-                    "| {edition} | {loop_wait} | {retry_timeout} | {start_timeout} | {dcs} | {may} | {worst} | {verdict} | {states} |\n"
+                    "| {edition} | {loop_wait} | {retry_timeout} | {start_timeout} | {dcs} | {may} | {worst} \
+                     | {verdict} | {states} |\n"
                 );
             }
         }
     }
     format!(
-        "# What the times are good for\n\n\
-        All times are in ticks. `ok`: holds in every behaviour. A number: broken, by a shortest behaviour of so many steps, ticks included.\n\
-        Two nodes; made by `pghaspec check --matrix --write`, and compared with by `pghaspec check --matrix`.\n\n\
+        "# Answers about time\n\n\
+        All times are in ticks. `ok`: holds in every behaviour. A number: broken, and the shortest counterexample\n\
+        has so many steps, ticks included. With two nodes; made by `pghaspec check --matrix --write model`, and\n\
+        compared by `pghaspec check --matrix`.\n\n\
         ## `loop_wait + 2*retry_timeout <= ttl`\n\n\
-        A primary is cut off from the DCS and from the other node, and there is no watchdog. From 3.0.4 on the rule, with what clocks may\n\
-        lose on top of it, is exactly what keeps `one-writable-leader`; before, an agent overwrites the other's lock when it is back, and a\n\
-        longer `ttl` does not help. Where the other node still reaches the cut-off primary, a shorter `ttl` would do: it does not race while it\n\
-        sees a primary.\n\n\
-        | edition | loop_wait | retry_timeout | drift | ttl | rule | one-writable-leader | states |\n| --- | --- | --- | --- | --- | --- | --- | ---: |\n{rule}\n\
+        A primary is cut off from the DCS and from the other node, and there is no watchdog. From 3.0.4 on the\n\
+        rule, with what clocks may lose on top of it, is exactly what keeps `one-writable-leader`. Before, an\n\
+        agent overwrites the other's lock when it is back, and a longer `ttl` does not help. Where the other node\n\
+        still reaches the primary that is cut off, a shorter `ttl` would do: the node does not race while it sees\n\
+        a primary.\n\n\
+        | edition | loop_wait | retry_timeout | drift | ttl | rule | one-writable-leader | states |\n\
+        | --- | --- | --- | --- | --- | --- | --- | ---: |\n\
+        {rule}\n\
         ## `failover-bound`\n\n\
-        The leader's postmaster is killed, and a healthy standby could take over. Documented: a node leads again after\n\
-        `loop_wait + primary_start_timeout + loop_wait` at the latest, or after `loop_wait` if the start timeout is zero. With a DCS that\n\
-        answers at once this holds from 3.0.4 on, and the second `loop_wait` is not needed: the end of the start wakes the agent. Before,\n\
-        single-user recovery came first and had a start timeout of its own. With a DCS that takes its time it never holds: each question may\n\
-        take up to `retry_timeout`.\n\n\
-        | edition | loop_wait | retry_timeout | start timeout | DCS | documented | worst | failover-bound | states |\n| --- | --- | --- | --- | --- | --- | --- | --- | ---: |\n{bound}"
+        The leader's postmaster is killed, and a healthy standby could take over. Documented: a node leads again\n\
+        after `loop_wait + primary_start_timeout + loop_wait` at the latest, or after `loop_wait` if the start\n\
+        timeout is zero. With a DCS that answers at once this holds from 3.0.4 on, and the second `loop_wait` is\n\
+        not needed: the end of the start wakes the agent. Before, single-user recovery came first and had a start\n\
+        timeout of its own. With a DCS that takes its time the bound never holds: each request may take up to\n\
+        `retry_timeout`.\n\n\
+        | edition | loop_wait | retry_timeout | start timeout | DCS | documented | worst | failover-bound | states |\n\
+        | --- | --- | --- | --- | --- | --- | --- | --- | ---: |\n\
+        {bound}"
     )
 }
 
-/// What differs between what was expected and what was found, a line for each difference.
+/// The differences between the expected and the found answers, a line each.
 pub fn differences(expected: &[Row], found: &[Row]) -> Vec<String> {
     let mut lines: Vec<_> =
         found.iter().filter(|row| !expected.contains(row)).map(|row| format!("not expected: {row:?}")).collect();

@@ -1,4 +1,4 @@
-//! Behaviours in words.
+//! Behaviours with clocks in words.
 
 use crate::cluster::{Names, difference};
 use crate::engine::Path;
@@ -9,16 +9,17 @@ use super::steps::{Moment, TimedAction};
 /// One step of a behaviour in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Ticks that have passed before it.
+    /// The number of ticks before the step.
     pub tick: u32,
-    /// What happens.
+    /// The step.
     pub step: String,
-    /// What it changes.
+    /// The changes of the step, a line each.
     pub changes: Vec<String>,
 }
 
 impl Timed {
-    /// A behaviour, step by step. Ticks of which nothing is to be seen have no line of their own: the steps say when they are taken.
+    /// A behaviour, step by step. A tick without visible effect has no line of its own: the other steps say at which
+    /// tick they are taken.
     pub fn lines(&self, names: &Names, path: &Path<Moment, TimedAction>) -> Vec<Line> {
         let mut before = &path.init;
         let mut tick = 0;

@@ -1,53 +1,39 @@
-//! Under which assumptions a property is checked: which faults may happen, in which configuration.
+//! Sets of assumptions under which properties are checked: which faults may happen, how many, and in which
+//! configuration.
 //!
-//! A property that breaks when nodes lose their disks is not thereby worthless, and one that holds where nothing ever fails is not worth much.
-//! So each is checked under each assumption by itself. All have two nodes, so that liveness can be checked, too.
+//! A property that breaks when nodes lose their disks is not thereby worthless, and one that holds where nothing ever
+//! fails is not worth much. So each is checked under each assumption by itself. All have two nodes, so that liveness
+//! can be checked, too.
 
 use crate::cluster::{Budget, Settings, StartTimeouts};
 use crate::rules::edition::Edition;
 use crate::vocabulary::fault::{Fault, Faults};
 
-/// One set of assumptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Assumption {
-    /// One process dies.
-    OneCrash,
-    /// Two processes die.
-    TwoCrashes,
-    /// A backend dies, or a whole node, and something else.
-    OtherCrashes,
-    /// What an agent starts fails.
-    FailingTasks,
-    /// What an agent starts hangs.
-    HangingTasks,
-    /// A disk gets full.
-    FullDisk,
-    /// Agents are frozen for longer than their leases last.
-    FrozenAgents,
-    /// The same without watchdogs.
-    NoWatchdog,
-    /// A node is cut off from the DCS.
-    CutOff,
-    /// The nodes are cut off from each other.
-    NodesCut,
-    /// The DCS is down for a while.
-    DcsDown,
-    /// The DCS loses a lease.
-    LeaseLost,
-    /// A backend outlives its postmaster.
-    Orphans,
-    /// Synchronous mode.
-    Synchronous,
-    /// Failsafe mode.
-    Failsafe,
-    /// A standby cluster, whose remote primary may fail over.
-    StandbyCluster,
-    /// Diverged data directories are replaced, not rewound.
-    Replaced,
-    /// Operators put the cluster into maintenance and send requests.
-    Maintenance,
-    /// An agent reads old keys.
-    StaleReads,
+vocabulary! {
+    /// One set of assumptions: which faults may happen, how many, and in which configuration.
+    pub enum Assumption {
+        OneCrash = "one-crash", "one postmaster or agent dies, agents are started again; two commits";
+        TwoCrashes = "two-crashes", "two of them die; one commit";
+        OtherCrashes = "other-crashes", "two die, of them backends and whole nodes as well";
+        FailingTasks = "failing-tasks", "one dies, and one start, single-user recovery or rewind fails";
+        HangingTasks = "hanging-tasks", "one dies, and one start or single-user recovery hangs";
+        FullDisk = "full-disk", "a disk gets full and stays so, and one dies";
+        FrozenAgents = "frozen-agents", "two die or are frozen, with watchdogs";
+        NoWatchdog = "no-watchdog", "two die or are frozen, without watchdogs";
+        CutOff = "cut-off", "one dies, and one node does not reach the DCS, or does not get its answers, for a while";
+        NodesCut = "nodes-cut", "one dies, and the nodes do not reach each other for a while";
+        DcsDown = "dcs-down", "one dies, and the DCS is down for a while";
+        LeaseLost = "lease-lost", "one dies, and the DCS drops a lease that is kept alive";
+        Orphans = "orphans", "two die, perhaps a postmaster of which a backend lives on";
+        Synchronous = "synchronous", "synchronous mode; two die or are frozen; one commit";
+        Failsafe = "failsafe", "failsafe mode; one dies, and the DCS or the nodes are out of reach for a while";
+        StandbyCluster = "standby-cluster",
+            "a standby cluster; one dies, and the remote primary may lose a commit in a failover";
+        Replaced = "replaced", "no pg_rewind, diverged data is replaced by a copy; three die";
+        Maintenance = "maintenance", "one dies, and an operator pauses the cluster or takes an agent's slot";
+        StaleReads = "stale-reads",
+            "two die, and an agent reads old keys of the DCS for a while; a start timeout of zero; one commit";
+    }
 }
 
 /// The deaths that every agent has to live with.
@@ -61,95 +47,11 @@ const STALE: Faults = Faults::of(&[Fault::WatchStalls, Fault::WatchResumes]);
 const FAILING: Faults = Faults::of(&[Fault::StartFails, Fault::SingleUserFails, Fault::RewindFails]);
 
 impl Assumption {
-    /// All of them.
-    pub const ALL: [Assumption; 19] = [
-        Assumption::OneCrash,
-        Assumption::TwoCrashes,
-        Assumption::OtherCrashes,
-        Assumption::FailingTasks,
-        Assumption::HangingTasks,
-        Assumption::FullDisk,
-        Assumption::FrozenAgents,
-        Assumption::NoWatchdog,
-        Assumption::CutOff,
-        Assumption::NodesCut,
-        Assumption::DcsDown,
-        Assumption::LeaseLost,
-        Assumption::Orphans,
-        Assumption::Synchronous,
-        Assumption::Failsafe,
-        Assumption::StandbyCluster,
-        Assumption::Replaced,
-        Assumption::Maintenance,
-        Assumption::StaleReads,
-    ];
-
-    /// The stable name, as in command lines and files.
-    pub fn id(self) -> &'static str {
-        match self {
-            Assumption::OneCrash => "one-crash",
-            Assumption::TwoCrashes => "two-crashes",
-            Assumption::OtherCrashes => "other-crashes",
-            Assumption::FailingTasks => "failing-tasks",
-            Assumption::HangingTasks => "hanging-tasks",
-            Assumption::FullDisk => "full-disk",
-            Assumption::FrozenAgents => "frozen-agents",
-            Assumption::NoWatchdog => "no-watchdog",
-            Assumption::CutOff => "cut-off",
-            Assumption::NodesCut => "nodes-cut",
-            Assumption::DcsDown => "dcs-down",
-            Assumption::LeaseLost => "lease-lost",
-            Assumption::Orphans => "orphans",
-            Assumption::Synchronous => "synchronous",
-            Assumption::Failsafe => "failsafe",
-            Assumption::StandbyCluster => "standby-cluster",
-            Assumption::Replaced => "replaced",
-            Assumption::Maintenance => "maintenance",
-            Assumption::StaleReads => "stale-reads",
-        }
-    }
-
-    /// The assumption of that name.
-    pub fn from_id(id: &str) -> Option<Assumption> {
-        Assumption::ALL.into_iter().find(|assumption| assumption.id() == id)
-    }
-
-    /// The edition `ideal` claims that every safety property holds. It does not where nothing that an agent does can help: without a watchdog
-    /// nobody stops a primary whose agent is dead or frozen, and maintenance switches the watchdog off; a lease that the DCS drops may be gone
-    /// before its owner can know.
+    /// The edition `ideal` claims that every safety property holds under this assumption. It makes no such claim where
+    /// nothing that an agent does can help: without a watchdog nobody stops a primary whose agent is dead or frozen,
+    /// and maintenance switches the watchdog off; a lease that the DCS drops may be gone before its owner can know.
     pub fn claimed_by_ideal(self) -> bool {
         !matches!(self, Assumption::NoWatchdog | Assumption::Maintenance | Assumption::LeaseLost)
-    }
-
-    /// One sentence on what is assumed.
-    pub fn describe(self) -> &'static str {
-        match self {
-            Assumption::OneCrash => "one postmaster or agent dies, agents are started again; two commits",
-            Assumption::TwoCrashes => "two of them die; one commit",
-            Assumption::OtherCrashes => "two die, of them backends and whole nodes as well",
-            Assumption::FailingTasks => "one dies, and one start, single-user recovery or rewind fails",
-            Assumption::HangingTasks => "one dies, and one start or single-user recovery hangs",
-            Assumption::FullDisk => "a disk gets full and stays so, and one dies",
-            Assumption::FrozenAgents => "two die or are frozen for longer than a lease lasts, with watchdogs",
-            Assumption::NoWatchdog => "two die or are frozen, without watchdogs",
-            Assumption::CutOff => {
-                "one dies, and one node does not reach the DCS, or does not get its answers, for a while"
-            }
-            Assumption::NodesCut => "one dies, and the nodes do not reach each other for a while",
-            Assumption::DcsDown => "one dies, and the DCS is down for a while",
-            Assumption::LeaseLost => "one dies, and the DCS drops a lease that is kept alive",
-            Assumption::Orphans => "two die, perhaps a postmaster of which a backend lives on",
-            Assumption::Synchronous => "synchronous mode; two die or are frozen; one commit",
-            Assumption::Failsafe => "failsafe mode; one dies, and the DCS or the nodes are out of reach for a while",
-            Assumption::StandbyCluster => {
-                "a standby cluster; one dies, and the remote primary may lose a commit in a failover"
-            }
-            Assumption::Replaced => "no pg_rewind, diverged data is replaced by a copy; three die",
-            Assumption::Maintenance => "one dies, and an operator pauses the cluster or takes an agent's slot",
-            Assumption::StaleReads => {
-                "two die, and an agent reads old keys of the DCS for a while; a start timeout of zero; one commit"
-            }
-        }
     }
 
     /// The settings to check.

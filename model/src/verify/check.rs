@@ -8,7 +8,7 @@ use crate::recover::branch::Branch;
 use crate::vocabulary::fault::Fault;
 use crate::vocabulary::property::Property;
 
-/// What a check found.
+/// The findings of a check.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The model that was checked.
@@ -23,9 +23,9 @@ pub struct Report {
     pub deadlocks: usize,
     /// A shortest behaviour that ends in one.
     pub deadlock: Option<Path<State, Action>>,
-    /// How it was searched.
+    /// The options of the search.
     pub options: Options,
-    /// Why it ended before everything was explored; `None` if everything was.
+    /// The limit at which the search ended; `None` if everything was explored.
     pub incomplete: Option<Limit>,
     /// States that were found and not expanded.
     pub unexpanded: usize,
@@ -33,9 +33,10 @@ pub struct Report {
     pub bytes_per_state: usize,
     /// Bytes that it moved out of memory.
     pub spilled: usize,
-    /// Why it could not move out more.
+    /// The error because of which it could not move out more.
     pub spill_error: Option<String>,
-    /// Each property that was asked for and says something about these settings, with a shortest counterexample if it is violated.
+    /// Each property that was asked for and says something about these settings, with a shortest counterexample if it
+    /// is violated.
     pub properties: Vec<(Property, Option<Path<State, Action>>)>,
     /// Each branch of `recover()`, with a shortest behaviour that takes it if there is one.
     pub branches: Vec<(Branch, Option<Path<State, Action>>)>,
@@ -43,7 +44,7 @@ pub struct Report {
     pub actions: Vec<(&'static str, bool)>,
 }
 
-/// What is looked for. Bits: properties, then branches; kinds of action are only ticked off.
+/// The findings that the search looks for. Bits: properties, then branches; kinds of action are only ticked off.
 struct Look<'p> {
     properties: &'p [Property],
     /// For each kind of action, whether it occurs.
@@ -77,8 +78,8 @@ impl Inspect<Cluster> for Look<'_> {
     }
 }
 
-/// Explores every behaviour of a cluster, within the limits of `options`, and holds it to `properties`. What does not fit into memory
-/// goes to `spill`.
+/// Explores every behaviour of a cluster, within the limits of `options`, and holds it to `properties`. What does not
+/// fit into memory goes to `spill`.
 pub fn check(
     settings: Settings,
     properties: &[Property],
@@ -137,7 +138,8 @@ impl Report {
         second_opinion(self.cluster.clone())
     }
 
-    /// The second opinion counts the same states and steps and gives the same verdicts on the properties that it can express.
+    /// The second opinion counts the same states and steps and gives the same verdicts on the properties that it can
+    /// express.
     pub fn agrees_with(&self, second: &SecondOpinion) -> bool {
         use stateright::Model;
         let inits = self.cluster.init_states().len();

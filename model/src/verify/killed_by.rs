@@ -1,4 +1,6 @@
-//! Which assumption and which property show that a mutant is one, or why none can.
+//! The kill table of the mutants: the assumption and the property that show each, or why none can.
+//!
+//! The tests check every row, so the table is the proof that each property can fail.
 
 use super::assumption::Assumption;
 use super::assumption::Assumption::*;
@@ -7,7 +9,8 @@ use crate::vocabulary::property::Property;
 use crate::vocabulary::property::Property::*;
 
 impl Mutant {
-    /// Under these assumptions, by the rules of the edition `ideal`, this property breaks, and without the mutant it holds.
+    /// The assumption under which, by the rules of the edition `ideal`, the property breaks with the mutant and holds
+    /// without it.
     pub fn shown(self) -> Option<(Assumption, Property)> {
         Some(match self {
             Mutant::ForgetsCrashRecovery => (TwoCrashes, CrashRecoveryOnce),
@@ -55,7 +58,8 @@ impl Mutant {
         })
     }
 
-    /// With clocks, and this `primary_start_timeout` in ticks, [`Property::FailoverBound`] breaks, and without the mutant it holds.
+    /// The `primary_start_timeout`, in ticks, with which [`Property::FailoverBound`] breaks in the model with clocks
+    /// and holds without the mutant.
     pub fn shown_by_clocks(self) -> Option<u8> {
         match self {
             Mutant::KeepsLock | Mutant::NeverHasLock | Mutant::ForgetsDemotion => Some(0),
@@ -64,20 +68,23 @@ impl Mutant {
         }
     }
 
-    /// Why no property of this model tells it from the honest rules.
+    /// The reason why no property of this model tells the mutant from the honest rules; none if one does.
     pub fn equivalent(self) -> Option<&'static str> {
         Some(match self {
             Mutant::AssumesRefresh => {
                 "the snapshot of the same step names this node: a refresh could only renew what is alive"
             }
             Mutant::IgnoresBackupLabel => {
-                "what it does to the copy is found, since branches are compared, and the copy is replaced by another one"
+                "what it does to the copy is found, since branches are compared, and the copy is replaced by another \
+                 one"
             }
             Mutant::PromotesAfterLoss => {
-                "with a watchdog the lock is not lost before the promotion without a reset; without one, the honest rules break the same property"
+                "with a watchdog the lock is not lost before the promotion without a reset; without one, the honest \
+                 rules break the same property"
             }
             Mutant::IgnoresSignalFile => {
-                "what this process ran as a primary has no standby.signal until it is demoted, and then its role is another one"
+                "what this process ran as a primary has no standby.signal until it is demoted, and then its role is \
+                 another one"
             }
             Mutant::AssumesCrashed => {
                 "whoever was the primary and has just refreshed the lock may start it, whatever it died of"
@@ -91,7 +98,8 @@ impl Mutant {
                 "a watchdog that stays armed on a standby resets it only when its agent is dead or frozen"
             }
             Mutant::ForgetsReload => {
-                "every start that is decided on the older snapshot is one as a standby, and the next cycle puts it right"
+                "every start that is decided on the older snapshot is one as a standby, and the next cycle puts it \
+                 right"
             }
             Mutant::ForgetsRewindReset => "the promotion that follows resets it",
             Mutant::ForgetsSyncNames => {
@@ -101,13 +109,15 @@ impl Mutant {
                 "whom to follow is looked up once more, by `_get_node_to_follow`, which knows of the standby cluster"
             }
             Mutant::WalkNeverStops => {
-                "where branches are compared the history is not walked; by the rules of 2.1.2 it costs a needless rewind"
+                "where branches are compared the history is not walked; by the rules of 2.1.2 it costs a needless \
+                 rewind"
             }
             Mutant::KeepsFailedRole => {
                 "the role counts only for a Postgres that has run since, and then it is set anew"
             }
             Mutant::OldPrimaryRaces => {
-                "only a primary that nobody stopped can race: with a watchdog there is none, and without one the honest rules break the same property"
+                "only a primary that nobody stopped can race: with a watchdog there is none, and without one the \
+                 honest rules break the same property"
             }
             Mutant::PrefersSingleUser => "it costs time and a timeline number, which no property forbids",
             _ => return None,

@@ -1,10 +1,10 @@
-//! What must happen at last, checked on the whole graph of a cluster's states.
+//! Liveness of the cluster: the promises of its properties, checked on the whole graph of its states.
 
 use crate::cluster::{Action, Cluster, State};
 use crate::engine::{Graph, Lasso, Liveness};
 use crate::vocabulary::property::Property;
 
-/// What became of the promises of one property.
+/// The result for the promises of one property.
 #[derive(Clone, Debug)]
 pub struct Kept {
     /// The property.
@@ -18,7 +18,8 @@ pub struct Kept {
 /// Work spent on making a lasso the shortest one; whether there is one does not depend on it.
 const EFFORT: usize = 1 << 18;
 
-/// Checks those of `properties` that say what must happen at last; nothing if the graph does not fit into so many bytes.
+/// Checks those of `properties` that say what must happen at last; nothing if the graph does not fit into so many
+/// bytes.
 pub fn check_promises(cluster: &Cluster, properties: &[Property], bytes: usize) -> Option<Vec<Kept>> {
     let wanted: Vec<_> = properties.iter().copied().filter(|property| property.is_liveness()).collect();
     if wanted.is_empty() {

@@ -1,6 +1,7 @@
 //! The assumption matrix: which property holds under which assumptions by the rules of which edition.
 //!
-//! A broken cell is knowledge, not a failure. What would be a failure is a cell that changes unnoticed.
+//! The committed matrix is compared with what is found anew. A broken cell is knowledge, not a failure; a cell that
+//! changes unnoticed would be one.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ pub struct Row {
     pub cells: Vec<Cell>,
 }
 
-/// What became of one property.
+/// The verdict on one property.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     /// Id of the property.
@@ -83,7 +84,8 @@ fn untimed() -> impl Iterator<Item = Property> {
 /// The matrix in Markdown: a table for each edition, assumptions downwards, properties across.
 pub fn markdown(rows: &[Row]) -> String {
     let mut text = "# What holds under which assumptions\n\n\
-        `ok`: holds in every behaviour. A number: broken, by a shortest behaviour of so many steps. `-`: says nothing there.\n\
+        `ok`: holds in every behaviour. A number: broken, by a shortest behaviour of so many steps. \
+        `-`: says nothing there.\n\
         Two nodes; made by `pghaspec check --matrix --write`, and compared with by `pghaspec check --matrix`.\n\n"
         .to_owned();
     for assumption in Assumption::ALL {
@@ -111,7 +113,7 @@ pub fn markdown(rows: &[Row]) -> String {
     text
 }
 
-/// What differs between what was expected and what was found, a line for each difference.
+/// The differences between the expected rows and those found, a line each.
 pub fn differences(expected: &[Row], found: &[Row]) -> Vec<String> {
     let mut lines = Vec::new();
     for row in found {

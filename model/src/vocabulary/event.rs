@@ -1,25 +1,26 @@
-//! What an outside observer can see of a cluster: the one event vocabulary.
+//! The event vocabulary: everything that an outside observer can see of a cluster.
 //!
-//! The lab records events, a user's incident log is turned into events, and every action of the model says which events it
-//! shows. A history is a file `events.jsonl`, one JSON object a line:
+//! The lab records events, a user's incident log is turned into events, and every action of the model says which events
+//! it shows. A history is a file `events.jsonl`, one JSON object a line:
 //!
 //! ```json
-//! {"v":1,"seq":7,"at":[1200345,1200345],"node":"n1","source":"process","kind":"process-exited","what":"postmaster","pid":31,"code":null,"signal":9}
+//! {"v":5,"seq":7,"at":[1200345,1200412],"node":"n1","source":"watchdog","kind":"watchdog","change":"fired"}
 //! ```
 //!
 //! | field | meaning |
 //! | --- | --- |
 //! | `v` | version of the format, the same in all lines of a history: [`FORMAT`] or an older one |
 //! | `seq` | order of recording, from 0; says nothing about order of happening |
-//! | `at` | `[not_before, not_after]` in nanoseconds of the observing host's monotonic clock, zero at the start of the run |
+//! | `at` | `[not_before, not_after]`, ns of the observing host's monotonic clock, zero at the start of the run |
 //! | `node` | the node that the event is about; absent for the cluster or the run |
 //! | `source` | who saw it, [`Source`] |
 //! | `kind` | what was seen, [`Kind`], with the fields of that kind beside it |
 //!
-//! An observation is never an instant, so `at` is always an interval. What could not be seen is recorded as a [`Kind::Gap`].
+//! An observation is never an instant, so `at` is always an interval. What could not be seen is recorded as a
+//! [`Kind::Gap`].
 //!
-//! A history of an older format is read as long as it says what it says today: a new field is optional, and no event of an older history has
-//! it. What only a newer format can tell is not asked of an older one. A history of a newer format than the reader's is refused.
+//! Older formats stay readable: a new field is optional, no event of an older history has it, and no check asks an
+//! older history for what only a newer format can tell. A history of a newer format than the reader's is refused.
 //!
 //! | format | what it added |
 //! | --- | --- |
@@ -64,14 +65,14 @@ pub struct Event {
     /// The node that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// Who saw it.
+    /// The observer.
     pub source: Source,
-    /// What was seen.
+    /// The observation.
     #[serde(flatten)]
     pub kind: Kind,
 }
 
-/// Who saw an event.
+/// An observer: the part of the lab, or the log, that an event comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -107,7 +108,7 @@ pub enum Process {
     Agent,
 }
 
-/// What a probe of Postgres found.
+/// The state in which a probe found Postgres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServerState {
@@ -123,7 +124,7 @@ pub enum ServerState {
     Unknown,
 }
 
-/// How a client's write ended.
+/// The end of a client's write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WriteResult {
@@ -135,7 +136,7 @@ pub enum WriteResult {
     Indeterminate,
 }
 
-/// Which session a write went through.
+/// The session that a write went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Session {
@@ -145,7 +146,7 @@ pub enum Session {
     Fresh,
 }
 
-/// What happened to a node's watchdog. Keepalives are not told one by one.
+/// A change of a node's watchdog. Keepalives are not told one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Watchdog {
@@ -159,7 +160,7 @@ pub enum Watchdog {
     Fired,
 }
 
-/// Why the leader key changed.
+/// A change of the leader key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyChange {
@@ -195,7 +196,7 @@ pub enum Phase {
     End,
 }
 
-/// What was seen.
+/// An observation, with the fields of its kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Kind {
@@ -203,26 +204,26 @@ pub enum Kind {
     Run(Box<Run>),
     /// A phase of the run began.
     Phase {
-        /// Which one.
+        /// The phase.
         phase: Phase,
     },
-    /// A fault was injected, and what shows that it took effect.
+    /// A fault was injected.
     Fault {
-        /// Which one, in the vocabulary of the model.
+        /// The fault, in the vocabulary of the model.
         fault: Fault,
-        /// What shows that it took effect; `None` when nothing does, and then the run proves nothing.
+        /// The evidence that it took effect; `None` if there is none, and then the run proves nothing.
         effect: Option<String>,
     },
-    /// Something was done to the cluster that is no fault. Mostly it must change nothing, which is why the model knows nothing of it.
+    /// A benign fault was inflicted. It must change nothing, which is why the model mostly knows nothing of it.
     Disturbance {
-        /// What.
+        /// The benign fault.
         disturbance: Disturbance,
-        /// What shows that it was done; `None` when nothing does, and then the run proves nothing.
+        /// The evidence that it was done; `None` if there is none, and then the run proves nothing.
         effect: Option<String>,
     },
     /// Something happened to a node's watchdog.
     Watchdog {
-        /// What.
+        /// The change.
         change: Watchdog,
         /// The timeout that it is armed with, seconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,7 +231,7 @@ pub enum Kind {
     },
     /// The leader key in etcd changed.
     LeaderKey {
-        /// How.
+        /// The change.
         change: KeyChange,
         /// The holder after the change.
         holder: Option<String>,
@@ -241,7 +242,7 @@ pub enum Kind {
     },
     /// A process started.
     ProcessStarted {
-        /// What it is.
+        /// The kind of process.
         what: Process,
         /// Its process id on the observing host.
         pid: u32,
@@ -250,7 +251,7 @@ pub enum Kind {
     },
     /// A process ended.
     ProcessExited {
-        /// What it was.
+        /// The kind of process.
         what: Process,
         /// Its process id on the observing host.
         pid: u32,
@@ -258,34 +259,35 @@ pub enum Kind {
         code: Option<i32>,
         /// Signal, when one ended it.
         signal: Option<i32>,
-        /// What the control file of its data directory said just after that, where it could be read.
+        /// The control file of its data directory just after that, where it could be read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         control: Option<ControlFile>,
     },
     /// A process that could run had to wait for a CPU for long: the machine had no time for it. `at` spans the wait.
     Starved {
-        /// What it is.
+        /// The kind of process.
         what: Process,
         /// Its process id on the observing host.
         pid: u32,
-        /// How long it waited in that time, nanoseconds, be it at once or bit by bit. What waited for less than half a second in a second is
-        /// not told.
+        /// The time that it waited, at once or bit by bit, nanoseconds. Waits of less than half a second in a second
+        /// are not told.
         waited_ns: u64,
     },
-    /// A small write of the observer's own, to the disk that the nodes' data are on, was waited for all this time. Waits of less than half a
-    /// second are not told.
+    /// The disk that the nodes' data are on did not answer: `at` spans the wait for a small write of the observer's
+    /// own. Waits of less than half a second are not told.
     DiskStalled,
-    /// A probe found Postgres in a state. Recorded when the finding differs from the one before, and once for each phase.
+    /// A probe found Postgres in a state. Recorded when the finding differs from the one before, and once for each
+    /// phase.
     Server {
-        /// What the probe found.
+        /// The state.
         state: ServerState,
         /// Timeline of the WAL being written (primary) or replayed (standby).
         timeline: Option<u32>,
         /// WAL position in bytes: inserted (primary) or replayed (standby).
         lsn: Option<u64>,
-        /// Whether a standby's WAL receiver streams; `None` for a primary.
+        /// A standby's WAL receiver streams; `None` for a primary.
         streaming: Option<bool>,
-        /// What its control file said, where the server could be asked.
+        /// Its control file, where the server could be asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         control: Option<ControlFile>,
     },
@@ -293,21 +295,21 @@ pub enum Kind {
     Write {
         /// Unique number of the row.
         id: u64,
-        /// Through which session.
+        /// The session that it went through.
         session: Session,
-        /// How it ended.
+        /// The result.
         result: WriteResult,
         /// The server's words, for what is not `ok`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// A procedure that commits row after row, without waiting for its disk or for a standby, has said how far it is. `at` spans from
-    /// when it last said so, by the server's clock, to when these rows were committed. That they are committed on this node, and no
-    /// more, is what it says.
+    /// A procedure that commits row after row, without waiting for its disk or for a standby, reported its progress.
+    /// `at` spans from its last report, by the server's clock, to the commit of these rows. The report says that they
+    /// are committed on this node, and no more.
     Batch {
         /// Numbers of the rows that it committed in that time, inclusive. They are attempted in increasing order.
         rows: [u64; 2],
-        /// `ok` for what it said, `indeterminate` for all that it would have written after its last words.
+        /// `ok` for what it reported, `indeterminate` for all that it would have written after its last report.
         result: WriteResult,
     },
     /// The agent said what it does about its dead Postgres.
@@ -331,17 +333,17 @@ pub enum Kind {
     },
     /// Something was not observed.
     Gap {
-        /// By whom.
+        /// The observer.
         of: Source,
-        /// Why, and what follows from it, in a sentence for people.
+        /// The cause, and what follows from it, in a sentence for people.
         why: String,
-        /// What it means for the run, where a check asks that.
+        /// The meaning for the run, where a check asks that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<GapReason>,
     },
 }
 
-/// What a gap of the harness means for the run. Sentences may be reworded; verdicts hang on these words.
+/// The meaning of a gap of the harness for the run. Sentences may be reworded; verdicts hang on these words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GapReason {
@@ -349,6 +351,7 @@ pub enum GapReason {
     StepNotTaken,
     /// All nodes were seen, and the cluster was not healthy again in the time that it had.
     NotSettled,
-    /// The cluster was not seen to be healthy for long enough, and by the last that was seen of each node it may have been.
+    /// The cluster was not seen to be healthy for long enough, and by the last that was seen of each node it may have
+    /// been.
     SettledTooLateToTell,
 }

@@ -1,67 +1,10 @@
-//! The fault vocabulary: one meaning in the model, the same one in the lab.
+//! The faults that hit a cluster: one meaning in the model, the same one in the lab.
+//!
+//! The model inflicts them on its states, scenarios ask for them by their ids, and events record them.
 
 use serde::{Deserialize, Serialize};
 
-/// A fault that the environment inflicts on a cluster, or its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fault {
-    /// SIGKILL hits the postmaster. Its backends end with it; `postmaster.pid` and `pg_control` stay as they were.
-    PostmasterKilled,
-    /// SIGKILL hits the postmaster, and a backend that is busy goes on without it: it can still commit.
-    OrphansLeft,
-    /// A backend is killed: the postmaster ends all others and recovers, without the agent.
-    BackendCrashed,
-    /// SIGKILL hits the agent. Postgres goes on without it.
-    AgentKilled,
-    /// The agent's process is started again after it was killed.
-    AgentRestarted,
-    /// The agent is stopped (SIGSTOP, a virtual machine that is paused). Postgres goes on without it.
-    AgentFrozen,
-    /// A frozen agent goes on where it was.
-    AgentThawed,
-    /// The whole node loses its power; its disk survives.
-    NodeKilled,
-    /// A postmaster that has just been started ends with an error.
-    StartFails,
-    /// A postmaster that has just been started does not come up, and does not end.
-    StartHangs,
-    /// Crash recovery in single-user mode ends with an error and leaves the data directory as it was.
-    SingleUserFails,
-    /// Crash recovery in single-user mode does not end.
-    SingleUserHangs,
-    /// pg_rewind ends with an error.
-    RewindFails,
-    /// The disk is full: Postgres panics, and cannot start.
-    DiskFull,
-    /// There is room on the disk again.
-    DiskFreed,
-    /// What a node sends to the DCS does not arrive.
-    RequestsLost,
-    /// What the DCS answers a node does not arrive; what the node asked for is done all the same.
-    RepliesLost,
-    /// A node reaches the DCS again.
-    DcsReached,
-    /// The nodes do not reach each other; all of them reach the DCS.
-    NodesCut,
-    /// The nodes reach each other again.
-    NodesJoined,
-    /// The DCS answers nobody. No lease ends meanwhile: the next leader of etcd grants them their full time again.
-    DcsDown,
-    /// The DCS answers again.
-    DcsUp,
-    /// The DCS drops a lease whose owner keeps it alive.
-    LeaseLost,
-    /// The lease ends because nobody kept it alive for `ttl`; the leader key goes with it.
-    LeaseExpires,
-    /// What an agent watches in the DCS does not change any more for it: it reads the keys as they were, but for its own writes, which
-    /// go through.
-    WatchStalls,
-    /// The agent's watch goes on, and shows the keys as they are.
-    WatchResumes,
-}
-
-/// What a fault is charged to.
+/// The budget that a fault is charged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
@@ -75,118 +18,77 @@ pub enum Class {
     Free,
 }
 
-impl Fault {
-    /// All of them, in the order of their declaration.
-    pub const ALL: [Fault; 26] = [
-        Fault::PostmasterKilled,
-        Fault::OrphansLeft,
-        Fault::BackendCrashed,
-        Fault::AgentKilled,
-        Fault::AgentRestarted,
-        Fault::AgentFrozen,
-        Fault::AgentThawed,
-        Fault::NodeKilled,
-        Fault::StartFails,
-        Fault::StartHangs,
-        Fault::SingleUserFails,
-        Fault::SingleUserHangs,
-        Fault::RewindFails,
-        Fault::DiskFull,
-        Fault::DiskFreed,
-        Fault::RequestsLost,
-        Fault::RepliesLost,
-        Fault::DcsReached,
-        Fault::NodesCut,
-        Fault::NodesJoined,
-        Fault::DcsDown,
-        Fault::DcsUp,
-        Fault::LeaseLost,
-        Fault::LeaseExpires,
-        Fault::WatchStalls,
-        Fault::WatchResumes,
-    ];
+use Class::{Free, Network, Process, Task};
 
-    /// The stable name, as in command lines and files.
-    pub fn id(self) -> &'static str {
-        match self {
-            Fault::PostmasterKilled => "postmaster-killed",
-            Fault::OrphansLeft => "orphans-left",
-            Fault::BackendCrashed => "backend-crashed",
-            Fault::AgentKilled => "agent-killed",
-            Fault::AgentRestarted => "agent-restarted",
-            Fault::AgentFrozen => "agent-frozen",
-            Fault::AgentThawed => "agent-thawed",
-            Fault::NodeKilled => "node-killed",
-            Fault::StartFails => "start-fails",
-            Fault::StartHangs => "start-hangs",
-            Fault::SingleUserFails => "single-user-fails",
-            Fault::SingleUserHangs => "single-user-hangs",
-            Fault::RewindFails => "rewind-fails",
-            Fault::DiskFull => "disk-full",
-            Fault::DiskFreed => "disk-freed",
-            Fault::RequestsLost => "requests-lost",
-            Fault::RepliesLost => "replies-lost",
-            Fault::DcsReached => "dcs-reached",
-            Fault::NodesCut => "nodes-cut",
-            Fault::NodesJoined => "nodes-joined",
-            Fault::DcsDown => "dcs-down",
-            Fault::DcsUp => "dcs-up",
-            Fault::LeaseLost => "lease-lost",
-            Fault::LeaseExpires => "lease-expires",
-            Fault::WatchStalls => "watch-stalls",
-            Fault::WatchResumes => "watch-resumes",
-        }
-    }
-
-    /// The fault of that name.
-    pub fn from_id(id: &str) -> Option<Fault> {
-        Fault::ALL.into_iter().find(|fault| fault.id() == id)
-    }
-
-    /// What it is charged to.
-    pub fn class(self) -> Class {
-        use Fault::*;
-        match self {
-            PostmasterKilled | OrphansLeft | BackendCrashed | AgentKilled | AgentFrozen | NodeKilled => Class::Process,
-            StartFails | StartHangs | SingleUserFails | SingleUserHangs | RewindFails | DiskFull => Class::Task,
-            RequestsLost | RepliesLost | NodesCut | DcsDown | LeaseLost | WatchStalls => Class::Network,
-            AgentRestarted | AgentThawed | DiskFreed | DcsReached | NodesJoined | DcsUp | LeaseExpires
-            | WatchResumes => Class::Free,
-        }
-    }
-
-    /// One sentence on what it does.
-    pub fn describe(self) -> &'static str {
-        match self {
-            Fault::PostmasterKilled => "SIGKILL hits the postmaster; its backends end with it",
-            Fault::OrphansLeft => "SIGKILL hits the postmaster; a busy backend outlives it and can still commit",
-            Fault::BackendCrashed => "a backend is killed; the postmaster ends the others and recovers by itself",
-            Fault::AgentKilled => "SIGKILL hits the agent; Postgres goes on without it",
-            Fault::AgentRestarted => "a killed agent is started again",
-            Fault::AgentFrozen => "the agent is stopped for longer than its lease lasts; Postgres goes on without it",
-            Fault::AgentThawed => "a frozen agent goes on where it was",
-            Fault::NodeKilled => "the whole node loses its power; its disk survives",
-            Fault::StartFails => "a postmaster that has just been started ends with an error",
-            Fault::StartHangs => "a postmaster that has just been started neither comes up nor ends",
-            Fault::SingleUserFails => "crash recovery in single-user mode ends with an error",
-            Fault::SingleUserHangs => "crash recovery in single-user mode does not end",
-            Fault::RewindFails => "pg_rewind ends with an error",
-            Fault::DiskFull => "the disk is full: Postgres panics and cannot start",
-            Fault::DiskFreed => "there is room on the disk again",
-            Fault::RequestsLost => "what a node sends to the DCS does not arrive",
-            Fault::RepliesLost => "what the DCS answers a node does not arrive, though what it asked for is done",
-            Fault::DcsReached => "a node reaches the DCS again",
-            Fault::NodesCut => "the nodes do not reach each other; all of them reach the DCS",
-            Fault::NodesJoined => "the nodes reach each other again",
-            Fault::DcsDown => "the DCS answers nobody; no lease ends meanwhile",
-            Fault::DcsUp => "the DCS answers again",
-            Fault::LeaseLost => "the DCS drops a lease whose owner keeps it alive",
-            Fault::LeaseExpires => "a lease that nobody keeps alive ends, and the leader key with it",
-            Fault::WatchStalls => {
-                "an agent reads the DCS's keys as they were, but for its own writes, which go through"
-            }
-            Fault::WatchResumes => "an agent that read old keys reads those of the moment again",
-        }
+vocabulary! {
+    /// A fault that the environment inflicts on a cluster, or its end.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Fault (
+        /// The budget that it is charged to.
+        pub class: Class,
+    ) {
+        /// `postmaster.pid` and `pg_control` stay as they were.
+        PostmasterKilled = "postmaster-killed",
+            "SIGKILL hits the postmaster; its backends end with it", class: Process;
+        OrphansLeft = "orphans-left",
+            "SIGKILL hits the postmaster; a busy backend outlives it and can still commit", class: Process;
+        /// The agent has no part in it.
+        BackendCrashed = "backend-crashed",
+            "a backend is killed; the postmaster ends the others and recovers by itself", class: Process;
+        AgentKilled = "agent-killed",
+            "SIGKILL hits the agent; Postgres goes on without it", class: Process;
+        AgentRestarted = "agent-restarted",
+            "a killed agent is started again", class: Free;
+        /// SIGSTOP, or a virtual machine that is paused. The model stops the agent between any two of its steps and
+        /// lets it go on at any time: before its lease ends, or after.
+        AgentFrozen = "agent-frozen",
+            "the agent is stopped, for a moment or past the end of its lease; Postgres goes on without it",
+            class: Process;
+        AgentThawed = "agent-thawed",
+            "a frozen agent goes on where it was", class: Free;
+        NodeKilled = "node-killed",
+            "the whole node loses its power; its disk survives", class: Process;
+        StartFails = "start-fails",
+            "a postmaster that has just been started ends with an error", class: Task;
+        StartHangs = "start-hangs",
+            "a postmaster that has just been started neither comes up nor ends", class: Task;
+        /// The data directory stays as it was.
+        SingleUserFails = "single-user-fails",
+            "crash recovery in single-user mode ends with an error", class: Task;
+        SingleUserHangs = "single-user-hangs",
+            "crash recovery in single-user mode does not end", class: Task;
+        RewindFails = "rewind-fails",
+            "pg_rewind ends with an error", class: Task;
+        DiskFull = "disk-full",
+            "the disk is full: Postgres panics and cannot start", class: Task;
+        DiskFreed = "disk-freed",
+            "there is room on the disk again", class: Free;
+        RequestsLost = "requests-lost",
+            "what a node sends to the DCS does not arrive", class: Network;
+        RepliesLost = "replies-lost",
+            "what the DCS answers a node does not arrive, though what it asked for is done", class: Network;
+        DcsReached = "dcs-reached",
+            "a node reaches the DCS again", class: Free;
+        NodesCut = "nodes-cut",
+            "the nodes do not reach each other; all of them reach the DCS", class: Network;
+        NodesJoined = "nodes-joined",
+            "the nodes reach each other again", class: Free;
+        /// The next leader of etcd grants all leases their full time again.
+        DcsDown = "dcs-down",
+            "the DCS answers nobody; no lease ends meanwhile", class: Network;
+        DcsUp = "dcs-up",
+            "the DCS answers again", class: Free;
+        LeaseLost = "lease-lost",
+            "the DCS drops a lease whose owner keeps it alive", class: Network;
+        /// Nobody kept it alive for `ttl`.
+        LeaseExpires = "lease-expires",
+            "a lease that nobody keeps alive ends, and the leader key with it", class: Free;
+        /// The agent's watch stays open, and nothing comes through it.
+        WatchStalls = "watch-stalls",
+            "an agent reads the DCS's keys as they were, but for its own writes, which go through", class: Network;
+        WatchResumes = "watch-resumes",
+            "an agent that read old keys reads those of the moment again", class: Free;
     }
 }
 
@@ -206,28 +108,28 @@ impl Faults {
         Faults(bits)
     }
 
-    /// It belongs to the set.
+    /// Whether the fault belongs to the set.
     pub fn contains(self, fault: Fault) -> bool {
         self.0 >> fault as u32 & 1 == 1
     }
 
-    /// Both sets.
+    /// The union of both sets.
     pub const fn and(self, other: Faults) -> Faults {
         Faults(self.0 | other.0)
     }
 
-    /// The faults of this set that belong to the other one, too.
+    /// The intersection of both sets.
     pub fn within(self, other: Faults) -> Faults {
         Faults(self.0 & other.0)
     }
 
-    /// The faults of this set that do not belong to the other one.
+    /// The difference: the faults of this set that do not belong to the other one.
     #[inline]
     pub(crate) const fn except(self, other: Faults) -> Faults {
         Faults(self.0 & !other.0)
     }
 
-    /// Its members, in the order of their declaration.
+    /// The members, in the order of their declaration.
     #[inline]
     pub fn iter(self) -> impl Iterator<Item = Fault> {
         let mut left = self.0;

@@ -1,4 +1,4 @@
-//! The shared vocabulary: events, faults, disturbances, properties, and what a run says of itself.
+//! The shared vocabulary: events, faults, benign faults (disturbances), properties, and the description of a run.
 //!
 //! The model, the lab and the judge speak these words, so that each has one meaning.
 

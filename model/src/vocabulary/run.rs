@@ -1,10 +1,12 @@
-//! What a history says of the run that it recorded: the agent, the nodes, and how they were configured.
+//! The description of a run: the agent, the nodes, and their configuration.
+//!
+//! It is the first event of a history, from which a judge chooses the model.
 
 use serde::{Deserialize, Serialize};
 
 use super::event::Source;
 
-/// What was run: the settings that a judge needs to choose the model.
+/// The description of a run, with the settings that a judge needs to choose the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Unique name of the run.
@@ -30,26 +32,28 @@ pub struct Run {
     pub retry_timeout_s: u32,
     /// Seconds that a crashed primary may take to start before the lock is given up.
     pub primary_start_timeout_s: u32,
-    /// How the cluster is configured beyond that; what is absent has the agent's default.
+    /// The rest of the configuration; what is absent has the agent's default.
     #[serde(default)]
     pub configuration: Configuration,
-    /// How starts and ends of processes are observed.
+    /// The way in which starts and ends of processes are observed.
     pub process_observation: Mechanism,
     /// The sources that really observe this run: what they did not record did not happen, but for their gaps.
     pub observed: Vec<Source>,
 }
 
-/// How starts and ends of processes are observed.
+/// A way to observe starts and ends of processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
     /// The kernel reports each (Linux' process events connector).
     ProcConnector,
-    /// Processes are looked for now and then: one that lives for a moment only may be missed, and how one ends is not seen.
+    /// Processes are looked for now and then: one that lives for a moment only may be missed, and how one ends is not
+    /// seen.
     Polling,
 }
 
-/// How a cluster is configured, in the words of Patroni. The default is Patroni's, but for pg_rewind, which every agent here may use.
+/// The configuration of a cluster, in the words of Patroni. The default is Patroni's, but for pg_rewind, which every
+/// agent here may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Configuration {

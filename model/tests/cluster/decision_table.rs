@@ -1,5 +1,5 @@
-//! Every row of the decision tables of `recover()` is reached in the cluster, by a row's own words: patroni 2.1.2 `ha.py` 310-363 and 4.1.5
-//! `ha.py` 583-706.
+//! Every row of the decision tables of `recover()` is reached in the cluster, with the row's own message: patroni 2.1.2
+//! `ha.py` 310-363 and 4.1.5 `ha.py` 583-706.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -17,10 +17,10 @@ use pghaspec_model::vocabulary::fault::Fault::*;
 const OWN: bool = false;
 const STANDBY: bool = true;
 
-/// Number of the row, its branch, whether it is one of standby clusters, and what the agent says.
+/// The number of the row, its branch, whether it is a row of standby clusters, and the agent's message.
 type Row = (&'static str, Branch, bool, &'static str);
 
-/// The rows that both releases have, where they say the same.
+/// The rows that both releases have, with the same message.
 const ROWS: [Row; 8] = [
     ("1", FailOver, OWN, "stopped PostgreSQL to fail over after a crash"),
     ("2", CrashRecovery, OWN, "doing crash recovery in a single user mode"),
@@ -37,7 +37,7 @@ const ROWS: [Row; 8] = [
     ("6", StartSecondary, OWN, "starting as a secondary"),
 ];
 
-/// Those of standby clusters.
+/// The rows of standby clusters.
 const STANDBY_ROWS: [Row; 3] = [
     ("7", Rewind, STANDBY, "running pg_rewind from the remote one"),
     ("8", StartStandbyLeader, STANDBY, "starting as a standby leader because i had the session lock"),
@@ -53,8 +53,8 @@ const ROWS_OF_4_1: [Row; 3] = [
     ("9", FollowRemote, STANDBY, "trying to follow a remote member because standby cluster is unhealthy"),
 ];
 
-/// The start timeout that a standby is started with (`follow`'s third argument): that of the lock, if it was refreshed at the beginning, whoever
-/// has it by now.
+/// The start timeout with which a standby is started (the third argument of `follow`): that of a lease holder if the
+/// lock was refreshed at the beginning, whoever has it by now.
 const TIMEOUTS: [(&str, Branch, Option<bool>); 4] = [
     ("3 with a timeout", StartReadOnly, Some(false)),
     ("3 with a timeout of zero", StartReadOnly, Some(true)),
@@ -62,7 +62,7 @@ const TIMEOUTS: [(&str, Branch, Option<bool>); 4] = [
     ("6 without a timeout", StartSecondary, None),
 ];
 
-/// Collects the rows that steps end in.
+/// Collects the rows that steps reach.
 struct Rows<'a> {
     rows: &'a [Row],
     seen: Mutex<BTreeSet<&'static str>>,
@@ -97,7 +97,7 @@ impl Inspect<Cluster> for Rows<'_> {
     }
 }
 
-/// Whether the lock counts, if this step is the one in which `recover()` finds out.
+/// The answer whether the lock counts, if `recover()` learns it in this step.
 fn first_answer(cluster: &Cluster, before: &State, action: Action, after: &State) -> Option<bool> {
     let question = |state: &State| match state.nodes[usize::from(action.node())].agent.as_ref()?.at {
         At::Recover(position) => cluster.automaton().at(position).err(),
@@ -107,13 +107,13 @@ fn first_answer(cluster: &Cluster, before: &State, action: Action, after: &State
         Action::Answer(_, Answer::Bool(refreshed)) => {
             (question(before) == Some(Stop::Ask(Question::UpdateLock))).then_some(refreshed)
         }
-        // Whoever does not believe to have it does not ask: the cycle goes on to the reload.
+        // An agent that does not believe to have the lock does not ask: the cycle continues up to the reload.
         Action::Cycle(_) => (question(after) == Some(Stop::Ask(Question::LoadCluster))).then_some(false),
         _ => None,
     }
 }
 
-/// `recover()` may decide so, with nothing but faults and their ends in between.
+/// True if `recover()` may decide for the branch, with nothing but faults and their ends in between.
 fn ends_in(cluster: &Cluster, state: &State, id: NodeId, branch: Branch, steps: u8) -> bool {
     let in_between = |action| matches!(action, Action::Answer(..) | Action::Decide(_) | Action::Fault(..));
     cluster.steps(state).into_iter().filter(|(action, _)| in_between(*action) && action.node() == id).any(
@@ -125,7 +125,7 @@ fn ends_in(cluster: &Cluster, state: &State, id: NodeId, branch: Branch, steps: 
     )
 }
 
-/// Clusters that between them come to every row.
+/// Clusters that together reach every row.
 fn clusters(edition: Edition) -> Vec<Settings> {
     let of = |faults: &[Fault], budget| Settings { budget, ..Settings::new(edition, 2) }.with_faults(faults);
     let crashes = [PostmasterKilled, AgentKilled, AgentRestarted, LeaseExpires];
@@ -140,7 +140,7 @@ fn clusters(edition: Edition) -> Vec<Settings> {
             can_rewind: false,
             ..of(&crashes, Budget { process: 2, ..Budget::NONE })
         },
-        // The lock that the agent reads is not the one that it asks for.
+        // The lock that the agent reads is not the one that it requests.
         of(&[AgentKilled, AgentRestarted, RequestsLost, DcsReached, LeaseExpires], one_each),
         of(&[AgentKilled, AgentRestarted, WatchStalls, WatchResumes, LeaseExpires], one_each),
     ]

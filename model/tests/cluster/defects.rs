@@ -1,7 +1,8 @@
-//! Real defects of Patroni, found again from the rules alone: each with a shortest behaviour that shows it, and gone with the rules of the
-//! release that fixed it. Releases, pull requests and issues are Patroni's.
+//! Real defects of Patroni, found again from the rules alone: each is shown by a shortest behaviour, and is gone with
+//! the rules of the release that fixed it. Releases, pull requests and issues are Patroni's.
 //!
-//! Every search has only the faults that the defect needs, and is complete: where a defect is said to be gone, no behaviour shows it.
+//! Every search has only the faults that the defect needs, and is complete: if a defect is said to be gone, no
+//! behaviour shows it.
 
 use pghaspec_model::cluster::{
     Action, At, Budget, Cluster, Health, Names, Node, NodeId, Rewind, Role, Server, Settings, StartTimeouts, State,
@@ -20,7 +21,7 @@ use pghaspec_model::vocabulary::fault::Fault::*;
 use pghaspec_model::vocabulary::fault::Faults;
 use pghaspec_model::vocabulary::property::Property;
 
-/// A behaviour in words. After each step, in brackets, what it changed.
+/// A behaviour in words, with the changes of each step in brackets behind it.
 struct Behaviour(Vec<String>);
 
 impl Behaviour {
@@ -36,7 +37,8 @@ impl Behaviour {
         Behaviour(words)
     }
 
-    /// It has so many steps, and the story is told by some of them, in this order, the last one included. `…` stands for any words.
+    /// Asserts that it has this many steps, and that some of them, in this order and including the last one, match the
+    /// story. `…` matches any words.
     #[track_caller]
     fn is(&self, steps: usize, story: &[&str]) {
         let all = self.0.join("\n");
@@ -62,7 +64,7 @@ impl Behaviour {
     }
 }
 
-/// Two nodes, of which the first leads, so many faults of processes, no commits, a positive start timeout.
+/// Two nodes, of which the first leads, `process` faults of processes, no commits, a positive start timeout.
 fn settings(edition: Edition, process: u8, faults: &[Fault]) -> Settings {
     Settings {
         faults: Faults::of(faults),
@@ -72,7 +74,8 @@ fn settings(edition: Edition, process: u8, faults: &[Fault]) -> Settings {
     }
 }
 
-/// The same where only timelines are told apart: they keep their numbers, and every decision of `recover` is a step.
+/// The same where only timelines are distinguished: timelines keep their numbers, and every decision of `recover` is a
+/// step.
 fn of_timelines(edition: Edition, process: u8, faults: &[Fault]) -> Settings {
     let Settings { faults, budget, start_timeouts, .. } = settings(edition, process, faults);
     Settings { faults, budget, start_timeouts, ..Settings::of_timelines(edition, 2) }
@@ -103,7 +106,7 @@ fn broken(settings: Settings, property: Property) -> Behaviour {
     Behaviour::new(&report.cluster, &path.init, &path.steps)
 }
 
-/// No behaviour breaks the property, and every one was looked at.
+/// Asserts that no behaviour breaks the property, in a complete search.
 #[track_caller]
 fn holds(settings: Settings, property: Property) {
     let report = check(settings, &[property], Options::default(), &|_| (), None);
@@ -139,7 +142,7 @@ fn none(behaviour: Option<Behaviour>) {
     assert!(behaviour.is_none(), "there should be no such behaviour:\n{}", behaviour.unwrap().0.join("\n"));
 }
 
-/// A shortest behaviour without end on which a promise is given and never kept: its steps, and then the cycle, once.
+/// A shortest lasso on which a promise is given and never kept: its steps, and then those of the cycle, once.
 #[track_caller]
 fn unkept(
     settings: Settings,
@@ -156,7 +159,7 @@ fn unkept(
     Some(Behaviour::new(&cluster, &lasso.prefix.init, &steps))
 }
 
-/// The same for what a property promises of a node.
+/// The same for the promise of a property about a node.
 #[track_caller]
 fn unkept_promise(settings: Settings, property: Property, node: NodeId) -> Option<Behaviour> {
     let promise = Cluster::new(settings.clone()).promises(property)[usize::from(node)];
@@ -172,7 +175,7 @@ fn holds_lock(state: &State, id: NodeId) -> bool {
     state.leader.is_some_and(|key| key.holder == id)
 }
 
-/// In this step an agent finds that its data diverged from the leader's.
+/// True if an agent finds in this step that its data diverged from the leader's.
 fn finds_divergence(before: &State, action: Action, after: &State) -> bool {
     let needs = |state| node(state, action.node()).agent.as_ref().is_some_and(|agent| agent.rewind == Rewind::Need);
     !needs(before) && needs(after)
@@ -182,12 +185,12 @@ fn promotes(_: &Cluster, _: &State, action: Action, _: &State) -> bool {
     matches!(action, Action::Promote(_))
 }
 
-/// `recover` decides so.
+/// True if `recover` decides for this branch.
 fn decides(branch: Branch) -> impl Fn(&Cluster, &State, Action, &State) -> bool {
     move |cluster, before, action, _| cluster.branch_of(before, action) == Some(branch)
 }
 
-/// An agent asks for its lock to be refreshed while the key names another node.
+/// True if an agent requests an update of its lock while the key names another node.
 fn refreshes_lost_lock(_: &Cluster, before: &State, action: Action, _: &State) -> bool {
     matches!(action, Action::Update(_)) && before.leader.is_some_and(|key| key.holder != action.node())
 }
@@ -196,8 +199,8 @@ const RELEASES: [Edition; 6] = [V2_1_2, V3_0_2, V3_0_4, V3_1, V4_0, V4_1];
 const FROZEN: [Fault; 3] = [AgentFrozen, AgentThawed, LeaseExpires];
 const RESTARTED: [Fault; 3] = [AgentKilled, AgentRestarted, LeaseExpires];
 
-/// 2.1.6 to 3.0.2, fixed by #2689: an agent that was frozen between its snapshot and the update of the lock finds that its lease has ended,
-/// takes a new one and writes the leader key over, though it names another node by now.
+/// 2.1.6 to 3.0.2, fixed by #2689: an agent was frozen between its snapshot and the update of the lock. It finds that
+/// its lease has ended, takes a new one, and overwrites the leader key, though that names another node by now.
 #[test]
 fn the_lock_is_written_over_when_the_own_lease_has_ended() {
     let frozen = |edition| without_watchdog(settings(edition, 1, &FROZEN));
@@ -212,14 +215,14 @@ fn the_lock_is_written_over_when_the_own_lease_has_ended() {
             "n1: agent refreshes the leader lock … leader key: n1; … lease: ended → alive",
         ],
     );
-    // The lock is asked for all the same, and refused.
+    // The lock is requested all the same, and refused.
     some(shortest(frozen(V3_0_4), refreshes_lost_lock))
         .is(7, &["n1: agent refreshes the leader lock … writable primary … → starting as a standby"]);
     holds(frozen(V3_0_4), Property::SingleLockOwner);
 }
 
-/// The same defect where the watchdog stops whoever is frozen: the agent's successor takes its predecessor's lock for its own, and while it
-/// recovers the lease ends and another node gets the lock.
+/// The same defect where the watchdog resets the node of a frozen agent: the agent's successor takes its predecessor's
+/// lock for its own, and while it recovers the lease ends and another node gets the lock.
 #[test]
 fn the_lock_is_written_over_by_a_restarted_agent() {
     let restarted = |edition| settings(edition, 1, &RESTARTED);
@@ -238,8 +241,9 @@ fn the_lock_is_written_over_by_a_restarted_agent() {
     holds(restarted(V3_0_4), Property::SingleLockOwner);
 }
 
-/// Up to 2.1.5, #2484: that the lease has ended goes unnoticed, and the update claims success: the agent goes on as the leader while the
-/// key names another node. The key itself is left alone, so no other property of the key is broken.
+/// Up to 2.1.5, #2484: the end of the lease goes unnoticed, and the update claims success, so the agent continues as
+/// the leader while the key names another node. The key itself is left alone, so no other property of the key is
+/// broken.
 #[test]
 fn the_update_claims_success_although_the_lock_is_gone() {
     let frozen = |edition| without_watchdog(settings(edition, 1, &FROZEN));
@@ -267,8 +271,8 @@ fn the_update_claims_success_although_the_lock_is_gone() {
     }
 }
 
-/// Only 2.1.2, fixed by #2221: the walk through the leader's timeline history does not stop, and whoever is one timeline behind is taken for
-/// diverged: it is rewound although the leader has all that it has.
+/// Only 2.1.2, fixed by #2221: the walk through the leader's timeline history does not stop, so a node that is one
+/// timeline behind is taken for diverged. It is rewound although the leader has all of its data.
 #[test]
 fn a_standby_one_timeline_behind_is_taken_for_diverged() {
     let failover = |edition| at_once(with_commit(settings(edition, 1, &[PostmasterKilled])));
@@ -286,11 +290,11 @@ fn a_standby_one_timeline_behind_is_taken_for_diverged() {
             "n1: recover(): demote('immediate')",
             "n1: Postgres accepts connections … → standby on timeline 1, shared WAL only",
             "n2: Postgres is promoted … → writable primary on timeline 2",
-            "n1: agent compares timelines with the leader: diverged … rewind state: Check → Need",
+            "n1: agent compares timelines with the leader: diverged … rewind state: check → need",
         ],
     );
     for edition in [V3_0_2, V3_0_4, V3_1, V4_0, V4_1, Ideal] {
-        // There are standbys that are behind, and found to be no more than that; and others that did diverge.
+        // Some standbys are behind, and are found to be only behind; others did diverge.
         let behind = |_: &Cluster, before: &State, action: Action, _: &State| {
             let timeline = |id| before.wal.timeline_at(node(before, id).data);
             action == Action::Compare(0, Some(false)) && timeline(0) < timeline(1)
@@ -301,8 +305,8 @@ fn a_standby_one_timeline_behind_is_taken_for_diverged() {
     }
 }
 
-/// Every release, #1251: two promotions lead to the same timeline number, and whoever compares only numbers does not see that the data
-/// diverged. The standby keeps what the leader lacks, and never streams.
+/// Every release, #1251: two promotions lead to the same timeline number, and an agent that compares only numbers does
+/// not see that the data diverged. The standby keeps records that the leader lacks, and never streams.
 #[test]
 fn two_promotions_share_a_timeline_number() {
     let crashes = |edition| at_once(settings(edition, 2, &[PostmasterKilled]));
@@ -326,19 +330,19 @@ fn two_promotions_share_a_timeline_number() {
         .is(27, &["n1: agent compares timelines with the leader: not diverged", "n2: agent refreshes the leader lock"]);
     none(unkept_promise(crashes(Ideal), Property::CrashedNodeRejoins, 0));
     none(unkept_promise(crashes(Ideal), Property::CrashedNodeRejoins, 1));
-    // It is seen there that the numbers are the same and the data is not.
+    // There the fork is found: the numbers are the same and the data is not.
     some(shortest(crashes(Ideal), |_, before, action, after| {
         let timeline = |id| before.wal.timeline_at(node(before, id).data);
         finds_divergence(before, action, after) && timeline(0) == timeline(1)
     }));
 }
 
-/// Every release, #3121: with a start timeout of zero and nobody to fail over to, a crashed primary that holds the lock is not simply started
-/// again, but goes through single-user mode and comes up on a new timeline.
+/// Every release, #3121: with a start timeout of zero and nobody to fail over to, a crashed primary that holds the lock
+/// is not simply started again. It goes through single-user mode and comes up on a new timeline.
 #[test]
 fn a_primary_that_cannot_fail_over_comes_up_on_a_new_timeline() {
     let alone = |edition| at_once(of_timelines(edition, 2, &[PostmasterKilled, NodeKilled]));
-    // The other node is gone for good, and the holder of the lock has not taken note of its crash yet.
+    // The other node is gone for good, and the lease holder has not noticed its own crash yet.
     let crashed = |_: &Cluster, state: &State| {
         let (primary, other) = (node(state, 0), node(state, 1));
         holds_lock(state, 0)
@@ -377,8 +381,8 @@ fn a_primary_that_cannot_fail_over_comes_up_on_a_new_timeline() {
     none(shortest(alone(Ideal), decides(Branch::CrashRecovery)));
 }
 
-/// Up to 3.0.3, #2720, fixed by #2726: every crash of a primary leads through single-user mode to a new timeline, although the node holds
-/// the lock all the time.
+/// Up to 3.0.3, #2720, fixed by #2726: every crash of a primary leads through single-user mode to a new timeline,
+/// although the node holds the lock all the time.
 #[test]
 fn every_crash_of_a_primary_raises_the_timeline() {
     let crash = |edition| of_timelines(edition, 1, &[PostmasterKilled]);
@@ -404,8 +408,8 @@ fn every_crash_of_a_primary_raises_the_timeline() {
     }
 }
 
-/// Only 3.0.4, fixed by #2763: a primary that is hit again while it recovers from a crash is not started as a primary, since pg_control says
-/// `in crash recovery`.
+/// Only 3.0.4, fixed by #2763: a primary that is hit again while it recovers from a crash is not started as a primary,
+/// because pg_control says `in crash recovery`.
 #[test]
 fn a_primary_that_crashed_in_crash_recovery_goes_through_single_user_mode() {
     let twice = |edition| of_timelines(edition, 2, &[BackendCrashed, PostmasterKilled]);
@@ -443,9 +447,9 @@ fn a_primary_that_crashed_in_crash_recovery_goes_through_single_user_mode() {
     }
 }
 
-/// Up to 2.1.3, #2242, fixed by #2252: of a standby that was killed (pg_control says `in archive recovery`) it is never found, while it is
-/// down, that its data diverged. It is started as it is: where Postgres then refuses to start, for ever. That it may refuse is not modelled;
-/// here it starts, and is rewound later.
+/// Up to 2.1.3, #2242, fixed by #2252: while a standby that was killed is down (pg_control says `in archive recovery`),
+/// it is never found that its data diverged. It is started as it is, and Postgres then refuses to start, for ever. That
+/// refusal is not modelled: here the standby starts, and is rewound later.
 #[test]
 fn a_killed_standby_is_not_known_to_have_diverged() {
     let killed = |edition| at_once(with_commit(settings(edition, 2, &[PostmasterKilled])));
@@ -473,7 +477,8 @@ fn a_killed_standby_is_not_known_to_have_diverged() {
     }
 }
 
-/// Up to 2.0.7, #1720: single-user recovery that does not end keeps the lock for ever, although another node could take over.
+/// Up to 2.0.7, #1720: single-user recovery that does not end keeps the lock for ever, although another node could take
+/// over.
 #[test]
 fn crash_recovery_without_an_end_keeps_the_lock() {
     let faults = [AgentKilled, AgentRestarted, SingleUserHangs];
@@ -491,8 +496,8 @@ fn crash_recovery_without_an_end_keeps_the_lock() {
     none(unkept_promise(honest, Property::UnstartableLeaderYields, 0));
 }
 
-/// Every release: a backend outlives its postmaster and can still commit while another node is promoted. The agent sees only that the
-/// postmaster is dead; watchdog or not, the lock is given up.
+/// Every release: a backend outlives its postmaster and can still commit while another node is promoted. The agent sees
+/// only that the postmaster is dead; with or without a watchdog, the lock is released.
 #[test]
 fn a_backend_outlives_its_postmaster() {
     for watchdog in [false, true] {
@@ -521,14 +526,15 @@ fn a_backend_outlives_its_postmaster() {
         }
         for orphans in [orphans(Ideal), at_once(orphans(Ideal))] {
             holds(orphans.clone(), Property::OneWritableLeader);
-            // Somebody takes over, but later.
+            // Another node takes over, but later.
             some(shortest(orphans, |_, _, action, _| action == Action::Promote(1)));
         }
     }
 }
 
-/// Every release; found by this model: an agent takes the lock and is frozen before it arms the watchdog. The lease ends, nobody resets the
-/// node, and the thawed agent promotes on the strength of a lock that it no longer has, while another node does the same.
+/// Every release; found by this model: an agent takes the lock and is frozen before it arms the watchdog. The lease
+/// ends, nothing resets the node, and the thawed agent promotes because of a lock that it no longer has, while another
+/// node does the same.
 #[test]
 fn an_agent_is_frozen_between_taking_the_lock_and_arming_the_watchdog() {
     let frozen = |edition| at_once(settings(edition, 2, &[PostmasterKilled, AgentFrozen, AgentThawed, LeaseExpires]));
@@ -564,9 +570,9 @@ fn with_old_keys(edition: Edition) -> Settings {
     Settings { budget: Budget { network: 1, ..settings.budget }, ..settings }
 }
 
-/// Every release; found by this model: an agent whose watch of the DCS stalled while nobody had the lock goes by the `/status` of that time. When
-/// the next leader is gone as well, it takes itself for close enough, and creating the leader key, which nothing is wrong with, gives it the lead.
-/// Whatever it reads, two nodes never lead.
+/// Every release; found by this model: the watch of an agent stalled while nobody had the lock, and it uses the
+/// `/status` of that time. When the next leader is gone as well, it takes itself for close enough, and creating the
+/// leader key, which is correct in itself, makes it the leader. Whatever it reads, two nodes never lead.
 #[test]
 fn old_keys_let_a_node_lead_that_has_fallen_behind() {
     broken(with_old_keys(V4_1), Property::BoundedAsyncLoss).is(
@@ -588,15 +594,16 @@ fn old_keys_let_a_node_lead_that_has_fallen_behind() {
         holds(with_old_keys(edition), Property::WritableNeedsLock);
     }
     holds(with_old_keys(Ideal), Property::BoundedAsyncLoss);
-    // Its turn comes when its watch goes on.
+    // Its turn comes when its watch continues.
     some(shortest(with_old_keys(Ideal), |_, before, action, after| {
         let reads_old = before.stalled.is_some_and(|read| read.status != before.status);
         action == Action::Acquire(0) && reads_old && !holds_lock(after, 0)
     }));
 }
 
-/// Alive in 4.1; found by this model: the same in synchronous mode. With the old `/sync` the node takes itself for the synchronous standby, and gets
-/// the lock. Its promotion is postponed, since `/sync` is not the one that it read; but the next cycle finds only that it has the lock.
+/// Alive in 4.1; found by this model: the same in synchronous mode. With the old `/sync` the node takes itself for the
+/// synchronous standby, and gets the lock. Its promotion is postponed, because `/sync` is not the one that it read; but
+/// the next cycle checks only that it has the lock.
 #[test]
 fn a_promotion_that_was_postponed_is_not_reconsidered() {
     let synchronous = |edition| Settings { synchronous: true, ..with_old_keys(edition) };
@@ -616,8 +623,9 @@ fn a_promotion_that_was_postponed_is_not_reconsidered() {
     holds(synchronous(Ideal), Property::NoLostSyncCommit);
 }
 
-/// Alive in 4.1: `recover()` starts Postgres `because i had the session lock` although the key names another node, and its own update of
-/// it, moments before, said so: the reload shows the old key. Nothing comes of it: the next update is refused again.
+/// Alive in 4.1: `recover()` starts Postgres `because i had the session lock` although the key names another node, as
+/// its own update of the key was told moments before: the reload shows the old key. It has no consequence: the next
+/// update is refused again.
 #[test]
 fn old_keys_say_that_the_session_lock_is_still_there() {
     let restarted = |edition| {
@@ -643,8 +651,9 @@ fn old_keys_say_that_the_session_lock_is_still_there() {
     holds(restarted(V4_1), Property::OneWritableLeader);
 }
 
-/// Every release since 2.1.4, which runs crash recovery before pg_rewind (#2252); found by this model: while a rewind is pending, a start that
-/// failed is not looked at, and `recover` forgets that it already ran single-user recovery: it runs it again.
+/// Every release since 2.1.4, which runs crash recovery before pg_rewind (#2252); found by this model: while a rewind
+/// is pending, a failed start is not looked at, and `recover` forgets that it already ran single-user recovery. So it
+/// runs it again.
 #[test]
 fn a_failed_start_with_a_rewind_pending_forgets_crash_recovery() {
     let fails = |edition| {
@@ -655,7 +664,7 @@ fn a_failed_start_with_a_rewind_pending_forgets_crash_recovery() {
         16,
         &[
             "n1: postgres --single ends well",
-            "n1: recover(): load_cluster_from_dcs() → done … rewind state: Initial → Check",
+            "n1: recover(): load_cluster_from_dcs() → done … rewind state: initial → check",
             "n1: FAULT start-fails",
             "n1: agent reads the cluster … crash recovery started: true → false",
             "n2: Postgres is promoted … writable primary on timeline 2",

@@ -1,4 +1,4 @@
-//! The readable cluster is the cluster: as many states, each with words of its own.
+//! The readable cluster is the cluster: it has as many states, each with a description of its own.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -13,7 +13,7 @@ use pghaspec_model::vocabulary::fault::{Fault, Faults};
 use pghaspec_model::vocabulary::property::Property;
 use stateright::{Checker, Expectation, Model};
 
-/// One fault, one commit: some thousand states, in which edition 4.1 breaks nothing.
+/// One fault and one commit: some thousand states, in which edition 4.1 breaks nothing.
 fn small(edition: Edition) -> Settings {
     Settings {
         faults: Faults::of(&[Fault::PostmasterKilled, Fault::AgentKilled, Fault::AgentRestarted, Fault::LeaseExpires]),
@@ -32,16 +32,16 @@ fn mutated(mutant: Mutant, settings: Settings) -> Settings {
 }
 
 #[test]
-fn it_has_the_states_of_the_cluster() {
+fn the_readable_cluster_has_the_states_of_the_cluster() {
     let report = check(small(Edition::V4_1), &Property::ALL, Options::default(), &|_| (), None);
     let checker = ReadableCluster::new(small(Edition::V4_1)).checker().spawn_bfs().join();
     assert_eq!(checker.unique_state_count(), report.states);
     assert!(checker.discoveries().is_empty());
 }
 
-/// What is said of states and of steps; neither what must happen at last, nor what holds for want of an occasion.
+/// Properties of states and of steps; no liveness properties, and none without an occasion.
 #[test]
-fn it_has_the_safety_properties_that_say_something() {
+fn the_readable_cluster_has_the_safety_properties_with_an_occasion() {
     let standby = Settings { standby_cluster: true, ..small(Edition::V4_1) };
     for settings in [small(Edition::V4_1), standby] {
         let cluster = Cluster::new(settings.clone());
@@ -57,7 +57,7 @@ fn it_has_the_safety_properties_that_say_something() {
     }
 }
 
-/// The properties about steps are there too, which stateright by itself does not know.
+/// Also the properties of steps, which stateright by itself does not know.
 #[test]
 fn every_safety_property_can_be_seen_broken() {
     use Property::*;
@@ -78,7 +78,7 @@ fn every_safety_property_can_be_seen_broken() {
         (mutated(Mutant::AlwaysRewinds, small(Edition::V4_1)), &[CleanBeforeRewind]),
         (mutated(Mutant::PromotesAnybody, synchronous), &[NoLostSyncCommit]),
         (mutated(Mutant::PromotesStandbyLeader, standby_cluster), &[StandbyClusterReadOnly]),
-        // 2.1.2 wipes what diverged without being asked to.
+        // 2.1.2 removes diverged data without a setting that allows it.
         (mutated(Mutant::AlwaysRewinds, without_rewind), &[DataDirectoryKept]),
     ];
     let mut seen = HashSet::new();
@@ -118,7 +118,8 @@ fn see_broken(settings: Settings, property: Property) {
     }
 }
 
-/// The Explorer holds two states for the same if their words are; and a step that does something says what.
+/// The Explorer takes two states for the same if their descriptions are the same; and a step with an effect describes
+/// it.
 #[test]
 fn different_states_have_different_words() {
     let plenty = Settings {
@@ -133,7 +134,7 @@ fn different_states_have_different_words() {
     tell_apart(Settings { standby_cluster: true, ..plenty });
 }
 
-/// Walks through a part of the states, near ones and far ones.
+/// Compares a part of the states, near ones and far ones.
 fn tell_apart(settings: Settings) {
     let model = ReadableCluster::new(settings);
     let mut seen: HashMap<String, State> = HashMap::new();

@@ -1,4 +1,4 @@
-//! The cluster model: counts, verdicts, forms of its states, and the defects of releases that it finds again.
+//! The cluster model: counts, verdicts, packed states, and the defects of releases that it finds again.
 
 mod decision_table;
 mod defects;

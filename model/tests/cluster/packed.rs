@@ -1,4 +1,5 @@
-//! The packed form of the cluster's states, and its symmetry, on every state that can be reached.
+//! The packed form of the cluster's states, their symmetry and their dead variables, on every state that can be
+//! reached.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -39,14 +40,14 @@ fn synchronous_three() -> Settings {
     Settings { synchronous: true, start_timeouts: StartTimeouts::Zero, ..small(Edition::V4_1, 3) }
 }
 
-/// One commit, and of each kind of fault that is there at most one.
+/// One commit, and at most one fault of each kind.
 fn after(edition: Edition, faults: &[Fault]) -> Settings {
     let budget = Budget { process: 1, task: 1, network: 1, commits: 1, operator: 0 };
     Settings { budget, start_timeouts: StartTimeouts::Zero, ..Settings::new(edition, 2) }.with_faults(faults)
 }
 
-/// The DCS, or a node's way to it, fails in one way and in no other: none of them may be taken for harmless for want of the others. With the
-/// older lock, too.
+/// The DCS, or a node's connection to it, fails in one way only, so that no kind of failure is treated as harmless
+/// because another one is missing. With the older lock, too.
 fn one_network_fault_each() -> Vec<(&'static str, Settings)> {
     use Fault::*;
     vec![
@@ -55,12 +56,12 @@ fn one_network_fault_each() -> Vec<(&'static str, Settings)> {
         ("replies lost", after(Edition::V4_1, &[RepliesLost, DcsReached, LeaseExpires])),
         ("DCS down", after(Edition::V4_1, &[DcsDown, DcsUp, LeaseExpires])),
         ("lease lost", after(Edition::V4_1, &[LeaseLost])),
-        // The next leader is certain here before it is promoted, and what it has may be less than what was announced.
+        // Here the next leader is certain before it is promoted, and its data may be less than what was announced.
         ("lease lost and a crash", after(Edition::V4_1, &[LeaseLost, PostmasterKilled])),
     ]
 }
 
-/// What is read after the moment in which it seems not to matter any more.
+/// Values that are read after they seem to be dead.
 fn read_late() -> Vec<(&'static str, Settings)> {
     use Fault::*;
     let with = |edition, budget, faults: &[Fault]| Settings { budget, ..Settings::new(edition, 2) }.with_faults(faults);
@@ -80,7 +81,7 @@ fn read_late() -> Vec<(&'static str, Settings)> {
                 )
             },
         ),
-        // It is to be started as a primary, and dies with its agent.
+        // A node is to be started as a primary, and dies with its agent.
         (
             "a start as a primary that ends early",
             Settings {
@@ -102,7 +103,7 @@ fn read_late() -> Vec<(&'static str, Settings)> {
     ]
 }
 
-/// An agent reads old keys: those of a leader, of nobody, of a former synchronous standby; with the older lock, too.
+/// An agent reads old keys: those of a leader, of nobody, of a former synchronous standby. With the older lock, too.
 fn old_keys() -> Vec<(&'static str, Settings)> {
     use Fault::*;
     let failover = after(Edition::V4_1, &[PostmasterKilled, WatchStalls, WatchResumes]);
@@ -118,7 +119,7 @@ fn old_keys() -> Vec<(&'static str, Settings)> {
     ]
 }
 
-/// Small clusters that between them use all that is in a state, and all that decides what of it is forgotten.
+/// Small clusters that together use every field of a state, and every condition for a dead variable.
 fn clusters() -> Vec<(&'static str, Settings)> {
     let crashes = small(Edition::V4_1, 2);
     let every_fault =
@@ -141,7 +142,7 @@ fn clusters() -> Vec<(&'static str, Settings)> {
             Settings { standby_cluster: true, budget: Budget { operator: 1, ..crashes.budget }, ..crashes.clone() },
         ),
         ("maintenance", Settings { budget: Budget { operator: 1, ..crashes.budget }, ..crashes.clone() }),
-        // Without an operator, who may look at what is forgotten otherwise.
+        // Without an operator, whose actions would read otherwise dead variables.
         ("standby cluster on its own", Settings { standby_cluster: true, ..crashes.clone() }),
         ("copies instead of rewinds", Settings { remove_on_divergence: true, can_rewind: false, ..crashes.clone() }),
         // A former primary that was about to follow is replaced by a copy, which begins with that configuration.
@@ -154,7 +155,8 @@ fn clusters() -> Vec<(&'static str, Settings)> {
             },
         ),
         ("rewinds and copies", Settings { remove_on_divergence: true, ..crashes.clone() }),
-        // Two that read what the rules of editions do not: a primary's recovery configuration, and who else would lead.
+        // Two mutants that read what the rules of editions do not: a primary's recovery configuration, and other
+        // possible leaders.
         ("starts without signal", Settings { mutant: Some(Mutant::StartsWithoutSignal), ..crashes.clone() }),
         ("race ignores key", Settings { mutant: Some(Mutant::RaceIgnoresKey), ..crashes.clone() }),
         (
@@ -174,10 +176,11 @@ fn clusters() -> Vec<(&'static str, Settings)> {
     clusters
 }
 
-/// A field's value as a number below the one that is given; nothing if the state has no such field.
+/// The value of a field as a number below the given one; `None` if the state has no such field.
 type Value = fn(&State, usize) -> Option<usize>;
 
-/// Every field, how many values it has, and which it has in a state, there in a node. Of those that count only some numbers are asked for.
+/// All fields with the number of their values, and the value in a state, at a node. Of counters, only some values are
+/// required.
 fn fields() -> Vec<(&'static str, usize, Value)> {
     fn who(id: Option<u8>) -> Option<usize> {
         Some(id.map_or(0, |id| 1 + usize::from(id)))
@@ -298,11 +301,11 @@ impl Inspect<Cluster> for Collect {
     }
 }
 
-/// Values that no state of these clusters has: nobody writes pg_control in the moments in which it says so.
+/// Values that no state of these clusters has: pg_control has them only in moments that are not modelled.
 const NEVER: [(&str, usize); 2] =
     [("control", ControlState::StartingUp as usize), ("control", ControlState::ShuttingDown as usize)];
 
-/// All that a check looks for.
+/// Every discovery that a check looks for.
 struct Everything;
 
 impl Inspect<Cluster> for Everything {
@@ -335,7 +338,7 @@ fn alike(cluster: &Cluster, packed: &[Packed]) -> Result<(), String> {
     Ok(())
 }
 
-/// Where two nodes are explored in fewer words than three, the same states are found in the same order, by as many steps.
+/// Two nodes are explored in fewer words than three; the same states are found in the same order, by as many steps.
 fn in_fewer_words(cluster: &Cluster, counts: (usize, usize, usize), packed: &[Packed]) -> Result<(), String> {
     let collect = Collect { fields: Vec::new(), seen: Mutex::default() };
     let found = cluster.search(Options::default(), &collect, None);
@@ -350,9 +353,9 @@ fn in_fewer_words(cluster: &Cluster, counts: (usize, usize, usize), packed: &[Pa
     Ok(())
 }
 
-/// On every state of each of these clusters: it is written down whole, as are the results of its steps; nodes are alike, in what a state
-/// stands for and in what can happen next; and the search under symmetry counts true orbits. And there is no field whose values were not
-/// all among them.
+/// Checks every state of each of these clusters: it is packed without loss, as are the results of its steps; nodes are
+/// alike, in their representative and in their next steps; and the search under symmetry counts true orbits. Together
+/// these states have every value of every field.
 #[test]
 fn every_reachable_state_keeps_the_laws_and_symmetry_counts_true_orbits() {
     let mut values = vec![0; fields().len()];
@@ -376,7 +379,7 @@ fn every_reachable_state_keeps_the_laws_and_symmetry_counts_true_orbits() {
     }
 }
 
-/// Holds each state that a search comes to to the law of representatives.
+/// Holds each state of a search to the law of representatives.
 struct Law;
 
 impl Inspect<Cluster> for Law {
@@ -386,7 +389,8 @@ impl Inspect<Cluster> for Law {
     }
 }
 
-/// The same for the check of three nodes, as far as minutes reach: with two nodes all but failing tasks, and parts of it with three.
+/// The same for the check of three nodes, as far as minutes reach: all but failing tasks with two nodes, and parts of
+/// it with three.
 #[test]
 #[ignore = "takes minutes: cargo test --release --test cluster_packed -- --ignored"]
 fn every_state_of_the_default_check_behaves_like_the_one_that_stands_for_it() {
@@ -400,8 +404,9 @@ fn every_state_of_the_default_check_behaves_like_the_one_that_stands_for_it() {
     }
 }
 
-/// A standby cluster's nodes may all be ahead of the primary that they follow, each by the checkpoint of its own recovery, and be set back
-/// to what that one has. What was announced before then says more than any of them has.
+/// All nodes of a standby cluster may be ahead of the primary that they follow, each by the checkpoint of its own
+/// recovery, and may be set back to that primary's data. A position that was announced before is then beyond the data
+/// of every node.
 #[test]
 fn what_a_standby_cluster_may_be_set_back_to_is_not_forgotten() {
     let budget = Budget { process: 2, commits: 1, operator: 1, ..Budget::NONE };
@@ -412,7 +417,7 @@ fn what_a_standby_cluster_may_be_set_back_to_is_not_forgotten() {
         ..Settings::new(Edition::V4_1, 2)
     }
     .with_faults(&[Fault::PostmasterKilled]);
-    // So far as it takes until both have recovered, and the primary elsewhere is another one.
+    // Deep enough for both to recover and for the remote primary to be replaced.
     let searched = search(&Cluster::new(settings), Options { depth: Some(30), ..Options::default() }, &Law);
     assert!(searched.states > 100_000, "only {} states", searched.states);
 }
@@ -435,7 +440,7 @@ fn threads_and_symmetry_change_no_verdict() {
     }
 }
 
-/// With every record told apart, and coarse steps: the default check, which finds nothing, and one that finds much.
+/// With single records and coarse steps: the default check, which finds nothing, and one that finds much.
 #[test]
 fn symmetry_changes_no_verdict_where_every_record_is_told_apart() {
     for (edition, commits, violated) in [(Edition::V4_1, 2, 0), (Edition::V3_0_2, 1, 5)] {
@@ -451,8 +456,9 @@ fn symmetry_changes_no_verdict_where_every_record_is_told_apart() {
     }
 }
 
-/// What was found under symmetry is what was found without it: the verdicts, the branches, the kinds of step, and whether something gets
-/// stuck. Steps that change nothing are left out, so a counterexample may become shorter; with these clusters none does.
+/// Compares the results under symmetry with those without it: the verdicts, the branches, the kinds of step, and
+/// whether there is a deadlock. Under symmetry steps without effect are left out, so a counterexample may become
+/// shorter; with these clusters none does.
 fn agrees(full: &Report, reduced: &Report) {
     fn lengths<T: Copy>(paths: &[(T, Option<Path<State, Action>>)]) -> Vec<(T, Option<usize>)> {
         paths.iter().map(|(of, path)| (*of, path.as_ref().map(|path| path.steps.len()))).collect()

@@ -14,7 +14,7 @@ use pghaspec_model::verify::liveness::check_promises;
 use pghaspec_model::verify::matrix::{Row, differences};
 use pghaspec_model::vocabulary::property::Property;
 
-/// Bytes that the graph for liveness may take.
+/// The most bytes that the graph for liveness may take.
 const GRAPH: usize = 2 << 30;
 
 fn run(settings: Settings) -> Report {
@@ -60,7 +60,7 @@ fn edition_4_1_is_safe_with_three_nodes() {
     assert_eq!((report.states, report.transitions, report.depth), (91_494, 395_617, 44));
 }
 
-/// What `pghaspec check --nodes 3` explores: two crashes, a failing task, a cut and two commits in one behaviour.
+/// The exploration of `pghaspec check --nodes 3`: two crashes, a failing task, a cut and two commits in one behaviour.
 #[test]
 #[ignore = "takes minutes and gigabytes: cargo test --release --test cluster -- --ignored"]
 fn three_nodes_and_two_crashes_break_what_two_nodes_and_two_crashes_do() {
@@ -77,8 +77,8 @@ fn three_nodes_and_two_crashes_break_what_two_nodes_and_two_crashes_do() {
     assert_eq!((report.states, report.transitions, report.depth), (61_258_830, 257_193_691, 68));
 }
 
-/// 2.1.2 writes the leader key over, whoever holds it, when its own lease is a new one: an agent that was restarted within the
-/// ttl takes the lock from the node that got it in the meantime.
+/// 2.1.2 overwrites the leader key, whoever holds it, when its own lease is a new one: an agent that was restarted
+/// within the ttl takes the lock from the node that got it in the meantime.
 #[test]
 fn edition_2_1_2_takes_the_lock_from_another_node() {
     let report = run(Settings::new(Edition::V2_1_2, 2));
@@ -93,7 +93,7 @@ fn committed() -> Vec<Row> {
     serde_json::from_str(include_str!("../../assumptions.json")).unwrap()
 }
 
-/// Does all jobs on two threads.
+/// Works off all jobs on two threads.
 fn share<J: Send>(jobs: Vec<J>, work: impl Fn(J) + Sync) {
     let jobs = Mutex::new(jobs.into_iter());
     let run = || {
@@ -107,7 +107,7 @@ fn share<J: Send>(jobs: Vec<J>, work: impl Fn(J) + Sync) {
     });
 }
 
-/// States of a row that is explored here; `pghaspec check --matrix` explores them all.
+/// The largest row, in states, that is explored here; `pghaspec check --matrix` explores all.
 const SMALL: usize = 300_000;
 
 #[test]
@@ -123,7 +123,7 @@ fn the_assumption_matrix_is_as_committed() {
     });
 }
 
-/// stateright counts the same in every configuration, and gives the same verdicts on what a state shows by itself.
+/// stateright counts the same in every configuration, and gives the same verdicts on properties of states.
 #[test]
 fn stateright_agrees_in_every_configuration() {
     let small: Vec<_> = committed().into_iter().filter(|row| row.states <= 45_000).collect();
@@ -136,7 +136,7 @@ fn stateright_agrees_in_every_configuration() {
     });
 }
 
-/// What the committed matrix says of the edition `ideal`, which the test above explores.
+/// The committed matrix about the edition `ideal`, which the test above explores.
 #[test]
 fn ideal_is_safe_where_it_claims_to_be() {
     for row in committed().iter().filter(|row| row.edition == Edition::Ideal.id()) {
@@ -197,7 +197,7 @@ fn every_property_kills_a_mutant() {
     }
 }
 
-/// A property that says something nowhere, or a promise that is never given, would hold for nothing.
+/// Otherwise a property without an occasion, or a promise that is never given, would hold without meaning anything.
 #[test]
 fn no_property_is_vacuous() {
     for property in Property::ALL.into_iter().filter(|property| !property.is_timed()) {
@@ -209,7 +209,7 @@ fn no_property_is_vacuous() {
     }
 }
 
-/// What is reached of the branches and kinds of step, over all configurations of an edition.
+/// The branches and kinds of step that no configuration of an edition reaches.
 fn unwitnessed(edition: Edition) -> (Vec<Branch>, Vec<&'static str>) {
     let mut branches = Branch::ALL.to_vec();
     let (mut steps, mut seen) = (Vec::new(), Vec::new());
@@ -268,7 +268,7 @@ impl Inspect<Cluster> for Refused {
     }
 }
 
-/// The two messages of a slot that somebody else has taken, through the agent's API, since the cycle began.
+/// The two messages for a slot that a request through the agent's API has taken since the cycle began.
 #[test]
 fn a_busy_slot_refuses_crash_recovery_and_rewinds() {
     for edition in [Edition::V4_1, Edition::V2_1_2] {

@@ -1,11 +1,11 @@
-//! The engine against other engines on random models: stateright's, and the most naive ones.
+//! The engine against other engines on random models: stateright's, and naive ones.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::models::like_parts::{Flaw, LikeParts, Parts, Rule};
 use crate::models::represented::{Represented, ShowsP};
-use crate::models::small_graph::{Arrow, Asked, Node, SmallGraph, Taken};
+use crate::models::small_graph::{Arrow, Node, PropertyKind, SmallGraph, Taken};
 use crate::naive::{Promise, Shortest};
 use pghaspec_model::engine::{
     Exploration, Fairness, Graph, Inspect, Lasso, Liveness, Options, Path, Spec, laws, search, second_opinion, within,
@@ -13,7 +13,7 @@ use pghaspec_model::engine::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-/// Runs a law on so many random values and says how often each of its cases came up.
+/// Checks a law on many random values, and counts how often each of its cases came up.
 fn count<S: Strategy>(
     cases: u32,
     strategy: S,
@@ -39,7 +39,7 @@ fn fairness() -> impl Strategy<Value = Fairness> {
     ]
 }
 
-/// Up to 8 states with up to 3 steps each.
+/// Graphs of up to 8 states with up to 3 steps each.
 fn small_graph() -> impl Strategy<Value = SmallGraph> {
     (1..=8_usize).prop_flat_map(|n| {
         let node = 0..n as Node;
@@ -51,7 +51,7 @@ fn small_graph() -> impl Strategy<Value = SmallGraph> {
         (initial, arrows, label(0.3), label(0.2), label(0.1)).prop_map(|(initial, arrows, p, q, mut outside)| {
             let initial: Vec<Node> = initial.into_iter().collect();
             initial.iter().for_each(|&node| outside[node as usize] = false);
-            SmallGraph { initial, arrows, p, q, outside, asked: Asked::Never }
+            SmallGraph { initial, arrows, p, q, outside, property: PropertyKind::Never }
         })
     })
 }
@@ -88,7 +88,7 @@ fn liveness_law(model: &SmallGraph, promise: Promise) -> Result<String, TestCase
     let Some(lasso) = lasso else { return Ok("kept".to_owned()) };
     prop_assert!(lasso.shortest);
     verified(model, promise, &lasso)?;
-    // Broken off at once, the search still has a lasso.
+    // A search that is broken off at once still has a lasso.
     let first = broken(model, promise, 0).expect("the verdict does not depend on the effort");
     verified(model, promise, &first)?;
     prop_assert!(first.steps() >= lasso.steps());
@@ -110,7 +110,7 @@ fn liveness_law(model: &SmallGraph, promise: Promise) -> Result<String, TestCase
     })
 }
 
-/// The naive search answers nearly always, and every kind of answer comes up.
+/// Asserts that the naive search answers nearly always, and that every kind of answer comes up.
 fn assert_all_kinds(counts: &BTreeMap<String, usize>) {
     let cases: usize = counts.values().sum();
     for kind in ["kept", "deadlock", "self-loop", "cycle", "long cycle"] {
@@ -150,7 +150,7 @@ fn lassos_are_shortest_in_dense_graphs() {
 }
 
 #[test]
-fn what_is_late_is_exact_and_its_paths_are_shortest() {
+fn bounds_in_ticks_are_exact_and_their_paths_are_shortest() {
     let is_tick = |place: u16| place != 0;
     let counts = count(6000, (small_graph(), 0..4_u32), |(model, most)| {
         let path = within(&Graph::of(&model), most, |taken| is_tick(taken.step.0), p, q);
@@ -171,7 +171,7 @@ fn path_nodes(path: &Path<Node, Taken>) -> Vec<Node> {
     std::iter::once(path.init).chain(path.steps.iter().map(|(_, node)| *node)).collect()
 }
 
-/// It begins where the model does and follows its steps.
+/// Asserts that a path begins in an initial state and follows steps of the model.
 fn assert_path(model: &SmallGraph, path: &Path<Node, Taken>) -> Result<(), TestCaseError> {
     prop_assert!(model.initial.contains(&path.init));
     for (from, (taken, to)) in path_nodes(path).into_iter().zip(&path.steps) {
@@ -280,21 +280,21 @@ fn threads_agree_on_a_wide_graph() {
     assert_eq!(Graph::of(&model).transitions(), one.transitions);
 }
 
-/// A state in which all properties are violated is not expanded by stateright 0.31, whatever it waits for: so its counts are only comparable
-/// if some property holds everywhere.
+/// stateright 0.31 does not expand a state in which all properties are violated, whatever it is told to wait for. So
+/// its counts are only comparable if some property holds everywhere.
 #[test]
 fn stateright_stops_where_all_is_violated() {
     let model = SmallGraph::new(3, &[(0, 1), (1, 2)]).with_p(&[1]);
     assert_eq!(explore(&model, 1).states, 3);
     assert_eq!(second_opinion(model.clone()).states, 3);
-    assert_eq!(second_opinion(SmallGraph { asked: Asked::NeverAlone, ..model }).states, 2);
+    assert_eq!(second_opinion(SmallGraph { property: PropertyKind::NeverAlone, ..model }).states, 2);
 }
 
 fn like_parts() -> impl Strategy<Value = LikeParts> {
     let rule = (0..4_u8, 0..4_u8, 0..4_u8, 0..3_usize);
     let rule = rule.prop_map(|(from, to, other, least)| Rule { from, to, others: (other, least) });
     (2..=4_usize, prop::collection::vec(rule, 1..=8)).prop_map(|(parts, mut rules)| {
-        // Something happens.
+        // This rule makes sure that something happens.
         rules.push(Rule { from: 0, to: 1, others: (0, 0) });
         LikeParts { parts, rules, flaw: Flaw::None }
     })
@@ -363,7 +363,7 @@ fn each_law_is_checked() {
     said(broken(Flaw::Merges).1, "which is no permutation of it");
     said(broken(Flaw::Wanders).1, "but that of this one is");
     said(broken(Flaw::FirstStandsStill).1, "have different steps");
-    // What is out of bounds is never packed, and is out of bounds for all permutations or for none.
+    // States out of bounds are never packed, and all permutations or none are out of bounds.
     let outside = LikeParts { parts: 3, rules: rules.clone(), flaw: Flaw::EmptyIsOutside };
     let graph = Graph::of(&outside);
     let states: Vec<Parts> = (0..graph.states() as u32).map(|index| graph.state(index)).collect();
@@ -371,17 +371,17 @@ fn each_law_is_checked() {
     assert_eq!(laws::symmetry(&outside, states, |state| outside.permutations(state)), Ok(6 * 63));
     let bound = LikeParts { parts: 2, rules: Vec::new(), flaw: Flaw::FirstIsBound };
     said(laws::symmetry(&bound, [[0, 3, 0, 0]], |state| bound.permutations(state)), "only one is within the boundary");
-    // The states that were packed before show nothing; those that come from the model do.
+    // States that were packed before do not show the flaw; those that come from the model do.
     let lossy = LikeParts { parts: 1, rules, flaw: Flaw::PacksTwoAlike };
     let graph = Graph::of(&lossy);
     let packed: Vec<Parts> = (0..graph.states() as u32).map(|index| graph.state(index)).collect();
     assert!(packed.iter().all(|state| lossy.unpack(lossy.pack(state)) == *state));
     said(laws::packing(&lossy, packed), "after Follow");
-    // Where it begins counts, too: with no parts at all, all parts are in state 3.
+    // Initial states count, too: without parts, all parts are in state 3.
     said(laws::packing(&LikeParts { parts: 0, rules: Vec::new(), flaw: Flaw::PacksToEmpty }, []), "initial state: ");
 }
 
-/// State 0 stands for state 1 in each of these.
+/// In each of these, state 0 stands for state 1.
 #[test]
 fn each_law_of_representatives_is_checked() {
     let law = |by: &[Node], edges: &[(Node, Node)]| {
@@ -390,7 +390,7 @@ fn each_law_of_representatives_is_checked() {
     };
     let said =
         |result: Result<usize, String>, words: &str| assert!(result.clone().unwrap_err().contains(words), "{result:?}");
-    // State 1 has the same step, or comes to it by one that changes nothing, or has none either.
+    // State 1 has the same step, or a silent step to a state with it, or neither state has one.
     assert_eq!(law(&[0, 0, 2], &[(0, 2), (1, 2)]), Ok(1));
     assert_eq!(law(&[0, 0, 2], &[(0, 2), (1, 0)]), Ok(1));
     assert_eq!(law(&[0, 0], &[]), Ok(1));
@@ -400,12 +400,12 @@ fn each_law_of_representatives_is_checked() {
     said(laws::representatives(&shown, shown.states(), &ShowsP), "shows other findings");
     said(law(&[0, 0, 2], &[(1, 2)]), "but has no step like");
     said(law(&[0, 0, 2], &[(0, 2), (1, 1)]), "which has no step like");
-    // Steps that change nothing tell apart who is stuck from who is not.
+    // Silent steps can make the difference between a deadlock and none.
     said(law(&[0, 0], &[(0, 0)]), "which comes to an end, but has steps");
     said(law(&[0, 0], &[(1, 1)]), "which never comes to an end");
 }
 
-/// A state out of bounds may have a representative within: what is passed by to it is no behaviour.
+/// A state out of bounds may have a representative within: a path through it is no behaviour.
 #[test]
 fn under_symmetry_paths_stay_within_the_boundary() {
     // State 1 stands for state 2, which is out of bounds and comes first.

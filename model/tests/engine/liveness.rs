@@ -1,9 +1,9 @@
-//! Promises, in time and at last, on models small enough to know the answers by heart.
+//! Promises, and bounds in ticks, on models that are small enough to know the answers by heart.
 
 use std::fmt::Debug;
 
 use crate::models::lease::{Action as LeaseAction, Client, Lease, State as LeaseState, exchanged};
-use crate::models::small_graph::{Asked, Node, SmallGraph, Taken};
+use crate::models::small_graph::{Node, PropertyKind, SmallGraph, Taken};
 use crate::models::token_ring::{State as Ring, TokenRing};
 use crate::models::two_phase_commit::Packed;
 use pghaspec_model::engine::{
@@ -11,12 +11,12 @@ use pghaspec_model::engine::{
 };
 use stateright::Model;
 
-/// Steps of prefix and cycle.
+/// The numbers of steps of prefix and cycle.
 fn shape<S, A>(lasso: &Lasso<S, A>) -> (usize, usize) {
     (lasso.prefix.steps.len(), lasso.cycle.len())
 }
 
-/// The shape of the shortest lasso on which `p` never holds, after it was verified.
+/// The shape of the shortest lasso on which `p` never holds, after the lasso was verified.
 fn never<M>(model: &M, p: impl Fn(&M, &M::State) -> bool) -> Option<(usize, usize)>
 where
     M: Spec<State: Debug, Action: Debug>,
@@ -28,7 +28,7 @@ where
     Some(shape(&lasso))
 }
 
-/// The shape of the shortest lasso on which `p` is followed by no `q`, after it was verified.
+/// The shape of the shortest lasso on which no `q` follows `p`, after the lasso was verified.
 fn unanswered<M>(
     model: &M,
     p: impl Fn(&M, &M::State) -> bool,
@@ -44,9 +44,9 @@ where
     Some(shape(&lasso))
 }
 
-/// What stateright says about `p` being reached at last.
+/// stateright's answer to *eventually p*.
 fn stateright_misses(graph: &SmallGraph) -> bool {
-    second_opinion(SmallGraph { asked: Asked::Eventually, ..graph.clone() }).violated.is_empty()
+    second_opinion(SmallGraph { property: PropertyKind::Eventually, ..graph.clone() }).violated.is_empty()
 }
 
 fn p(graph: &SmallGraph, node: &Node) -> bool {
@@ -59,7 +59,7 @@ fn q(graph: &SmallGraph, node: &Node) -> bool {
 
 /// Two states for ever; the way out is possible again and again, but not all the time.
 #[test]
-fn a_cycle_and_strong_fairness() {
+fn a_cycle_is_left_by_strong_fairness_only() {
     let free = SmallGraph::new(3, &[(0, 1), (1, 0), (1, 2)]).with_p(&[2]);
     assert_eq!(never(&free, p), Some((0, 2)));
     assert!(stateright_misses(&free));
@@ -71,16 +71,16 @@ fn a_cycle_and_strong_fairness() {
 
 /// One state for ever; the way out is possible all the time.
 #[test]
-fn a_self_loop_and_weak_fairness() {
+fn a_self_loop_is_left_by_weak_fairness() {
     let free = SmallGraph::new(2, &[(0, 0), (0, 1)]).with_p(&[1]);
     assert_eq!(never(&free, p), Some((0, 1)));
     assert!(stateright_misses(&free));
     assert_eq!(never(&free.with(0, 1, Fairness::Weak(0)), p), None);
 }
 
-/// Two ways to the same end, and the promise is kept on one of them. What stateright says depends on which comes first.
+/// Two paths to the same end, and the promise is kept on one of them. stateright's answer depends on their order.
 #[test]
-fn a_join() {
+fn a_promise_that_one_of_two_joining_paths_keeps_is_broken() {
     let join = SmallGraph::new(4, &[(0, 1), (0, 2), (1, 3), (2, 3)]);
     let (first, second) = (join.clone().with_p(&[1]), join.clone().with_p(&[2]));
     assert_eq!(never(&first, p), Some((2, 0)));
@@ -99,7 +99,7 @@ fn a_deadlock_breaks_a_promise_without_a_cycle() {
     assert_eq!(unanswered(&goes_on, p, q), None);
 }
 
-/// Fairness is about actions, so between the same two states there may be one that must be taken and one that need not.
+/// Fairness is about actions: between the same two states one step may have to be taken and another one not.
 #[test]
 fn parallel_steps_differ_in_fairness() {
     let twice = SmallGraph::new(2, &[(0, 0), (0, 0), (0, 1)]).with_p(&[1]).with(0, 1, Fairness::Weak(0));
@@ -109,9 +109,9 @@ fn parallel_steps_differ_in_fairness() {
     assert_eq!(never(&same_class, p), Some((0, 1)));
 }
 
-/// An action without result, or whose result is out of bounds, is not possible, so it is not put off.
+/// An action without a result, or with a result out of bounds, is not possible, so it is not put off.
 #[test]
-fn only_what_leads_somewhere_is_possible() {
+fn an_action_without_a_result_is_not_possible() {
     let mut graph = SmallGraph::new(3, &[(0, 0), (0, 1), (0, 2)]).with_p(&[1, 2]);
     graph = graph.with(0, 1, Fairness::Weak(0)).with(0, 2, Fairness::Strong(1));
     assert_eq!(never(&graph, p), None);
@@ -125,7 +125,7 @@ fn only_what_leads_somewhere_is_possible() {
 
 /// A fair cycle may have to pass the same state twice.
 #[test]
-fn a_figure_of_eight() {
+fn a_fair_cycle_may_pass_a_state_twice() {
     let eight = SmallGraph::new(3, &[(0, 1), (1, 0), (0, 2), (2, 0)]);
     assert_eq!(never(&eight, p), Some((0, 2)));
     let both = eight.with(0, 1, Fairness::Strong(1)).with(0, 2, Fairness::Strong(2));
@@ -135,10 +135,11 @@ fn a_figure_of_eight() {
     assert_eq!(never(&weak, p), Some((0, 2)));
 }
 
-/// Strong fairness may rule a state out, and what then remains is another component, with other classes that are put off.
+/// Strong fairness may rule a state out; the rest is another component, in which other classes are put off.
 #[test]
-fn fairness_peels_a_component() {
-    // 3 must be left for 4 if it is visited again and again; without 3, 2 can only go back, and then its own way out is due.
+fn without_an_unfair_state_a_part_is_judged_anew() {
+    // If 3 is visited again and again it must be left for 4. Without 3, 2 can only go back, and then its own way out is
+    // due.
     let edges = [(0, 1), (1, 2), (2, 0), (2, 3), (3, 0), (3, 4), (2, 5), (1, 1)];
     let graph = SmallGraph::new(6, &edges).with_p(&[4, 5]).with(3, 4, Fairness::Strong(0));
     assert_eq!(never(&graph, p), Some((1, 1)));
@@ -148,15 +149,15 @@ fn fairness_peels_a_component() {
     assert_eq!(never(&third, p), None);
 }
 
-/// The cycle may be entered before what asks for the promise, if that is on the cycle.
+/// The cycle may be entered before the promise is given, if it is given on the cycle.
 #[test]
-fn a_cycle_on_which_the_promise_is_given() {
+fn a_cycle_may_be_entered_before_the_promise_is_given() {
     let graph = SmallGraph::new(2, &[(0, 1), (1, 0)]).with_p(&[1]);
     assert_eq!(unanswered(&graph, p, q), Some((0, 2)));
     // Given before the cycle, and not on it.
     let before = SmallGraph::new(3, &[(0, 1), (1, 2), (2, 2)]).with_p(&[1]);
     assert_eq!(unanswered(&before, p, q), Some((2, 1)));
-    // Kept in between: only what comes after counts.
+    // Kept in between: only what comes later counts.
     let kept = SmallGraph::new(4, &[(0, 1), (1, 2), (2, 3), (3, 3)]).with_p(&[1]).with_q(&[2]);
     assert_eq!(unanswered(&kept, p, q), None);
     assert_eq!(unanswered(&kept.with_p(&[3]), p, q), Some((3, 1)));
@@ -172,9 +173,9 @@ fn a_search_that_is_broken_off_says_so() {
     lasso.verify_eventually(&eight, p).unwrap();
 }
 
-/// More classes than the search for a shortest lasso can keep apart: the lasso is still right.
+/// More classes than the search for a shortest lasso can distinguish: the lasso is still valid.
 #[test]
-fn a_hundred_classes() {
+fn with_too_many_classes_the_lasso_is_valid_but_perhaps_not_shortest() {
     let edges: Vec<(Node, Node)> = (1..=100).flat_map(|node| [(0, node), (node, 0)]).collect();
     let mut star = SmallGraph::new(101, &edges);
     for node in 1..=100 {
@@ -231,7 +232,7 @@ fn a_lasso_that_puts_off_a_weak_class_is_refused() {
     lasso.verify_eventually(&always.with(0, 1, Fairness::Weak(0)), p).unwrap();
 }
 
-/// What was promised was kept: on the cycle, or after it was last promised.
+/// The promise was kept: on the cycle, or after it was last given.
 #[test]
 fn a_lasso_on_which_the_promise_is_kept_is_refused() {
     let line = SmallGraph::new(4, &[(0, 1), (1, 2), (2, 3), (3, 2)]).with_p(&[0]);
@@ -251,16 +252,16 @@ fn a_lasso_on_which_the_promise_is_kept_is_refused() {
     }
 }
 
-/// What was asked first counts, not what is asked last on the way, which may be a longer one.
+/// The first request counts, not the last one on the path, which may be a longer path.
 #[test]
 fn the_nearest_question_is_the_one_that_is_open() {
-    // To 4 over 1, or over 2 and 3, where the same is asked again.
+    // To 4 over 1, or over 2 and 3, where the request is repeated.
     let graph = SmallGraph::new(5, &[(0, 1), (0, 2), (2, 3), (1, 4), (3, 4), (4, 4)]).with_p(&[0, 3]);
     assert_eq!(unanswered(&graph, p, q), Some((2, 1)));
     assert_eq!(unanswered(&graph.with_q(&[1]), p, q), Some((3, 1)));
 }
 
-/// Who wants the token gets it, if it is passed on and nobody is passed over again and again.
+/// A station that wants the token gets it, if it is passed on and no station is passed over again and again.
 #[test]
 fn each_station_gets_its_turn_by_strong_fairness_only() {
     let kinds: [fn(u8) -> Fairness; 3] = [|_| Fairness::None, Fairness::Weak, Fairness::Strong];
@@ -274,7 +275,7 @@ fn each_station_gets_its_turn_by_strong_fairness_only() {
         // Station 0 uses the token again and again.
         assert_eq!(lasso(none, none), Some((1, 2)));
         assert_eq!(lasso(none, strong), Some((1, 2)));
-        // It goes round and round, and station 1 does not take it.
+        // The token goes round and round, and station 1 does not take it.
         assert_eq!(lasso(weak, none), Some((1, round)));
         assert_eq!(lasso(weak, weak), Some((1, round)));
         assert_eq!(lasso(strong, weak), Some((1, round)));
@@ -282,7 +283,8 @@ fn each_station_gets_its_turn_by_strong_fairness_only() {
         assert_eq!(lasso(strong, strong), None);
         let all = search(&ring(none, none), Options::default(), &Nothing);
         assert_eq!(all.states, usize::from(stations) << stations);
-        // Each state can pass; in half of the states a station can want the token, and in half of them its holder can use it.
+        // Each state can pass the token; in half of the states a station can want it, and in half of them its holder
+        // can use it.
         assert_eq!(all.transitions, all.states + all.states / 2 * (usize::from(stations) + 1));
         let opinion = second_opinion(ring(none, none));
         assert_eq!(
@@ -322,7 +324,8 @@ fn the_lease_is_small_enough_to_know_by_heart() {
         let all = search(lease, Options { symmetry, ..Options::default() }, &Nothing);
         (all.states, all.transitions, all.depth, all.deadlocks)
     };
-    // Free: each client idle or down. Lent: to either, with one to three ticks left, the borrower in any state, the other idle or down.
+    // Free: each client idle or down. Lent: to either, with one to three ticks left, the borrower in any state, the
+    // other one idle or down.
     assert_eq!(sizes(&IN_TIME, false), (2 * 2 + 2 * 3 * 3 * 2, 144, 6, 0));
     assert_eq!(sizes(&IN_TIME, true), (3 + 3 * 3 * 2, 76, 6, 0));
     // The same, but a client may also work without a loan.
@@ -389,7 +392,7 @@ fn a_dead_client_has_the_lock_no_longer_than_it_is_lent() {
     // Take, crash, and one tick too many.
     assert_eq!(late(2), Some(5));
     assert_eq!(late(0), Some(3));
-    // Nothing makes time pass, so at last it need not be free: the client may restart and crash for ever.
+    // Nothing makes time pass, so the lock need not become free: the client may restart and crash for ever.
     assert_eq!(unanswered(&IN_TIME, dead, free), Some((2, 2)));
 }
 
@@ -409,7 +412,7 @@ fn only_ticks_are_time() {
     let last = SmallGraph::new(2, &[(0, 0), (0, 1)]).with_p(&[0]).with_q(&[1]);
     assert_eq!(late(&last, 0), Some(1));
     assert_eq!(late(&last, 1), None);
-    // The oldest question counts, also when it is asked again on the way, and along a detour that takes longer.
+    // The oldest request counts, also if it is repeated on the way, and along a longer detour.
     let edges = [(0, 1), (0, 2), (1, 3), (2, 3), (2, 3), (3, 3), (3, 4)];
     let again = SmallGraph::new(5, &edges).with_p(&[0, 3]).with_q(&[4]);
     assert_eq!(late(&again, 2), Some(3));

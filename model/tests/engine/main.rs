@@ -1,11 +1,11 @@
-//! The engine, on models small enough to know the answers by heart.
+//! The engine, on models that are small enough to know the answers by heart.
 
-mod corners;
 mod laws;
 mod liveness;
 mod models;
 mod naive;
-mod sets;
+mod search_corner_cases;
 mod spill;
 mod stateright;
 mod two_phase_commit;
+mod visited_set;

@@ -1,4 +1,4 @@
-//! A search that moves what it seldom needs out of memory finds what it finds without.
+//! Spilling: a search that moves what it seldom needs out of memory has the same results.
 
 use std::io::{Error, ErrorKind, Result};
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use crate::models::two_phase_commit::{Action, Bits, Packed};
 use pghaspec_model::engine::{Exploration, Inspect, Limit, Options, Spill, Word, search, search_spilling};
 
-/// A place with room for so many bytes.
+/// Storage with room for a given number of bytes.
 struct Room {
     bytes: Mutex<Vec<u8>>,
     most: usize,
@@ -52,7 +52,7 @@ fn outcome(found: &Exploration<Bits, Action>) -> impl PartialEq + std::fmt::Debu
 }
 
 #[test]
-fn what_is_found_does_not_depend_on_it() {
+fn results_do_not_depend_on_spilling() {
     let usual = search(&MODEL, Options::default(), &Deep);
     for threads in [1, 2, 3] {
         let room = Room::of(usize::MAX);
@@ -60,7 +60,7 @@ fn what_is_found_does_not_depend_on_it() {
         let spilled = search_spilling(&MODEL, options, &Deep, Some(&room));
         assert_eq!(outcome(&spilled), outcome(&usual), "{threads} threads");
         assert_eq!(spilled.spilled, room.bytes.lock().unwrap().len());
-        // All but the newest stretches of states and parents have gone; the table of known states stays.
+        // All but the newest stretches of states and parents were moved out; the visited set stays.
         assert!(spilled.spilled > usual.states * 11, "{} bytes of {} states", spilled.spilled, usual.states);
         assert!(spilled.bytes + usual.states * 10 < usual.bytes);
     }
@@ -68,9 +68,9 @@ fn what_is_found_does_not_depend_on_it() {
 
 /// Spilling begins when half of the memory is taken, so a search may finish that otherwise could not.
 #[test]
-fn less_memory_is_enough() {
+fn a_search_that_spills_needs_less_memory() {
     let usual = search(&MODEL, Options::default(), &Deep);
-    // It does not hold that much in the end, but when its table of known states grows for the last time.
+    // In the end it does not hold that much, but it does when its visited set grows for the last time.
     let options = Options { memory: Some(usual.bytes), ..Options::default() };
     assert_eq!(search(&MODEL, options, &Deep).incomplete, Some(Limit::Memory));
     let spilled = search_spilling(&MODEL, options, &Deep, Some(&Room::of(usize::MAX)));
@@ -87,17 +87,18 @@ fn a_full_disk_is_an_honest_end() {
         assert_eq!(found.incomplete, Some(Limit::Spill));
         assert_eq!(found.spill_error.as_deref(), Some("no room is left"));
         assert!(found.unexpanded > 0 && found.spilled <= 3 << 20);
-        // What was found before is found all the same, with its path.
+        // Earlier discoveries are reported all the same, with their paths.
         assert!(found.found.iter().flatten().all(|path| !path.steps.is_empty()));
     }
 }
 
-/// A disk that is full when nothing is left to be done cuts nothing off, and one that is full before that says what it left.
+/// A disk that is full when nothing is left to be done cuts nothing off; one that is full earlier is reported with what
+/// was left.
 #[test]
 fn a_full_disk_is_the_end_only_of_what_it_cuts_off() {
     let model = Packed(7);
     let usual = search(&model, Options::default(), &Deep);
-    // A stretch of states and of the ways back to them.
+    // One stretch of states and of their parents.
     let stretch = (1 << 15) * (size_of::<u64>() + size_of::<u32>());
     for threads in [1, 2] {
         let options = Options { threads, ..Options::default() };
@@ -117,7 +118,8 @@ fn a_full_disk_is_the_end_only_of_what_it_cuts_off() {
     }
 }
 
-/// What was moved away and does not come back would be missing from the search: no verdict is better than a wrong one.
+/// Data that was moved out and does not come back would be missing from the search: no verdict is better than a wrong
+/// one.
 #[test]
 #[should_panic(expected = "what the search spilled cannot be read back: the disk is gone")]
 fn a_broken_disk_is_no_verdict() {

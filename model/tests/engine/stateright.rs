@@ -1,19 +1,20 @@
-//! Where stateright 0.31 goes wrong, on the smallest models that show it, and where the engine does not.
+//! Errors of stateright 0.31, on the smallest models that show them, and the engine on the same models.
 //!
-//! This is why there is an engine at all, and why [`second_opinion`] runs stateright in one mode only. What its `eventually` misses is
-//! the matter of `engine_liveness.rs`. If one of these tests fails after an update of stateright, something there was mended.
+//! They are the reason for this engine, and for running [`second_opinion`] in one mode only. Errors of stateright's
+//! `eventually` are in `liveness.rs`. If one of these tests fails after an update of stateright, an error was fixed
+//! there.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::models::small_graph::{Asked, Node, SmallGraph};
+use crate::models::small_graph::{Node, PropertyKind, SmallGraph};
 use crate::models::two_phase_commit::{Action, Bits, Idiomatic, Message, Packed, Rm, State};
 use pghaspec_model::engine::{Exploration, Inspect, Limit, Nothing, Options, Spec, search, second_opinion};
 use stateright::{Checker, Model, Property, Representative, Rewrite, RewritePlan};
 
-/// Looks for states with `p`: what the property "never p" forbids.
+/// Looks for states with `p`, which the property "never p" forbids.
 struct FindP;
 
 impl Inspect<SmallGraph> for FindP {
@@ -37,31 +38,31 @@ where
     checker.discovery("never p").map(|path| path.into_states().into_iter().skip(1).collect())
 }
 
-/// While any property is without a counterexample, each new violation of another one replaces the counterexample that was kept for it.
-/// The last one found is the longest, in any order of search.
+/// While any property is without a counterexample, each new violation of another one replaces the counterexample that
+/// was kept for it. The last one is the longest, in any order of search.
 #[test]
 fn with_two_properties_stateright_does_not_keep_the_shortest_counterexample() {
     let line = SmallGraph::new(3, &[(0, 1), (1, 2)]).with_p(&[1, 2]);
     assert_eq!(kept(line.clone().checker().spawn_bfs().join()), Some(vec![1, 2]));
     assert_eq!(kept(line.clone().checker().spawn_dfs().join()), Some(vec![1, 2]));
     // The same with one property, where it stops at the first violation.
-    let alone = SmallGraph { asked: Asked::NeverAlone, ..line.clone() };
+    let alone = SmallGraph { property: PropertyKind::NeverAlone, ..line.clone() };
     assert_eq!(kept(alone.checker().spawn_bfs().join()), Some(vec![1]));
 
     let path = explore(&line, Options::default(), &FindP).found[0].clone().unwrap();
     assert_eq!(path.steps.iter().map(|(_, node)| *node).collect::<Vec<_>>(), [1]);
-    // The verdicts are right all the same, and only they are asked for.
+    // The verdicts are right all the same, and only they are used.
     assert_eq!(second_opinion(line).violated, ["never p"]);
 }
 
-/// Its depth-first search does not go on from a state that it meets at the bound, and does not come back when it meets the state
-/// again, higher up. So what it sees within the bound depends on the order of the actions.
+/// stateright's depth-first search does not expand a state that it meets at the bound, and does not come back when it
+/// meets the state again, higher up. So what it sees within the bound depends on the order of the actions.
 #[test]
 fn with_a_bound_on_depth_stateright_s_depth_first_search_misses_states_within_it() {
     // Two ways to 5: over 1, and, tried first because the last action is, over 2, 3 and 4. State 6 is three steps away.
     let detour_first = SmallGraph::new(7, &[(0, 1), (0, 2), (1, 5), (2, 3), (3, 4), (4, 5), (5, 6)]).with_p(&[6]);
     let detour_last = SmallGraph::new(7, &[(0, 2), (0, 1), (1, 5), (2, 3), (3, 4), (4, 5), (5, 6)]).with_p(&[6]);
-    // stateright counts states, and does not look at those at the bound.
+    // stateright counts states, and does not inspect those at the bound.
     let dfs = |graph: &SmallGraph| kept(graph.clone().checker().target_max_depth(5).spawn_dfs().join());
     let bfs = |graph: &SmallGraph| kept(graph.clone().checker().target_max_depth(5).spawn_bfs().join());
     assert_eq!(dfs(&detour_first), None);
@@ -75,8 +76,8 @@ fn with_a_bound_on_depth_stateright_s_depth_first_search_misses_states_within_it
     }
 }
 
-/// The recipe of stateright's documentation and of its own two-phase commit: sort the resource managers by their own states. Those in
-/// the same state are told apart by the rest, which is not sorted.
+/// The recipe of stateright's documentation and of its own two-phase commit: sort the resource managers by their own
+/// states. Those in the same state differ in other values, which are not sorted.
 impl Representative for State {
     fn representative(&self) -> Self {
         let plan: RewritePlan<usize, _> = RewritePlan::from_values_to_sort(&self.rm);
@@ -103,7 +104,7 @@ fn orbits(n: u8) -> usize {
     explore(&Packed(n), Options { symmetry: true, ..Options::default() }, &Nothing).states
 }
 
-/// Orbits counted without a canonical form: of each state all permutations are crossed off.
+/// Orbits counted without a canonical form: for each state all its permutations are crossed off.
 fn orbits_by_brute_force(n: u8) -> usize {
     fn permutations(n: u8) -> Vec<Vec<u8>> {
         let Some(last) = n.checked_sub(1) else { return vec![Vec::new()] };
@@ -138,7 +139,7 @@ fn orbits_by_brute_force(n: u8) -> usize {
     orbits
 }
 
-/// Its breadth-first search takes the wish for symmetry and explores every state.
+/// stateright's breadth-first search accepts the option for symmetry and explores every state.
 #[test]
 fn stateright_s_breadth_first_search_ignores_symmetry() {
     assert_eq!(Idiomatic(1).checker().symmetry().spawn_bfs().join().unique_state_count(), 12);
@@ -147,7 +148,7 @@ fn stateright_s_breadth_first_search_ignores_symmetry() {
     assert_eq!(orbits(3), 80);
 }
 
-/// A form that is not canonical leaves more states than there are orbits: correct, but slow, and no number to print.
+/// A form that is not canonical leaves more states than there are orbits: correct, but slow, and no number to publish.
 #[test]
 fn stateright_s_representatives_are_not_canonical() {
     let representatives = |n| Idiomatic(n).checker().symmetry().spawn_dfs().join().unique_state_count();
@@ -156,7 +157,7 @@ fn stateright_s_representatives_are_not_canonical() {
     assert_eq!([2, 3, 5].map(orbits_by_brute_force), [2, 3, 5].map(orbits));
 }
 
-/// The model with its actions in the opposite order, which changes nothing in what can happen.
+/// The model with its actions in the opposite order, which does not change its behaviours.
 #[derive(Clone)]
 struct Reversed(Idiomatic);
 
@@ -182,14 +183,14 @@ impl Model for Reversed {
     }
 }
 
-/// Which of several forms of an orbit are met depends on the order of the search, so the count does, too. The order in which two threads
-/// come to the states is a matter of chance, and so is then the count. No two runs of ours differ.
+/// The forms of an orbit that are met depend on the order of the search, so the count does, too. With two threads that
+/// order is a matter of chance, and so is the count. No two runs of this engine differ.
 #[test]
 fn what_stateright_counts_under_symmetry_depends_on_the_order_of_the_search() {
     let forwards = Idiomatic(7).checker().symmetry().spawn_dfs().join().unique_state_count();
     let backwards = Reversed(Idiomatic(7)).checker().symmetry().spawn_dfs().join().unique_state_count();
     assert_eq!((forwards, backwards), (3_346, 2_326));
-    // Short rests let the threads change places on a machine with one core, too.
+    // Short rests let the threads alternate on a machine with one core, too.
     static VISITED: AtomicUsize = AtomicUsize::new(0);
     let rest = |_: stateright::Path<State, Action>| {
         if VISITED.fetch_add(1, Ordering::Relaxed).is_multiple_of(97) {
@@ -201,21 +202,21 @@ fn what_stateright_counts_under_symmetry_depends_on_the_order_of_the_search() {
     assert!((0..10).all(|_| orbits(7) == 920));
 }
 
-/// Trap: a checker that stops once everything is found counts only a part of the states. stateright is told not to, and still does not
-/// go on from a state in which every property of the model is violated. So a model for a second opinion needs a property that such a
-/// state does not violate.
+/// Trap: a checker that stops once everything is found counts only a part of the states. stateright is told not to
+/// stop, and still does not expand a state in which every property of the model is violated. So a model for a second
+/// opinion needs a property that such a state does not violate.
 #[test]
 fn stateright_does_not_go_on_from_a_state_that_violates_every_property() {
     let line = SmallGraph::new(3, &[(0, 1), (1, 2)]).with_p(&[1]);
     let ours = explore(&line, Options::default(), &FindP);
     assert_eq!((ours.states, ours.transitions), (3, 2));
-    let alone = second_opinion(SmallGraph { asked: Asked::NeverAlone, ..line.clone() });
+    let alone = second_opinion(SmallGraph { property: PropertyKind::NeverAlone, ..line.clone() });
     assert_eq!((alone.states, alone.generated), (2, 2));
     let second = second_opinion(line);
     assert_eq!((second.states, second.generated), (3, 3));
 }
 
-/// A counter whose hash leaves out what its property reads.
+/// A counter whose hash leaves out a field that its property reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Forgetful {
     place: u8,
@@ -267,9 +268,9 @@ impl Spec for Flags {
     }
 }
 
-/// Trap: a hash that leaves out a field merges states that a property tells apart; stateright, which knows a state only by its hash,
-/// then calls the model safe. The engine does not use the hash of a state: it compares whole packed states, and a field that was
-/// left out of those is found by the law `unpack(pack(state)) == state`.
+/// Trap: a hash that leaves out a field merges states that a property distinguishes, and stateright, which knows a
+/// state only by its hash, then calls the model safe. The engine does not use the hash of a state: it compares whole
+/// packed states, and a field that is missing from those is found by the law `unpack(pack(state)) == state`.
 #[test]
 fn a_hash_without_a_field_hides_a_violation_from_stateright() {
     struct Flag;

@@ -1,4 +1,5 @@
-//! The engine on two-phase commit: numbers that other checkers confirm, in both forms of the model, for any number of threads.
+//! The engine on two-phase commit: numbers that other checkers confirm, in both forms of the model, with any number of
+//! threads.
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -19,7 +20,7 @@ fn threads(threads: usize) -> Options {
     Options { threads, ..Options::default() }
 }
 
-/// The same numbers come out of SPIN and TLC; `cargo bench --bench two_phase_commit` shows it.
+/// SPIN and TLC have the same numbers; `cargo bench --bench two_phase_commit` shows it.
 #[test]
 fn both_engines_count_the_same_on_both_forms_of_the_model() {
     for (n, states, transitions) in [(3, 288, 1_145), (5, 8_832, 58_145), (7, 296_448, 2_744_705)] {
@@ -34,7 +35,7 @@ fn both_engines_count_the_same_on_both_forms_of_the_model() {
     }
 }
 
-/// TLC finds as many with SYMMETRY.
+/// TLC has the same number with SYMMETRY.
 #[test]
 fn symmetry_counts_orbits() {
     for (n, orbits, transitions) in [(7, 920, 8_409), (8, 1_461, 15_286)] {
@@ -119,7 +120,7 @@ impl Spec for Impatient {
     }
 }
 
-/// Findings of all kinds: in states and in steps, early and late, and one that both kinds can show.
+/// Discoveries of all kinds: in states and in steps, early and late, and one that both can show.
 struct Findings;
 
 impl Inspect<Impatient> for Findings {
@@ -141,23 +142,23 @@ impl Inspect<Impatient> for Findings {
             false,
             matches!(action, Action::RmRcvAbortMsg(3)) && aborted == 4,
             action == Action::TmCommit && aborted == 1,
-            // A step that leads nowhere.
+            // A step without effect.
             before == after && aborted == 6,
         ])
     }
 }
 
-/// So many resource managers are in this state.
+/// The number of resource managers in this state.
 fn count(model: &Impatient, state: &Bits, wanted: Rm) -> usize {
     (0..model.0.0).filter(|rm| state.0 >> (4 * rm) & 0b11 == wanted as u64).count()
 }
 
-/// The first finding is the lowest bit.
+/// Packs flags into bits, the first one lowest.
 fn bits<const N: usize>(findings: [bool; N]) -> u64 {
     findings.iter().rev().fold(0, |bits, found| bits << 1 | u64::from(*found))
 }
 
-/// Trap: whatever is printed has to come out again, whoever runs it and on however many cores. Ten times each, and all that is found.
+/// Trap: results that depend on the run or on the number of threads. Ten runs each, and all discoveries.
 #[test]
 fn counts_and_counterexamples_do_not_depend_on_threads_nor_on_the_run() {
     let model = Impatient(Packed(7));
@@ -174,7 +175,7 @@ fn counts_and_counterexamples_do_not_depend_on_threads_nor_on_the_run() {
     }
 }
 
-/// On a model with one property stateright stops at the first violation, and that is a shortest one: the same, step by step.
+/// With one property stateright stops at the first violation, which is a shortest one: the same, step by step.
 #[test]
 fn the_counterexample_is_stateright_s() {
     for n in [2, 5, 7] {
@@ -191,7 +192,7 @@ fn the_counterexample_is_stateright_s() {
     }
 }
 
-/// Trap: a counterexample is evidence only if it can be walked.
+/// Trap: a counterexample is evidence only if each of its steps is possible.
 fn assert_is_behaviour<M: Model<State: PartialEq, Action: Copy + PartialEq>>(
     model: &M,
     path: &Path<M::State, M::Action>,
@@ -230,8 +231,8 @@ type Change = fn(&mut ClusterState, usize);
 
 /// A change of each field, by its name.
 ///
-/// The patterns name every field: a new one does not compile here until it is changed, too. Those of the WAL are its own: it is changed by
-/// what is written to it.
+/// The patterns name every field, so a new field does not compile here until it has a change. The fields of the WAL are
+/// private to it: it is changed by writing to it.
 fn changes() -> Vec<(&'static str, Change)> {
     let every_field = |state: ClusterState| {
         let ClusterState {
@@ -308,7 +309,7 @@ fn changes() -> Vec<(&'static str, Change)> {
         ("dcs_down", |state, _| state.dcs_down ^= true),
         ("nodes_cut", |state, _| state.nodes_cut ^= true),
         ("the WAL's timeline", |state, _| state.wal.timeline += 1),
-        // Every kind of record, and every place: behind the shared past, and behind another one.
+        // Every kind of record, at every kind of place: after the shared past, and after another record.
         ("a record more", |state, _| _ = state.wal.append(1, Record::Commit)),
         ("a record more, elsewhere", |state, _| _ = state.wal.append(0, Record::Commit)),
         ("an acknowledged record more", |state, _| _ = state.wal.append(1, Record::Acknowledged)),
@@ -365,8 +366,8 @@ fn changes() -> Vec<(&'static str, Change)> {
     ]
 }
 
-/// Trap: a field that is left out of equality, of the hash or of the packed form merges states that a property may tell apart, and
-/// nothing else in a green run would show it.
+/// Trap: a field that is left out of equality, of the hash or of the packed form merges states that a property may
+/// distinguish, and nothing else in a passing run would show it.
 #[test]
 fn every_field_of_the_cluster_s_state_counts() {
     let cluster = Cluster::new(Settings { synchronous: true, ..Settings::new(Edition::V4_1, 3) });
@@ -383,7 +384,7 @@ fn every_field_of_the_cluster_s_state_counts() {
         for (field, change) in changes() {
             let mut changed = state;
             change(&mut changed, node);
-            // The fields of the cluster itself are changed the same way each time.
+            // The fields of the cluster itself are changed in the same way each time.
             if node > 0 && seen.iter().any(|(other, _, same)| *other == field && *same == changed) {
                 continue;
             }

@@ -1,7 +1,8 @@
-//! Whether a history is explained, found out by trying everything: every order of the observations, every behaviour in between.
+//! An exhaustive explainer of histories: it tries every order of the observations and every behaviour in between.
 //!
-//! Written to be obviously right and for short histories only. It shares no code with the belief search: it knows the steps of a cluster,
-//! what they show, and what a probe can find, and nothing is packed, numbered or remembered but whole states.
+//! It is written to be obviously right, for short histories only, as a check on the belief search. The two share no
+//! code: this one knows the steps of a cluster, what they show, and what a probe can find. Nothing is packed or
+//! numbered; whole states are remembered.
 
 use std::collections::HashSet;
 
@@ -11,10 +12,10 @@ use pghaspec_model::cluster::{Action, Cluster, State};
 use pghaspec_model::vocabulary::event::Source;
 use pghaspec_model::vocabulary::fault::Fault;
 
-/// A moment: the true state, what was shown and not yet seen, and which observations are in the past.
+/// A moment: the true state, the sights that were shown and not yet observed, and the set of past observations as bits.
 type Moment = (State, Vec<Sight>, u128);
 
-/// Whether some behaviour from one of the states explains all observations, of which there are at most 128.
+/// True if some behaviour from one of the states explains all observations, of which there are at most 128.
 pub fn is_explained(cluster: &Cluster, init: &[State], observations: &[Observation], blind: Channels) -> bool {
     assert!(observations.len() <= 128, "too long to try everything");
     let all = if observations.len() == 128 { u128::MAX } else { (1 << observations.len()) - 1 };
@@ -25,7 +26,7 @@ pub fn is_explained(cluster: &Cluster, init: &[State], observations: &[Observati
             return true;
         }
         let mut next: Vec<Moment> = Vec::new();
-        // Nothing was seen of this step.
+        // The step was not observed.
         let unwatched = unwatched(observations, past, blind);
         let hides = |sight: &Sight| seers(*sight).is_some_and(|channels| channels.within(unwatched));
         if pending.is_empty() {
@@ -41,7 +42,7 @@ pub fn is_explained(cluster: &Cluster, init: &[State], observations: &[Observati
                 next.push((state, without(&pending, place), past));
             }
         }
-        // Something was.
+        // The step was observed.
         for (index, observation) in observations.iter().enumerate() {
             if !may_be_next(observations, past, index) {
                 continue;
@@ -89,7 +90,8 @@ pub fn is_explained(cluster: &Cluster, init: &[State], observations: &[Observati
     false
 }
 
-/// It was not seen yet, and nothing that was not seen yet was over before it began, or comes before it in its chain.
+/// True if an observation can come next: it is not past, and no other one that is not past either ended before it began
+/// or precedes it in its chain.
 fn may_be_next(observations: &[Observation], past: u128, index: usize) -> bool {
     let is_past = |index: usize| past >> index & 1 == 1;
     let this = &observations[index];
@@ -102,7 +104,7 @@ fn may_be_next(observations: &[Observation], past: u128, index: usize) -> bool {
 
 fn unwatched(observations: &[Observation], past: u128, from_the_beginning: Channels) -> Channels {
     let mut unwatched = from_the_beginning;
-    // The begin of a gap comes before its end, and gaps of one channel do not overlap.
+    // A gap begins before it ends, and gaps of one channel do not overlap.
     let mut gaps: Vec<(u64, usize)> = (0..observations.len()).map(|index| (observations[index].at[0], index)).collect();
     gaps.sort_unstable();
     for (_, index) in gaps.into_iter().filter(|(_, index)| past >> index & 1 == 1) {
@@ -115,7 +117,7 @@ fn unwatched(observations: &[Observation], past: u128, from_the_beginning: Chann
     unwatched
 }
 
-/// Who would have seen it; nobody has to see a fault: it is recorded by whoever injects it.
+/// The channels that show a sight. A fault needs none: it is recorded by whoever injects it.
 fn seers(sight: Sight) -> Option<Channels> {
     match sight {
         Sight::Fault(..) | Sight::RemoteFailover => None,

@@ -25,7 +25,7 @@ fn row_1_fails_over() {
     for control in [None].into_iter().chain(ControlState::ALL.map(Some)) {
         let facts = Facts { start_timeout: 0, failover_possible: true, control, ..leader() };
         check(facts, Branch::FailOver, "stopped PostgreSQL to fail over after a crash");
-        // pg_controldata is not even looked at.
+        // pg_controldata is not even read.
         assert_eq!(
             facts.effects(EDITION),
             [Question::DisableWatchdog, Question::UpdateLock, Question::DemoteImmediate]
@@ -92,7 +92,7 @@ fn row_2_needs_an_unclean_end_and_happens_once_and_only_where_it_helps() {
 
 #[test]
 fn row_3_starts_read_only_with_the_lock() {
-    // Whether the lock could be updated before does not matter, nor whether it was held then: the reload counts.
+    // Neither the earlier update of the lock nor its earlier holder matters: the reload counts.
     for facts in
         [leader(), Facts { update_lock: Answer::Bool(false), ..leader() }, Facts { has_lock: false, ..leader() }]
     {
@@ -190,6 +190,6 @@ fn the_watchdog_is_given_up_first_of_all() {
 }
 
 #[test]
-fn a_failing_dcs_ends_it() {
+fn a_failing_dcs_ends_recover() {
     assert_eq!(Facts { load: Answer::DcsError, ..Facts::default() }.recover(EDITION).outcome, Err(Stop::DcsError));
 }

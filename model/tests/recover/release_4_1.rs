@@ -39,7 +39,7 @@ fn row_1_fails_over() {
     for control in every_control_state() {
         let facts = Facts { start_timeout: 0, failover_possible: true, control, ..crashed_primary() };
         check(facts, Branch::FailOver, "stopped PostgreSQL to fail over after a crash");
-        // The watchdog is given up only now that it is certain that the lock goes.
+        // The watchdog is disarmed only now that it is certain that the lock is released.
         assert_eq!(
             facts.effects(EDITION),
             [Question::UpdateLock, Question::DisableWatchdog, Question::DemoteImmediate]
@@ -187,7 +187,7 @@ fn row_4_rewinds() {
         Branch::Rewind,
         "Failed to run running pg_rewind from leader, restart is already in progress",
     );
-    // Needed, but there is nobody to rewind from.
+    // A rewind is needed, but there is nobody to rewind from.
     check(Facts { unlocked: true, ..facts }, Branch::StartSecondary, "starting as a secondary");
 }
 
@@ -250,7 +250,7 @@ fn row_10_follows_the_standby_leader() {
 }
 
 #[test]
-fn a_failing_dcs_ends_it() {
+fn a_failing_dcs_ends_recover() {
     assert_eq!(Facts { load: Answer::DcsError, ..Facts::default() }.recover(EDITION).outcome, Err(Stop::DcsError));
     assert_eq!(Facts { update_lock: Answer::DcsError, ..leader() }.recover(EDITION).outcome, Err(Stop::DcsError));
 }

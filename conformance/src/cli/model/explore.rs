@@ -1,4 +1,4 @@
-//! `pghaspec explore`
+//! `pghaspec explore`: the model in a browser, step by step.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -22,13 +22,13 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let address = (Ipv4Addr::LOCALHOST, args.port);
     if args.port == 0 {
         return Err(Failure::usage(
-            "--port 0: the Explorer cannot tell which port it would get; name one, or leave --port out for 3000",
+            "--port 0: the Explorer cannot tell which port it would get; help: name one, or leave --port out for 3000",
         ));
     }
     // The Explorer panics if it cannot have the port.
     if let Err(error) = TcpListener::bind(address) {
         return Err(Failure::environment(format!(
-            "cannot serve on 127.0.0.1:{}: {error}; choose another with --port",
+            "cannot serve on 127.0.0.1:{}: {error}; help: choose another with --port",
             args.port
         )));
     }

@@ -1,4 +1,4 @@
-//! The options that say what is modelled, the same for every command that explores the model.
+//! The options that say what is modelled: the same for every command that explores the model.
 
 use pghaspec_model::cluster::{Settings, StartTimeouts};
 use pghaspec_model::mutants::Mutant;
@@ -18,8 +18,8 @@ pub struct Args {
     /// Edition of the rules (`pghaspec list editions`); 4.1 if not given, or `ideal` with a mutant.
     #[arg(long)]
     edition: Option<String>,
-    /// Configuration, faults and budgets of one row of the assumption matrix (`pghaspec list assumptions`). With a mutant: that which
-    /// shows it, if not given.
+    /// Configuration, faults and budgets of one row of the assumption matrix (`pghaspec list assumptions`). With a
+    /// mutant: the row that shows it, if not given.
     #[arg(long)]
     assumption: Option<String>,
     /// Only these faults, separated by commas (`pghaspec list faults`).
@@ -126,7 +126,8 @@ pub fn settings(args: &Args) -> Result<Settings, Failure> {
     settings.standby_cluster |= args.standby_cluster;
     if settings.standby_cluster && settings.synchronous {
         return Err(Failure::usage(
-            "--standby-cluster and --synchronous exclude each other: nobody commits in a standby cluster",
+            "--standby-cluster and --synchronous exclude each other, since nobody commits in a standby cluster; help: \
+             leave one out",
         ));
     }
     Ok(settings)

@@ -1,4 +1,4 @@
-//! `pghaspec simulate`
+//! `pghaspec simulate`: random behaviours of the model, recorded as if a lab had watched them.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -17,20 +17,21 @@ pub struct Args {
     /// Seed of the first behaviour; the others have the numbers after it. The same seed gives the same history.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many behaviours.
+    /// The number of behaviours.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
     /// Steps of each behaviour.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     steps: u32,
-    /// A new folder that gets `SEED/events.jsonl` for each behaviour. Without it, the one behaviour goes to standard output.
+    /// A new folder that gets `SEED/events.jsonl` for each behaviour. Without it, the one behaviour goes to standard
+    /// output.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
     if args.out.is_none() && args.count > 1 {
-        return Err(Failure::usage("several behaviours need a folder: say where with --out"));
+        return Err(Failure::usage("several behaviours need a folder; help: name it with --out"));
     }
     let simulation = Simulation::new(settings::settings(&args.settings)?);
     for seed in (0..args.count).map(|number| args.seed.wrapping_add(number)) {
@@ -48,7 +49,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         let cannot = |error| Failure::environment(format!("{}: cannot be written: {error}", file.display()));
         std::fs::create_dir_all(&folder).map_err(cannot)?;
         if file.exists() {
-            return Err(Failure::usage(format!("{}: is there already; name a new folder", file.display())));
+            return Err(Failure::usage(format!("{}: is there already; help: name a new folder", file.display())));
         }
         let mut writer = BufWriter::new(File::create(&file).map_err(cannot)?);
         write(&events, &mut writer).and_then(|()| writer.flush()).map_err(cannot)?;

@@ -1,4 +1,5 @@
-//! `pghaspec timing`
+//! `pghaspec timing`: the cluster with clocks. Answers if one leader at a time follows from the settings, and how long
+//! a failover takes.
 
 use pghaspec_model::cluster::{Names, Settings};
 use pghaspec_model::engine::Path;
@@ -11,9 +12,9 @@ use pghaspec_model::vocabulary::property::Property;
 use serde::Serialize;
 
 use crate::cli::{Failure, known, print};
-use crate::report::SPEC_SHA256;
+use crate::run::spec::SPEC_SHA256;
 
-/// Bytes that the graph of a failover may take.
+/// The greatest size of the graph of a failover, in bytes.
 const GRAPH: usize = 4 << 30;
 
 #[derive(clap::Args)]
@@ -75,10 +76,10 @@ struct Document {
 
 #[derive(Serialize)]
 struct OneLeader {
-    /// `holds`, `violated`, or `not-violated-so-far` if some were not followed to their ends.
+    /// `holds`, `violated`, or `not-violated-so-far` if some behaviours were not followed to their ends.
     result: &'static str,
     states: usize,
-    /// States from which behaviours were not followed any further.
+    /// Number of states from which behaviours were not followed any further.
     cut_short: usize,
     counterexample: Option<Vec<Step>>,
 }
@@ -88,9 +89,9 @@ struct Failover {
     /// `holds` or `violated`
     result: &'static str,
     states: usize,
-    /// Ticks that a failover may take.
+    /// The number of ticks that a failover may take.
     documented: u8,
-    /// Ticks that it takes at most; `null` if that is more than 40.
+    /// The greatest number of ticks that it takes; `null` if that is more than 40.
     worst: Option<u8>,
     counterexample: Option<Vec<Step>>,
 }
@@ -124,8 +125,9 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let cut_off = model(partition(edition))?;
     let verdict = check_one_leader(&cut_off, std::thread::available_parallelism().map_or(1, usize::from));
     let crashed = model(crash(edition))?;
-    let failover = check_failover(&crashed, GRAPH)
-        .ok_or_else(|| Failure::harness("the failovers take more than 4 GiB with these times; choose smaller ones"))?;
+    let failover = check_failover(&crashed, GRAPH).ok_or_else(|| {
+        Failure::harness("the failovers take more than 4 GiB with these times; help: choose smaller ones")
+    })?;
     let document = Document {
         version: env!("CARGO_PKG_VERSION"),
         spec_sha256: SPEC_SHA256,

@@ -1,9 +1,12 @@
-//! A history that is read part by part, however long it is: it is cut where the cluster is at rest, and of what was before a cut only what is
-//! still open is held.
+//! A recorded history in parts, cut where the cluster is quiescent.
+//!
+//! A history may be longer than memory, so a reader goes through it part by part; of what was before a cut it is given
+//! the events that it asked for ([`Carry`]) and no others. A short history is a recording of one part.
 
 mod carry;
 mod quiescence;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor};
 use std::path::{Path, PathBuf};
@@ -13,43 +16,46 @@ use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Run};
 
 use super::reader::{Problem, Reading, read_all};
 use super::{Before, History, HistoryError, edition_of};
-use carry::carried;
-use quiescence::Rest;
+use quiescence::Quiescence;
+
+pub use carry::{Carry, first_by, last_by, phases};
 
 /// Bytes of a file that are read at once.
 const CHUNK: usize = 1 << 16;
 
-/// Events of one part at least, but for the last one. What is no longer than two is judged at once.
+/// Events of one part at least, but for the last one. A history of no more than two such parts is held whole.
 pub const PART: usize = 16_384;
 
-/// Only between so many events is a cut looked for.
+/// Events between two places at which a cut is looked for, at most.
 const BLOCK: usize = 32;
 
-/// Where a history is.
-enum Place {
+/// The place of a history.
+enum Place<'h> {
     File(PathBuf),
     Text(Vec<u8>),
+    Held(&'h History),
 }
 
-/// A recorded history, of which not all is held.
-pub struct Recording {
-    place: Place,
-    /// What was run.
+/// A recorded history, which is held as a whole if it is short, and else read again for each question.
+pub struct Recording<'h> {
+    place: Place<'h>,
+    /// The run that was recorded.
     pub run: Run,
-    /// How many events there are.
+    /// Number of events.
     pub count: u64,
     cut_off: bool,
     /// The beginnings of all phases.
     phases: Vec<Event>,
     /// All of it, if it is short.
-    short: Option<Vec<Event>>,
+    short: Option<History>,
     /// For each block of events, when it and all later ones begin.
     later: Vec<Begin>,
-    /// Events of one part, at least.
+    /// Events of a part, at least, and of a block.
     part: usize,
+    block: usize,
 }
 
-/// When events begin, at the earliest.
+/// The earliest beginning of some events, in nanoseconds of the run.
 #[derive(Clone, Copy)]
 struct Begin {
     writes: u64,
@@ -72,12 +78,12 @@ impl Begin {
     }
 }
 
-impl Recording {
-    /// Reads a file once, and refuses what is damaged.
+impl Recording<'_> {
+    /// Reads a file once, and refuses it if it is damaged.
     ///
     /// # Errors
-    /// The file cannot be read, is empty, is of another version, or is damaged before its last line.
-    pub fn open(file: &Path) -> Result<Recording, HistoryError> {
+    /// The file cannot be read, is empty, is of a newer format, or is damaged before its last line.
+    pub fn open(file: &Path) -> Result<Recording<'static>, HistoryError> {
         Recording::of(Place::File(file.to_path_buf()), PART).map_err(|(line, problem)| HistoryError {
             file: file.to_path_buf(),
             line,
@@ -85,21 +91,37 @@ impl Recording {
         })
     }
 
-    /// The same with a text, and parts of at least so many events.
+    /// Reads a text instead of a file, to be cut into parts of at least so many events.
     ///
     /// # Errors
     /// It is damaged.
-    pub fn parse(text: Vec<u8>, part: usize) -> Result<Recording, Problem> {
+    pub fn parse(text: Vec<u8>, part: usize) -> Result<Recording<'static>, Problem> {
         Recording::of(Place::Text(text), part)
     }
 
-    fn of(place: Place, part: usize) -> Result<Recording, Problem> {
+    /// A history that was read already, in one part.
+    pub fn held(history: &History) -> Recording<'_> {
+        Recording {
+            place: Place::Held(history),
+            run: history.run.clone(),
+            count: history.count(),
+            cut_off: history.cut_off,
+            phases: Vec::new(),
+            short: None,
+            later: Vec::new(),
+            part: PART,
+            block: BLOCK,
+        }
+    }
+
+    fn of(place: Place<'static>, part: usize) -> Result<Recording<'static>, Problem> {
+        let block = BLOCK.min(part).max(1);
         let mut short = Some(Vec::new());
         let mut phases = Vec::new();
         let mut later = Vec::new();
         let mut count = 0;
         let (run, cut_off) = read_all(text(&place)?, |event| {
-            if count % BLOCK as u64 == 0 {
+            if count % block as u64 == 0 {
                 later.push(Begin::NEVER);
             }
             count += 1;
@@ -116,21 +138,19 @@ impl Recording {
         for block in (1..later.len()).rev() {
             later[block - 1] = later[block - 1].or(later[block]);
         }
-        Ok(Recording { place, run, count, cut_off, phases, short, later, part })
+        let short = short.map(|events| History { run: run.clone(), events, cut_off, before: Before::default() });
+        Ok(Recording { place, run, count, cut_off, phases, short, later, part, block })
     }
 
-    /// All of it, if it is short; else itself.
-    ///
-    /// # Errors
-    /// It is long.
-    pub fn into_short(self) -> Result<History, Box<Recording>> {
-        match self.short {
-            Some(events) => Ok(History { run: self.run, events, cut_off: self.cut_off, before: Before::default() }),
-            None => Err(Box::new(self)),
+    /// All of it, if it is held.
+    pub fn whole(&self) -> Option<&History> {
+        match self.place {
+            Place::Held(history) => Some(history),
+            _ => self.short.as_ref(),
         }
     }
 
-    /// Reads the edition of the specification that the agent claims.
+    /// The edition of the specification that the agent claims; `file` is named in the error.
     ///
     /// # Errors
     /// There is no such edition.
@@ -138,26 +158,27 @@ impl Recording {
         edition_of(&self.run, file)
     }
 
-    /// All parts, in their order.
+    /// All parts, in their order. Each later one begins with the events of earlier ones that one of `carried` keeps.
     ///
     /// # Errors
     /// It cannot be read again.
-    pub fn parts(&self) -> Result<Parts<'_>, Problem> {
-        Ok(Parts {
-            recording: self,
-            reading: Reading::new(text(&self.place)?),
-            rest: Rest::new(&self.run),
-            carried: Vec::new(),
-            fault_begun: false,
-            over: false,
-        })
+    pub fn parts<'r>(&'r self, carried: &'r [&'static Carry]) -> Result<Parts<'r>, Problem> {
+        let next = match self.whole() {
+            Some(whole) => Next::Whole(whole),
+            None => Next::Read(Box::new(Cutter::new(self, carried)?)),
+        };
+        Ok(Parts { next })
     }
 
-    /// All events, in their order.
+    /// Gives each event to `take`, in the order of recording.
     ///
     /// # Errors
     /// It cannot be read again.
     pub fn each(&self, mut take: impl FnMut(&Event)) -> Result<(), Problem> {
+        if let Some(whole) = self.whole() {
+            whole.events.iter().for_each(take);
+            return Ok(());
+        }
         let mut reading = Reading::new(text(&self.place)?);
         while let Some(event) = reading.next_event()? {
             take(&event);
@@ -165,12 +186,12 @@ impl Recording {
         Ok(())
     }
 
-    /// The part in which an event was recorded.
+    /// The part in which an event was recorded, with nothing of those before it.
     ///
     /// # Errors
     /// It cannot be read again, or there is no such event.
-    pub fn part_with(&self, seq: u64) -> Result<History, Problem> {
-        let mut parts = self.parts()?;
+    pub fn part_with(&self, seq: u64) -> Result<Cow<'_, History>, Problem> {
+        let mut parts = self.parts(&[])?;
         while let Some(part) = parts.next_part()? {
             if part.fresh().last().is_some_and(|event| event.seq >= seq) {
                 return Ok(part);
@@ -180,36 +201,79 @@ impl Recording {
     }
 }
 
-fn text(place: &Place) -> Result<Box<dyn BufRead + '_>, Problem> {
+fn text<'p>(place: &'p Place) -> Result<Box<dyn BufRead + 'p>, Problem> {
     Ok(match place {
         Place::File(file) => {
             let file = File::open(file).map_err(|error| (None, format!("cannot be read: {error}")))?;
             Box::new(BufReader::with_capacity(CHUNK, file))
         }
         Place::Text(text) => Box::new(Cursor::new(text)),
+        Place::Held(_) => Box::new(Cursor::new(&[])),
     })
 }
 
-/// The parts of a history, one at a time.
+/// The parts of a recording, one at a time.
 pub struct Parts<'r> {
-    recording: &'r Recording,
+    next: Next<'r>,
+}
+
+enum Next<'r> {
+    Whole(&'r History),
+    Read(Box<Cutter<'r>>),
+    Over,
+}
+
+impl<'r> Parts<'r> {
+    /// The next part, with what is carried on from those before it.
+    ///
+    /// # Errors
+    /// It cannot be read again.
+    pub fn next_part(&mut self) -> Result<Option<Cow<'r, History>>, Problem> {
+        match std::mem::replace(&mut self.next, Next::Over) {
+            Next::Whole(history) => Ok(Some(Cow::Borrowed(history))),
+            Next::Read(mut cutter) => {
+                let part = cutter.next_part()?;
+                if !cutter.over {
+                    self.next = Next::Read(cutter);
+                }
+                Ok(Some(Cow::Owned(part)))
+            }
+            Next::Over => Ok(None),
+        }
+    }
+
+    /// The last part was given.
+    pub fn is_over(&self) -> bool {
+        matches!(self.next, Next::Over)
+    }
+}
+
+/// A long history on its way through a reader.
+struct Cutter<'r> {
+    recording: &'r Recording<'r>,
+    carries: &'r [&'static Carry],
     reading: Reading<Box<dyn BufRead + 'r>>,
-    rest: Rest,
-    /// What is carried on from the parts before.
+    quiescence: Quiescence,
+    /// The events that are carried on from the parts before.
     carried: Vec<Event>,
     fault_begun: bool,
     over: bool,
 }
 
-impl Parts<'_> {
-    /// The next part, with what is still open of those before it.
-    ///
-    /// # Errors
-    /// It cannot be read again.
-    pub fn next_part(&mut self) -> Result<Option<History>, Problem> {
-        if self.over {
-            return Ok(None);
-        }
+impl<'r> Cutter<'r> {
+    fn new(recording: &'r Recording<'r>, carries: &'r [&'static Carry]) -> Result<Cutter<'r>, Problem> {
+        Ok(Cutter {
+            recording,
+            carries,
+            reading: Reading::new(text(&recording.place)?),
+            quiescence: Quiescence::new(&recording.run),
+            carried: Vec::new(),
+            fault_begun: false,
+            over: false,
+        })
+    }
+
+    fn next_part(&mut self) -> Result<History, Problem> {
         let mut events = std::mem::take(&mut self.carried);
         let before = Before { held: events.len(), events: self.reading.count, to_come: 0, missed: Vec::new() };
         let mut cut_off = false;
@@ -222,7 +286,7 @@ impl Parts<'_> {
                 cut_off = self.recording.cut_off;
                 break;
             };
-            self.rest.take(&event);
+            self.quiescence.take(&event);
             match event.kind {
                 Kind::Phase { phase: Phase::Fault } => self.fault_begun = true,
                 // From then on everything is about the end.
@@ -236,7 +300,7 @@ impl Parts<'_> {
         }
         let mut history = History { run: self.recording.run.clone(), events, cut_off, before };
         if !self.over {
-            self.carried = carried(&history);
+            self.carried = carry::carried(&history, self.carries);
         }
         // Phases that are still to come are known, as they are when all is read at once.
         let begun = self.reading.count;
@@ -244,17 +308,12 @@ impl Parts<'_> {
         let events = history.events.len();
         history.events.extend(to_come.cloned());
         history.before.to_come = history.events.len() - events;
-        Ok(Some(history))
-    }
-
-    /// The last part was given.
-    pub fn is_over(&self) -> bool {
-        self.over
+        Ok(history)
     }
 
     fn may_cut(&self) -> bool {
-        let count = self.reading.count as usize;
-        let later = count.is_multiple_of(BLOCK).then(|| self.recording.later.get(count / BLOCK)).flatten();
-        self.fault_begun && later.is_some_and(|later| self.rest.here(later.others, later.writes).is_some())
+        let (count, block) = (self.reading.count as usize, self.recording.block);
+        let later = count.is_multiple_of(block).then(|| self.recording.later.get(count / block)).flatten();
+        self.fault_begun && later.is_some_and(|later| self.quiescence.here(later.others, later.writes).is_some())
     }
 }

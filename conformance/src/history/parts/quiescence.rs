@@ -1,22 +1,25 @@
-//! Moments at which a cluster is at rest: a long history can be cut there, and nothing of what is open is cut.
+//! Quiescent points of a cluster: moments at which all nodes are up and nothing is under way.
+//!
+//! A long history is cut there, and no process, tool or change of the leader lock is cut in two.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Process, Run, ServerState};
 
-/// For so long nothing happened but writes and probes. Whatever is looked for around the end of a server is nearer to it: it has closed its
-/// sockets a second before, and a watchdog's reset is over two seconds after. Nanoseconds.
+/// Nanoseconds before a quiescent point in which nothing happened but writes and probes. Checks look at no more than
+/// this around the end of a server: it closes its sockets within a second before, and a watchdog's reset is over within
+/// two seconds after.
 const QUIET: u64 = 2_000_000_000;
 
-/// What is known of the cluster by the events so far, in the order of recording.
-pub struct Rest {
+/// The state of a cluster by the events so far, in the order of recording.
+pub struct Quiescence {
     nodes: BTreeMap<String, Node>,
     holder: Option<String>,
-    /// Whoever holds the lock follows a primary elsewhere.
+    /// The lock holder follows a primary elsewhere.
     standby_cluster: bool,
     /// The latest end of all events.
     latest: u64,
-    /// The latest end of those that change something.
+    /// The latest end of the events that change something.
     changed: u64,
 }
 
@@ -27,14 +30,14 @@ struct Node {
     tools: BTreeSet<u32>,
 }
 
-impl Rest {
-    /// Of a run of which nothing is known yet.
-    pub fn new(run: &Run) -> Rest {
+impl Quiescence {
+    /// The state before the first event of a run.
+    pub fn new(run: &Run) -> Quiescence {
         let nodes = run.nodes.iter().map(|node| (node.clone(), Node::default())).collect();
-        Rest { nodes, holder: None, standby_cluster: run.configuration.standby_cluster, latest: 0, changed: 0 }
+        Quiescence { nodes, holder: None, standby_cluster: run.configuration.standby_cluster, latest: 0, changed: 0 }
     }
 
-    /// Takes an event in.
+    /// Takes the next event in.
     pub fn take(&mut self, event: &Event) {
         self.latest = self.latest.max(event.at[1]);
         let node = event.node.as_ref().and_then(|name| self.nodes.get_mut(name));
@@ -68,7 +71,8 @@ impl Rest {
         }
     }
 
-    /// The moment of rest at which the history can be cut here, if later events begin no earlier than `others`, and writes than `writes`.
+    /// The quiescent point here, if this is one: later events begin no earlier than `others`, and later writes no
+    /// earlier than `writes`.
     pub fn here(&self, others: u64, writes: u64) -> Option<u64> {
         let apart = self.latest <= others && self.changed <= writes;
         let quiet = self.latest >= self.changed.saturating_add(QUIET);

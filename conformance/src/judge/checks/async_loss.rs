@@ -1,38 +1,53 @@
-//! What an asynchronous failover may lose.
+//! Loss by an asynchronous failover, and its bound.
+//!
+//! Without synchronous replication some loss is allowed; how much is promised by the settings.
 
 use pghaspec_model::vocabulary::event::{Event, Kind, ServerState, Source};
 use pghaspec_model::vocabulary::property::Property;
 
-use crate::history::{History, seconds};
+use super::definition::{Agents, Applies, Asked, Definition, End, Name};
+use crate::history::{History, SECOND, seconds};
+use crate::judge::facts::end_state::FINDINGS;
 use crate::judge::facts::ledger::{Ledger, named};
-use crate::judge::facts::lock::{changes, last_taken};
+use crate::judge::facts::lock::{self, changes, last_taken};
 use crate::judge::verdict::Check;
 
-/// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before the old leader's lock was gone, or is no
-/// more than `maximum_lag_on_failover` of WAL: a leader tells how far its WAL goes when it renews the lock, and a candidate compares itself
-/// with that (Patroni's documentation, "Asynchronous mode durability").
-pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, String>) -> Check {
-    let id = Property::BoundedAsyncLoss.id();
+/// `bounded-async-loss`: what an asynchronous failover loses was acknowledged within the last ttl before the old
+/// leader's lock was gone, or is no more than `maximum_lag_on_failover` of WAL: a leader tells how far its WAL goes
+/// when it renews the lock, and a candidate compares itself with that (Patroni's documentation, "Asynchronous mode
+/// durability").
+pub static BOUNDED_ASYNC_LOSS: Definition = Definition {
+    name: Name::Property(Property::BoundedAsyncLoss),
+    needs: &[Source::Writer, Source::Etcd],
+    agents: Agents::LeaderKey,
+    applies: Applies::Asynchronous,
+    inconclusive: "more than a ttl of writes was lost, and how much WAL that is was not seen",
+    carries: &[&FINDINGS, &lock::LAST],
+    asked: Asked::AtTheEnd(bounded_async_loss),
+};
+
+fn bounded_async_loss(end: &End) -> Check {
+    let (history, ledger) = (end.last, end.ledger);
     let ledger = match ledger {
         Ok(ledger) => ledger,
-        Err(why) => return Check::inconclusive(id, why),
+        Err(why) => return BOUNDED_ASYNC_LOSS.inconclusive(why),
     };
     let mut lost = ledger.lost();
     if lost.is_empty() {
-        return Check::pass(id, "nothing was lost");
+        return BOUNDED_ASYNC_LOSS.pass("nothing was lost");
     }
     if let Some(why) = history.blind(&[Source::Etcd]) {
-        return Check::inconclusive(id, format!("who led when is not known: {why}"));
+        return BOUNDED_ASYNC_LOSS.inconclusive(format!("who led when is not known: {why}"));
     }
-    let ttl = u64::from(history.run.ttl_s) * 1_000_000_000;
+    let ttl = u64::from(history.run.ttl_s) * SECOND;
     let Some(failover) = Failover::to(history, ledger.primary, ttl) else {
-        return Check::inconclusive(id, format!("{} was not seen to take the lock", ledger.primary));
+        return BOUNDED_ASYNC_LOSS.inconclusive(format!("{} was not seen to take the lock", ledger.primary));
     };
     // What was acknowledged later was no failover's to lose.
     lost.retain(|(_, event)| event.at[0] <= failover.taken);
     let Some((_, oldest)) = lost.iter().min_by_key(|(_, event)| event.at[1]) else {
         let why = format!("nothing was lost that was acknowledged before {} took the lock", ledger.primary);
-        return Check::pass(id, why);
+        return BOUNDED_ASYNC_LOSS.pass(why);
     };
     let before = failover.gone[1].saturating_sub(oldest.at[1]);
     let words = format!(
@@ -43,7 +58,7 @@ pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, Stri
         named(&lost)
     );
     if before <= ttl {
-        return Check::pass(id, words);
+        return BOUNDED_ASYNC_LOSS.pass(words);
     }
     let allowed = history.run.configuration.maximum_lag_on_failover;
     let positions = positions(ledger, oldest);
@@ -52,26 +67,26 @@ pub(super) fn bounded_async_loss(history: &History, ledger: &Result<Ledger, Stri
             "{words}; the old leader wrote at least {bytes} bytes of WAL before it told for the last time how far that \
              goes, and {allowed} may be lost"
         );
-        return Check::fail(id, why).at(Some(oldest.seq));
+        return BOUNDED_ASYNC_LOSS.fail(why).at(Some(oldest.seq));
     }
     let old = lost.iter().filter(|(_, event)| event.at[0] < failover.announced[1]).count() as u64;
     match at_most(&positions, oldest, failover.announced[1]).into_iter().chain([old * ROW]).min() {
         Some(bytes) if bytes <= allowed => {
             let why = format!("{words}; what is older than a ttl of {} is at most {bytes} bytes of WAL", seconds(ttl));
-            Check::pass(id, why)
+            BOUNDED_ASYNC_LOSS.pass(why)
         }
-        _ => Check::inconclusive(id, format!("{words}; that is more than a ttl of {}", seconds(ttl))),
+        _ => BOUNDED_ASYNC_LOSS.inconclusive(format!("{words}; that is more than a ttl of {}", seconds(ttl))),
     }
 }
 
 /// The change of leader that may have lost something, in nanoseconds of the run.
 struct Failover {
-    /// When the new leader took the lock, at the latest.
+    /// The latest moment at which the new leader took the lock.
     taken: u64,
-    /// When the old leader's lock was gone.
+    /// The interval in which the old leader's lock went.
     gone: [u64; 2],
-    /// When the old leader told for the last time how far its WAL goes: an agent that follows the rules has done so at the first of them or
-    /// later, and need not have done so after the second.
+    /// The interval in which the old leader told for the last time how far its WAL goes: an agent that follows the
+    /// rules has done so at the first of them or later, and need not have done so after the second.
     announced: [u64; 2],
 }
 
@@ -87,18 +102,18 @@ impl Failover {
             _ => taken,
         };
         let gone = end.event.at;
-        // Nobody holds a lock for longer than a ttl without renewing it; or for two, if etcd gave the lease its whole time again when its own
-        // leader changed.
+        // Nobody holds a lock for longer than a ttl without renewing it; or for two, if etcd gave the lease its whole
+        // time again when its own leader changed.
         let announced = [gone[0].saturating_sub(2 * ttl), gone[1].saturating_sub(ttl)];
         Some(Failover { taken: taken.event.at[1], gone, announced })
     }
 }
 
-/// WAL in bytes of one write of the recorded clients, at most. It is one short row: whole images of its page and of two pages of the index, and
-/// the commit.
+/// WAL in bytes of one write of the recorded clients, at most. It is one short row: whole images of its page and of two
+/// pages of the index, and the commit.
 const ROW: u64 = 4 * 8192;
 
-/// Where a node's WAL ended: when that was found, by what sort of server, and the position.
+/// The end of a node's WAL: the interval of the finding, the state of the server, and the position in bytes.
 type Position = ([u64; 2], ServerState, u64);
 
 /// Of the node that acknowledged this write, by time.
@@ -122,8 +137,8 @@ fn at_least(positions: &[Position], write: &Event, until: u64) -> Option<u64> {
     Some(lsns().max()? - lsns().min()?)
 }
 
-/// WAL in bytes that was written at most from a write on until a moment: from where it was before that write to where it was found at or after
-/// the moment. If the node was dead by then, that is when it came back with what it had.
+/// WAL in bytes that was written at most from a write on until a moment: from where it was before that write to where
+/// it was found at or after the moment. If the node was dead by then, that is when it came back with what it had.
 fn at_most(positions: &[Position], write: &Event, until: u64) -> Option<u64> {
     let before = positions.iter().filter(|(at, ..)| at[1] <= write.at[0]).map(|(.., lsn)| *lsn).max()?;
     let (.., after) = positions.iter().find(|(at, ..)| at[0] >= until)?;

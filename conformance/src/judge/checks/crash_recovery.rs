@@ -1,33 +1,41 @@
-//! Safety properties of crash recovery, by the lives of processes on a node. Nothing here knows the model.
+//! Safety of crash recovery and of pg_rewind, by the processes of a node.
+//!
+//! Nothing here knows the model.
 
 use pghaspec_model::recover::control::ControlState;
 use pghaspec_model::vocabulary::event::{Event, Kind, Process, ServerState, Source};
 use pghaspec_model::vocabulary::property::Property;
 
-use super::leadership::unobserved;
-use crate::history::describe;
+use super::definition::{Agents, Applies, Asked, Definition, Name};
 use crate::history::intervals::Intervals;
-use crate::history::{History, seconds};
+use crate::history::{History, describe, seconds};
 use crate::judge::facts::commits::Commits;
-use crate::judge::facts::processes::{Life, lives};
-use crate::judge::verdict::Check;
+use crate::judge::facts::end_state::FINDINGS;
+use crate::judge::facts::processes::{Life, OPEN, is_of_pg_rewind, lives, of_pg_rewind};
+use crate::judge::facts::writable::PROOFS;
+use crate::judge::verdict::{Check, Earliest};
 
-/// All of them.
-pub fn checks(history: &History) -> Vec<Check> {
-    vec![crash_recovery_once(history), crash_recovery_alone(history), clean_before_rewind(history)]
-}
-
-/// Why a property of processes cannot be told, if it cannot.
-pub fn unseen(history: &History, id: &str) -> Option<Check> {
-    unobserved(history, id, &[Source::Process]).or_else(|| {
+/// Inconclusive, if starts and ends of processes were not all seen.
+pub fn unseen(history: &History, check: &Definition) -> Option<Check> {
+    check.unobserved(history).or_else(|| {
         let why = "processes were only looked for now and then: a start may have been missed";
-        history.polls_processes().then(|| Check::inconclusive(id, why))
+        history.polls_processes().then(|| check.inconclusive(why))
     })
 }
 
 /// `crash-recovery-once`: single-user crash recovery starts at most once per recovery episode of one agent process.
-pub fn crash_recovery_once(history: &History) -> Check {
-    let id = Property::CrashRecoveryOnce.id();
+pub static CRASH_RECOVERY_ONCE: Definition = Definition {
+    name: Name::Property(Property::CrashRecoveryOnce),
+    needs: &[Source::Process],
+    agents: Agents::Any,
+    applies: Applies::Always,
+    inconclusive: "processes were only looked for now and then",
+    carries: &[&OPEN, &FINDINGS],
+    asked: Asked::EachPart(crash_recovery_once),
+};
+
+fn crash_recovery_once(history: &History) -> Check {
+    let mut earliest = Earliest::default();
     let mut total = 0;
     for node in &history.run.nodes {
         let mut events: Vec<&Event> = history.events.iter().filter(|event| event.node.as_ref() == Some(node)).collect();
@@ -41,15 +49,14 @@ pub fn crash_recovery_once(history: &History) -> Check {
                     if let [.., first, second] = starts.as_slice()
                         && history.is_fresh(second)
                     {
-                        return Check::fail(
-                            id,
-                            format!(
-                                "{node}: postgres --single started at {} and again at {}, and nothing had come up in between",
+                        earliest.offer(second.seq, || {
+                            CRASH_RECOVERY_ONCE.fail(format!(
+                                "{node}: postgres --single started at {} and again at {}, and nothing had come up in \
+                                 between",
                                 seconds(first.at[1]),
                                 seconds(second.at[1])
-                            ),
-                        )
-                        .at(Some(second.seq));
+                            ))
+                        });
                     }
                 }
                 // The episode is over: Postgres is up, the agent is a new one, or a new crash was inflicted.
@@ -60,17 +67,30 @@ pub fn crash_recovery_once(history: &History) -> Check {
             }
         }
     }
-    if let Some(check) = unseen(history, id) {
+    if let Some(check) = earliest.found() {
         return check;
     }
-    Check::pass(id, format!("postgres --single started {total} times"))
+    if let Some(check) = unseen(history, &CRASH_RECOVERY_ONCE) {
+        return check;
+    }
+    CRASH_RECOVERY_ONCE.pass(format!("postgres --single started {total} times"))
 }
 
-/// `crash-recovery-alone`: single-user mode never runs while something else uses the data directory: a postmaster, a backend that
-/// outlived its own, pg_rewind or pg_basebackup. A `postgres --single` that ends with an error was turned away by the lock file or did not
-/// get far; one that pg_rewind runs itself is its own business.
-pub fn crash_recovery_alone(history: &History) -> Check {
-    let id = Property::CrashRecoveryAlone.id();
+/// `crash-recovery-alone`: single-user mode never runs while something else uses the data directory: a postmaster, a
+/// backend that outlived its own, pg_rewind or pg_basebackup. A `postgres --single` that ends with an error was turned
+/// away by the lock file or did not get far; one that pg_rewind runs itself is its own business.
+pub static CRASH_RECOVERY_ALONE: Definition = Definition {
+    name: Name::Property(Property::CrashRecoveryAlone),
+    needs: &[Source::Process],
+    agents: Agents::Any,
+    applies: Applies::Always,
+    inconclusive: "processes were only looked for now and then",
+    carries: &[&OPEN, &PROOFS],
+    asked: Asked::EachPart(crash_recovery_alone),
+};
+
+fn crash_recovery_alone(history: &History) -> Check {
+    let mut earliest = Earliest::default();
     let mut alone = 0;
     let commits = Commits::of(history);
     for node in &history.run.nodes {
@@ -85,10 +105,10 @@ pub fn crash_recovery_alone(history: &History) -> Check {
                 !matches!(other.what, Process::Agent | Process::SingleUser) && other.certainly_overlaps(single)
             });
             if let Some(other) = other {
-                return Check::fail(
-                    id,
-                    format!(
-                        "{node} ran postgres --single (process {}) from {} to {} while its {} (process {}) was alive, from {} to {}",
+                earliest.offer(single.seq, || {
+                    CRASH_RECOVERY_ALONE.fail(format!(
+                        "{node} ran postgres --single (process {}) from {} to {} while its {} (process {}) was \
+                         alive, from {} to {}",
                         single.pid,
                         seconds(single.from[1]),
                         single.end_text(),
@@ -96,45 +116,36 @@ pub fn crash_recovery_alone(history: &History) -> Check {
                         other.pid,
                         seconds(other.from[1]),
                         other.end_text(),
-                    ),
-                )
-                .at(Some(single.seq));
+                    ))
+                });
             }
             let [from, to] = single.certain();
             if let Some(event) = commits.within(node, [from, to]) {
-                return Check::fail(
-                    id,
-                    format!(
+                earliest.offer(event.seq, || {
+                    CRASH_RECOVERY_ALONE.fail(format!(
                         "{node} ran postgres --single (process {}) from {} to {}, and a backend still wrote at {}: {}",
                         single.pid,
                         seconds(from),
                         single.end_text(),
                         seconds(event.at[1]),
                         describe::what(event)
-                    ),
-                )
-                .at(Some(event.seq));
+                    ))
+                });
             }
             alone += 1;
         }
     }
-    unseen(history, id).unwrap_or_else(|| match alone {
-        0 => Check::pass(id, "postgres --single recovered nothing"),
-        _ => Check::pass(id, format!("postgres --single ran {alone} times, and nothing else used the data directory")),
+    if let Some(check) = earliest.found() {
+        return check;
+    }
+    unseen(history, &CRASH_RECOVERY_ALONE).unwrap_or_else(|| match alone {
+        0 => CRASH_RECOVERY_ALONE.pass("postgres --single recovered nothing"),
+        _ => CRASH_RECOVERY_ALONE
+            .pass(format!("postgres --single ran {alone} times, and nothing else used the data directory")),
     })
 }
 
-/// pg_rewind (since PostgreSQL 13) runs `postgres --single -F` where the data directory was not shut down cleanly.
-pub fn of_pg_rewind(single: &Life) -> bool {
-    is_of_pg_rewind(single.argv)
-}
-
-/// The same of a command line.
-pub fn is_of_pg_rewind(argv: &[String]) -> bool {
-    argv.iter().any(|word| word == "-F")
-}
-
-/// How a data directory was left by the last process that used it.
+/// The state in which the last process that used a data directory left it.
 enum Left<'h> {
     Cleanly(&'h Life<'h>),
     Uncleanly(&'h Life<'h>),
@@ -143,8 +154,19 @@ enum Left<'h> {
 }
 
 /// `clean-before-rewind`: pg_rewind runs only on a cleanly shut down data directory.
-pub fn clean_before_rewind(history: &History) -> Check {
-    let id = Property::CleanBeforeRewind.id();
+pub static CLEAN_BEFORE_REWIND: Definition = Definition {
+    name: Name::Property(Property::CleanBeforeRewind),
+    needs: &[Source::Process],
+    agents: Agents::Any,
+    applies: Applies::Always,
+    inconclusive: "processes were only looked for now and then, or the last user of the data directory was not \
+                   seen to end",
+    carries: &[&OPEN, &FINDINGS],
+    asked: Asked::EachPart(clean_before_rewind),
+};
+
+fn clean_before_rewind(history: &History) -> Check {
+    let mut earliest = Earliest::default();
     let mut clean = Vec::new();
     let mut unknown = None;
     for node in &history.run.nodes {
@@ -159,10 +181,10 @@ pub fn clean_before_rewind(history: &History) -> Check {
                     ));
                 }
                 Left::Uncleanly(life) => {
-                    return Check::fail(
-                        id,
-                        format!(
-                            "{node} ran pg_rewind at {}, and the {} that used the data directory last (process {}) {}{}",
+                    earliest.offer(rewind.seq, || {
+                        CLEAN_BEFORE_REWIND.fail(format!(
+                            "{node} ran pg_rewind at {}, and the {} that used the data directory last (process {}) \
+                             {}{}",
                             seconds(rewind.from[1]),
                             describe::process(life.what),
                             life.pid,
@@ -171,21 +193,23 @@ pub fn clean_before_rewind(history: &History) -> Check {
                                 "; its control file said `{}`",
                                 control.state.text()
                             ))
-                        ),
-                    )
-                    .at(Some(rewind.seq));
+                        ))
+                    });
                 }
                 Left::Unknown(why) => unknown = unknown.or(Some(format!("{node} ran pg_rewind, and {why}"))),
             }
         }
     }
-    if let Some(check) = unseen(history, id) {
+    if let Some(check) = earliest.found() {
+        return check;
+    }
+    if let Some(check) = unseen(history, &CLEAN_BEFORE_REWIND) {
         return check;
     }
     match unknown {
-        Some(why) => Check::inconclusive(id, why),
-        None if clean.is_empty() => Check::pass(id, "pg_rewind did not run"),
-        None => Check::pass(id, format!("pg_rewind ran on {}", clean.join(", on "))),
+        Some(why) => CLEAN_BEFORE_REWIND.inconclusive(why),
+        None if clean.is_empty() => CLEAN_BEFORE_REWIND.pass("pg_rewind did not run"),
+        None => CLEAN_BEFORE_REWIND.pass(format!("pg_rewind ran on {}", clean.join(", on "))),
     }
 }
 
@@ -217,7 +241,8 @@ fn left<'h>(history: &History, lives: &'h [Life<'h>], rewind: &Life) -> Left<'h>
         match life.code {
             Some(0) if !failed => return Left::Cleanly(life),
             Some(0) => return Left::Unknown("a start that failed came between the clean shutdown and it".into()),
-            // A server that never came up may have left everything as it found it; one that was up and ended so did not.
+            // A server that never came up may have left everything as it found it; one that was up and ended so did
+            // not.
             Some(_) if life.what == Process::Postmaster && !came_up(history, life) => failed = true,
             Some(_) => return Left::Uncleanly(life),
             None => return Left::Unknown(format!("how process {} ended was not seen", life.pid)),

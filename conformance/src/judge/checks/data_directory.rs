@@ -1,28 +1,39 @@
-//! Safety of data directories, by the lives of processes on a node: who uses one, and who copies over it. Nothing here knows the model.
+//! Safety of data directories, by the processes that use one or copy over it.
+//!
+//! Nothing here knows the model.
 
 use pghaspec_model::vocabulary::event::{Process, Source};
 use pghaspec_model::vocabulary::property::Property;
 
-use super::crash_recovery::{of_pg_rewind, unseen};
-use crate::history::describe;
+use super::crash_recovery::unseen;
+use super::definition::{Agents, Applies, Asked, Definition, Name};
 use crate::history::intervals::Intervals;
-use crate::history::{History, seconds};
-use crate::judge::facts::processes::{Life, lives};
-use crate::judge::verdict::Check;
+use crate::history::{History, describe, seconds};
+use crate::judge::facts::processes::{Life, OPEN, lives, of_pg_rewind};
+use crate::judge::verdict::{Check, Earliest};
 
-/// Both of them.
-pub fn checks(history: &History) -> Vec<Check> {
-    vec![data_directory_kept(history), one_postmaster(history)]
-}
-
-/// `one-postmaster`: two processes that write all of a data directory never live on it at a time: postmasters, `postgres --single`, pg_rewind,
-/// pg_basebackup.
+/// `one-postmaster`: two processes that write all of a data directory never live on it at a time: postmasters,
+/// `postgres --single`, pg_rewind, pg_basebackup.
 ///
-/// The lock file keeps servers apart; it keeps nobody from starting one where pg_rewind still runs, which an agent that died has left behind.
-/// Orphans of a killed postmaster are none of them; `crash-recovery-alone` judges what they write. What started second and ended first, with an error,
-/// was turned away by the lock file, and so did nothing; an agent that tries is held to its rules by the model.
-pub fn one_postmaster(history: &History) -> Check {
-    const ID: &str = "one-postmaster";
+/// The lock file keeps servers apart; it keeps nobody from starting one where pg_rewind still runs, which an agent that
+/// died has left behind. Orphans of a killed postmaster are none of them; `crash-recovery-alone` judges what they
+/// write. What started second and ended first, with an error, was turned away by the lock file, and so did nothing; an
+/// agent that tries is held to its rules by the model.
+pub static ONE_POSTMASTER: Definition = Definition {
+    name: Name::Own {
+        id: "one-postmaster",
+        says: "two processes that write all of a data directory never live on it at a time",
+    },
+    needs: &[Source::Process],
+    agents: Agents::Any,
+    applies: Applies::Always,
+    inconclusive: "processes were only looked for now and then",
+    carries: &[&OPEN],
+    asked: Asked::EachPart(one_postmaster),
+};
+
+fn one_postmaster(history: &History) -> Check {
+    let mut earliest = Earliest::default();
     let whole = history.blind(&[Source::Process]).is_none();
     let mut writers = 0;
     for node in &history.run.nodes {
@@ -49,7 +60,8 @@ pub fn one_postmaster(history: &History) -> Check {
             });
             if let Some(first) = first {
                 let why = format!(
-                    "{node} had two processes that write all of {} at one time: its {} (process {}) lived from {} to {}, and its {} (process {}) from {} to {}",
+                    "{node} had two processes that write all of {} at one time: its {} (process {}) lived from {} to \
+                     {}, and its {} (process {}) from {} to {}",
                     data_directory(second.argv).unwrap_or("its data directory"),
                     describe::process(first.what),
                     first.pid,
@@ -60,15 +72,16 @@ pub fn one_postmaster(history: &History) -> Check {
                     seconds(second.from[1]),
                     second.end_text(),
                 );
-                return Check::fail(ID, why).at(Some(second.seq));
+                earliest.offer(second.seq, || ONE_POSTMASTER.fail(why));
             }
         }
     }
-    unseen(history, ID).unwrap_or_else(|| {
-        Check::pass(
-            ID,
-            format!("{writers} processes that write a data directory started, none while another one lived"),
-        )
+    if let Some(check) = earliest.found() {
+        return check;
+    }
+    unseen(history, &ONE_POSTMASTER).unwrap_or_else(|| {
+        ONE_POSTMASTER
+            .pass(format!("{writers} processes that write a data directory started, none while another one lived"))
     })
 }
 
@@ -89,9 +102,20 @@ fn turned_away(second: &Life, first: &Life) -> bool {
     ended_first && second.code.is_some_and(|code| code != 0)
 }
 
-/// `data-directory-kept`: a data directory with data in it is copied over only where the configuration allows its removal.
-pub fn data_directory_kept(history: &History) -> Check {
-    let id = Property::DataDirectoryKept.id();
+/// `data-directory-kept`: a data directory with data in it is copied over only where the configuration allows its
+/// removal.
+pub static DATA_DIRECTORY_KEPT: Definition = Definition {
+    name: Name::Property(Property::DataDirectoryKept),
+    needs: &[Source::Process],
+    agents: Agents::Any,
+    applies: Applies::Always,
+    inconclusive: "processes were only looked for now and then",
+    carries: &[&OPEN],
+    asked: Asked::EachPart(data_directory_kept),
+};
+
+fn data_directory_kept(history: &History) -> Check {
+    let mut earliest = Earliest::default();
     let allowed = history.run.configuration.remove_data_directory_on_diverged_timelines;
     let mut copies = 0;
     for node in &history.run.nodes {
@@ -104,25 +128,28 @@ pub fn data_directory_kept(history: &History) -> Check {
                     && data_directory(life.argv).is_some_and(|folder| data_directory(copy.argv) == Some(folder))
             });
             if let (Some(used), false) = (used, allowed) {
-                return Check::fail(
-                    id,
-                    format!(
-                        "{node} ran pg_basebackup into {} at {}, where Postgres (process {}) ran since {}; its configuration does not \
+                earliest.offer(copy.seq, || {
+                    DATA_DIRECTORY_KEPT.fail(format!(
+                        "{node} ran pg_basebackup into {} at {}, where Postgres (process {}) ran since {}; its \
+                         configuration does not \
                          allow to remove a data directory",
                         data_directory(copy.argv).unwrap_or("its data directory"),
                         seconds(copy.from[1]),
                         used.pid,
                         seconds(used.from[1])
-                    ),
-                )
-                .at(Some(copy.seq));
+                    ))
+                });
             }
         }
     }
-    unseen(history, id).unwrap_or_else(|| match (copies, allowed) {
-        (_, true) => Check::pass(id, "the configuration allows to remove a data directory"),
-        (0, _) => Check::pass(id, "pg_basebackup did not run"),
-        _ => Check::pass(id, format!("pg_basebackup ran {copies} times, into directories that no server had used")),
+    if let Some(check) = earliest.found() {
+        return check;
+    }
+    unseen(history, &DATA_DIRECTORY_KEPT).unwrap_or_else(|| match (copies, allowed) {
+        (_, true) => DATA_DIRECTORY_KEPT.pass("the configuration allows to remove a data directory"),
+        (0, _) => DATA_DIRECTORY_KEPT.pass("pg_basebackup did not run"),
+        _ => DATA_DIRECTORY_KEPT
+            .pass(format!("pg_basebackup ran {copies} times, into directories that no server had used")),
     })
 }
 

@@ -1,49 +1,95 @@
-//! What a scenario demands: the branch of recover, the leader, the timeline, single-user mode, and how the crashed node ends.
+//! Demands of a scenario: branches of `recover()`, the leader, the timeline, single-user mode, the end of the node hit
+//! first.
+//!
+//! A scenario names what an agent with certain rules must do; where the run took another course than the scenario's,
+//! nothing is held against the agent.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::vocabulary::event::{Event, GapReason, Kind, Phase, Process, ServerState, Source};
 use pghaspec_model::vocabulary::fault::Fault;
 
-use super::crash_recovery::is_of_pg_rewind;
-use super::durability::last_primary;
-use super::read_only_in_time::read_only_in_time;
-use crate::history::describe;
+use super::definition::{Agents, Applies, Asked, Definition, End, Name};
+use super::evidence::{FIRST_FAULTS, is_fault};
 use crate::history::older_formats::gap_reason;
-use crate::history::{History, seconds};
-use crate::judge::facts::processes::{Life, lives};
-use crate::judge::verdict::{Check, excuse};
+use crate::history::parts::{Carry, first_by};
+use crate::history::{History, describe, seconds};
+use crate::judge::facts::end_state::{self, FINDINGS, last_primary};
+use crate::judge::facts::lock;
+use crate::judge::facts::processes::{Life, is_of_pg_rewind, lives};
+use crate::judge::verdict::{Check, Verdict, excuse};
 use crate::scenario::{Expect, LeaderAfter, Rejoins, TimelineAfter};
 
-/// All checks that the scenario's expectations make.
-pub fn checks(history: &History, expect: &Expect) -> Vec<Check> {
-    let breaks = |event: &&Event| matches!(event.kind, Kind::Fault { .. } | Kind::Disturbance { .. });
-    let Some(fault) = history.events.iter().filter(breaks).min_by_key(|event| event.at[0]) else {
-        return vec![Check::inconclusive("takes-branch", "no fault was injected")];
+/// Judges a demand of the scenario on the course of a run that begins with its first fault.
+///
+/// `demand` is given that fault, and the name of the first node that was hit: a fault of the DCS hits no node.
+fn on_the_course(
+    end: &End,
+    check: &Definition,
+    demand: impl FnOnce(&History, &Expect, &str, &Event) -> Option<Check>,
+) -> Check {
+    let faults = || end.last.events.iter().filter(|event| is_fault(event));
+    let Some(fault) = faults().min_by_key(|event| event.at[0]) else {
+        return check.inconclusive("no fault was injected");
     };
-    // What is done to the DCS hits no node; the first that is hit counts.
-    let hits = history.events.iter().filter(breaks).filter(|event| event.node.is_some());
-    let hit = hits.min_by_key(|event| event.at[0]).and_then(|event| event.node.as_deref());
-    let crashed = hit.unwrap_or("the DCS");
-    let mut checks = Vec::new();
-    checks.extend(expect.branches.as_ref().map(|wanted| takes_branch(history, wanted, crashed, fault)));
-    checks.extend(expect.others.as_ref().map(|wanted| others_take(history, wanted, crashed, fault)));
-    checks.extend(expect.leader.map(|wanted| leader(history, wanted, crashed)));
-    checks.extend(expect.timeline.map(|wanted| timeline(history, wanted)));
-    checks.extend(expect.rejoins.map(|wanted| rejoins(history, wanted, crashed)));
-    checks.extend(expect.single_user.map(|wanted| single_user(history, wanted, crashed, fault)));
-    if expect.read_only_in_time == Some(true) {
-        checks.push(read_only_in_time(history));
-    }
-    if let Some((at, fault)) = undone(history) {
-        // What the scenario demands, it demands of its own course.
-        let moment = |seq| history.events.iter().find(|event| event.seq == seq).map(|event| event.at[1]);
-        excuse(&mut checks, at, moment, &format!("{} had no effect, so the run took another course", fault.id()));
-    }
-    checks
+    let hit = faults().filter(|event| event.node.is_some()).min_by_key(|event| event.at[0]);
+    let hit = hit.and_then(|event| event.node.as_deref()).unwrap_or("the DCS");
+    let judged = end.expect.and_then(|expect| demand(end.last, expect, hit, fault));
+    judged.unwrap_or_else(|| check.came_out(Verdict::Skipped, "the scenario does not demand it"))
 }
 
-/// The first fault without an effect that is not the agent's doing, and from when on it changes the course of the run. Where a trap lay in wait
-/// for a process that was never started, the agent has taken another course, not the run.
+/// `scenario-demands`: a history whose scenario is not known is held to the specification alone.
+pub static SCENARIO_DEMANDS: Definition = Definition {
+    name: Name::Own { id: "scenario-demands", says: "the demands of the scenario are known" },
+    needs: &[],
+    agents: Agents::Any,
+    applies: Applies::UnknownScenario,
+    inconclusive: "",
+    carries: &[],
+    asked: Asked::AtTheEnd(unknown_scenario),
+};
+
+fn unknown_scenario(end: &End) -> Check {
+    let scenario = &end.last.run.scenario;
+    let why = format!("there is no scenario `{scenario}` here: nothing but the specification is asked");
+    SCENARIO_DEMANDS.came_out(Verdict::Skipped, why)
+}
+
+/// Excuses demands that failed after a fault had no effect: a scenario demands things of its own course.
+pub fn excuse_undone<'c>(
+    history: &History,
+    checks: impl IntoIterator<Item = &'c mut Check>,
+    moment: impl Fn(u64) -> Option<u64>,
+) {
+    if let Some((at, fault)) = undone(history) {
+        excuse(checks, at, moment, &format!("{} had no effect, so the run took another course", fault.id()));
+    }
+}
+
+/// The faults without an effect, and the processes that lived meanwhile.
+pub static UNDONE: Carry = Carry {
+    says: "each fault without an effect, with the processes of its node that lived meanwhile",
+    select: |history| {
+        let mut kept: BTreeSet<u64> = BTreeSet::new();
+        for event in &history.events {
+            let (Kind::Fault { effect: None, .. }, Some(node)) = (&event.kind, event.node.as_deref()) else { continue };
+            kept.insert(event.seq);
+            for life in lives(history, node) {
+                let [from, to] = life.possible();
+                if from <= event.at[1] && to >= event.at[0] {
+                    kept.extend([Some(life.seq), life.end].into_iter().flatten());
+                }
+            }
+        }
+        let places = history.events.iter().enumerate().filter(|(_, event)| kept.contains(&event.seq));
+        places.map(|(place, _)| place).collect()
+    },
+};
+
+/// The first fault without an effect that is not the agent's doing, and from when on it changes the course of the run.
+/// A trap that lay in wait for a process that was never started is none: the agent has taken another course, not the
+/// run.
 fn undone(history: &History) -> Option<(u64, Fault)> {
     let faults = history.events.iter().filter_map(|event| match event.kind {
         Kind::Fault { fault, effect: None } => Some((event, fault)),
@@ -79,8 +125,51 @@ fn branch_list(branches: &[Branch]) -> String {
     branches.iter().map(|branch| branch.id()).collect::<Vec<_>>().join(", ")
 }
 
-fn takes_branch(history: &History, wanted: &[Branch], crashed: &str, fault: &Event) -> Check {
-    const ID: &str = "takes-branch";
+/// The decisions of agents since the first fault, as far as a scenario may demand them.
+static DECISIONS: Carry = Carry {
+    says: "the first 16 decisions of each agent since the first fault, and its first of each branch",
+    select: |history| {
+        let faults = history.events.iter().filter(|event| is_fault(event));
+        let Some(fault) = faults.min_by_key(|event| event.at[0]) else { return Vec::new() };
+        let branch = |event: &Event| match event.kind {
+            Kind::Recover { branch, .. } if event.at[1] >= fault.at[0] => Some(branch),
+            _ => None,
+        };
+        let mut places = first_by(history, |event| Some((event.node.as_deref(), branch(event)?)));
+        let mut taken: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+        for (place, event) in history.events.iter().enumerate().filter(|(_, event)| branch(event).is_some()) {
+            let count = taken.entry(event.node.as_deref()).or_default();
+            *count += 1;
+            if *count <= DEMANDED {
+                places.push(place);
+            }
+        }
+        places
+    },
+};
+
+/// Decisions of one agent that a scenario demands one after the other, at most.
+const DEMANDED: usize = 16;
+
+/// `takes-branch`: the node hit first takes the branches of `recover()` that the scenario demands, in their order.
+pub static TAKES_BRANCH: Definition = Definition {
+    name: Name::Own {
+        id: "takes-branch",
+        says: "the agent of the node hit first takes the branches of recover() that the scenario demands",
+    },
+    needs: &[Source::AgentLog],
+    agents: Agents::SaysBranches,
+    applies: Applies::Demanded { key: "branches", by: |expect| expect.branches.is_some() },
+    inconclusive: "the agent was heard to take fewer",
+    carries: &[&DECISIONS, &FIRST_FAULTS, &UNDONE],
+    asked: Asked::AtTheEnd(|end| {
+        on_the_course(end, &TAKES_BRANCH, |history, expect, hit, fault| {
+            Some(takes(history, expect.branches.as_ref()?, hit, fault))
+        })
+    }),
+};
+
+fn takes(history: &History, wanted: &[Branch], crashed: &str, fault: &Event) -> Check {
     let taken: Vec<(Branch, &Event)> = history
         .events
         .iter()
@@ -91,45 +180,61 @@ fn takes_branch(history: &History, wanted: &[Branch], crashed: &str, fault: &Eve
         })
         .collect();
     if let Some(why) = history.blind(&[Source::AgentLog]) {
-        return Check::inconclusive(ID, why);
+        return TAKES_BRANCH.inconclusive(why);
     }
     let branches: Vec<Branch> = taken.iter().map(|(branch, _)| *branch).collect();
     if let (true, Some((branch, event))) = (wanted.is_empty(), taken.first()) {
         let what = format!("{crashed} took {} at {} (event {})", branch.id(), seconds(event.at[1]), event.seq);
-        return Check::fail(ID, format!("{what} where nothing was to be recovered")).at(Some(event.seq));
+        return TAKES_BRANCH.fail(format!("{what} where nothing was to be recovered")).at(Some(event.seq));
     }
     for (index, want) in wanted.iter().enumerate() {
         match taken.get(index) {
             None => {
-                return Check::inconclusive(
-                    ID,
-                    format!("{crashed} should take {} and was heard to take {}", branch_list(wanted), said(&branches)),
-                );
+                return TAKES_BRANCH.inconclusive(format!(
+                    "{crashed} should take {} and was heard to take {}",
+                    branch_list(wanted),
+                    said(&branches)
+                ));
             }
             Some((branch, event)) if branch != want => {
-                return Check::fail(
-                    ID,
-                    format!(
+                return TAKES_BRANCH
+                    .fail(format!(
                         "{crashed} took {} at {} (event {}) where the specification demands {}",
                         branch.id(),
                         seconds(event.at[1]),
                         event.seq,
                         want.id()
-                    ),
-                )
-                .at(Some(event.seq));
+                    ))
+                    .at(Some(event.seq));
             }
             Some(_) => {}
         }
     }
-    Check::pass(ID, format!("{crashed} took {}", said(&branches)))
+    TAKES_BRANCH.pass(format!("{crashed} took {}", said(&branches)))
 }
 
-/// Which branches the nodes take that were not hit first.
+/// `others-take-branch`: the nodes that were not hit first take the branches of `recover()` that the scenario demands.
+pub static OTHERS_TAKE_BRANCH: Definition = Definition {
+    name: Name::Own {
+        id: "others-take-branch",
+        says: "the agents of the other nodes take the branches of recover() that the scenario demands",
+    },
+    needs: &[Source::AgentLog],
+    agents: Agents::SaysBranches,
+    applies: Applies::Demanded { key: "others", by: |expect| expect.others.is_some() },
+    inconclusive: "no agent was heard to take one of them",
+    carries: &[&DECISIONS, &FIRST_FAULTS, &UNDONE],
+    asked: Asked::AtTheEnd(|end| {
+        on_the_course(end, &OTHERS_TAKE_BRANCH, |history, expect, hit, fault| {
+            Some(others_take(history, expect.others.as_ref()?, hit, fault))
+        })
+    }),
+};
+
+/// The branches that the nodes take that were not hit first.
 fn others_take(history: &History, wanted: &[Branch], crashed: &str, fault: &Event) -> Check {
-    const ID: &str = "others-take-branch";
     if let Some(why) = history.blind(&[Source::AgentLog]) {
-        return Check::inconclusive(ID, why);
+        return OTHERS_TAKE_BRANCH.inconclusive(why);
     }
     let taken: Vec<(Branch, &Event)> = history
         .events
@@ -144,13 +249,15 @@ fn others_take(history: &History, wanted: &[Branch], crashed: &str, fault: &Even
     if let (true, Some((branch, event))) = (wanted.is_empty(), taken.first()) {
         let node = event.node.as_deref().unwrap_or("a node");
         let why = format!("{node} took {} at {}, unhurt as it was", branch.id(), seconds(event.at[1]));
-        return Check::fail(ID, why).at(Some(event.seq));
+        return OTHERS_TAKE_BRANCH.fail(why).at(Some(event.seq));
     }
     match wanted.iter().find(|branch| !branches.contains(branch)) {
-        Some(missing) => {
-            Check::inconclusive(ID, format!("nobody else was heard to take {}, but {}", missing.id(), said(&branches)))
-        }
-        None => Check::pass(ID, format!("the other nodes took {}", said(&branches))),
+        Some(missing) => OTHERS_TAKE_BRANCH.inconclusive(format!(
+            "nobody else was heard to take {}, but {}",
+            missing.id(),
+            said(&branches)
+        )),
+        None => OTHERS_TAKE_BRANCH.pass(format!("the other nodes took {}", said(&branches))),
     }
 }
 
@@ -158,7 +265,7 @@ fn said(branches: &[Branch]) -> String {
     if branches.is_empty() { "nothing".into() } else { branch_list(branches) }
 }
 
-/// Who held the lock at a moment, if that is certain; the outer `None` when a change straddles the moment.
+/// The lock holder at a moment, if that is certain; the outer `None` when a change straddles the moment.
 fn leader_at(history: &History, at: u64) -> Option<Option<&str>> {
     let mut changes: Vec<_> = history
         .events
@@ -188,24 +295,39 @@ fn leaders(history: &History) -> Result<(&str, Option<&str>), String> {
     Ok((before, leader_at(history, at(Phase::ReadBack)?).ok_or(straddled)?))
 }
 
-fn leader(history: &History, wanted: LeaderAfter, crashed: &str) -> Check {
-    const ID: &str = "leader";
+/// `leader`: the lock holder at the end is whom the scenario demands.
+pub static LEADER: Definition = Definition {
+    name: Name::Own { id: "leader", says: "the leader at the end is the one that the scenario demands" },
+    needs: &[Source::Etcd],
+    agents: Agents::LeaderKey,
+    applies: Applies::Demanded { key: "leader", by: |expect| expect.leader.is_some() },
+    inconclusive: "the leader key changed just when the faults began, or when the rows were read back",
+    carries: &[&lock::LAST, &lock::BEFORE_THE_FAULTS, &FIRST_FAULTS, &UNDONE],
+    asked: Asked::AtTheEnd(|end| {
+        on_the_course(end, &LEADER, |history, expect, hit, fault| {
+            let _ = fault;
+            Some(leader_after(history, expect.leader?, hit))
+        })
+    }),
+};
+
+fn leader_after(history: &History, wanted: LeaderAfter, crashed: &str) -> Check {
     let (before, after) = match leaders(history) {
         Ok(leaders) => leaders,
-        Err(why) => return Check::inconclusive(ID, why),
+        Err(why) => return LEADER.inconclusive(why),
     };
     let Some(after) = after else {
         if wanted == LeaderAfter::None {
-            return Check::pass(ID, format!("{before} led before, and nobody does in the end"));
+            return LEADER.pass(format!("{before} led before, and nobody does in the end"));
         }
-        return Check::fail(ID, format!("nobody holds the leader lock at the end, after the crash of {crashed}"));
+        return LEADER.fail(format!("nobody holds the leader lock at the end, after the crash of {crashed}"));
     };
     let words = format!("{before} led before, {after} leads in the end");
     match (wanted, before == after) {
-        (LeaderAfter::Same, true) | (LeaderAfter::Other, false) => Check::pass(ID, words),
-        (LeaderAfter::Same, false) => Check::fail(ID, format!("{words}; no failover was called for")),
-        (LeaderAfter::None, _) => Check::fail(ID, format!("{words}; nobody may")),
-        (LeaderAfter::Other, true) => Check::fail(ID, format!("{words}; the lock should have gone to another node")),
+        (LeaderAfter::Same, true) | (LeaderAfter::Other, false) => LEADER.pass(words),
+        (LeaderAfter::Same, false) => LEADER.fail(format!("{words}; no failover was called for")),
+        (LeaderAfter::None, _) => LEADER.fail(format!("{words}; nobody may")),
+        (LeaderAfter::Other, true) => LEADER.fail(format!("{words}; the lock should have gone to another node")),
     }
 }
 
@@ -228,60 +350,134 @@ fn timelines(history: &History) -> Option<(u32, u32)> {
     Some((highest_timeline(history, 0, fault)?, highest_timeline(history, history.phase(Phase::Settled)?, u64::MAX)?))
 }
 
-fn timeline(history: &History, wanted: TimelineAfter) -> Check {
-    const ID: &str = "timeline";
+/// `timeline`: a promotion happened if, and only if, the scenario demands one.
+pub static TIMELINE: Definition = Definition {
+    name: Name::Own {
+        id: "timeline",
+        says: "the timeline was raised by a promotion if, and only if, the scenario demands one",
+    },
+    needs: &[Source::Postgres],
+    agents: Agents::Any,
+    applies: Applies::Demanded { key: "timeline", by: |expect| expect.timeline.is_some() },
+    inconclusive: "the timeline of a primary was not seen both before and after",
+    carries: &[&end_state::BEFORE_THE_FAULTS, &FIRST_FAULTS, &UNDONE],
+    asked: Asked::AtTheEnd(|end| {
+        on_the_course(end, &TIMELINE, |history, expect, hit, fault| {
+            let _ = (hit, fault);
+            Some(timeline_after(history, expect.timeline?))
+        })
+    }),
+};
+
+fn timeline_after(history: &History, wanted: TimelineAfter) -> Check {
     let Some((before, after)) = timelines(history) else {
-        return Check::inconclusive(ID, "the timeline of a primary was not seen both before and after");
+        return TIMELINE.inconclusive("the timeline of a primary was not seen both before and after");
     };
     let words = format!("timeline {before} before, {after} in the end");
     match (wanted, before == after) {
-        (TimelineAfter::Unchanged, true) | (TimelineAfter::Bumped, false) => Check::pass(ID, words),
-        (TimelineAfter::Unchanged, false) => Check::fail(ID, format!("{words}; no promotion was called for")),
-        (TimelineAfter::Bumped, true) => Check::fail(ID, format!("{words}; a promotion would have raised it")),
+        (TimelineAfter::Unchanged, true) | (TimelineAfter::Bumped, false) => TIMELINE.pass(words),
+        (TimelineAfter::Unchanged, false) => TIMELINE.fail(format!("{words}; no promotion was called for")),
+        (TimelineAfter::Bumped, true) => TIMELINE.fail(format!("{words}; a promotion would have raised it")),
     }
 }
 
-fn single_user(history: &History, wanted: bool, crashed: &str, fault: &Event) -> Check {
-    const ID: &str = "single-user";
-    let run = history.events.iter().find(|event| {
-        event.node.as_deref() == Some(crashed)
-            && event.at[1] >= fault.at[0]
-            && matches!(&event.kind, Kind::ProcessStarted { what: Process::SingleUser, argv, .. } if !is_of_pg_rewind(argv))
-    });
+/// The first run of single-user mode since the first fault.
+static SINGLE_USERS: Carry = Carry {
+    says: "the first start of single-user mode at each node since the first fault",
+    select: |history| {
+        let faults = history.events.iter().filter(|event| is_fault(event));
+        let Some(fault) = faults.min_by_key(|event| event.at[0]) else { return Vec::new() };
+        first_by(history, |event| {
+            (is_single_user(event) && event.at[1] >= fault.at[0]).then_some(event.node.as_deref())
+        })
+    },
+};
+
+/// A start of single-user crash recovery, but for pg_rewind's own.
+fn is_single_user(event: &Event) -> bool {
+    matches!(&event.kind, Kind::ProcessStarted { what: Process::SingleUser, argv, .. } if !is_of_pg_rewind(argv))
+}
+
+/// `single-user`: crash recovery in single-user mode runs at the node hit first if, and only if, the scenario demands
+/// it.
+pub static SINGLE_USER: Definition = Definition {
+    name: Name::Own {
+        id: "single-user",
+        says: "single-user crash recovery runs at the node hit first if, and only if, the scenario demands it",
+    },
+    needs: &[Source::Process],
+    agents: Agents::Any,
+    applies: Applies::Demanded { key: "single_user", by: |expect| expect.single_user.is_some() },
+    inconclusive: "processes were only looked for now and then",
+    carries: &[&SINGLE_USERS, &FIRST_FAULTS, &UNDONE],
+    asked: Asked::AtTheEnd(|end| {
+        on_the_course(end, &SINGLE_USER, |history, expect, hit, fault| {
+            Some(single_user_runs(history, expect.single_user?, hit, fault))
+        })
+    }),
+};
+
+fn single_user_runs(history: &History, wanted: bool, crashed: &str, fault: &Event) -> Check {
+    let run = history
+        .events
+        .iter()
+        .find(|event| event.node.as_deref() == Some(crashed) && event.at[1] >= fault.at[0] && is_single_user(event));
     match (wanted, run) {
-        (false, Some(event)) => Check::fail(
-            ID,
-            format!(
+        (false, Some(event)) => SINGLE_USER
+            .fail(format!(
                 "{crashed} ran postgres --single at {} (event {}), which was not called for",
                 seconds(event.at[1]),
                 event.seq
-            ),
-        )
-        .at(Some(event.seq)),
-        (true, Some(event)) => Check::pass(ID, format!("{crashed} ran postgres --single at {}", seconds(event.at[1]))),
+            ))
+            .at(Some(event.seq)),
+        (true, Some(event)) => SINGLE_USER.pass(format!("{crashed} ran postgres --single at {}", seconds(event.at[1]))),
         (_, None) if history.blind(&[Source::Process]).is_some() || history.polls_processes() => {
-            Check::inconclusive(ID, "processes were not observed without a gap")
+            SINGLE_USER.inconclusive("processes were not observed without a gap")
         }
-        (true, None) => Check::fail(ID, format!("{crashed} did not run postgres --single")),
-        (false, None) => Check::pass(ID, format!("{crashed} did not run postgres --single")),
+        (true, None) => SINGLE_USER.fail(format!("{crashed} did not run postgres --single")),
+        (false, None) => SINGLE_USER.pass(format!("{crashed} did not run postgres --single")),
     }
 }
 
-fn rejoins(history: &History, wanted: Rejoins, crashed: &str) -> Check {
-    const ID: &str = "rejoins";
+/// The word of the harness that the cluster did not settle.
+static UNSETTLED: Carry = Carry {
+    says: "the first word of the harness that the cluster did not settle",
+    select: |history| first_by(history, |event| unsettled(event).map(|_| ())),
+};
+
+fn unsettled(event: &Event) -> Option<GapReason> {
+    gap_reason(event).filter(|reason| matches!(reason, GapReason::NotSettled | GapReason::SettledTooLateToTell))
+}
+
+/// `rejoins`: the node hit first ends as the scenario demands.
+pub static REJOINS: Definition = Definition {
+    name: Name::Own {
+        id: "rejoins",
+        says: "the node hit first ends as the scenario demands: as the primary, or as a standby that streams",
+    },
+    needs: &[Source::Postgres],
+    agents: Agents::Any,
+    applies: Applies::Demanded { key: "rejoins", by: |expect| expect.rejoins.is_some() },
+    inconclusive: "the cluster was not seen long enough to tell whether it settled",
+    carries: &[&FINDINGS, &UNSETTLED, &FIRST_FAULTS, &UNDONE],
+    asked: Asked::AtTheEnd(|end| {
+        on_the_course(end, &REJOINS, |history, expect, hit, fault| {
+            let _ = fault;
+            Some(rejoins_as(history, expect.rejoins?, hit))
+        })
+    }),
+};
+
+fn rejoins_as(history: &History, wanted: Rejoins, crashed: &str) -> Check {
     let Some(settled) = history.phase(Phase::Settled) else {
-        return Check::inconclusive(ID, "the run did not get that far");
+        return REJOINS.inconclusive("the run did not get that far");
     };
     // Steps that were not taken are told of before.
-    let unsettled = history.events.iter().find_map(|event| match gap_reason(event) {
-        Some(reason @ (GapReason::NotSettled | GapReason::SettledTooLateToTell)) => Some((event, reason)),
-        _ => None,
-    });
-    match unsettled {
-        Some((event, GapReason::SettledTooLateToTell)) => return Check::inconclusive(ID, describe::gap_text(event)),
+    match history.events.iter().find_map(|event| Some((event, unsettled(event)?))) {
+        Some((event, GapReason::SettledTooLateToTell)) => return REJOINS.inconclusive(describe::gap_text(event)),
         Some((event, _)) => {
             let why = format!("the cluster was not whole again in the time that it had: {}", describe::gap_text(event));
-            return Check::fail(ID, why);
+            return REJOINS.fail(why);
         }
         None => {}
     }
@@ -296,23 +492,18 @@ fn rejoins(history: &History, wanted: Rejoins, crashed: &str) -> Check {
     let elsewhere = if history.run.configuration.standby_cluster { "whom it follows" } else { "nobody" };
     let primary = last_primary(history).unwrap_or(elsewhere);
     match (wanted, found) {
-        (_, None) => Check::inconclusive(ID, format!("{crashed} was not probed in the end")),
-        (Rejoins::Primary, Some((ServerState::Primary, ..))) => {
-            Check::pass(ID, format!("{crashed} is the primary again"))
-        }
+        (_, None) => REJOINS.inconclusive(format!("{crashed} was not probed in the end")),
+        (Rejoins::Primary, Some((ServerState::Primary, ..))) => REJOINS.pass(format!("{crashed} is the primary again")),
         (Rejoins::Standby, Some((ServerState::Standby, _, Some(true)))) => {
-            Check::pass(ID, format!("{crashed} streams from {primary}"))
+            REJOINS.pass(format!("{crashed} streams from {primary}"))
         }
         (Rejoins::Primary, Some((state, ..))) => {
-            Check::fail(ID, format!("{crashed} should be the primary again, and is not: {}", describe::state(state)))
+            REJOINS.fail(format!("{crashed} should be the primary again, and is not: {}", describe::state(state)))
         }
-        (Rejoins::Standby, Some((state, _, streaming))) => Check::fail(
-            ID,
-            format!(
-                "{crashed} should stream as a standby of {primary}, and does not: {}{}",
-                describe::state(state),
-                if streaming == Some(false) { " that does not stream" } else { "" }
-            ),
-        ),
+        (Rejoins::Standby, Some((state, _, streaming))) => REJOINS.fail(format!(
+            "{crashed} should stream as a standby of {primary}, and does not: {}{}",
+            describe::state(state),
+            if streaming == Some(false) { " that does not stream" } else { "" }
+        )),
     }
 }

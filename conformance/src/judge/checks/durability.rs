@@ -1,93 +1,58 @@
-//! What became of the clients' rows, by the final reads: lost, ghost and indeterminate writes by name, and whether standbys hold the
-//! leader's rows.
+//! Durability: the clients' rows at the end, by the final reads of all nodes.
+//!
+//! Lost, ghost and indeterminate writes are told by name; a standby that streams must hold the leader's rows.
 
-use pghaspec_model::vocabulary::event::{Event, Kind, Phase, ServerState, Source};
+use pghaspec_model::vocabulary::event::{Event, ServerState, Source};
 use pghaspec_model::vocabulary::property::Property;
 
-use super::async_loss::bounded_async_loss;
+use super::definition::{Agents, Applies, Asked, Definition, End, Name};
 use crate::history::History;
-use crate::history::row_ids::Rows;
-use crate::judge::facts::ledger::{Ledger, id_ranges, named};
-use crate::judge::facts::lock::{changes, last_taken};
+use crate::judge::facts::end_state::{FINDINGS, found_at_the_end, read_back};
+use crate::judge::facts::ledger::{id_ranges, named};
+use crate::judge::facts::lock::{self, changes, last_taken};
 use crate::judge::verdict::Check;
 
-/// What applies to the configuration of this run.
-pub fn checks(history: &History, ledger: &Result<Ledger, String>) -> Vec<Check> {
-    if history.run.configuration.standby_cluster {
-        // Its clients are refused, and what is written elsewhere is none of its business.
-        return Vec::new();
-    }
-    let loss = match history.run.configuration.synchronous_mode {
-        true => no_lost_sync_commit(ledger),
-        false => bounded_async_loss(history, ledger),
-    };
-    vec![acknowledged_writes(history, ledger), loss, no_silent_divergence(history, ledger)]
-}
+/// `acknowledged-writes`: what was acknowledged under the last leader is there, and nothing is there that was refused
+/// or that nobody wrote. An asynchronous failover may lose what the old leader acknowledged last, and then the loss is
+/// said.
+pub static ACKNOWLEDGED_WRITES: Definition = Definition {
+    name: Name::Own {
+        id: "acknowledged-writes",
+        says: "rows that were acknowledged under the last leader are there, and none that was refused or that nobody \
+               wrote",
+    },
+    needs: &[Source::Writer],
+    agents: Agents::Any,
+    applies: Applies::Writable,
+    inconclusive: "the primary was not read back, holds rows that no recorded write sent, or it is not known who led \
+                   when",
+    carries: &[&FINDINGS, &lock::LAST],
+    asked: Asked::AtTheEnd(acknowledged_writes),
+};
 
-/// The rows that a node was read back to hold.
-pub fn read_back(history: &History, node: &str) -> Option<Rows> {
-    history.events.iter().rev().find_map(|event| match &event.kind {
-        Kind::ReadBack { rows } if event.node.as_deref() == Some(node) => Some(Rows::new(rows.iter().copied())),
-        _ => None,
-    })
-}
-
-/// What the last telling probe of a node found since everything settled.
-pub struct AtTheEnd {
-    /// Its role.
-    pub state: ServerState,
-    /// It is a standby that streams.
-    pub streams: bool,
-    /// The timeline that it was on.
-    pub timeline: Option<u32>,
-}
-
-/// Nothing if no probe of this node told anything since everything settled.
-pub fn found_at_the_end(history: &History, node: &str) -> Option<AtTheEnd> {
-    let settled = history.phase(Phase::Settled)?;
-    history.events.iter().rev().filter(|event| event.at[1] >= settled).find_map(|event| match event.kind {
-        Kind::Server { state, streaming, timeline, .. }
-            if event.node.as_deref() == Some(node) && state != ServerState::Unknown =>
-        {
-            Some(AtTheEnd { state, streams: streaming == Some(true), timeline })
-        }
-        _ => None,
-    })
-}
-
-/// The node that was the primary at the end.
-pub fn last_primary(history: &History) -> Option<&str> {
-    let settled = history.phase(Phase::Settled)?;
-    history.events.iter().rev().filter(|event| event.at[1] >= settled).find_map(|event| match &event.kind {
-        Kind::Server { state: ServerState::Primary, .. } => event.node.as_deref(),
-        _ => None,
-    })
-}
-
-/// `acknowledged-writes`: what was acknowledged under the last leader is there, and nothing is there that was refused or that nobody wrote.
-/// An asynchronous failover may lose what the old leader acknowledged last, and then the loss is said.
-fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Check {
-    const ID: &str = "acknowledged-writes";
+fn acknowledged_writes(end: &End) -> Check {
+    let (history, ledger) = (end.last, end.ledger);
     let ledger = match ledger {
         Ok(ledger) => ledger,
-        Err(why) => return Check::inconclusive(ID, why),
+        Err(why) => return ACKNOWLEDGED_WRITES.inconclusive(why),
     };
     let lost = ledger.lost();
     let counts = ledger.counts(lost.len());
     let ghosts = ledger.ghosts();
     if let Some((_, event)) = ghosts.first() {
-        return Check::fail(ID, format!("refused and there all the same: {}\n{counts}", named(&ghosts)))
+        return ACKNOWLEDGED_WRITES
+            .fail(format!("refused and there all the same: {}\n{counts}", named(&ghosts)))
             .at(Some(event.seq));
     }
     let [refused, unknown] = ledger.unaccounted();
     let primary = ledger.primary;
     if !refused.is_empty() && history.blind(&[Source::Writer]).is_none() {
         let why = format!("{primary} holds rows of writers who were refused all that time: {}", id_ranges(&refused));
-        return Check::fail(ID, format!("{why}\n{counts}"));
+        return ACKNOWLEDGED_WRITES.fail(format!("{why}\n{counts}"));
     }
     if !unknown.is_empty() {
         let why = format!("{primary} holds rows that no recorded write sent: {}", id_ranges(&unknown));
-        return Check::inconclusive(ID, format!("{why}\n{counts}"));
+        return ACKNOWLEDGED_WRITES.inconclusive(format!("{why}\n{counts}"));
     }
     // Since the key came to name the last primary for the last time, nothing that anybody acknowledged may be lost.
     let changes = changes(history);
@@ -95,45 +60,67 @@ fn acknowledged_writes(history: &History, ledger: &Result<Ledger, String>) -> Ch
     let lost_words = if lost.is_empty() { String::new() } else { format!("\nlost: {}", named(&lost)) };
     if history.blind(&[Source::Etcd]).is_some() || since.is_none() {
         return match lost.is_empty() {
-            true => Check::pass(ID, counts),
-            false => Check::inconclusive(ID, format!("{counts}; who led when is not known{lost_words}")),
+            true => ACKNOWLEDGED_WRITES.pass(counts),
+            false => ACKNOWLEDGED_WRITES.inconclusive(format!("{counts}; who led when is not known{lost_words}")),
         };
     }
     let later = |(_, event): &&(u64, Event)| since.is_some_and(|since| event.at[0] > since);
     let after: Vec<_> = lost.iter().filter(later).cloned().collect();
     if let Some((_, event)) = after.first() {
         let why = format!("acknowledged when {} held the lock already, and gone: {}", ledger.primary, named(&after));
-        return Check::fail(ID, format!("{why}\n{counts}")).at(Some(event.seq));
+        return ACKNOWLEDGED_WRITES.fail(format!("{why}\n{counts}")).at(Some(event.seq));
     }
     match lost.is_empty() {
-        true => Check::pass(ID, counts),
-        false => Check::pass(ID, format!("{counts}; an asynchronous failover may lose the last writes{lost_words}")),
+        true => ACKNOWLEDGED_WRITES.pass(counts),
+        false => {
+            ACKNOWLEDGED_WRITES.pass(format!("{counts}; an asynchronous failover may lose the last writes{lost_words}"))
+        }
     }
 }
 
 /// `no-lost-sync-commit`: synchronous mode: an acknowledged commit survives every automatic failover.
-fn no_lost_sync_commit(ledger: &Result<Ledger, String>) -> Check {
-    let id = Property::NoLostSyncCommit.id();
+pub static NO_LOST_SYNC_COMMIT: Definition = Definition {
+    name: Name::Property(Property::NoLostSyncCommit),
+    needs: &[Source::Writer],
+    agents: Agents::Any,
+    applies: Applies::Synchronous,
+    inconclusive: "the primary was not read back",
+    carries: &[&FINDINGS],
+    asked: Asked::AtTheEnd(no_lost_sync_commit),
+};
+
+fn no_lost_sync_commit(end: &End) -> Check {
+    let ledger = end.ledger;
     let ledger = match ledger {
         Ok(ledger) => ledger,
-        Err(why) => return Check::inconclusive(id, why),
+        Err(why) => return NO_LOST_SYNC_COMMIT.inconclusive(why),
     };
     let lost = ledger.lost();
     match lost.first() {
         Some((_, event)) => {
             let why = format!("acknowledged in synchronous mode, and gone: {}", named(&lost));
-            Check::fail(id, why).at(Some(event.seq))
+            NO_LOST_SYNC_COMMIT.fail(why).at(Some(event.seq))
         }
-        None => Check::pass(id, format!("all {} acknowledged writes are there", ledger.acknowledged.len())),
+        None => NO_LOST_SYNC_COMMIT.pass(format!("all {} acknowledged writes are there", ledger.acknowledged.len())),
     }
 }
 
 /// `no-silent-divergence`: who streams as a standby at the end holds the leader's rows, no others, and all of them.
-fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> Check {
-    let id = Property::NoSilentDivergence.id();
+pub static NO_SILENT_DIVERGENCE: Definition = Definition {
+    name: Name::Property(Property::NoSilentDivergence),
+    needs: &[Source::Writer],
+    agents: Agents::Any,
+    applies: Applies::Writable,
+    inconclusive: "a node was not read back, had not caught up, or it was not seen whether it streams",
+    carries: &[&FINDINGS],
+    asked: Asked::AtTheEnd(no_silent_divergence),
+};
+
+fn no_silent_divergence(end: &End) -> Check {
+    let (history, ledger) = (end.last, end.ledger);
     let ledger = match ledger {
         Ok(ledger) => ledger,
-        Err(why) => return Check::inconclusive(id, why),
+        Err(why) => return NO_SILENT_DIVERGENCE.inconclusive(why),
     };
     let primary = ledger.primary;
     let mut unread = None;
@@ -149,7 +136,9 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
         if !own.is_empty() {
             let why = format!("{node} holds rows that the primary {primary} does not: {}", id_ranges(&own));
             match healthy {
-                Some(true) => return Check::fail(id, format!("{why}; it streams, and its WAL is off the leader's")),
+                Some(true) => {
+                    return NO_SILENT_DIVERGENCE.fail(format!("{why}; it streams, and its WAL is off the leader's"));
+                }
                 Some(false) => apart.push(format!("{why}, and does not stream on its timeline")),
                 None => unread = unread.or(Some(format!("{why}; whether it says that it is healthy was not seen"))),
             }
@@ -159,7 +148,7 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
             let late = history.gap_of(&[Source::Postgres, Source::Harness]);
             let acknowledged = || !ledger.acknowledged.within(&missing).is_empty();
             if healthy == Some(true) && late.is_none() && acknowledged() {
-                return Check::fail(id, format!("{why}; it streams and has replayed everything"));
+                return NO_SILENT_DIVERGENCE.fail(format!("{why}; it streams and has replayed everything"));
             }
             let late = late.map_or(String::new(), |late| format!(": {late}"));
             unread = unread.or(Some(format!("{why}: it had not caught up when it was read{late}")));
@@ -168,25 +157,20 @@ fn no_silent_divergence(history: &History, ledger: &Result<Ledger, String>) -> C
         }
     }
     match unread {
-        Some(why) => Check::inconclusive(id, why),
+        Some(why) => NO_SILENT_DIVERGENCE.inconclusive(why),
         None => {
             let words = format!("{} rows on each of {} nodes", ledger.rows.len(), same.len() + 1);
-            Check::pass(id, apart.into_iter().fold(words, |words, why| format!("{words}; {why}")))
+            NO_SILENT_DIVERGENCE.pass(apart.into_iter().fold(words, |words, why| format!("{words}; {why}")))
         }
     }
 }
 
-/// Whether a node says at the end that it is a healthy standby of that primary: it streams on the primary's timeline. One whose WAL is off the
-/// primary's is let in for moments again and again, on its old timeline, and told that this has ended. Nothing if it was not seen.
+/// A node claims at the end that it is a healthy standby of that primary: it streams on the primary's timeline. One
+/// whose WAL is off the primary's is let in for moments again and again, on its old timeline, and told that this has
+/// ended. Nothing if it was not seen.
 fn claims_health(history: &History, node: &str, primary: &str) -> Option<bool> {
     let (found, leads) = (found_at_the_end(history, node)?, found_at_the_end(history, primary)?);
     // A standby whose timeline is not known is given no benefit of the doubt.
     let other = matches!((found.timeline, leads.timeline), (Some(theirs), Some(ours)) if theirs != ours);
     Some(found.state == ServerState::Standby && found.streams && !other)
-}
-
-/// Rows that a node holds at the end and the last primary does not, though no answer to a client was lost: its data is off the primary's.
-pub fn has_diverged(history: &History, ledger: &Result<Ledger, String>, node: &str) -> bool {
-    let Ok(ledger) = ledger else { return false };
-    read_back(history, node).is_some_and(|rows| !ledger.unshared(&rows).is_empty())
 }

@@ -1,45 +1,88 @@
-//! Whether the run proves anything: it is whole, and its faults took effect.
+//! Evidence: the run is whole, its faults took effect, and its observers lived.
+//!
+//! Without that no other check proves anything.
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source, Watchdog, WriteResult};
 use pghaspec_model::vocabulary::fault::Fault;
 
-use super::durability::last_primary;
-use crate::history::describe;
+use super::definition::{Agents, Applies, Asked, Definition, End, Name};
 use crate::history::intervals::FirstFrom;
-use crate::history::{History, seconds};
+use crate::history::parts::Carry;
+use crate::history::{History, describe, seconds};
+use crate::judge::facts::end_state::last_primary;
+use crate::judge::facts::writable::PROOFS;
 use crate::judge::verdict::{Check, Verdict};
 
+/// `harness`: the run of a scenario that ended before its history could be judged.
+pub static HARNESS: Definition = Definition {
+    name: Name::Own { id: "harness", says: "the harness ran the scenario to its end" },
+    needs: &[],
+    agents: Agents::Any,
+    applies: Applies::RunFolder,
+    inconclusive: "the scenario was not run to its end",
+    carries: &[],
+    asked: Asked::OfTheFolder,
+};
+
+/// `supported`: a scenario that says nothing about the agent, so that it was not run.
+pub static SUPPORTED: Definition = Definition {
+    name: Name::Own { id: "supported", says: "the agent claims what the scenario needs" },
+    needs: &[],
+    agents: Agents::Any,
+    applies: Applies::RunFolder,
+    inconclusive: "",
+    carries: &[],
+    asked: Asked::OfTheFolder,
+};
+
 /// `evidence-complete`: the history was recorded to its end.
-pub fn complete(history: &History) -> Check {
-    const ID: &str = "evidence-complete";
+pub static COMPLETE: Definition = Definition {
+    name: Name::Own { id: "evidence-complete", says: "the history was recorded to its end" },
+    needs: &[],
+    agents: Agents::Any,
+    applies: Applies::Always,
+    inconclusive: "the recording ended early",
+    carries: &[],
+    asked: Asked::AtTheEnd(complete),
+};
+
+fn complete(end: &End) -> Check {
+    let history = end.last;
     if history.cut_off {
-        return Check::inconclusive(
-            ID,
-            "the last line of the history is cut off: the harness was ended while it wrote",
-        );
+        return COMPLETE.inconclusive("the last line of the history is cut off: the harness was ended while it wrote");
     }
     for phase in [Phase::Ready, Phase::Fault, Phase::Settled, Phase::ReadBack, Phase::End] {
         if history.phase(phase).is_none() {
             let last = history.events.last().map_or(0, |event| event.at[1]);
-            return Check::inconclusive(
-                ID,
-                format!(
-                    "the history ends at {} before the phase {}: the run was not finished",
-                    seconds(last),
-                    describe::phase(phase)
-                ),
-            );
+            return COMPLETE.inconclusive(format!(
+                "the history ends at {} before the phase {}: the run was not finished",
+                seconds(last),
+                describe::phase(phase)
+            ));
         }
     }
-    Check::pass(ID, format!("{} events, recorded to the end", history.count()))
+    COMPLETE.pass(format!("{} events, recorded to the end", history.count()))
 }
 
-/// `observers-alive`: the observers went on to the end: each node was probed with a telling answer after everything settled, the last
+/// `observers-alive`: the observers went on to the end, and nobody but the harness killed anything.
+pub static OBSERVERS_ALIVE: Definition = Definition {
+    name: Name::Own {
+        id: "observers-alive",
+        says: "the observers went on to the end, and nobody but the harness killed anything",
+    },
+    needs: &[Source::Etcd, Source::Postgres, Source::Process, Source::AgentLog, Source::Writer],
+    agents: Agents::Any,
+    applies: Applies::Always,
+    inconclusive: "a node was not probed after the end, or the last primary acknowledged no write after the fault",
+    carries: &[&PROOFS],
+    asked: Asked::Both(strangers, |end| Some(observers(end.last))),
+};
+
+/// `observers-alive`, at the end: each node was probed with a telling answer after everything settled, the last
 /// primary acknowledged a write after the fault. That nobody but the harness killed anything, [`strangers`] sees to.
-pub fn observers(history: &History) -> Check {
-    const ID: &str = "observers-alive";
+fn observers(history: &History) -> Check {
     let (Some(fault), Some(settled)) = (history.phase(Phase::Fault), history.phase(Phase::Settled)) else {
-        return Check::inconclusive(ID, "the run did not get that far");
+        return OBSERVERS_ALIVE.inconclusive("the run did not get that far");
     };
     let after = |at: u64| history.events.iter().filter(move |event| event.at[0] >= at);
     for node in &history.run.nodes {
@@ -48,21 +91,22 @@ pub fn observers(history: &History) -> Check {
                 && matches!(event.kind, Kind::Server { state, .. } if state != ServerState::Unknown)
         });
         if !telling {
-            return Check::inconclusive(ID, format!("no probe of {node} told anything after {}", seconds(settled)));
+            return OBSERVERS_ALIVE
+                .inconclusive(format!("no probe of {node} told anything after {}", seconds(settled)));
         }
     }
     if !history.run.configuration.standby_cluster
         && let Some(why) = nobody_wrote(history, fault)
     {
-        return Check::inconclusive(ID, why);
+        return OBSERVERS_ALIVE.inconclusive(why);
     }
-    match history.gap_of(&[Source::Etcd, Source::Postgres, Source::Process, Source::AgentLog, Source::Writer]) {
-        Some(why) => Check::inconclusive(ID, why),
-        None => Check::pass(ID, "every node was probed and written to until the end, without a gap"),
+    match history.gap_of(OBSERVERS_ALIVE.needs) {
+        Some(why) => OBSERVERS_ALIVE.inconclusive(why),
+        None => OBSERVERS_ALIVE.pass("every node was probed and written to until the end, without a gap"),
     }
 }
 
-/// Whether no write after the fault shows that the writers lived: why, in words.
+/// The reason, in words, why no write after the fault shows that the writers lived, if none does.
 fn nobody_wrote(history: &History, fault: u64) -> Option<String> {
     let Some(primary) = last_primary(history) else { return Some("no primary was seen at the end".into()) };
     let wrote = history.events.iter().any(|event| {
@@ -73,9 +117,8 @@ fn nobody_wrote(history: &History, fault: u64) -> Option<String> {
     (!wrote).then(|| format!("{primary}, the primary in the end, acknowledged no write after the fault"))
 }
 
-/// `observers-alive`, where somebody else did what only the harness may.
-pub fn strangers(history: &History) -> Check {
-    const ID: &str = "observers-alive";
+/// `observers-alive`, of each part: nobody but the harness killed an agent.
+fn strangers(history: &History) -> Check {
     // Each end of an agent by SIGKILL needs a kill of its own.
     for node in &history.run.nodes {
         let of_node = || history.fresh().iter().filter(|event| event.node.as_ref() == Some(node));
@@ -88,8 +131,7 @@ pub fn strangers(history: &History) -> Check {
         let killed =
             |event: &&Event| matches!(event.kind, Kind::ProcessExited { what: Process::Agent, signal: Some(9), .. });
         if let Some(event) = of_node().filter(killed).nth(injected) {
-            return Check::new(
-                ID,
+            return OBSERVERS_ALIVE.came_out(
                 Verdict::Error,
                 format!(
                     "somebody else killed the agent of {node} at {}: the run says nothing about it",
@@ -98,17 +140,49 @@ pub fn strangers(history: &History) -> Check {
             );
         }
     }
-    Check::pass(ID, "nobody else killed anything")
+    OBSERVERS_ALIVE.pass("nobody else killed anything")
 }
 
 /// `fault-took-effect`: every injected fault has a witness of its effect.
-pub fn faults(history: &History) -> Check {
-    const ID: &str = "fault-took-effect";
+pub static FAULT_TOOK_EFFECT: Definition = Definition {
+    name: Name::Own { id: "fault-took-effect", says: "every fault that was injected has a witness of its effect" },
+    needs: &[],
+    agents: Agents::Any,
+    applies: Applies::Always,
+    inconclusive: "a fault had no effect, another than it should have, or none was injected",
+    carries: &[&FIRST_FAULTS],
+    asked: Asked::Both(faults, no_fault),
+};
+
+/// The faults with which everything that a scenario demands begins.
+pub static FIRST_FAULTS: Carry = Carry {
+    says: "the first fault or disturbance, and the first that hit a node",
+    select: |history| {
+        let faults = || history.events.iter().enumerate().filter(|(_, event)| is_fault(event));
+        let first = faults().min_by_key(|(_, event)| event.at[0]);
+        let hit = faults().filter(|(_, event)| event.node.is_some()).min_by_key(|(_, event)| event.at[0]);
+        first.into_iter().chain(hit).map(|(place, _)| place).collect()
+    },
+};
+
+/// A fault, or a disturbance.
+pub fn is_fault(event: &Event) -> bool {
+    matches!(event.kind, Kind::Fault { .. } | Kind::Disturbance { .. })
+}
+
+/// `fault-took-effect`, at the end: a run without a fault proves nothing.
+fn no_fault(end: &End) -> Option<Check> {
+    let none = !end.last.events.iter().any(is_fault);
+    none.then(|| FAULT_TOOK_EFFECT.inconclusive("no fault was injected"))
+}
+
+/// `fault-took-effect`, of each part.
+fn faults(history: &History) -> Check {
     let mut words = Vec::new();
     // Where not all ends were seen, they contradict nothing.
     let ends = if history.blind(&[Source::Process]).is_none() { postmaster_ends(history) } else { Vec::new() };
     let ended = FirstFrom::new(ends.iter().map(|event| event.at[1]));
-    for event in &history.events {
+    for event in history.fresh() {
         let (what, effect) = match &event.kind {
             Kind::Fault { fault, effect } => (fault.id(), effect),
             Kind::Disturbance { disturbance, effect } => (disturbance.id(), effect),
@@ -118,22 +192,20 @@ pub fn faults(history: &History) -> Check {
         match effect {
             Some(effect) => {
                 if let Some(why) = contradiction(history, &ends[ended.place(event.at[0])..], event) {
-                    return Check::inconclusive(ID, format!("{what} at {node}: {effect}; but {why}"));
+                    return FAULT_TOOK_EFFECT.inconclusive(format!("{what} at {node}: {effect}; but {why}"));
                 }
                 words.push(format!("{what} at {node}: {effect}"));
             }
             None => {
-                return Check::inconclusive(ID, format!("{what} was injected at {node}, and nothing came of it"));
+                return FAULT_TOOK_EFFECT
+                    .inconclusive(format!("{what} was injected at {node}, and nothing came of it"));
             }
         }
     }
-    if words.is_empty() {
-        return Check::inconclusive(ID, "no fault was injected");
-    }
-    Check::pass(ID, words.join("; "))
+    FAULT_TOOK_EFFECT.pass(words.join("; "))
 }
 
-/// How long a killed process may take to be reported gone. Nanoseconds.
+/// Nanoseconds that a killed process may take to be reported gone.
 const GONE: u64 = 10_000_000_000;
 
 /// The ends of all postmasters, in the order of recording.
@@ -142,7 +214,8 @@ fn postmaster_ends(history: &History) -> Vec<&Event> {
     history.events.iter().filter(ends).collect()
 }
 
-/// What the ends of postmasters, from the first that may have come of it, say against a kill of its postmaster.
+/// The contradiction of a kill of a postmaster by the ends of postmasters that were seen, the first of which may have
+/// come of it.
 fn contradiction(history: &History, ends: &[&Event], injected: &Event) -> Option<String> {
     let kills = matches!(injected.kind, Kind::Fault { fault: Fault::PostmasterKilled, .. });
     if !kills {

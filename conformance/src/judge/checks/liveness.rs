@@ -1,25 +1,23 @@
-//! What must come at last, once faults are over. A run is finite: what has not come counts only when it had time enough.
+//! Liveness at the end of a run: a leader, and every crashed node, came back once the faults were over.
+//!
+//! A run is finite, so a thing that has not come counts only if it had time enough.
 
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::{Kind, Phase, Process, ServerState, Source, WriteResult};
+use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::vocabulary::property::Property;
 
-use super::durability::{AtTheEnd, found_at_the_end, has_diverged};
-use super::leadership::unobserved;
-use crate::history::{History, seconds};
+use super::definition::{Agents, Applies, Asked, Definition, End, Name};
+use crate::history::parts::{Carry, first_by};
+use crate::history::{History, SECOND, describe, seconds};
+use crate::judge::facts::end_state::{EndState, FINDINGS, found_at_the_end, read_back};
 use crate::judge::facts::ledger::Ledger;
-use crate::judge::facts::lock::{changes, spans};
-use crate::judge::facts::processes::lives;
+use crate::judge::facts::lock::{self, changes, spans};
+use crate::judge::facts::processes::{OPEN, lives};
+use crate::judge::facts::writable::PROOFS;
 use crate::judge::verdict::Check;
 
-const SECOND: u64 = 1_000_000_000;
-
-/// All of them.
-pub fn checks(history: &History, ledger: &Result<Ledger, String>) -> Vec<Check> {
-    vec![leader_eventually(history), unstartable_leader_yields(history), crashed_node_rejoins(history, ledger)]
-}
-
-/// How long an agent may take for it: a lease ends, a start is waited for, and two cycles with all their retries. Nanoseconds.
+/// The time that an agent may take: a lease ends, a start is waited for, and two cycles with all their retries.
+/// Nanoseconds.
 fn patience(history: &History) -> u64 {
     let run = &history.run;
     let cycle = u64::from(run.loop_wait_s) + 2 * u64::from(run.retry_timeout_s);
@@ -31,34 +29,45 @@ fn waited(history: &History) -> Option<[u64; 2]> {
     Some([history.phase(Phase::Heal)?, history.phase(Phase::ReadBack)?])
 }
 
-/// What has not come: a failure if there was time for it.
-fn missing(history: &History, id: &str, since: u64, why: String) -> Check {
+/// The outcome of a check for a thing that has not come: a failure if there was time for it.
+fn missing(history: &History, check: &Definition, since: u64, why: String) -> Check {
     let until = history.phase(Phase::ReadBack).unwrap_or(since);
     let (had, needs) = (until.saturating_sub(since), patience(history));
     if had >= needs {
-        return Check::fail(id, format!("{why}, though {} passed", seconds(had)));
+        return check.fail(format!("{why}, though {} passed", seconds(had)));
     }
-    Check::inconclusive(
-        id,
-        format!("{why}; {} passed, and an agent with these settings may take {}", seconds(had), seconds(needs)),
-    )
+    check.inconclusive(format!(
+        "{why}; {} passed, and an agent with these settings may take {}",
+        seconds(had),
+        seconds(needs)
+    ))
 }
 
 /// `leader-eventually`: when faults are over, some node becomes leader and accepts writes.
-pub fn leader_eventually(history: &History) -> Check {
-    let id = Property::LeaderEventually.id();
-    if let Some(check) = unobserved(history, id, &[Source::Etcd, Source::Postgres, Source::Writer]) {
+pub static LEADER_EVENTUALLY: Definition = Definition {
+    name: Name::Property(Property::LeaderEventually),
+    needs: &[Source::Etcd, Source::Postgres, Source::Writer],
+    agents: Agents::LeaderKey,
+    applies: Applies::Always,
+    inconclusive: "the run was shorter than an agent with these settings may take",
+    carries: &[&PROOFS, &lock::LAST],
+    asked: Asked::AtTheEnd(leader_eventually),
+};
+
+fn leader_eventually(end: &End) -> Check {
+    let history = end.last;
+    if let Some(check) = LEADER_EVENTUALLY.unobserved(history) {
         return check;
     }
     let Some([heal, until]) = waited(history) else {
-        return Check::inconclusive(id, "the run did not get that far");
+        return LEADER_EVENTUALLY.inconclusive("the run did not get that far");
     };
     if history.run.configuration.standby_cluster {
-        return Check::pass(id, "a standby cluster has no writable leader");
+        return LEADER_EVENTUALLY.pass("a standby cluster has no writable leader");
     }
     let holder = spans(history).last().and_then(|(holder, ..)| *holder);
     let Some(holder) = holder else {
-        return missing(history, id, heal, "nobody holds the leader lock at the end".into());
+        return missing(history, &LEADER_EVENTUALLY, heal, "nobody holds the leader lock at the end".into());
     };
     let wrote = history.events.iter().find(|event| {
         event.node.as_deref() == Some(holder)
@@ -67,29 +76,43 @@ pub fn leader_eventually(history: &History) -> Check {
             && matches!(event.kind, Kind::Write { result: WriteResult::Ok, .. })
     });
     match (found_at_the_end(history, holder).map(|found| found.state), wrote) {
-        (Some(ServerState::Primary), Some(_)) => Check::pass(id, format!("{holder} leads and accepts writes")),
-        (Some(ServerState::Primary), None) => {
-            missing(history, id, heal, format!("{holder} leads, and acknowledged no write after the faults"))
-        }
-        _ => missing(history, id, heal, format!("{holder} holds the leader lock and is no primary")),
+        (Some(ServerState::Primary), Some(_)) => LEADER_EVENTUALLY.pass(format!("{holder} leads and accepts writes")),
+        (Some(ServerState::Primary), None) => missing(
+            history,
+            &LEADER_EVENTUALLY,
+            heal,
+            format!("{holder} leads, and acknowledged no write after the faults"),
+        ),
+        _ => missing(history, &LEADER_EVENTUALLY, heal, format!("{holder} holds the leader lock and is no primary")),
     }
 }
 
-/// `unstartable-leader-yields`: a lock holder whose Postgres does not start gives up the lock while somebody can take over.
-pub fn unstartable_leader_yields(history: &History) -> Check {
-    let id = Property::UnstartableLeaderYields.id();
-    if let Some(check) = unobserved(history, id, &[Source::Etcd, Source::Postgres, Source::Process]) {
+/// `unstartable-leader-yields`: a lock holder whose Postgres does not start gives up the lock while somebody can take
+/// over.
+pub static UNSTARTABLE_LEADER_YIELDS: Definition = Definition {
+    name: Name::Property(Property::UnstartableLeaderYields),
+    needs: &[Source::Etcd, Source::Postgres, Source::Process],
+    agents: Agents::LeaderKey,
+    applies: Applies::Always,
+    inconclusive: "the run was shorter than an agent with these settings may take",
+    carries: &[&FINDINGS, &lock::LAST],
+    asked: Asked::AtTheEnd(unstartable_leader_yields),
+};
+
+fn unstartable_leader_yields(end: &End) -> Check {
+    let history = end.last;
+    if let Some(check) = UNSTARTABLE_LEADER_YIELDS.unobserved(history) {
         return check;
     }
     let changes = changes(history);
     let Some((holder, since)) = changes.last().and_then(|change| Some((change.holder?, change.event.at[1]))) else {
-        return Check::pass(id, "nobody holds the lock at the end");
+        return UNSTARTABLE_LEADER_YIELDS.pass("nobody holds the lock at the end");
     };
     let up = |state| matches!(state, ServerState::Primary | ServerState::Standby);
     match found_at_the_end(history, holder) {
-        None => return Check::inconclusive(id, format!("{holder} was not probed at the end")),
+        None => return UNSTARTABLE_LEADER_YIELDS.inconclusive(format!("{holder} was not probed at the end")),
         Some(found) if up(found.state) => {
-            return Check::pass(id, format!("Postgres runs at {holder}, who holds the lock"));
+            return UNSTARTABLE_LEADER_YIELDS.pass(format!("Postgres runs at {holder}, who holds the lock"));
         }
         Some(_) => {}
     }
@@ -98,7 +121,7 @@ pub fn unstartable_leader_yields(history: &History) -> Check {
     let candidates = history.run.nodes.iter().filter(|node| *node != holder).filter(is_standby);
     let candidates: Vec<&str> = candidates.map(String::as_str).collect();
     if candidates.is_empty() {
-        return Check::pass(id, format!("nobody could take over from {holder}"));
+        return UNSTARTABLE_LEADER_YIELDS.pass(format!("nobody could take over from {holder}"));
     }
     let last_up = history.events.iter().rev().find(|event| {
         event.node.as_deref() == Some(holder) && matches!(event.kind, Kind::Server { state, .. } if up(state))
@@ -109,23 +132,43 @@ pub fn unstartable_leader_yields(history: &History) -> Check {
         seconds(down_since),
         candidates.join(" or ")
     );
-    missing(history, id, down_since, why)
+    missing(history, &UNSTARTABLE_LEADER_YIELDS, down_since, why)
 }
 
-/// Whether the primary elsewhere that a standby cluster follows was replaced by one that lacks what was written last.
+/// The failover of the primary elsewhere that a standby cluster follows.
+static REPLACED_PRIMARIES: Carry = Carry {
+    says: "the first failover of the primary elsewhere",
+    select: |history| first_by(history, |event| is_remote_failover(event).then_some(())),
+};
+
+fn is_remote_failover(event: &Event) -> bool {
+    matches!(event.kind, Kind::Disturbance { disturbance: Disturbance::RemoteFailover, .. })
+}
+
+/// The primary elsewhere that a standby cluster follows was replaced by one that lacks what was written last.
 fn primary_was_replaced(history: &History) -> bool {
-    let replaced = |kind: &Kind| matches!(kind, Kind::Disturbance { disturbance: Disturbance::RemoteFailover, .. });
-    history.events.iter().any(|event| replaced(&event.kind))
+    history.events.iter().any(is_remote_failover)
 }
 
-/// `crashed-node-rejoins`: when faults are over, every node whose Postgres died ends as a streaming standby or as the leader.
-pub fn crashed_node_rejoins(history: &History, ledger: &Result<Ledger, String>) -> Check {
-    let id = Property::CrashedNodeRejoins.id();
-    if let Some(check) = unobserved(history, id, &[Source::Etcd, Source::Postgres, Source::Process]) {
+/// `crashed-node-rejoins`: when faults are over, every node whose Postgres died ends as a streaming standby or as the
+/// leader.
+pub static CRASHED_NODE_REJOINS: Definition = Definition {
+    name: Name::Property(Property::CrashedNodeRejoins),
+    needs: &[Source::Etcd, Source::Postgres, Source::Process],
+    agents: Agents::LeaderKey,
+    applies: Applies::Always,
+    inconclusive: "the run was shorter than an agent with these settings may take",
+    carries: &[&OPEN, &FINDINGS, &lock::LAST, &REPLACED_PRIMARIES],
+    asked: Asked::AtTheEnd(crashed_node_rejoins),
+};
+
+fn crashed_node_rejoins(end: &End) -> Check {
+    let (history, ledger) = (end.last, end.ledger);
+    if let Some(check) = CRASHED_NODE_REJOINS.unobserved(history) {
         return check;
     }
     let (Some(ready), Some([heal, _])) = (history.phase(Phase::Ready), waited(history)) else {
-        return Check::inconclusive(id, "the run did not get that far");
+        return CRASHED_NODE_REJOINS.inconclusive("the run did not get that far");
     };
     let holder = spans(history).last().and_then(|(holder, ..)| *holder);
     let mut back = Vec::new();
@@ -150,22 +193,29 @@ pub fn crashed_node_rejoins(history: &History, ledger: &Result<Ledger, String>) 
             continue;
         }
         match found_at_the_end(history, node) {
-            Some(AtTheEnd { state: ServerState::Standby, streams: true, .. }) => back.push(format!("{node} streams")),
+            Some(EndState { state: ServerState::Standby, streams: true, .. }) => back.push(format!("{node} streams")),
             Some(found) if found.state == ServerState::Primary && holder == Some(node) => {
                 back.push(format!("{node} leads"));
             }
-            None => return Check::inconclusive(id, format!("{node} was not probed at the end")),
+            None => return CRASHED_NODE_REJOINS.inconclusive(format!("{node} was not probed at the end")),
             Some(found) => {
                 let why = format!(
                     "{node}, whose Postgres died, is no streaming standby at the end and does not lead: {}",
-                    crate::history::describe::state(found.state)
+                    describe::state(found.state)
                 );
-                return missing(history, id, heal, why);
+                return missing(history, &CRASHED_NODE_REJOINS, heal, why);
             }
         }
     }
     match back.is_empty() {
-        true => Check::pass(id, "no Postgres died"),
-        false => Check::pass(id, format!("Postgres died, and is back: {}", back.join(", "))),
+        true => CRASHED_NODE_REJOINS.pass("no Postgres died"),
+        false => CRASHED_NODE_REJOINS.pass(format!("Postgres died, and is back: {}", back.join(", "))),
     }
+}
+
+/// A node holds rows at the end that the last primary does not, though no answer to a client was lost: its data is off
+/// the primary's.
+fn has_diverged(history: &History, ledger: &Result<Ledger, String>, node: &str) -> bool {
+    let Ok(ledger) = ledger else { return false };
+    read_back(history, node).is_some_and(|rows| !ledger.unshared(&rows).is_empty())
 }

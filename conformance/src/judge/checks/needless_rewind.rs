@@ -1,22 +1,41 @@
-//! Whether what was rewound or cloned anew had diverged at all, by WAL positions. Nothing here knows the model, which is not told them.
+//! Needless rewinds and clones: of data directories that had not diverged, by WAL positions.
+//!
+//! Nothing here knows the model, which is not told positions.
+
+use std::collections::BTreeMap;
 
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source};
 
-use super::leadership::unobserved;
-use crate::history::describe;
-use crate::history::{History, seconds};
-use crate::judge::facts::processes::{Life, lives};
-use crate::judge::facts::writable::is_proof;
-use crate::judge::verdict::Check;
+use super::definition::{Agents, Applies, Asked, Definition, Name};
+use crate::history::parts::Carry;
+use crate::history::{History, describe, seconds};
+use crate::judge::facts::end_state;
+use crate::judge::facts::processes::{Life, OPEN, lives};
+use crate::judge::facts::writable::{PROOFS, is_proof};
+use crate::judge::verdict::{Check, Earliest};
 
-/// `diverged-before-rewind`: a data directory is rewound or cloned anew only if it has something that the new leader's has not.
+/// `diverged-before-rewind`: a data directory is rewound or cloned anew only if it has something that the new leader's
+/// has not.
 ///
-/// It fails where that is certain: one node only was promoted since the cluster was ready, and either this node was a standby all the time and
-/// had its WAL from that one, or it had replayed all its WAL, which ends no later than what the promoted node had replayed before. Where more
-/// happened, positions alone do not tell.
-pub fn diverged_before_rewind(history: &History) -> Check {
-    const ID: &str = "diverged-before-rewind";
+/// It fails where that is certain: one node only was promoted since the cluster was ready, and either this node was a
+/// standby all the time and had its WAL from that one, or it had replayed all its WAL, which ends no later than what
+/// the promoted node had replayed before. Where more happened, positions alone do not tell.
+pub static DIVERGED_BEFORE_REWIND: Definition = Definition {
+    name: Name::Own {
+        id: "diverged-before-rewind",
+        says: "a data directory is rewound or cloned anew only if it has something that the new leader lacks",
+    },
+    needs: &[Source::Process, Source::Postgres],
+    agents: Agents::Any,
+    applies: Applies::Always,
+    inconclusive: "",
+    carries: &[&OPEN, &PROOFS, &end_state::BEFORE_THE_FAULTS, &REPLAYS],
+    asked: Asked::EachPart(diverged_before_rewind),
+};
+
+fn diverged_before_rewind(history: &History) -> Check {
+    let mut earliest = Earliest::default();
     let mut untold = 0;
     for node in &history.run.nodes {
         let lives = lives(history, node);
@@ -39,9 +58,8 @@ pub fn diverged_before_rewind(history: &History) -> Check {
             };
             match has_all {
                 Some(why) => {
-                    return Check::fail(
-                        ID,
-                        format!(
+                    earliest.offer(life.seq, || {
+                        DIVERGED_BEFORE_REWIND.fail(format!(
                             "{node} ran {} at {}, and nothing had diverged: only {} was promoted; {why}\n\
                              the rule that was broken: {} [{}]",
                             describe::process(life.what),
@@ -49,20 +67,39 @@ pub fn diverged_before_rewind(history: &History) -> Check {
                             promoted.node,
                             Mutant::WalkNeverStops.rule(),
                             Mutant::WalkNeverStops.id(),
-                        ),
-                    )
-                    .at(Some(life.seq));
+                        ))
+                    });
                 }
                 None => untold += 1,
             }
         }
     }
-    let unobserved = unobserved(history, ID, &[Source::Process, Source::Postgres]);
+    if let Some(check) = earliest.found() {
+        return check;
+    }
+    let unobserved = DIVERGED_BEFORE_REWIND.unobserved(history);
     unobserved.unwrap_or_else(|| match untold {
-        0 => Check::pass(ID, "no data directory was rewound or cloned anew"),
-        _ => Check::pass(ID, format!("{untold} times a data directory was replaced that may have diverged")),
+        0 => DIVERGED_BEFORE_REWIND.pass("no data directory was rewound or cloned anew"),
+        _ => {
+            DIVERGED_BEFORE_REWIND.pass(format!("{untold} times a data directory was replaced that may have diverged"))
+        }
     })
 }
+
+/// The findings by which a standby's replay is known to stand still.
+static REPLAYS: Carry = Carry {
+    says: "the last two findings of each standby that tell how far it has replayed",
+    select: |history| {
+        let mut places: BTreeMap<Option<&str>, [Option<usize>; 2]> = BTreeMap::new();
+        for (place, event) in history.events.iter().enumerate() {
+            if let Kind::Server { state: ServerState::Standby, lsn: Some(_), .. } = event.kind {
+                let last = places.entry(event.node.as_deref()).or_default();
+                *last = [last[1], Some(place)];
+            }
+        }
+        places.into_values().flatten().flatten().collect()
+    },
+};
 
 /// It replaces data: a rewind, or a copy into a directory that a server has used.
 fn replaces(lives: &[Life], life: &Life) -> bool {
@@ -76,8 +113,8 @@ fn of<'h>(history: &'h History, node: &str) -> Vec<&'h Event> {
     events
 }
 
-/// Where the WAL of a node ended when a process began to replace it, if that is certain: as a standby it had replayed all, and it wrote
-/// nothing of its own afterwards.
+/// The end of a node's WAL when a process began to replace it, if that is certain: as a standby it had replayed
+/// all, and it wrote nothing of its own afterwards.
 fn end_of_wal(history: &History, lives: &[Life], life: &Life) -> Option<u64> {
     let events = of(history, life.node);
     let before = events.iter().filter(|event| event.at[1] <= life.from[0]);
@@ -102,7 +139,7 @@ struct Promoted<'h> {
     node: &'h str,
     /// It was the primary before, too.
     led_before: bool,
-    /// How far it had replayed before, as far as was seen.
+    /// The position that it had replayed before, as far as was seen.
     replayed: u64,
 }
 

@@ -1,4 +1,6 @@
-//! What each node acknowledged, by time.
+//! The writes that each node acknowledged, by time.
+//!
+//! A write that is acknowledged proves that its node could commit, be its postmaster alive or not.
 
 use std::collections::HashMap;
 
@@ -6,11 +8,12 @@ use pghaspec_model::vocabulary::event::{Event, Kind, WriteResult};
 
 use crate::history::History;
 
-/// Acknowledged writes and batches of each node, in the order in which they begin; those that begin together, in the order of recording.
+/// Acknowledged writes and batches of each node, in the order in which they begin; those that begin together, in the
+/// order of recording.
 pub struct Commits<'h>(HashMap<&'h str, Vec<&'h Event>>);
 
 impl<'h> Commits<'h> {
-    /// Of a history.
+    /// All of a history.
     pub fn of(history: &'h History) -> Commits<'h> {
         let mut commits: HashMap<&str, Vec<&Event>> = HashMap::new();
         for event in &history.events {

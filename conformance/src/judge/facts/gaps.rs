@@ -1,4 +1,7 @@
-//! Gaps of the probes that leave nothing open: on a busy machine a probe or two come back without an answer.
+//! Gaps in the observation, and those of the probes that hide nothing.
+//!
+//! A check that needs an observer cannot pass over its gaps; but on a busy machine a probe or two come back without an
+//! answer, and mostly everything else tells what they would have found.
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source};
 
@@ -22,7 +25,15 @@ impl History {
         before.chain(self.events.iter().filter(is_one).map(describe::gap_text))
     }
 
-    /// Why these sources do not tell everything: one did not observe at all, or has a gap.
+    /// The reason why these sources do not tell all that happened since the cluster got ready, if there is one.
+    pub fn unobserved(&self, sources: &[Source]) -> Option<String> {
+        if self.phase(Phase::Ready).is_none() {
+            return Some("the cluster never got ready, and how it is bootstrapped is not judged".into());
+        }
+        self.blind(sources)
+    }
+
+    /// The reason why these sources do not tell everything: one did not observe at all, or has a gap.
     pub fn blind(&self, sources: &[Source]) -> Option<String> {
         match sources.iter().find(|source| !self.observed(**source)) {
             Some(missing) => {
@@ -33,10 +44,10 @@ impl History {
     }
 }
 
-/// Whether this gap of a node's probes hides nothing: every postmaster that lived in it was found to be a primary before it, or to be up or
-/// coming up after it. A primary becomes a standby only by a restart, so the first was a primary in the whole gap, and the others were none
-/// until that moment, or became one at some moment before a probe that says so. Only a postmaster that came or went with nothing known of
-/// its end may have been a primary unseen.
+/// This gap of a node's probes hides nothing: every postmaster that lived in it was found to be a primary before it, or
+/// to be up or coming up after it. A primary becomes a standby only by a restart, so the first was a primary in the
+/// whole gap, and the others were none until that moment, or became one at some moment before a probe that says so.
+/// Only a postmaster that came or went with nothing known of its end may have been a primary unseen.
 pub fn tells_all(history: &History, gap: &Event) -> bool {
     let (Some(node), true) = (gap.node.as_deref(), matches!(gap.kind, Kind::Gap { of: Source::Postgres, .. })) else {
         return false;

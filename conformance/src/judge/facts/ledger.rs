@@ -1,30 +1,24 @@
-//! What the clients know of their rows, and what the last primary holds of them at the end.
+//! The ledger of the clients' writes: what became of each by their answers, against the rows of the last primary.
+//!
+//! Lost writes, ghosts and indeterminate writes are told from it, by name.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Session, WriteResult};
 
+use super::end_state::{last_primary, read_back};
 use crate::history::describe;
+use crate::history::parts::Recording;
+use crate::history::reader::Problem;
 use crate::history::row_ids::{Growing, Rows};
 use crate::history::{History, seconds};
-use crate::judge::checks::durability::{last_primary, read_back};
 
 /// Groups of writes that are named one by one.
 const NAMED: usize = 6;
 
-/// All events of a run, as often as they are asked for.
-pub trait Events {
-    /// Each of them, in the order of recording.
-    fn each(&self, take: &mut dyn FnMut(&Event));
-}
-
-impl Events for History {
-    fn each(&self, take: &mut dyn FnMut(&Event)) {
-        self.events.iter().for_each(take);
-    }
-}
-
-/// How the clients' writes ended, by their numbers. It holds ranges, of which a long history has few: clients number their writes in a row.
+/// The clients' writes by their numbers, as they ended. It holds ranges, of which a long history has few: clients
+/// number their writes in a row.
 #[derive(Default)]
 pub struct Writes {
     acknowledged: Growing,
@@ -67,34 +61,26 @@ pub struct Ledger<'h> {
     pub primary: &'h str,
     /// Its rows.
     pub rows: Rows,
-    /// What was acknowledged.
+    /// Rows that were acknowledged.
     pub acknowledged: Rows,
-    /// What was refused.
+    /// Rows that were refused.
     pub refused: Rows,
-    /// What was lost without an answer.
+    /// Rows whose answer was lost.
     pub indeterminate: Rows,
-    /// What a procedure committed, or may have.
+    /// Rows that a procedure committed, or may have.
     pub batches: Rows,
     open: String,
-    events: &'h dyn Events,
+    recording: &'h Recording<'h>,
+    /// The first trouble with reading the recording again.
+    trouble: RefCell<Option<Problem>>,
 }
 
 impl<'h> Ledger<'h> {
-    /// Of all that is known of a history.
+    /// The ledger of all writes of a recording, with its last part. Events are read again only to name writes.
     ///
     /// # Errors
-    /// Too little was seen.
-    pub fn of(history: &'h History) -> Result<Ledger<'h>, String> {
-        let mut writes = Writes::default();
-        history.events.iter().for_each(|event| writes.take(event));
-        Ledger::new(history, writes, history)
-    }
-
-    /// Of the last part of a history, of all its writes, and of all its events.
-    ///
-    /// # Errors
-    /// Too little was seen.
-    pub fn new(last: &'h History, writes: Writes, events: &'h dyn Events) -> Result<Ledger<'h>, String> {
+    /// Too little was seen, in words.
+    pub fn new(last: &'h History, writes: Writes, recording: &'h Recording<'h>) -> Result<Ledger<'h>, String> {
         let primary = last_primary(last).ok_or("no primary was seen at the end")?;
         let rows = read_back(last, primary).ok_or_else(|| format!("the primary {primary} was not read back"))?;
         let ledger = Ledger {
@@ -105,7 +91,8 @@ impl<'h> Ledger<'h> {
             indeterminate: writes.indeterminate.rows(),
             batches: writes.batches.rows(),
             open: writes.open.text(),
-            events,
+            recording,
+            trouble: RefCell::default(),
         };
         match ledger.acknowledged.is_empty() {
             true => Err("no write was acknowledged in the whole run".into()),
@@ -113,11 +100,22 @@ impl<'h> Ledger<'h> {
         }
     }
 
+    /// The first trouble with reading the recording again.
+    pub fn trouble(&self) -> Option<Problem> {
+        self.trouble.borrow().clone()
+    }
+
+    fn each(&self, take: impl FnMut(&Event)) {
+        if let Err(problem) = self.recording.each(take) {
+            self.trouble.borrow_mut().get_or_insert(problem);
+        }
+    }
+
     /// The writes of these rows, in the order of recording.
     fn writes(&self, rows: &Rows) -> Vec<(u64, Event)> {
         let mut writes = Vec::new();
         if !rows.is_empty() {
-            self.events.each(&mut |event| match event.kind {
+            self.each(|event| match event.kind {
                 Kind::Write { id, .. } if rows.contains(id) => writes.push((id, event.clone())),
                 _ => {}
             });
@@ -125,32 +123,32 @@ impl<'h> Ledger<'h> {
         writes
     }
 
-    /// What was acknowledged and is not there.
+    /// Writes that were acknowledged and are not there.
     pub fn lost(&self) -> Vec<(u64, Event)> {
         self.writes(&self.acknowledged.without(&self.rows))
     }
 
-    /// What was refused and is there.
+    /// Writes that were refused and are there.
     pub fn ghosts(&self) -> Vec<(u64, Event)> {
         self.writes(&self.refused.within(&self.rows))
     }
 
     /// Events of a node.
     pub fn of_node(&self, node: Option<&str>, mut take: impl FnMut(&Event)) {
-        self.events.each(&mut |event| {
+        self.each(|event| {
             if event.node.as_deref() == node {
                 take(event);
             }
         });
     }
 
-    /// Those of a node's rows that the primary should have, and has not. A client's write whose answer was lost may still have been on its way
-    /// to the primary while the standbys were read.
+    /// Those of a node's rows that the primary should have, and has not. A client's write whose answer was lost may
+    /// still have been on its way to the primary while the standbys were read.
     pub fn unshared(&self, rows: &Rows) -> Rows {
         rows.without(&self.rows).without(&self.indeterminate).without(&self.batches)
     }
 
-    /// How many there are of each sort.
+    /// The number of rows of each sort, in words.
     pub fn counts(&self, lost: usize) -> String {
         let open = self.indeterminate.len();
         let mut text = format!(
@@ -165,8 +163,8 @@ impl<'h> Ledger<'h> {
         text
     }
 
-    /// Rows of which no write was recorded: those that certainly were refused, and those of which nothing is known. A writer records a
-    /// refusal once, however often it is repeated, and numbers its writes in a row.
+    /// Rows of which no write was recorded: those that certainly were refused, and those of which nothing is known. A
+    /// writer records a refusal once, however often it is repeated, and numbers its writes in a row.
     pub fn unaccounted(&self) -> [Rows; 2] {
         let known = self.acknowledged.and(&self.refused).and(&self.indeterminate);
         let rows = self.rows.without(&known).without(&self.batches);
@@ -182,7 +180,7 @@ struct Groups(BTreeMap<(String, Option<Session>), Group>);
 
 struct Group {
     ids: Growing,
-    /// When the first began and the last ended.
+    /// The begin of the first and the end of the last.
     at: [u64; 2],
 }
 

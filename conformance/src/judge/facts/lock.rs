@@ -1,19 +1,52 @@
-//! Who held the leader lock when, by the watch on the leader key.
+//! The leader lock over time, by the watch on the leader key.
+//!
+//! etcd puts all changes into one order, its revisions; when each happened is known as an interval.
 
 use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind};
 
 use crate::history::History;
 use crate::history::intervals::Intervals;
+use crate::history::parts::{Carry, last_by, phases};
+
+/// The changes of the leader key by which its holder, and that of each node's last term, are known.
+pub static LAST: Carry = Carry {
+    says: "the last change of the leader key, and the last that names each holder",
+    select: |history| {
+        let mut places = last_by(history, |event| matches!(event.kind, Kind::LeaderKey { .. }).then_some(()));
+        places.extend(last_by(history, |event| match &event.kind {
+            Kind::LeaderKey { holder: Some(holder), .. } => Some(holder),
+            _ => None,
+        }));
+        places
+    },
+};
+
+/// The changes by which the leader before the faults is known.
+pub static BEFORE_THE_FAULTS: Carry = Carry {
+    says: "the last change of the leader key before the cluster got ready, and before the faults began, and those at \
+           that moment",
+    select: |history| {
+        let is_change = |event: &Event| matches!(event.kind, Kind::LeaderKey { .. });
+        let last = |at: u64| last_by(history, move |event| (is_change(event) && event.at[1] <= at).then_some(()));
+        // A change that may have been before or after the moment leaves it open.
+        let straddles = |at: u64| {
+            let events = history.events.iter().enumerate();
+            let changes = events.filter(move |(_, event)| is_change(event) && event.at[0] <= at && event.at[1] > at);
+            changes.map(|(place, _)| place)
+        };
+        phases(history).flat_map(|at| last(at).into_iter().chain(straddles(at))).collect()
+    },
+};
 
 /// A change of the leader key.
 pub struct Change<'h> {
     /// The event.
     pub event: &'h Event,
-    /// How it changed.
+    /// The manner of the change.
     pub change: KeyChange,
-    /// Who held it before; `None` for nobody, and for what was not seen.
+    /// The holder before; `None` for nobody, and for what was not seen.
     pub before: Option<&'h str>,
-    /// Who holds it after.
+    /// The holder after.
     pub holder: Option<&'h str>,
 }
 
@@ -44,21 +77,22 @@ pub fn last_taken(changes: &[Change], node: &str) -> Option<usize> {
     changes.iter().rposition(|change| change.holder == Some(node) && change.before != Some(node))
 }
 
-/// Spans in which the leader key could have named each holder: from the earliest moment of one change to the latest of the next.
+/// Spans in which the leader key could have named each holder: from the earliest moment of one change to the latest of
+/// the next.
 pub fn spans(history: &History) -> Vec<(Option<&str>, u64, u64)> {
     let changes = changes(history);
     let ends = changes.iter().skip(1).map(|change| change.event.at[1]).chain([u64::MAX]);
     changes.iter().zip(ends).map(|(change, end)| (change.holder, change.event.at[0], end)).collect()
 }
 
-/// Whom the leader key could have named at any time.
+/// The nodes that the leader key could have named at any time.
 pub struct Holders<'h> {
     spans: Vec<(Option<&'h str>, u64, u64)>,
     by_time: Intervals,
 }
 
 impl<'h> Holders<'h> {
-    /// By the watch on the leader key.
+    /// All that the watch on the leader key tells.
     pub fn of(history: &'h History) -> Holders<'h> {
         let spans = spans(history);
         let by_time = Intervals::new(spans.iter().map(|(_, start, end)| [*start, *end]));
@@ -69,12 +103,12 @@ impl<'h> Holders<'h> {
         self.by_time.meeting([from, to]).into_iter().map(|place| self.spans[place].0)
     }
 
-    /// Whether a node may have held the lock at some moment of that time.
+    /// A node may have held the lock at some moment of that time.
     pub fn may_include(&self, node: &str, from: u64, to: u64) -> bool {
         self.meeting(from, to).any(|holder| holder == Some(node))
     }
 
-    /// Whom the leader key may have named in that time.
+    /// The holders that the leader key may have named in that time.
     pub fn between(&self, from: u64, to: u64) -> Vec<String> {
         let mut holders: Vec<String> =
             self.meeting(from, to).map(|holder| holder.map_or("nobody".to_owned(), str::to_owned)).collect();

@@ -1,30 +1,74 @@
-//! The lives of processes on a node: from the event of a start to that of its end.
+//! Processes of a node, each from the event of its start to that of its end.
+//!
+//! Safety of crash recovery and of data directories is about which of them lived at the same time, and how each ended.
+
+use std::collections::BTreeSet;
 
 use pghaspec_model::recover::control::ControlFile;
-use pghaspec_model::vocabulary::event::{Kind, Process};
+use pghaspec_model::vocabulary::event::{Event, Kind, Process};
 
+use crate::history::parts::Carry;
 use crate::history::{History, seconds};
+
+/// Ended servers of a node that are carried on: where several starts in a row fail, the last ones that used its data
+/// directory.
+const ENDED: usize = 8;
+
+/// The processes of a node that still matter.
+pub static OPEN: Carry = Carry {
+    says: "the start of each process that runs; start and end of the last 8 servers and the last agent of each node \
+           that ended",
+    select: |history| {
+        let kept: BTreeSet<u64> = history.run.nodes.iter().flat_map(|node| open(history, node)).collect();
+        let is_kept = |(_, event): &(usize, &Event)| kept.contains(&event.seq);
+        history.events.iter().enumerate().filter(is_kept).map(|(place, _)| place).collect()
+    },
+};
+
+/// The `seq` of starts and ends of the processes of a node that still matter.
+fn open(history: &History, node: &str) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let (mut servers, mut agents) = (0, 0);
+    for life in lives(history, node).iter().rev() {
+        let keep = match (life.end, life.what) {
+            (None, _) => true,
+            (_, Process::Postmaster | Process::SingleUser) => {
+                servers += 1;
+                servers <= ENDED
+            }
+            (_, Process::Agent) => {
+                agents += 1;
+                agents == 1
+            }
+            (_, Process::PgRewind | Process::PgBasebackup) => false,
+        };
+        if keep {
+            numbers.extend([Some(life.seq), life.end].into_iter().flatten());
+        }
+    }
+    numbers
+}
 
 /// One process.
 #[derive(Clone, Debug)]
 pub struct Life<'h> {
     /// Its node.
     pub node: &'h str,
-    /// What it is.
+    /// Its kind.
     pub what: Process,
     /// Its process id.
     pub pid: u32,
     /// Its command line.
     pub argv: &'h [String],
-    /// When it started.
+    /// The moment of its start.
     pub from: [u64; 2],
-    /// When it ended; `None` when that was not seen.
+    /// The moment of its end; `None` when that was not seen.
     pub to: Option<[u64; 2]>,
     /// Exit code, when it exited by itself.
     pub code: Option<i32>,
     /// Signal, when one ended it.
     pub signal: Option<i32>,
-    /// What the control file of its data directory said just after its end.
+    /// The control file of its data directory just after its end.
     pub control: Option<ControlFile>,
     /// `seq` of its start.
     pub seq: u64,
@@ -33,28 +77,28 @@ pub struct Life<'h> {
 }
 
 impl Life<'_> {
-    /// When it was alive for certain; the end may lie before the beginning.
+    /// The time in which it was alive for certain; the end may lie before the beginning.
     pub fn certain(&self) -> [u64; 2] {
         [self.from[1], self.to.map_or(u64::MAX, |to| to[0])]
     }
 
-    /// When it may have been alive.
+    /// The time in which it may have been alive.
     pub fn possible(&self) -> [u64; 2] {
         [self.from[0], self.to.map_or(u64::MAX, |to| to[1])]
     }
 
-    /// Whether both were alive at some moment for certain.
+    /// Both were alive at some moment for certain.
     pub fn certainly_overlaps(&self, other: &Life) -> bool {
         let ([from, to], [other_from, other_to]) = (self.certain(), other.certain());
         from <= to && other_from <= other_to && from.max(other_from) < to.min(other_to)
     }
 
-    /// When it ended, in words.
+    /// The moment of its end, in words.
     pub fn end_text(&self) -> String {
         self.to.map_or_else(|| "the end of the run".to_owned(), |to| seconds(to[0]))
     }
 
-    /// How it ended, in words that go on from its name.
+    /// The manner of its end, in words that go on from its name.
     pub fn how_it_ended(&self) -> String {
         match (self.to, self.signal, self.code) {
             (None, ..) => "was still running".to_owned(),
@@ -94,4 +138,14 @@ pub fn lives<'h>(history: &'h History, node: &str) -> Vec<Life<'h>> {
     }
     lives.sort_by_key(|life| life.from);
     lives
+}
+
+/// pg_rewind (since PostgreSQL 13) runs `postgres --single -F` where the data directory was not shut down cleanly.
+pub fn of_pg_rewind(single: &Life) -> bool {
+    is_of_pg_rewind(single.argv)
+}
+
+/// The same of a command line.
+pub fn is_of_pg_rewind(argv: &[String]) -> bool {
+    argv.iter().any(|word| word == "-F")
 }

@@ -1,33 +1,37 @@
-//! What was seen of one node's server, by time: a postmaster ends in several moments, of which each observer sees another.
+//! The end of a node's server, by all observers.
+//!
+//! A postmaster ends in several moments, and each observer sees another one. The model has one moment for it, so the
+//! observations are put into an order that it can have.
 
 use pghaspec_model::vocabulary::event::{Kind, Process, ServerState, Watchdog};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::history::History;
 
-/// What was seen of one node's server, by time.
+/// All that was seen of one node's server, by time. Nanoseconds of the run; all lists are sorted.
 #[derive(Default)]
 pub struct Server {
-    /// When each probe began and ended, whether nothing listened, and until when something did, by all probes up to this one.
+    /// Of each probe its begin, whether nothing listened, and the latest end of a probe up to this one at which
+    /// something did.
     looks: Vec<(u64, bool, u64)>,
-    /// When a postmaster may have ended.
+    /// Moments at which a postmaster may have ended.
     ends: Vec<u64>,
-    /// When one started.
+    /// Starts of postmasters.
     starts: Vec<u64>,
-    /// When one was seen to end, at the latest.
+    /// Ends of postmasters, each at the latest.
     exits: Vec<u64>,
-    /// When the whole node was killed, or reset by its watchdog.
+    /// Moments at which the whole node was killed, or reset by its watchdog.
     node_ends: Vec<u64>,
-    /// When any process started.
+    /// Starts of any process.
     any_starts: Vec<u64>,
 }
 
-/// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find that nothing listens
-/// in between.
+/// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find
+/// that nothing listens in between.
 const CLOSING: u64 = 1_000_000_000;
 
 impl Server {
-    /// By all that this history says of the node.
+    /// All that this history says of the node.
     pub fn of(history: &History, node: &str) -> Server {
         let mut server = Server::default();
         for event in history.events.iter().filter(|event| event.node.as_deref() == Some(node)) {
@@ -68,18 +72,19 @@ impl Server {
         server
     }
 
-    /// When the next postmaster was seen to end, at the latest.
+    /// The end of the next postmaster, at the latest.
     pub fn next_exit(&self, from: u64) -> Option<u64> {
         self.exits.get(self.exits.partition_point(|exit| *exit < from)).copied()
     }
 
-    /// When a process that exited then may have begun to do so.
+    /// The earliest moment at which a process that exited then may have begun to do so.
     pub fn began_to_end(&self, what: Process, exit: u64) -> u64 {
         let closed = if what == Process::Postmaster { self.stopped_listening(exit) } else { exit };
         closed.min(self.ended_with_node(exit))
     }
 
-    /// When the node of a process that exited then ended, if that is why: a busy machine may be slow to end all that was on it.
+    /// The end of the whole node, if a process exited then because of that: a busy machine may be slow to end all that
+    /// was on it.
     fn ended_with_node(&self, exit: u64) -> u64 {
         let ended = self.node_ends[..self.node_ends.partition_point(|end| *end <= exit)].last();
         let started = self.any_starts[..self.any_starts.partition_point(|start| *start <= exit)].last();
@@ -94,7 +99,7 @@ impl Server {
         shortly.filter(|(_, refused, _)| *refused).map(|(begin, ..)| *begin).min().unwrap_or(exit)
     }
 
-    /// Whether a write in this interval may have been carried out by a backend whose postmaster was killed or gone already.
+    /// A write in this interval may have been carried out by a backend whose postmaster was killed or gone already.
     pub fn is_outlived_by(&self, [begin, end]: [u64; 2]) -> bool {
         let Some(gone) = self.ends[..self.ends.partition_point(|gone| *gone <= end)].last() else { return false };
         let next = self.starts.partition_point(|start| start < gone);
@@ -106,7 +111,8 @@ impl Server {
 mod tests {
     use super::*;
 
-    /// When a postmaster began to end that exited at 10 s, if these were the findings so long before.
+    /// Nanoseconds between the moment at which a postmaster began to end and its exit, by findings (nothing listened,
+    /// so long before).
     fn begins(findings: &[(bool, u64)]) -> u64 {
         let exit = 10_000_000_000;
         let mut server = Server::default();

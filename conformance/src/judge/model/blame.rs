@@ -1,4 +1,6 @@
-//! Which rule was broken: the one whose breach allows what the specification forbids.
+//! Blame: the rule whose breach explains an event that the specification forbids.
+//!
+//! Each known breach is tried, alone; one that explains the whole history is named before one that only gets further.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +11,7 @@ use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::rules::switch::Switch;
 
-use super::query::Question;
+use super::query::Query;
 
 /// Rules that are named at most, where the breach of each explains as much.
 const NAMED: usize = 6;
@@ -24,8 +26,8 @@ enum Breach {
 
 impl Breach {
     /// All that can make a difference.
-    fn all(question: &Question, edition: Edition) -> Vec<Breach> {
-        let rules = question.rules(edition);
+    fn all(query: &Query, edition: Edition) -> Vec<Breach> {
+        let rules = query.rules(edition);
         let mut known = vec![rules];
         let mut breaches = Vec::new();
         // Those by which safety is broken come first, then the others in their order.
@@ -54,11 +56,11 @@ impl Breach {
         breaches
     }
 
-    fn model(self, question: &Question, edition: Edition) -> Settings {
+    fn model(self, query: &Query, edition: Edition) -> Settings {
         match self {
-            Breach::Mutant(mutant) => question.settings(edition, Some(mutant)),
+            Breach::Mutant(mutant) => query.settings(edition, Some(mutant)),
             Breach::Switched(switch, position) => {
-                let mut settings = question.settings(edition, None);
+                let mut settings = query.settings(edition, None);
                 (switch.set)(&mut settings.rules, position);
                 settings
             }
@@ -66,13 +68,13 @@ impl Breach {
     }
 
     /// The rule, with its place in the released code, and the name of its breach.
-    fn text(self, question: &Question, edition: Edition) -> String {
+    fn text(self, query: &Query, edition: Edition) -> String {
         match self {
             Breach::Mutant(mutant) => format!("{} [{}]", mutant.rule(), mutant.id()),
             Breach::Switched(switch, position) => format!(
                 "`{}` is `{}` (changed in patroni {}), and this would be `{}` [{}]",
                 switch.id,
-                switch.words(&question.rules(edition)),
+                switch.words(&query.rules(edition)),
                 switch.since,
                 switch.positions[position],
                 switch.id
@@ -89,15 +91,16 @@ fn is_former_rule(mutant: Mutant) -> bool {
     changed != newest
 }
 
-/// The rule whose breach explains the event: best of all one that explains the whole history, else one that gets furthest.
-pub fn broken_rule(question: &Question, edition: Edition, divergence: &Divergence) -> String {
-    let whole = question.observations.len() + 1;
-    let reach = |settings| match question.ask(settings) {
+/// The rule whose breach explains the event: best of all one that explains the whole history, else one that gets
+/// furthest.
+pub fn broken_rule(query: &Query, edition: Edition, divergence: &Divergence) -> Vec<String> {
+    let whole = query.observations.len() + 1;
+    let reach = |settings| match query.ask(settings) {
         Ok(_) => whole,
         Err(Refusal::Diverged(further)) => further.explained,
         Err(Refusal::Limit { explained, .. }) => explained,
     };
-    let breaches = Breach::all(question, edition);
+    let breaches = Breach::all(query, edition);
     let reached = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
@@ -105,7 +108,7 @@ pub fn broken_rule(question: &Question, edition: Edition, divergence: &Divergenc
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(breach) = breaches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let reached_to = reach(breach.model(question, edition));
+                    let reached_to = reach(breach.model(query, edition));
                     if reached_to > divergence.explained {
                         let place = breaches.iter().position(|other| std::ptr::eq(other, breach)).unwrap_or(0);
                         reached.lock().unwrap_or_else(PoisonError::into_inner).push((reached_to, place));
@@ -118,26 +121,24 @@ pub fn broken_rule(question: &Question, edition: Edition, divergence: &Divergenc
     reached.sort_unstable_by_key(|(reached, place)| (std::cmp::Reverse(*reached), *place));
     let best = reached.first().map_or(0, |(reached, _)| *reached);
     let as_good: Vec<usize> = reached.iter().filter(|(reached, _)| *reached == best).map(|(_, place)| *place).collect();
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for place in as_good.iter().take(NAMED) {
-        text += &format!("the rule that was broken: {}\n", breaches[*place].text(question, edition));
+        lines.push(format!("the rule that was broken: {}", breaches[*place].text(query, edition)));
     }
     if as_good.len() > 1 {
         let more = as_good.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(", and so do {more} others") } else { String::new() };
-        text += &format!("  the breach of each of these alone explains as much{more}\n");
+        lines.push(format!("  the breach of each of these alone explains as much{more}"));
     }
     if best > divergence.explained && best < whole {
-        text += &format!(
-            "  its breach explains this event and the {} after it, and not what came then\n",
-            best - divergence.explained - 1
-        );
+        let after = best - divergence.explained - 1;
+        lines.push(format!("  its breach explains this event and the {after} after it, and not what came then"));
     }
-    for other in Edition::ALL.into_iter().filter(|other| *other != edition && question.ask_edition(*other).is_ok()) {
-        text += &format!("the rules of edition {} explain the whole history\n", other.id());
+    for other in Edition::ALL.into_iter().filter(|other| *other != edition && query.ask_edition(*other).is_ok()) {
+        lines.push(format!("the rules of edition {} explain the whole history", other.id()));
     }
-    if text.is_empty() {
-        text += "no single broken rule that is known explains this event\n";
+    if lines.is_empty() {
+        lines.push("no single broken rule that is known explains this event".to_owned());
     }
-    text
+    lines
 }

@@ -1,4 +1,6 @@
-//! What the judge has found out about models, kept from one history to the next.
+//! The cache of beliefs: everything that was found out about a model is kept for the next history.
+//!
+//! Most histories of a suite ask the same few models.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +10,7 @@ use pghaspec_model::cluster::{Cluster, Settings};
 /// Bytes that all of them may hold together.
 const KEPT: usize = 1 << 30;
 
-/// What a model takes of which nothing is known yet, roughly.
+/// Bytes of a model of which nothing is known yet, roughly.
 const EMPTY: usize = 1 << 20;
 
 static BELIEFS: Mutex<Vec<(Settings, Belief)>> = Mutex::new(Vec::new());

@@ -1,4 +1,7 @@
-//! A history as the model's observations, part by part.
+//! The observations of a history, part by part, as the model is asked to explain them.
+//!
+//! An event of a history is an interval in which an outsider saw something; an observation says it in the model's
+//! words.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +12,15 @@ use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, ServerState, Source, WriteResult};
 use pghaspec_model::vocabulary::fault::Fault;
 
-use crate::history::{History, seconds};
+use crate::history::{History, SECOND, describe, seconds};
 use crate::judge::facts::shutdown::Server;
 
-/// What a history shows, from the phase `ready`, when the cluster was healthy, to the end of `settled`.
-pub struct Asking {
+/// The observer that turns a history into observations, from the phase `ready`, when the cluster was healthy, to the
+/// end of `settled`.
+pub struct Observer {
     /// The nodes' names.
     pub names: Names,
-    /// Who held the lock when the cluster was ready.
+    /// The lock holder when the cluster was ready.
     pub leader: NodeId,
     /// On which timeline.
     pub timeline: u32,
@@ -53,16 +57,17 @@ struct Cycle {
 /// The chain of what etcd has put in order.
 const REVISIONS: u8 = 1;
 
-impl Asking {
+impl Observer {
     /// By the first part of a history; the error says why it cannot be asked.
-    pub fn of(history: &History) -> Result<Asking, String> {
+    pub fn of(history: &History) -> Result<Observer, String> {
         let run = &history.run;
         if !(1..=3).contains(&run.nodes.len()) {
             return Err(format!("the model has up to three nodes, and this cluster {}", run.nodes.len()));
         }
         for source in [Source::Etcd, Source::Postgres] {
             if !history.observed(source) {
-                return Err(format!("needs the observer {source:?}, and this run had none"));
+                let source = describe::source(source);
+                return Err(format!("needs the observer `{source}`, and this run had none"));
             }
         }
         let to = history.phase(Phase::ReadBack).ok_or("the run was not finished")?;
@@ -76,7 +81,7 @@ impl Asking {
         if !history.observed(Source::AgentLog) {
             blind = blind.and(Channels::of(Source::AgentLog, None));
         }
-        Ok(Asking {
+        Ok(Observer {
             names,
             leader,
             timeline,
@@ -96,7 +101,7 @@ impl Asking {
         })
     }
 
-    /// What the next part shows, in the order in which it begins; all that was not told of the parts before.
+    /// The observations of the next part, in the order in which they begin.
     ///
     /// # Errors
     /// It shows something that the model cannot be asked.
@@ -123,7 +128,8 @@ impl Asking {
                 }
                 _ => {}
             }
-            // When the key changed is known less well than that it did: a change that came to be known after the cluster was ready is one since then.
+            // When the key changed is known less well than that it did: a change that came to be known after the
+            // cluster was ready is one since then.
             let begins =
                 if matches!(event.kind, Kind::LeaderKey { .. }) { event.at[1] > from } else { event.at[0] >= from };
             if !begins || event.at[1] > to {
@@ -137,7 +143,8 @@ impl Asking {
                 Kind::Fault { fault, effect: None } => {
                     return Err(format!("nothing shows that {} took effect, or when", fault.id()));
                 }
-                // A postmaster that may not go on without one of its processes ends: the model has the end of a postmaster at one moment.
+                // A postmaster that may not go on without one of its processes ends: the model has the end of a
+                // postmaster at one moment.
                 Kind::Fault { fault: Fault::BackendCrashed, .. } if !history.run.configuration.restart_after_crash => {
                     let id = known(id)?;
                     at[1] = servers[usize::from(id)].next_exit(at[0]).unwrap_or(at[1]).max(at[1]);
@@ -176,8 +183,8 @@ impl Asking {
                     self.writable[usize::from(id)] = *state == ServerState::Primary;
                     Seen::Looks(id, *state, *timeline)
                 }
-                // A write that was acknowledged proves that its node was writable. The first after each change says it. Backends outlive
-                // a killed postmaster by moments: what they write is left to `writable-needs-lock`.
+                // A write that was acknowledged proves that its node was writable. The first after each change says it.
+                // Backends outlive a killed postmaster by moments: what they write is left to `writable-needs-lock`.
                 Kind::Write { result: WriteResult::Ok, .. } => {
                     let id = known(id)?;
                     let said = std::mem::replace(&mut self.writable[usize::from(id)], true);
@@ -200,11 +207,12 @@ impl Asking {
         Ok(())
     }
 
-    /// The model knows no time, and an agent's cycle cannot be seen. But a new primary's agent does not do without for long.
+    /// The model knows no time, and an agent's cycle cannot be seen. But a new primary's agent does not do without for
+    /// long.
     fn await_cycles(&mut self, history: &History, end: u64, shown: &mut Vec<Observation>) {
         let run = &history.run;
         // The cycle in which it became one, and another in which an operation had to be tried again.
-        let cycle = u64::from(2 * run.loop_wait_s + run.retry_timeout_s) * 1_000_000_000;
+        let cycle = u64::from(2 * run.loop_wait_s + run.retry_timeout_s) * SECOND;
         for name in &run.nodes {
             let Some(id) = self.names.id(name) else { continue };
             let highest = &mut self.timelines[usize::from(id)];
@@ -224,7 +232,8 @@ impl Asking {
             };
             let mut disturbed: Vec<[u64; 2]> = history.events.iter().filter(disturbs).map(|event| event.at).collect();
             disturbed.sort_unstable();
-            // What begins no earlier than the cycle is over does not make it longer, and neither does what begins later still.
+            // What begins no earlier than the cycle is over does not make it longer, and neither does what begins later
+            // still.
             for mine in self.cycles.iter_mut().filter(|mine| mine.id == id) {
                 for [begin, last] in &disturbed {
                     if *begin >= mine.at {
@@ -255,7 +264,12 @@ impl Asking {
             if channels.is_empty() {
                 continue;
             }
-            self.gaps.push(format!("{of:?} from {} to {}: {why}", seconds(event.at[0]), seconds(event.at[1])));
+            self.gaps.push(format!(
+                "{} from {} to {}: {why}",
+                describe::source(*of),
+                seconds(event.at[0]),
+                seconds(event.at[1])
+            ));
             gaps.extend(channels.each().map(|channel| (channel, event.at, event.seq)));
         }
         gaps.sort_unstable();
@@ -275,12 +289,12 @@ impl Asking {
     }
 }
 
-/// What hits the cluster as a whole, and not one node.
+/// A fault that hits the cluster as a whole, and not one node.
 fn of_the_cluster(fault: Fault) -> bool {
     matches!(fault, Fault::NodesCut | Fault::NodesJoined | Fault::DcsDown | Fault::DcsUp)
 }
 
-/// Who held the lock when the cluster was ready, and on which timeline.
+/// The lock holder when the cluster was ready, and its timeline.
 fn healthy_leader(history: &History, names: &Names, from: u64) -> Result<(NodeId, u32), String> {
     let before = || history.events.iter().filter(move |event| event.at[1] <= from);
     let holder = before().rev().find_map(|event| match &event.kind {

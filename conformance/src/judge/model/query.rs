@@ -1,6 +1,10 @@
-//! What the model is asked to explain: a history as the model's observations, and the model that fits its run.
+//! The query that the model is asked: a history as the model's observations, and the model that fits its run.
+//!
+//! Several models are asked it: each edition, and each breach of a rule that may explain a refusal.
 
-use pghaspec_model::belief::{Belief, Explanation, Observation, Refusal, Start};
+use std::io;
+
+use pghaspec_model::belief::{Belief, Explanation, Refusal, Start};
 use pghaspec_model::cluster::{Budget, Cluster, Names, Rewind, Settings, StartTimeouts, State, SyncKey};
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::{Edition, Rules};
@@ -8,15 +12,15 @@ use pghaspec_model::vocabulary::event::Run;
 use pghaspec_model::vocabulary::fault::Fault;
 
 use super::cache::with_belief;
-use super::observations::Asking;
+use super::observations::Observer;
 use super::spool::Spool;
 use crate::history::{History, rules};
 
-/// What the model is asked to explain.
-pub struct Question {
-    /// What was seen, in the order in which it begins.
-    pub observations: Observations,
-    asked: Asking,
+/// A history as the model is asked to explain it.
+pub struct Query {
+    /// The observations, in the order in which they begin.
+    pub observations: Spool,
+    asked: Observer,
     settings: Settings,
     /// The edition that the agent claims, and the rules in which its release differs from that.
     claimed: Option<(Edition, Vec<String>)>,
@@ -24,49 +28,26 @@ pub struct Question {
     alone: bool,
 }
 
-/// What was seen, of a short history or of a long one.
-pub enum Observations {
-    /// All at once.
-    Held(Vec<Observation>),
-    /// In a file.
-    Spooled(Spool),
-}
-
-impl Observations {
-    /// How many.
-    pub fn len(&self) -> u64 {
-        match self {
-            Observations::Held(held) => held.len() as u64,
-            Observations::Spooled(spool) => spool.len(),
-        }
+impl Query {
+    /// The query about a history that is held; the error says why it cannot be asked.
+    pub fn of(history: &History) -> Result<Query, String> {
+        let mut observer = Observer::of(history)?;
+        let mut spool = Spool::default();
+        let shown = observer.take(history, true)?;
+        shown.iter().try_for_each(|observation| spool.put(observation)).map_err(no_room)?;
+        Query::new(&history.run, observer, spool)
     }
 
-    /// In their order.
-    pub fn iter(&self) -> Box<dyn Iterator<Item = Observation> + '_> {
-        match self {
-            Observations::Held(held) => Box::new(held.iter().copied()),
-            Observations::Spooled(spool) => Box::new(spool.iter()),
-        }
-    }
-}
-
-impl Question {
-    /// About a whole history; the error says why it cannot be asked.
-    pub fn of(history: &History) -> Result<Question, String> {
-        let mut asked = Asking::of(history)?;
-        let observations = asked.take(history, true)?;
-        Question::new(&history.run, asked, Observations::Held(observations))
-    }
-
-    /// About all that was asked for; the error says why it cannot be asked.
-    pub fn new(run: &Run, asked: Asking, observations: Observations) -> Result<Question, String> {
+    /// The query about everything that was observed; the error says why it cannot be asked.
+    pub fn new(run: &Run, asked: Observer, mut observations: Spool) -> Result<Query, String> {
+        observations.flush().map_err(no_room)?;
         // A cluster of one behaves as one of two whose other node is never there.
         let nodes = run.nodes.len().max(2) as u8;
         // What must change nothing may have done so.
         if !asked.disturbed && !asked.changed {
             return Err("nothing happened between ready and the end".into());
         }
-        Ok(Question {
+        Ok(Query {
             settings: settings(run, &asked, nodes),
             claimed: Edition::from_id(&run.edition).map(|edition| (edition, run.rules.clone())),
             alone: run.nodes.len() == 1,
@@ -106,13 +87,13 @@ impl Question {
         }
     }
 
-    /// What is modelled, by the rules of an edition.
+    /// The settings of the model, by the rules of an edition.
     pub fn settings(&self, edition: Edition, mutant: Option<Mutant>) -> Settings {
         let faults = faults(&self.asked, mutant);
         Settings { edition, rules: self.rules(edition), mutant, ..self.settings.clone() }.with_faults(&faults)
     }
 
-    /// Whether these rules explain it.
+    /// Asks the model with these settings for an explanation.
     pub fn ask(&self, settings: Settings) -> Result<Explanation, Refusal> {
         with_belief(settings, |belief| self.ask_belief(belief))
     }
@@ -136,14 +117,14 @@ impl Question {
         }
     }
 
-    /// Whether an edition explains it.
+    /// Asks an edition for an explanation.
     pub fn ask_edition(&self, edition: Edition) -> Result<Explanation, Refusal> {
         self.ask(self.settings(edition, None))
     }
 }
 
 /// Everything that the run says about its cluster.
-fn settings(run: &Run, asked: &Asking, nodes: u8) -> Settings {
+fn settings(run: &Run, asked: &Observer, nodes: u8) -> Settings {
     let configuration = &run.configuration;
     let zero = run.primary_start_timeout_s == 0;
     let settings = Settings {
@@ -171,12 +152,12 @@ fn settings(run: &Run, asked: &Asking, nodes: u8) -> Settings {
 }
 
 /// Something that an agent and the DCS say to each other may have been lost.
-fn cuts(asked: &Asking) -> bool {
+fn cuts(asked: &Observer) -> bool {
     [Fault::RequestsLost, Fault::RepliesLost, Fault::DcsDown].iter().any(|fault| asked.faults.contains(fault))
 }
 
 /// Any fault may have been recorded; only those that make agents' cycles longer are left out where they were not.
-fn faults(asked: &Asking, mutant: Option<Mutant>) -> Vec<Fault> {
+fn faults(asked: &Observer, mutant: Option<Mutant>) -> Vec<Fault> {
     let recorded = |fault: Fault| asked.faults.contains(&fault);
     // What is done late differs only for an agent that is interrupted in between, be it by its end.
     let freezes = recorded(Fault::AgentFrozen) || mutant == Some(Mutant::ArmsWatchdogLate);
@@ -191,8 +172,9 @@ fn faults(asked: &Asking, mutant: Option<Mutant>) -> Vec<Fault> {
     faults.collect()
 }
 
-/// What a healthy standby's agent remembers of earlier comparisons cannot be seen: it may be about to compare timelines. Nor can whom the
-/// leader has chosen for its synchronous standby, if it has: `/sync` is not recorded.
+/// The states that a healthy cluster may be in. The memory of a standby's agent of earlier comparisons cannot be seen:
+/// it may be about to compare timelines. Nor can whom the leader has chosen for its synchronous standby, if it has:
+/// `/sync` is not recorded.
 pub fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
     let mut states = vec![healthy];
     if let Some(sync) = healthy.sync {
@@ -212,4 +194,8 @@ pub fn with_unknown_memory(cluster: &Cluster, healthy: State) -> Vec<State> {
         }
     }
     states
+}
+
+fn no_room(error: io::Error) -> String {
+    format!("observations cannot be kept in a file: {error}")
 }

@@ -1,19 +1,35 @@
-//! The members of etcd, as the lab reaches them.
+//! etcd, the DCS of the cluster: its members, as the lab starts and reaches them.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions, Error};
+use futures_util::future::try_join_all;
+use pghaspec_model::vocabulary::event::Source;
 
-use crate::lab::docker::exec;
+use super::builder::{Builder, Networks};
+use crate::lab::docker::container::{ContainerPlan, Place};
 use crate::lab::error::LabError;
-use crate::lab::sandbox::Lane;
+use crate::lab::testbed::Testbed;
+use crate::observe::etcd::LeaderWatch;
 
-/// A file in a member's container that keeps it from being started again.
-pub const DOWN: &str = "/run/pghaspec-down";
+/// Image of etcd.
+pub const ETCD_IMAGE: &str = "pghaspec/etcd:3";
+
+/// The part of a single member in the sandbox; of several, `etcd1`, `etcd2` and so on.
+const ETCD: &str = "etcd";
+
+pub(super) const ETCD_PORT: u16 = 2379;
+const ETCD_PEER_PORT: u16 = 2380;
+
+/// How long etcd may take to come up.
+const UP: Duration = Duration::from_secs(30);
 
 /// How long a request may take. etcd itself gives up on a proposal after 7 s at the latest.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// A file in a member's container that keeps etcd from being started again.
+const DOWN: &str = "/run/pghaspec-down";
 
 /// The DCS. The watch on the leader key is at its first member.
 pub struct Dcs {
@@ -23,30 +39,94 @@ pub struct Dcs {
 
 /// A member of etcd.
 pub struct Member {
-    /// Its part in the lane, which is also its name in etcd.
+    /// Its part in the sandbox, which is also its name in etcd.
     pub part: String,
     /// Its container.
     pub container: String,
-    /// Where the lab reaches it, `http://…`.
+    /// Its address for the lab, `http://…`.
     pub endpoint: String,
     /// Its address in the cluster network.
     pub address: IpAddr,
+}
+
+impl Builder<'_> {
+    /// Starts etcd and watches it from its first revision on, at its first member.
+    ///
+    /// # Errors
+    /// etcd does not answer.
+    pub async fn etcd(&self, networks: &Networks) -> Result<(Dcs, LeaderWatch), LabError> {
+        let parts = self.etcd_parts();
+        let members = try_join_all(parts.iter().map(|part| self.start_member(part, networks))).await?;
+        let leader_key = self.filled(&self.bed.manifest.leader_key, "")?;
+        let endpoint = members.first().map(|member| member.endpoint.clone()).unwrap_or_default();
+        let watch = LeaderWatch::prepare(self.bed.recorder.clone(), &endpoint, leader_key, UP).await;
+        let watch = watch
+            .map_err(|last| LabError::harness(format!("waited {} s for etcd; last seen: {last}", UP.as_secs())))?;
+        Ok((Dcs { members }, watch))
+    }
+
+    /// The key that names the synchronous standby, if the agent has one.
+    ///
+    /// # Errors
+    /// The manifest's key names an unknown variable.
+    pub fn sync_key(&self) -> Result<Option<String>, LabError> {
+        self.bed.manifest.sync_key.as_ref().map(|key| self.filled(key, "")).transpose()
+    }
+
+    /// Parts of etcd's members in the sandbox.
+    pub(super) fn etcd_parts(&self) -> Vec<String> {
+        match self.bed.scenario.etcd {
+            1 => vec![ETCD.to_owned()],
+            members => (1..=members).map(|number| format!("{ETCD}{number}")).collect(),
+        }
+    }
+
+    async fn start_member(&self, part: &str, networks: &Networks) -> Result<Member, LabError> {
+        let sandbox = self.bed.sandbox;
+        let url = |part: &str, port: u16| format!("http://{}:{port}", sandbox.name(part));
+        let (client, peer) = (url(part, ETCD_PORT), url(part, ETCD_PEER_PORT));
+        let all: Vec<String> =
+            self.etcd_parts().iter().map(|part| format!("{part}={}", url(part, ETCD_PEER_PORT))).collect();
+        let flags = [
+            ("name", part),
+            ("data-dir", "/var/lib/etcd/pghaspec"),
+            ("listen-client-urls", "http://0.0.0.0:2379"),
+            ("advertise-client-urls", &client),
+            ("listen-peer-urls", "http://0.0.0.0:2380"),
+            ("initial-advertise-peer-urls", &peer),
+            ("initial-cluster", &all.join(",")),
+            // This etcd never outlives its machine, so nothing hangs on its disk.
+            ("unsafe-no-fsync", "true"),
+        ];
+        // It is killed and started again inside of its container, which keeps its addresses.
+        let again = format!("while :; do [ -e {DOWN} ] || /usr/bin/etcd \"$@\"; sleep 0.1; done");
+        let command = ["sh", "-c", &again, "etcd"].map(str::to_owned).into_iter();
+        let plan = ContainerPlan {
+            command: command.chain(flags.iter().map(|(flag, value)| format!("--{flag}={value}"))).collect(),
+            ..ContainerPlan::of(part, ETCD_IMAGE, Place::Network(&networks.cluster))
+        };
+        let container = sandbox.start(plan).await?;
+        self.bed.follow(part, Source::Etcd, |_, _| {});
+        let address = sandbox.address(&container, &networks.cluster).await?;
+        let endpoint = format!("http://{}:{ETCD_PORT}", in_url(sandbox.connect(&container, &networks.control).await?));
+        Ok(Member { part: part.to_owned(), container, endpoint, address })
+    }
 }
 
 impl Member {
     /// A client of this member only.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The endpoint is no URL.
     pub async fn client(&self) -> Result<Client, Error> {
         let options = ConnectOptions::new().with_connect_timeout(LIMIT).with_timeout(LIMIT);
         Client::connect([&self.endpoint], Some(options)).await
     }
 
-    /// Whether it answers a read that all members must agree on.
+    /// Checks that the member answers a read on which the members must agree.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// Why it does not, in words.
     pub async fn answers(&self) -> Result<(), String> {
         let asked = async {
             let mut client = self.client().await?;
@@ -62,27 +142,36 @@ impl Member {
     /// Kills etcd and keeps it from being started. Its container stays, with its addresses.
     ///
     /// # Errors
-    /// Docker refuses.
-    pub async fn stop(&self, lane: &Lane) -> Result<(), LabError> {
+    /// The command fails in the container.
+    pub async fn stop(&self, bed: &Testbed<'_>) -> Result<(), LabError> {
         let script = format!(
-            "touch {DOWN}; for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = etcd ] && kill -9 ${{p#/proc/}}; done; true"
+            "touch {DOWN}; for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = etcd ] \
+            && kill -9 ${{p#/proc/}}; done; true"
         );
-        self.run(lane, &script).await
+        self.run(bed, &script).await
     }
 
     /// Lets etcd be started again.
     ///
     /// # Errors
-    /// Docker refuses.
-    pub async fn start(&self, lane: &Lane) -> Result<(), LabError> {
-        self.run(lane, &format!("rm -f {DOWN}")).await
+    /// The command fails in the container.
+    pub async fn start(&self, bed: &Testbed<'_>) -> Result<(), LabError> {
+        self.run(bed, &format!("rm -f {DOWN}")).await
     }
 
-    async fn run(&self, lane: &Lane, script: &str) -> Result<(), LabError> {
-        let answer = exec(&lane.docker, &self.container, &["sh", "-c", script]).await?;
+    async fn run(&self, bed: &Testbed<'_>, script: &str) -> Result<(), LabError> {
+        let answer = bed.exec(&self.container, &["sh", "-c", script]).await?;
         match answer.code {
             0 => Ok(()),
             code => Err(LabError::harness(format!("`{script}` in {} failed ({code}): {}", self.part, answer.stderr))),
         }
+    }
+}
+
+/// An address as it stands in a URL.
+fn in_url(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(four) => four.to_string(),
+        IpAddr::V6(six) => format!("[{six}]"),
     }
 }

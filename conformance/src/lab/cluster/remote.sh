@@ -13,7 +13,7 @@ readonly first=$home/first second=$home/second socket=/run/postgresql
 
 as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups -- env HOME="$home" "$@"; }
 
-# The log of whoever serves goes with the container's, also when it was started from outside.
+# The server's log goes with the container's, also when the server was started from outside.
 start() { as_postgres pg_ctl --pgdata="$1" --wait --silent start >/proc/1/fd/1 2>&1; }
 
 case $1 in
@@ -21,9 +21,9 @@ serve)
     install -d -o postgres -g postgres -m 0755 "$home"
     install -d -o postgres -g postgres -m 2775 "$socket"
     install -o postgres -m 0600 <(printf '%s' "$REMOTE_PASSWORD") "$home/password"
-    as_postgres initdb --pgdata="$first" --username="$REMOTE_USER" --pwfile="$home/password" --encoding=UTF8 --locale=C.UTF-8 \
-        --data-checksums --no-sync >/dev/null
-    # A standby may have no less of what is counted here.
+    as_postgres initdb --pgdata="$first" --username="$REMOTE_USER" --pwfile="$home/password" \
+        --encoding=UTF8 --locale=C.UTF-8 --data-checksums --no-sync >/dev/null
+    # A standby may have no smaller numbers than these.
     cat >>"$first/postgresql.conf" <<END
 listen_addresses = '*'
 unix_socket_directories = '$socket'
@@ -47,7 +47,8 @@ END
     exec sleep infinity
     ;;
 copy)
-    as_postgres pg_basebackup --host="$socket" --username="$REMOTE_USER" --pgdata="$second" --checkpoint=fast --wal-method=stream --no-sync
+    as_postgres pg_basebackup --host="$socket" --username="$REMOTE_USER" --pgdata="$second" \
+        --checkpoint=fast --wal-method=stream --no-sync
     as_postgres touch "$second/standby.signal"
     ;;
 fail-over)
@@ -55,7 +56,8 @@ fail-over)
     start "$second"
     as_postgres pg_ctl --pgdata="$second" --wait --silent promote
     as_postgres psql --host="$socket" --username="$REMOTE_USER" --dbname=postgres --no-align --tuples-only \
-        --command="SELECT 'on timeline ' || ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int || ' from ' || pg_current_wal_insert_lsn()"
+        --command="SELECT 'on timeline ' || ('x' || substr(pg_walfile_name(now), 1, 8))::bit(32)::int || ' from ' || now
+                     FROM pg_current_wal_insert_lsn() AS now"
     ;;
 *)
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2

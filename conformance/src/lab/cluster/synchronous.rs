@@ -1,11 +1,11 @@
-//! Waiting for a synchronous standby, which Postgres has before the DCS names it.
+//! The waits for a synchronous standby: first in Postgres, which has one before the DCS names it, then in the DCS.
 
 use std::time::Duration;
 
 use etcd_client::Client;
 use tokio::time::Instant;
 
-use super::Node;
+use super::nodes::Node;
 use crate::observe::postgres::query_once;
 
 /// How long an answer may take.
@@ -13,10 +13,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits until a primary in synchronous mode has a synchronous standby. Until then commits wait for nobody, and nobody else may lead.
+/// Waits until a primary in synchronous mode has a synchronous standby. Until then commits wait for no standby, and no
+/// other node may lead.
 ///
 /// # Errors
-/// There is none in time, or the primary does not say.
+/// There is none within `limit`, or the primary does not answer.
 pub async fn has_synchronous(node: &Node, limit: Duration) -> Result<(), String> {
     let query = "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')";
     let deadline = Instant::now() + limit;
@@ -36,10 +37,10 @@ pub async fn has_synchronous(node: &Node, limit: Duration) -> Result<(), String>
     }
 }
 
-/// Waits until a key of the DCS names one of these nodes: only then may it lead.
+/// Waits until a key of the DCS names one of these nodes: only then may that node lead.
 ///
 /// # Errors
-/// It does not in time, or the DCS does not answer.
+/// The key names none of them within `limit`, or the DCS does not answer.
 pub async fn is_named(mut etcd: Client, key: &str, standbys: &[&str], limit: Duration) -> Result<(), String> {
     let deadline = Instant::now() + limit;
     loop {

@@ -1,6 +1,9 @@
-//! Talking to Docker Engine.
+//! Docker Engine, as the lab talks to it: containers and networks of one scenario, commands in containers, images.
 
-pub mod image;
+pub mod agent_image;
+pub mod container;
+mod network;
+pub mod sandbox;
 pub mod sweep;
 
 use bollard::Docker;
@@ -12,10 +15,10 @@ use testcontainers::core::client::docker_client_instance;
 
 use super::error::LabError;
 
-/// How every missing piece of the machine is mended.
+/// The remedy for whatever the machine lacks.
 const SETUP: &str = "run ci/setup";
 
-/// What a command in a container did.
+/// Exit code and output of a command in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// Exit code.
@@ -26,10 +29,10 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// A client of the same Docker Engine that testcontainers uses, which answers.
+/// A client of the Docker Engine that testcontainers uses.
 ///
 /// # Errors
-/// It does not.
+/// The engine does not answer.
 pub async fn connect() -> Result<Docker, LabError> {
     let silent = |error: &dyn std::fmt::Display| {
         LabError::environment(format!("Docker Engine does not answer: {error}"), format!("start it, or {SETUP}"))
@@ -42,7 +45,7 @@ pub async fn connect() -> Result<Docker, LabError> {
 /// Digest of a local image, `sha256:…`.
 ///
 /// # Errors
-/// There is no such image on this machine. None is ever pulled: the images are made here.
+/// There is no such image on this machine. No image is ever pulled: all of them are built here.
 pub async fn image_digest(docker: &Docker, image: &str) -> Result<String, LabError> {
     let missing = |why: &str| LabError::environment(format!("image {image} {why}"), SETUP);
     match docker.inspect_image(image).await {
@@ -73,7 +76,7 @@ pub fn failed_with(doing: &str, words: &str) -> LabError {
 /// Runs a command in a running container and waits for its end.
 ///
 /// # Errors
-/// Docker cannot run it. That it fails is no error, see [`Output::code`].
+/// Docker cannot run it. A command that fails is no error, see [`Output::code`].
 pub async fn exec(docker: &Docker, container: &str, command: &[&str]) -> Result<Output, LabError> {
     let doing = || failed(format!("running `{}` in {container}", command.join(" ")));
     let options = CreateExecOptions {

@@ -1,4 +1,4 @@
-//! Removing containers and networks by their labels.
+//! The removal of containers and networks by their labels: at the end of a scenario, and of what dead runs left behind.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -12,23 +12,30 @@ use futures_util::future::join_all;
 
 use super::{connect, failed};
 use crate::lab::error::LabError;
-use crate::lab::sandbox::{DIR_LABEL, RUN_LABEL};
 use crate::run::folder::has_living_owner;
 
-/// Rounds of removing until nothing is left. Docker finishes what was asked of it before a run was cut short, and a network goes only
-/// after the last container has left it.
+/// Label with the run's name.
+pub const RUN_LABEL: &str = "org.pghaspec.run";
+/// Label with the absolute path of the run's folder, whose lock says whether the run lives.
+pub const DIR_LABEL: &str = "org.pghaspec.dir";
+/// Label with the scenario's name.
+pub const SCENARIO_LABEL: &str = "org.pghaspec.lane";
+
+/// Rounds of removing until nothing is left. Docker finishes what was requested before a run was cut short, and a
+/// network can be removed only after the last container has left it.
 const ROUNDS: usize = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Removes the containers and networks of runs whose owner is dead: nobody holds the lock of their folder. Returns how many were removed,
-/// and what could not be: Docker may keep a network for ever whose last container it has lost count of, which harms no other run.
+/// Removes the containers and networks of runs whose owner is dead: nobody holds the lock of their folder. Returns how
+/// many were removed, and the errors of those that could not be: Docker may lose count of a network's containers and
+/// keep it for ever, which harms no other run.
 ///
 /// # Errors
 /// Docker does not answer.
 pub async fn sweep() -> Result<(usize, Vec<LabError>), LabError> {
     let docker = connect().await?;
-    let found = Found::with(&docker, &[RUN_LABEL.to_owned()]).await?;
-    let dead = dead_runs(&found.runs, |folder| has_living_owner(Path::new(folder)));
+    let labelled = Labelled::with(&docker, &[RUN_LABEL.to_owned()]).await?;
+    let dead = dead_runs(&labelled.runs, |folder| has_living_owner(Path::new(folder)));
     let (mut removed, mut stuck) = (0, Vec::new());
     for run in dead {
         match remove(&docker, &[format!("{RUN_LABEL}={run}")]).await {
@@ -52,7 +59,7 @@ pub async fn remove(docker: &Docker, labels: &[String]) -> Result<usize, LabErro
     let mut removed = 0;
     let mut empty_before = false;
     for _ in 0..ROUNDS {
-        let found = Found::with(docker, labels).await?;
+        let found = Labelled::with(docker, labels).await?;
         let empty = found.containers.is_empty() && found.networks.is_empty();
         if empty && empty_before {
             return Ok(removed);
@@ -68,16 +75,16 @@ pub async fn remove(docker: &Docker, labels: &[String]) -> Result<usize, LabErro
     Err(LabError::harness(format!("containers or networks with the labels {} cannot be removed", labels.join(", "))))
 }
 
-/// What has certain labels.
-struct Found {
+/// The containers and networks that have certain labels.
+struct Labelled {
     containers: Vec<String>,
     networks: Vec<String>,
     /// Folder of each run that something belongs to.
     runs: BTreeMap<String, String>,
 }
 
-impl Found {
-    async fn with(docker: &Docker, labels: &[String]) -> Result<Found, LabError> {
+impl Labelled {
+    async fn with(docker: &Docker, labels: &[String]) -> Result<Labelled, LabError> {
         let filters = HashMap::from([("label".to_owned(), labels.to_vec())]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let containers = docker.list_containers(Some(options)).await.map_err(failed("listing containers"))?;
@@ -88,7 +95,7 @@ impl Found {
             let folder = labels.get(DIR_LABEL).cloned().unwrap_or_default();
             labels.get(RUN_LABEL).map(|run| (run.clone(), folder))
         });
-        Ok(Found {
+        Ok(Labelled {
             runs: runs.collect(),
             containers: containers.into_iter().filter_map(|one| one.id).collect(),
             networks: networks.into_iter().filter_map(|one| one.id).collect(),

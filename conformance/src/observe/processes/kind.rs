@@ -1,20 +1,23 @@
-//! Which processes count, told by their command lines.
+//! The kinds of processes that count, told by their command lines.
 
 use std::collections::BTreeSet;
 
 use pghaspec_model::vocabulary::event::Process;
 use regex::Regex;
 
-/// What a process is, or `None` when it is of no interest: not only other programs, but also every use of a program that touches no data,
-/// such as `postgres --version`, and the servers that `initdb` runs while it makes a data directory.
+/// The kind of a process, or `None` if it does not count: not only other programs do not, but also every use of a
+/// program that touches no data, such as `postgres --version`, and the servers that `initdb` runs while it makes a data
+/// directory.
 ///
-/// `exe` is the path of the program where it is known, `argv` the command line, `agent` finds the agent in the joined command line.
+/// `exe` is the path of the program if it is known, `argv` the command line, `agent` finds the agent in the command
+/// line, joined with blanks.
 pub fn classify(exe: Option<&str>, argv: &[String], agent: &Regex) -> Option<Process> {
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
     if agent.is_match(&words.join(" ")) {
         return Some(Process::Agent);
     }
-    // Without the right to look at it nothing certain is known; and what was gone before it could be read has no command line either.
+    // Without the right to look at it nothing certain is known; and a process that was gone before it could be read has
+    // no command line either.
     exe?;
     let (program, arguments) = words.split_first()?;
     let only_tells = |word: &&str| matches!(*word, "--version" | "-V" | "--help" | "-?" | "--describe-config");
@@ -29,8 +32,8 @@ pub fn classify(exe: Option<&str>, argv: &[String], agent: &Regex) -> Option<Pro
     }
 }
 
-/// Whether a process of which only the name is left may have been one that counts. `agent_names` are those of [`agent_names`] of all
-/// agents seen so far; before the first, any name may be the agent's.
+/// Says whether a process of which only the name is left may have been one that counts. `agent_names` are the names
+/// ([`agent_names`]) of all agents seen so far; before the first, any name may be the agent's.
 pub fn may_count(comm: Option<&str>, agent_names: &BTreeSet<String>) -> bool {
     match comm {
         None | Some("postgres" | "postmaster" | "pg_rewind" | "pg_basebackup") => true,
@@ -38,13 +41,13 @@ pub fn may_count(comm: Option<&str>, agent_names: &BTreeSet<String>) -> bool {
     }
 }
 
-/// Names that the kernel may give to another process of an agent that was seen: a program's file name, or that of the script that an
-/// interpreter runs, whichever was executed.
+/// Names that the kernel may give to another process of an agent that was seen: a program's file name, or that of the
+/// script that an interpreter runs, whichever was executed.
 pub fn agent_names(exe: Option<&str>, argv: &[String]) -> BTreeSet<String> {
     exe.into_iter().chain(argv.iter().take(2).map(String::as_str)).map(|path| short(base(path))).collect()
 }
 
-/// What the kernel keeps of a name: 15 bytes.
+/// The part of a name that the kernel keeps: 15 bytes.
 fn short(name: &str) -> String {
     String::from_utf8_lossy(&name.as_bytes()[..name.len().min(15)]).into_owned()
 }
@@ -52,7 +55,7 @@ fn short(name: &str) -> String {
 fn server(arguments: &[&str]) -> Option<Process> {
     match arguments.first() {
         Some(&"--single") => {
-            // initdb writes the catalogs in single-user mode; -O and -j are for that alone. What recovers names neither.
+            // initdb writes the catalogs in single-user mode; -O and -j are for that alone. A recovery names neither.
             let by_initdb = ["-O", "-j"].iter().all(|flag| arguments.contains(flag));
             (!by_initdb).then_some(Process::SingleUser)
         }

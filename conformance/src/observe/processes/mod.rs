@@ -1,7 +1,8 @@
 //! Starts and exits of processes on the nodes, as a helper container on the host reports them.
 //!
-//! The helper sees every process of the machine. A PID namespace tells to which node one belongs; which namespace is whose is known only
-//! some moments after a node was started, so what came in before is kept until then.
+//! The helper sees every process of the machine. Its PID namespace tells to which node a process belongs; the namespace
+//! of a node is known only some moments after the node was started, so reports that come in before are kept until then.
+//! Agents on one host are told apart in this way only: all process ids are those of the host.
 
 pub mod kind;
 pub mod report;
@@ -21,29 +22,33 @@ use super::silence::Silence;
 /// Reports that may wait for their namespace to be known.
 const KEPT: usize = 10_000;
 
-/// How long the helper may say nothing.
+/// How long the helper may report nothing.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// What lived shorter than this was no server and recovered nothing, whatever it is called.
+/// A process that lived shorter than this was no server and recovered nothing, whatever it is called.
 ///
-/// Measured from exec to exit on an idle machine of two cores: `postgres --single` that fails at once lives 12.9 ms and more, one that
-/// recovers 44 ms and more; even `pg_rewind --help` lives 5.5 ms. So what is gone after 4 ms did none of that on a machine three times as
-/// fast either. A busy machine only makes lives longer. Tools that agents call all the time, such as `pg_controldata`, live 1.6 ms.
+/// Measured from exec to exit on an idle machine of two cores: `postgres --single` that fails at once lives 12.9 ms and
+/// more, one that recovers 44 ms and more; even `pg_rewind --help` lives 5.5 ms. So a process that is gone after 4 ms
+/// did none of that on a machine three times as fast either. A busy machine only makes lives longer. Tools that agents
+/// call all the time, such as `pg_controldata`, live 1.6 ms.
 const BRIEF: Duration = Duration::from_millis(4);
 
-/// A pg_rewind that succeeded sooner than this was asked for its options only: one that found nothing to rewind lived 43.7 ms, so it takes more than
-/// this on a machine three times as fast, and one that rewound takes much longer. A busy machine lets `pg_rewind --help` live for 10 ms.
+/// A pg_rewind that succeeded sooner than this was only asked for its options: one that found nothing to rewind lived
+/// 43.7 ms, so it takes more than this on a machine three times as fast, and one that rewound takes much longer. On a
+/// busy machine `pg_rewind --help` lives for 10 ms.
 const ASKED: Duration = Duration::from_millis(14);
 
-/// A `postgres` that succeeded and was on a CPU for less than this was asked for something only, as by `--version`: on a slow and busy machine that
-/// took 9 to 13 ms, `--single` with nothing to recover 34 ms, and with something 88 ms and more.
+/// A `postgres` that succeeded and was on a CPU for less than this only answered a question such as `--version`: on a
+/// slow and busy machine that took 9 to 13 ms, `--single` with nothing to recover 34 ms, and with something 88 ms and
+/// more.
 const ASKED_OF_POSTGRES: Duration = Duration::from_millis(20);
 
-/// A pg_rewind that succeeded and was on a CPU for less than this has written nothing: on a busy machine `--help` took 4 to 10 ms, one that found
-/// nothing to rewind as long, and one that rewound the smallest cluster that has diverged 134 ms and more.
+/// A pg_rewind that succeeded and was on a CPU for less than this has written nothing: on a busy machine `--help` took
+/// 4 to 10 ms, one that found nothing to rewind as long, and one that rewound the smallest cluster that has diverged
+/// 134 ms and more.
 const REWOUND_NOTHING: Duration = Duration::from_millis(40);
 
-/// What goes into [`Processes::run`].
+/// The inputs of [`Processes::run`].
 #[derive(Debug)]
 pub enum Input {
     /// The helper reported.
@@ -57,19 +62,19 @@ pub enum Input {
         /// A moment of the run before the node was started.
         since: u64,
     },
-    /// All nodes are known: whatever is in another namespace is no business of ours.
+    /// All nodes are known: processes in other namespaces are not recorded.
     AllKnown,
-    /// All processes of a node were killed, the first of its namespace among them: nothing starts there any more, and its number may become
-    /// anybody's.
+    /// All processes of a node were killed, the first of its namespace among them: nothing starts there any more, and
+    /// the kernel may give the number of the namespace away.
     Dead {
         /// The node's name.
         node: String,
     },
-    /// A node is about to be started again, in a namespace that nobody knows yet.
+    /// A node is about to be started again, in a namespace that is not known yet.
     Expected,
 }
 
-/// Turns reports into events.
+/// Turns the helper's reports into events.
 pub struct Processes {
     recorder: Recorder,
     agent: Regex,
@@ -82,9 +87,9 @@ pub struct Processes {
     kept: Vec<Report>,
     /// Processes whose start was recorded, by process id.
     running: HashMap<u32, Process>,
-    /// When recording began.
+    /// The time when recording began.
     since: u64,
-    /// Since the helper last said that it is there.
+    /// The time since the helper last reported that it is there.
     silence: Silence,
 }
 
@@ -118,11 +123,12 @@ impl Processes {
         match input {
             Input::Report(report) => self.report(report),
             Input::Namespace { pidns, node, since } => {
-                // A node that was started again is in a new namespace, and the number of the old one may become anybody's.
+                // A node that was started again is in a new namespace, and the kernel may give the old number away.
                 self.nodes.retain(|_, known| *known != node);
                 self.nodes.insert(pidns, node);
                 self.dead.remove(&pidns);
-                // Until then its number was that of another namespace, of any container: the kernel gives a number away again at once.
+                // Before the node was started its number was that of another namespace, of any container: the kernel
+                // gives a number away again at once.
                 let clock = self.recorder.clock();
                 let earlier = |(of, at): (u64, u64)| of == pidns && clock.of_monotonic(at) < since;
                 self.kept.retain(|report| !report.place().is_some_and(earlier));
@@ -145,7 +151,7 @@ impl Processes {
         let clock = self.recorder.clock();
         let run_time = |at: [u64; 2]| at.map(|edge| clock.of_monotonic(edge));
         match report {
-            // Not even its ancestors' namespace could be read: it may be of any node.
+            // Not even the namespace of an ancestor could be read: the process may be of any node.
             Report::Unread { pidns: None, .. } => self.unread(None, report),
             Report::Exec { pidns, .. }
             | Report::Exit { pidns, .. }
@@ -175,7 +181,7 @@ impl Processes {
                     Kind::Gap { of: Source::Process, why, reason: None },
                 );
             }
-            // By its own clock: what Docker passed on late was not missed.
+            // By the helper's own clock: a report that Docker passed on late was not missed.
             Report::Alive { monotonic_ns } => self.silence.heard(clock.of_monotonic(monotonic_ns)),
             Report::Ready { .. } | Report::Trap(_) => {}
         }
@@ -202,7 +208,7 @@ impl Processes {
             Report::Starved { at, pid, waited_ns, .. } => {
                 let Some(what) = self.running.get(&pid).copied() else { return };
                 let [from, to] = at.map(|edge| clock.of_monotonic(edge));
-                // What it waited before the run began is no wait of the run.
+                // A wait from before the run is no wait of the run.
                 let waited_ns = waited_ns.min(to - from);
                 if waited_ns == 0 {
                     return;

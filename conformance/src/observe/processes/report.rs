@@ -1,4 +1,4 @@
-//! What the helper says that sees the processes of the machine, a line at a time.
+//! The reports of the helper that sees the processes of the machine, one line each.
 
 use pghaspec_model::recover::control::ControlFile;
 use pghaspec_model::vocabulary::event::Mechanism;
@@ -8,9 +8,9 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Report {
-    /// It observes from now on.
+    /// The helper observes from now on.
     Ready {
-        /// `proc-connector`, or `polling` as the worse way.
+        /// `proc-connector`, or `polling`, which sees less.
         mechanism: Mechanism,
     },
     /// A program was started.
@@ -38,11 +38,11 @@ pub enum Report {
         code: Option<i32>,
         /// Signal that ended it.
         signal: Option<i32>,
-        /// What the control file of its data directory says now.
+        /// The contents of the control file of its data directory after that.
         #[serde(default)]
         control: Option<ControlFile>,
     },
-    /// A process was gone before anything but its name could be read. Said at its end.
+    /// A process was gone before anything but its name could be read. Reported at its end.
     Unread {
         /// When it was started, CLOCK_MONOTONIC.
         at: [u64; 2],
@@ -56,7 +56,7 @@ pub enum Report {
         comm: Option<String>,
         /// Nanoseconds between start and end.
         lived_ns: u64,
-        /// How many of them it was on a CPU.
+        /// Nanoseconds of these that it was on a CPU.
         #[serde(default)]
         ran_ns: Option<u64>,
         /// Exit code.
@@ -66,38 +66,39 @@ pub enum Report {
     },
     /// A process that could run waited for a CPU.
     Starved {
-        /// In this time, CLOCK_MONOTONIC.
+        /// The interval in which it waited, CLOCK_MONOTONIC.
         at: [u64; 2],
         /// Process id on the host.
         pid: u32,
         /// Inode of its PID namespace.
         pidns: Option<u64>,
-        /// For so many nanoseconds.
+        /// Nanoseconds that it waited.
         waited_ns: u64,
     },
-    /// A write of the helper's was waited for.
+    /// A write of the helper itself waited for the disk.
     Stalled {
-        /// All this time, CLOCK_MONOTONIC.
+        /// The interval of the wait, CLOCK_MONOTONIC.
         at: [u64; 2],
     },
     /// Something may have been missed.
     Gap {
         /// CLOCK_MONOTONIC.
         at: [u64; 2],
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// A trap was set, or struck.
     Trap(TrapReport),
-    /// It is still there; said each second.
+    /// The helper is still there; reported each second.
     Alive {
-        /// When it said so, CLOCK_MONOTONIC.
+        /// The time of the report, CLOCK_MONOTONIC.
         monotonic_ns: u64,
     },
 }
 
 impl Report {
-    /// Of a process whose PID namespace is known: the namespace, and when that began of which this tells, CLOCK_MONOTONIC.
+    /// For a report on a process whose PID namespace is known: the namespace, and the beginning of what is reported,
+    /// CLOCK_MONOTONIC.
     pub fn place(&self) -> Option<(u64, u64)> {
         match self {
             Report::Exec { pidns, at, .. }
@@ -113,12 +114,12 @@ impl Report {
     }
 }
 
-/// What became of a trap: a signal that the helper sends to a process when it starts.
+/// A report on a trap: a signal that the helper sends to a process when that starts.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TrapReport {
     /// Its name.
     pub id: String,
-    /// What became of it.
+    /// The event in the life of the trap.
     pub change: Change,
     /// Just before and after the signal was sent, CLOCK_MONOTONIC.
     pub at: Option<[u64; 2]>,
@@ -128,16 +129,16 @@ pub struct TrapReport {
     pub state: Option<String>,
 }
 
-/// What may become of a trap.
+/// The events in the life of a trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// It is laid.
+    /// The trap is laid.
     Set,
-    /// It is taken away.
+    /// The trap is taken away.
     Unset,
-    /// It sent its signal.
+    /// The trap has sent its signal.
     Struck,
-    /// The process was gone before.
+    /// The process was gone before the signal could be sent.
     Missed,
 }

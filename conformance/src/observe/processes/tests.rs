@@ -1,11 +1,14 @@
-//! What of the helper's reports is recorded, and what is not.
+//! The helper's reports that are recorded, and those that are not.
 
 use pghaspec_model::vocabulary::event::Event;
 
 use super::*;
 use crate::observe::clock::RunClock;
 
-const EXEC: &str = r#"{"kind":"exec","at":[5,5],"pid":70,"nspid":9,"pidns":111,"exe":"/bin/postgres","argv":["postgres","-D","/data"]}"#;
+const EXEC: &str = concat!(
+    r#"{"kind":"exec","at":[5,5],"pid":70,"nspid":9,"pidns":111,"#,
+    r#""exe":"/bin/postgres","argv":["postgres","-D","/data"]}"#
+);
 const EXIT: &str = r#"{"kind":"exit","at":[9,9],"pid":70,"nspid":9,"pidns":111,"code":null,"signal":9}"#;
 
 fn report(line: &str) -> Input {
@@ -110,7 +113,7 @@ fn a_node_that_is_started_again_is_known_by_its_new_namespace() {
     assert_eq!(found.into_keys().collect::<Vec<_>>(), [80]);
 }
 
-/// Of a process whose start was recorded, and of no other: (node, its process id, what, how long it waited) of each event.
+/// Waits are recorded of a process whose start was recorded, and of no other.
 #[test]
 fn who_waits_for_a_cpu_is_recorded_if_its_start_was() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,14 +165,15 @@ fn that_the_disk_does_not_answer_is_recorded_since_the_run_began() {
     assert_eq!(second.at[0], first.at[1]);
 }
 
-/// What is recorded of unread processes of namespace 111, which is node n1's: (node, why) of each gap.
+/// The gaps (node, why) that are recorded for unread processes of namespace 111, which is node n1's.
 fn gaps(unread: &[String]) -> Vec<(Option<String>, String)> {
     let folder = tempfile::tempdir().unwrap();
     let mut processes = processes(folder.path());
     processes.agent = Regex::new("^python3 /opt/agent/bin/patroni ").unwrap();
-    processes.take(report(
-        r#"{"kind":"exec","at":[5,5],"pid":60,"nspid":8,"pidns":111,"exe":"/usr/bin/python3.13","argv":["python3","/opt/agent/bin/patroni","x"]}"#,
-    ));
+    processes.take(report(concat!(
+        r#"{"kind":"exec","at":[5,5],"pid":60,"nspid":8,"pidns":111,"#,
+        r#""exe":"/usr/bin/python3.13","argv":["python3","/opt/agent/bin/patroni","x"]}"#
+    )));
     for line in unread {
         processes.take(report(line));
     }
@@ -189,9 +193,8 @@ fn gaps(unread: &[String]) -> Vec<(Option<String>, String)> {
 }
 
 fn unread(pidns: &str, comm: &str, lived_ns: u64) -> String {
-    format!(
-        r#"{{"kind":"unread","at":[7,7],"exit_at":[9,9],"pid":70,"parent":60,"pidns":{pidns},"comm":{comm},"lived_ns":{lived_ns},"code":1,"signal":null}}"#
-    )
+    let process = format!(r#""pid":70,"parent":60,"pidns":{pidns},"comm":{comm},"lived_ns":{lived_ns}"#);
+    format!(r#"{{"kind":"unread","at":[7,7],"exit_at":[9,9],{process},"code":1,"signal":null}}"#)
 }
 
 #[test]
@@ -263,7 +266,10 @@ fn lost_events_are_a_gap_of_all_nodes_and_a_count_of_unread_processes_is_none() 
 #[test]
 fn all_lines_of_the_helper_are_understood() {
     for line in [
-        r#"{"kind":"ready","mechanism":"proc-connector","clock":"monotonic","names_of_exited":null,"names_why":"?","monotonic_ns":1,"boottime_ns":1,"realtime_ns":1}"#,
+        concat!(
+            r#"{"kind":"ready","mechanism":"proc-connector","clock":"monotonic","names_of_exited":null,"#,
+            r#""names_why":"?","monotonic_ns":1,"boottime_ns":1,"realtime_ns":1}"#
+        ),
         r#"{"kind":"alive","unread":0,"names_lost":null,"monotonic_ns":1,"boottime_ns":1,"realtime_ns":1}"#,
         r#"{"kind":"gap","at":[1,2],"why":"lost"}"#,
         r#"{"kind":"starved","at":[1,600000001],"pid":70,"pidns":111,"waited_ns":600000000}"#,

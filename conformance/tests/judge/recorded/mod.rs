@@ -1,4 +1,4 @@
-//! Recorded histories, and how tests change them.
+//! Recorded histories, and the changes that tests make to them.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Giving up: patroni `demote` in its modes, `handle_long_action_in_progress`, `handle_starting_instance`.
+//! Giving up the lock: patroni `demote` in its modes, `handle_long_action_in_progress`, `handle_starting_instance`.
 
 use crate::mutants::Mutant;
 use crate::recover::dialogue::Task;
@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::cluster::state::*;
 
 impl Cluster {
-    /// The postmaster is stopped at once, as if it had crashed.
+    /// Stops the postmaster at once, as if it had crashed.
     pub(in crate::cluster) fn stop_at_once(&self, state: &mut State, id: NodeId) {
         let node = &mut state.nodes[usize::from(id)];
         if node.has_postmaster() || node.server == Server::SingleUser {
@@ -15,8 +15,9 @@ impl Cluster {
         }
     }
 
-    /// A postmaster that hangs does not end for being told to, and the agent waits for it, however long: its lease ends meanwhile. It stands
-    /// still as if it were frozen, until the postmaster is killed.
+    /// Freezes an agent that waits for a hanging postmaster to stop; returns true if it does. A postmaster that hangs
+    /// does not end when it is told to, and the agent waits for it however long that takes, while its lease ends. So it
+    /// stands still, as if frozen, until the postmaster is killed.
     fn waits_for_hung(&self, state: &mut State, id: NodeId) -> bool {
         let node = &mut state.nodes[usize::from(id)];
         let waits =
@@ -27,7 +28,7 @@ impl Cluster {
         waits
     }
 
-    /// The agent waits for a postmaster that hangs.
+    /// True if the agent waits for a hanging postmaster.
     pub(in crate::cluster) fn is_waiting_for_hung(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         let waits = |agent: &Agent| agent.frozen && agent.at == At::StartingUp;
@@ -37,7 +38,7 @@ impl Cluster {
             && node.agent.as_ref().is_some_and(waits)
     }
 
-    /// It has ended at last, and the demotion goes on.
+    /// Continues the demotion after the hanging postmaster has ended.
     pub(in crate::cluster) fn no_longer_waits(&self, state: &mut State, id: NodeId) {
         self.agent_mut(state, id).frozen = false;
         self.release_lock(state, id);
@@ -54,7 +55,7 @@ impl Cluster {
         self.demoted_to(state, id, target);
     }
 
-    /// The end of every demotion: the watchdog is given up and the standby is started in the background.
+    /// The end of every demotion: the watchdog is disarmed and the standby is started in the background.
     pub(in crate::cluster) fn demoted_to(&self, state: &mut State, id: NodeId, target: Upstream) {
         let allowed = self.settings.divergence_matters();
         let node = &mut state.nodes[usize::from(id)];
@@ -80,7 +81,7 @@ impl Cluster {
         agent.rest();
     }
 
-    /// `handle_long_action_in_progress()`, and the lock is refreshed.
+    /// `handle_long_action_in_progress()` after the lock was refreshed.
     pub(in crate::cluster) fn long_action_with_lock(&self, state: &mut State, id: NodeId) {
         let recovers = self.agent(state, id).task() == Some(Task::CrashRecovery);
         if recovers
@@ -92,13 +93,14 @@ impl Cluster {
             self.stop_at_once(state, id);
             self.release_lock(state, id);
             self.demoted_to(state, id, Upstream::Nobody);
-            self.agent_mut(state, id).slot = None; // its own try_run_async is refused, and the killed task leaves the slot
+            // Its own try_run_async is refused, and the killed task leaves the slot.
+            self.agent_mut(state, id).slot = None;
             return;
         }
         self.agent_mut(state, id).rest();
     }
 
-    /// `handle_long_action_in_progress()` without the lock: what needs it is stopped.
+    /// `handle_long_action_in_progress()` without the lock: a task that needs the lock is stopped.
     pub(in crate::cluster) fn long_action_without_lock(&self, state: &mut State, id: NodeId) {
         let node = &state.nodes[usize::from(id)];
         let agent = self.agent(state, id);
@@ -110,7 +112,8 @@ impl Cluster {
             {
                 self.agent_mut(state, id).slot = None; // 'lost leader before promote'
             } else if role == Role::Primary {
-                // 'lost leader lock during …'. Only a postmaster is stopped: single-user recovery goes on, whatever the role is by then.
+                // 'lost leader lock during …'. Only a postmaster is stopped: single-user recovery continues, whatever
+                // the role is by then.
                 return if node.has_postmaster() {
                     self.demote_without_lock(state, id)
                 } else {
@@ -122,7 +125,8 @@ impl Cluster {
         self.agent_mut(state, id).rest();
     }
 
-    /// The start timeout is over: at once if it is zero; else, as far as it can be told without a clock, if the process hangs.
+    /// True if the start timeout has expired: at once if it is zero; otherwise, as far as that can be told without a
+    /// clock, if the process hangs.
     pub(in crate::cluster) fn is_out_of_time(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         state.start_timeout_is_zero || node.hung || node.late

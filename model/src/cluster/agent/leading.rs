@@ -1,4 +1,5 @@
-//! Taking the lock, and what its holder does: patroni `acquire_lock`, `enforce_primary_role`, `process_sync_replication`.
+//! Taking the lock, and the duties of its holder: patroni `acquire_lock`, `enforce_primary_role`,
+//! `process_sync_replication`.
 
 use crate::mutants::Mutant;
 use crate::recover::dialogue::Task;
@@ -9,7 +10,7 @@ use crate::cluster::state::*;
 use crate::cluster::world::dcs::DcsError;
 
 impl Cluster {
-    /// The watchdog is armed before the lock is asked for.
+    /// True if the watchdog is armed before the lock is requested.
     pub(in crate::cluster) fn arms_watchdog_first(&self, state: &State) -> bool {
         self.rules.watchdog_before_lock
             && self.settings.watchdog
@@ -18,7 +19,7 @@ impl Cluster {
             && self.mutant != Some(Mutant::ForgetsWatchdog)
     }
 
-    /// `acquire_lock()`, and what follows if it was taken or not.
+    /// `acquire_lock()`, and what follows in either case.
     pub(in crate::cluster) fn acquire(&self, state: &mut State, id: NodeId) {
         if self.arms_watchdog_first(state) {
             state.nodes[usize::from(id)].watchdog = true;
@@ -41,7 +42,8 @@ impl Cluster {
         }
     }
 
-    /// The lock is refreshed or taken. What follows comes at once, unless the agent can be frozen in between.
+    /// Continues after the lock was refreshed or taken. The rest follows at once, unless the agent can be frozen in
+    /// between.
     pub(in crate::cluster) fn granted(&self, state: &mut State, id: NodeId) {
         if self.settings.faults.contains(Fault::AgentFrozen) {
             self.agent_mut(state, id).at = At::Granted;
@@ -50,7 +52,8 @@ impl Cluster {
         }
     }
 
-    /// `enforce_primary_role()`: the holder of the lock is a primary, or becomes one. In a standby cluster it follows the remote primary.
+    /// `enforce_primary_role()`: the lease holder is a primary, or becomes one. In a standby cluster it follows the
+    /// remote primary.
     pub(in crate::cluster) fn enforce(&self, state: &mut State, id: NodeId) {
         let (watchdog, paused) = (self.settings.watchdog, state.paused);
         let node = &mut state.nodes[usize::from(id)];
@@ -60,7 +63,7 @@ impl Cluster {
             return self.keep_following(state, id);
         }
         if node.server == Server::Down {
-            // Only a dead Postgres whose last backends are waited for.
+            // Only a dead Postgres whose last backends are awaited gets here.
             return agent.rest();
         }
         if !paused && self.mutant != Some(Mutant::ForgetsWatchdog) {
@@ -74,7 +77,7 @@ impl Cluster {
         }
         if agent.role != Role::Primary && !paused {
             if self.settings.synchronous {
-                // Until a standby has caught up, commits wait for nobody, and nobody else may lead.
+                // Until a standby has caught up, commits wait for no standby, and no other node may lead.
                 match self.write_sync(state, id, None) {
                     Err(DcsError) => return self.handle_dcs_error(state, id),
                     // 'Postponing promotion because synchronous replication state was updated by somebody else'
@@ -87,7 +90,8 @@ impl Cluster {
         self.agent_mut(state, id).rest();
     }
 
-    /// `process_sync_replication()`: a standby is named in Postgres before it may lead, and may no longer lead before Postgres forgets it.
+    /// `process_sync_replication()`: a standby is named in Postgres before it may lead, and may no longer lead before
+    /// Postgres stops naming it.
     pub(in crate::cluster) fn process_sync_replication(&self, state: &mut State, id: NodeId) {
         let rest = |cluster: &Self, state: &mut State| cluster.agent_mut(state, id).rest();
         if !self.settings.synchronous {
@@ -107,7 +111,7 @@ impl Cluster {
         let wanted = named.filter(|named| streams(*named)).or_else(|| self.node_ids().find(|other| streams(*other)));
         let hasty = self.mutant == Some(Mutant::PublishesStandbyEarly);
         if key.is_none_or(|key| key.leader != id) || published.is_some() && published != wanted {
-            // First nobody may lead any more …
+            // First, no standby may lead any more …
             if self.mutant == Some(Mutant::ForgetsStandbyFirst) {
                 state.nodes[usize::from(id)].sync_names = wanted;
                 return rest(self, state);
@@ -116,13 +120,13 @@ impl Cluster {
                 return self.handle_dcs_error(state, id);
             }
         } else if named != wanted {
-            // … then commits wait for the new one …
+            // … then commits wait for the new standby …
             if hasty && self.write_sync(state, id, wanted).is_err() {
                 return self.handle_dcs_error(state, id);
             }
             state.nodes[usize::from(id)].sync_names = wanted;
         } else if let Some(standby) = wanted.filter(|_| published != wanted) {
-            // … and when it has everything, it may lead.
+            // … and once it has everything, it may lead.
             let (ours, theirs) = (state.nodes[usize::from(id)].data, state.nodes[usize::from(standby)].data);
             if state.wal.includes(theirs, ours) && self.write_sync(state, id, wanted).is_err() {
                 return self.handle_dcs_error(state, id);

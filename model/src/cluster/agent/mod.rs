@@ -1,7 +1,14 @@
-//! One cycle of the agent: patroni `Ha._run_cycle` (2.1.2 `ha.py` 1338-1497, 4.1.5 `ha.py` 2167-2350).
+//! One cycle of an agent: patroni `Ha._run_cycle` (2.1.2 `ha.py` 1338-1497, 4.1.5 `ha.py` 2167-2350).
 //!
-//! A cycle is cut where the agent uses the network: reading the cluster, updating, taking or releasing the lock. Between two
-//! pieces anything else may happen.
+//! A cycle is cut into steps where the agent uses the network: reading the cluster, updating, taking or releasing the
+//! lock. Between two steps anything else may happen.
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `leading.rs` | taking the lock, and the duties of its holder |
+//! | `demotion.rs` | giving up the lock, a start, or the role of primary |
+//! | `recovery.rs` | the world's answers to the questions of `recover()` |
+//! | `watch.rs` | reading old keys while the watch of the DCS stalls |
 
 mod demotion;
 mod leading;
@@ -47,10 +54,11 @@ impl Cluster {
         }
     }
 
-    /// A cycle begins: the agent takes a snapshot and acts on it, up to its next use of the network.
+    /// Begins a cycle: the agent takes a snapshot and acts on it, up to its next use of the network.
     ///
-    /// Both are one step. What Postgres does by itself in between could as well have happened before, since the snapshot does not show it;
-    /// what others do to the keys in between, they can also do before the next use of the network.
+    /// Both are one step. What Postgres does by itself in between could as well have happened before, because the
+    /// snapshot does not show it. What others do to the keys in between they can also do before the next use of the
+    /// network.
     pub(in crate::cluster) fn cycle(&self, state: &mut State, id: NodeId) {
         match self.read_cluster(state, id) {
             Ok(()) => self.act(state, id),
@@ -58,7 +66,7 @@ impl Cluster {
         }
     }
 
-    /// The DCS is not accessible: a primary has to go, unless failsafe mode lets it stay (`_handle_dcs_error()`).
+    /// Handles an inaccessible DCS: a primary has to stop, unless failsafe mode lets it stay (`_handle_dcs_error()`).
     pub(in crate::cluster) fn handle_dcs_error(&self, state: &mut State, id: NodeId) {
         let index = usize::from(id);
         self.agent_mut(state, id).warned = true;
@@ -84,7 +92,7 @@ impl Cluster {
         self.demoted_to(state, id, Upstream::Nobody);
     }
 
-    /// All other members answer that they know of no other leader (`check_failsafe_topology()`).
+    /// True if all other members answer that they know of no other leader (`check_failsafe_topology()`).
     fn has_consent(&self, state: &State, id: NodeId) -> bool {
         !state.nodes_cut
             && self.node_ids().filter(|other| *other != id).all(|other| {
@@ -93,7 +101,7 @@ impl Cluster {
             })
     }
 
-    /// The cycle from the snapshot to its next use of the network, or to its end.
+    /// Acts on the snapshot, up to the next use of the network or the end of the cycle.
     fn act(&self, state: &mut State, id: NodeId) {
         let index = usize::from(id);
         let paused = state.paused;
@@ -150,7 +158,7 @@ impl Cluster {
         }
         agent.health = Health::Running;
         if starting {
-            // Queries fail while it starts as a standby: there is nothing to do yet.
+            // While it starts as a standby queries fail, so there is nothing to do yet.
             return self.agent_mut(state, id).rest();
         }
         let is_primary = state.nodes[index].server == Server::Primary;
@@ -171,7 +179,7 @@ impl Cluster {
         }
     }
 
-    /// `post_recover()`: the last start failed. Not asked while a rewind is pending.
+    /// `post_recover()`: the last start failed. Not called while a rewind is pending.
     pub(in crate::cluster) fn post_recover(&self, state: &mut State, id: NodeId) {
         let node = &mut state.nodes[usize::from(id)];
         let waits = self.rules.waits_for_orphans && node.orphans;
@@ -192,7 +200,7 @@ impl Cluster {
         }
     }
 
-    /// The data directory is empty: give up the lock, copy the leader.
+    /// An empty data directory: release the lock, then copy the leader.
     fn bootstrap(&self, state: &mut State, id: NodeId) {
         state.nodes[usize::from(id)].watchdog = false;
         let agent = self.agent_mut(state, id);
@@ -207,7 +215,7 @@ impl Cluster {
         }
     }
 
-    /// The lock is refreshed, or is not.
+    /// Refreshes the lock, and continues the cycle according to the outcome.
     pub(in crate::cluster) fn update(&self, state: &mut State, id: NodeId) {
         let at = self.agent(state, id).at;
         if at == At::Lead && self.arms_watchdog_first(state) {
@@ -218,7 +226,7 @@ impl Cluster {
         match (at, refreshed) {
             (_, Err(DcsError)) => self.handle_dcs_error(state, id),
             (At::Lead, Ok(true)) => {
-                // Only here `/status` is written along with the lock: `update_lock(True)`.
+                // Only here `/status` is written together with the lock: `update_lock(True)`.
                 if self.settings.wal.is_exact() {
                     state.announce_position(id, state.wal.position(state.nodes[usize::from(id)].data));
                 }
@@ -239,7 +247,7 @@ impl Cluster {
         }
     }
 
-    /// The lock is not ours, and Postgres runs: `follow()`.
+    /// `follow()`: another node holds the lock, or nobody, and Postgres runs.
     pub(in crate::cluster) fn keep_following(&self, state: &mut State, id: NodeId) {
         let index = usize::from(id);
         if state.nodes[index].server == Server::Primary {
@@ -248,7 +256,8 @@ impl Cluster {
             }
             return self.demote_without_lock(state, id);
         }
-        // A former primary that died since its cycle began: its next cycle begins with `recover()`, which asks for the same comparison.
+        // This former primary died after its cycle began. Its next cycle begins with `recover()`, which asks for the
+        // same comparison.
         if state.nodes[index].server == Server::Down && !state.nodes[index].signal {
             return self.agent_mut(state, id).rest();
         }
@@ -271,7 +280,8 @@ impl Cluster {
                 < state.wal.timeline_at(state.nodes[usize::from(leader)].data)
             && match self.settings.wal.is_exact() {
                 true => self.receivable(state, id).is_none(),
-                // Where positions are unknown, it may have nothing to receive. Only what a failed rewind left is certain to.
+                // Where positions are unknown, it may have nothing to receive. Only data that a failed rewind left is
+                // certain to need a comparison.
                 false => self.settings.as_observed && self.agent(state, id).rewind == Rewind::Failed,
             }
         {
@@ -282,8 +292,9 @@ impl Cluster {
         self.agent_mut(state, id).rest();
     }
 
-    /// A standby may have received the history of a timeline after its leader's, which the primary elsewhere has begun: then a cycle that knows of
-    /// a leader asks for a comparison, whatever earlier ones found (patroni 2.1.2 `ha.py` 412-414, 4.1.5 alike).
+    /// True if a standby may have received the history of a timeline that is newer than its leader's, because a new
+    /// remote primary has begun it. A cycle that knows a leader then asks for a comparison, whatever earlier
+    /// comparisons gave (patroni 2.1.2 `ha.py` 412-414, 4.1.5 alike).
     fn may_hear_of_a_timeline(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         self.settings.as_observed
@@ -303,7 +314,7 @@ impl Cluster {
         }
     }
 
-    /// The outcome of comparing timelines with the leader, whom this standby follows.
+    /// Continues the cycle of a standby after its timeline was compared with the leader's.
     pub(in crate::cluster) fn compare(&self, state: &mut State, id: NodeId, diverged: Option<bool>) {
         self.note_divergence(state, id, diverged);
         let index = usize::from(id);

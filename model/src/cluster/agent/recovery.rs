@@ -1,4 +1,6 @@
 //! The world's answers to the questions of `recover()`.
+//!
+//! Each agent runs `recover()` as an automaton; this file answers it, with effects on the state.
 
 use crate::recover::automaton::Position;
 use crate::recover::control::ControlState;
@@ -9,11 +11,11 @@ use crate::cluster::world::dcs::DcsError;
 use crate::cluster::world::replication::announces_timeline;
 use crate::cluster::{Cluster, Grain, Settings, StartTimeouts};
 
-/// Whoever leads in the agent's snapshot. `recover()` does not care which member it is, so its continuations do not tell them apart, and
-/// renumbering the nodes leaves them alone.
+/// The leader in the agent's snapshot. `recover()` does not depend on which member leads, so its positions do not
+/// distinguish members, and renumbering the nodes leaves them unchanged.
 const THE_LEADER: Leader = Leader::Member(0);
 
-/// The answers that this model can give, for the unfolding of `recover()`.
+/// All answers that this model can give to each question, for the unfolding of `recover()`.
 pub(in crate::cluster) fn domain(settings: &Settings) -> impl Fn(Question) -> Vec<Answer> + use<> {
     let settings = settings.clone();
     let (busy, unreachable) = (settings.budget.operator > 0, settings.dcs_fails());
@@ -73,16 +75,17 @@ pub(in crate::cluster) fn domain(settings: &Settings) -> impl Fn(Question) -> Ve
 }
 
 impl Cluster {
-    /// `recover()` begins: everything up to its first use of the network.
+    /// Begins `recover()`, up to its first use of the network.
     pub(in crate::cluster) fn begin_recover(&self, state: &mut State, id: NodeId) {
         let start = self.recover.start();
         self.proceed(state, id, start);
     }
 
-    /// The answers, one or two, that the world can give to what `recover()` asks.
+    /// The one or two answers that the world can give to a question of `recover()`.
     pub(in crate::cluster) fn answers(&self, state: &State, id: NodeId, question: Question) -> [Option<Answer>; 2] {
         let answer = match question {
-            // Whether the data diverged may not be in the state: a node behind its leader may have.
+            // The state may not say whether the data diverged: where positions are unknown, a node behind its leader
+            // may have diverged or not.
             Question::RewindNeeded => {
                 let needed = |diverged: &Option<bool>| *diverged == Some(true) && self.can_rewind_or_reinitialize();
                 let mut answers = self.divergence(state, id).iter().map(|diverged| Answer::Bool(needed(diverged)));
@@ -105,12 +108,12 @@ impl Cluster {
         [Some(answer), None]
     }
 
-    /// `can_rewind_or_reinitialize_allowed`, in the words of the release.
+    /// `can_rewind_or_reinitialize_allowed`, as the release calls it.
     fn can_rewind_or_reinitialize(&self) -> bool {
         self.settings.divergence_matters()
     }
 
-    /// A step of `recover()` that uses the network or starts a task, and all local ones after it.
+    /// Answers a question that uses the network or starts a task, and then all local questions after it.
     pub(in crate::cluster) fn answer(&self, state: &mut State, id: NodeId, answer: Answer) {
         let index = usize::from(id);
         let At::Recover(position) = self.agent(state, id).at else { unreachable!("only recover() is answered") };
@@ -148,7 +151,7 @@ impl Cluster {
         self.proceed(state, id, next);
     }
 
-    /// A task of `recover()` gets the slot.
+    /// Puts a task of `recover()` into the slot.
     fn schedule(&self, state: &mut State, id: NodeId, task: Task) {
         let seen = self.agent(state, id).seen;
         if task == Task::Follow {
@@ -157,10 +160,10 @@ impl Cluster {
         self.agent_mut(state, id).slot = Some(task.into());
     }
 
-    /// `demote('immediate')` after the lock was given up: the standby is started in the background.
+    /// Continues `demote('immediate')` after the lock was released: the standby is started in the background.
     pub(in crate::cluster) fn demoted(&self, state: &mut State, id: NodeId) {
         let At::Released(position) = self.agent(state, id).at else { unreachable!("only a demotion goes on") };
-        // The cluster is read again; an error leaves nobody to follow.
+        // The cluster is read again; after an error there is nobody to follow.
         let leader = if self.can_read(state, id) { state.leader_seen_by(id) } else { None };
         state.nodes[usize::from(id)].upstream = self.node_to_follow(id, leader);
         let agent = self.agent_mut(state, id);
@@ -170,17 +173,17 @@ impl Cluster {
         self.proceed(state, id, position);
     }
 
-    /// The decision is said, and the cycle ends.
+    /// The agent logs its decision, and the cycle ends.
     pub(in crate::cluster) fn decide(&self, state: &mut State, id: NodeId) {
         self.agent_mut(state, id).rest();
     }
 
-    /// Answers local questions until the next one that uses the network, starts a task, or has several answers.
+    /// Answers local questions until one uses the network, starts a task, or has several answers.
     fn proceed(&self, state: &mut State, id: NodeId, mut position: Position) {
         loop {
             self.agent_mut(state, id).at = At::Recover(position);
             match self.recover.at(position) {
-                // Where nobody else can take the slot, it is as good as local.
+                // If nobody else can take the slot, this question is local too.
                 Err(Stop::Ask(Question::RunAsync(task)))
                     if self.settings.grain == Grain::Coarse && self.settings.budget.operator == 0 =>
                 {
@@ -197,12 +200,13 @@ impl Cluster {
         }
     }
 
-    /// Answers what concerns only this agent's memory, its configuration and its dead Postgres.
+    /// The answer to a question about only this agent's memory, its configuration and its dead Postgres; `None` for
+    /// other questions.
     fn local_answer(&self, state: &mut State, id: NodeId, question: Question) -> Option<Answer> {
         let seen = self.agent(state, id).seen;
         let start_timeout_is_zero = state.start_timeout_is_zero;
-        // From the order to promote to its next cycle an agent calls its Postgres `promoted`, unless the promotion was quick (patroni 4.1.5
-        // `postgresql/__init__.py` 1202-1207, 1262-1267).
+        // From the order to promote until its next cycle an agent calls its Postgres `promoted`, unless the promotion
+        // was quick (patroni 4.1.5 `postgresql/__init__.py` 1202-1207, 1262-1267).
         let promoted = self.settings.as_observed && !announces_timeline(state, id);
         let node = &mut state.nodes[usize::from(id)];
         let agent = node.agent.as_mut().expect("an agent that recovers is alive");
@@ -258,7 +262,7 @@ impl Cluster {
                 agent.recovering = true;
                 Answer::Done
             }
-            // These use the network or start a task: between them and what came before, the world goes on.
+            // These use the network or start a task: before them, other nodes may act.
             Question::UpdateLock
             | Question::IsFailoverPossible
             | Question::DemoteImmediate

@@ -1,4 +1,4 @@
-//! What each property says about a state, or about a step.
+//! Safety properties: what each of them says about a state, or about a step.
 
 use crate::recover::control::ControlState;
 use crate::vocabulary::fault::Fault;
@@ -9,7 +9,8 @@ use crate::cluster::action::Action;
 use crate::cluster::state::*;
 
 impl Cluster {
-    /// A property that says something about a cluster with these settings; the others hold for want of an occasion.
+    /// True if a property says something about clusters with these settings. The others hold without an occasion to be
+    /// broken.
     pub fn is_about(&self, property: Property) -> bool {
         let settings = &self.settings;
         let writes = !settings.standby_cluster;
@@ -19,13 +20,13 @@ impl Cluster {
             Property::WatchdogWhileWritable => writes && settings.watchdog,
             Property::StandbyClusterReadOnly => settings.standby_cluster,
             Property::OneWritableLeader | Property::WritableNeedsLock | Property::NoSilentDivergence => writes,
-            // It needs clocks.
+            // This one needs clocks.
             Property::FailoverBound => false,
             _ => true,
         }
     }
 
-    /// Whether `property` holds in `state`; true if it is about steps.
+    /// True if `property` holds in `state`, and for all properties of steps.
     pub fn holds_in(&self, property: Property, state: &State) -> bool {
         match property {
             Property::OneWritableLeader => state.nodes.iter().filter(|node| node.is_writable()).count() <= 1,
@@ -42,7 +43,8 @@ impl Cluster {
         }
     }
 
-    /// A running standby of the leader whose agent has looked and seen nothing wrong.
+    /// True for a running standby of the leader that has diverged and whose agent has compared the timelines and found
+    /// nothing.
     fn diverges_silently(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         let Some(leader) = state.leader.map(|key| key.holder).filter(|leader| *leader != id) else { return false };
@@ -55,7 +57,7 @@ impl Cluster {
             && !state.wal.includes(primary.data, node.data)
     }
 
-    /// Whether `property` holds in the step from `before` to `after`; true if it is about states.
+    /// True if `property` holds in the step from `before` to `after`, and for all properties of states.
     pub fn holds_over(&self, property: Property, before: &State, action: Action, after: &State) -> bool {
         let id = action.node();
         let index = usize::from(id);
@@ -63,7 +65,8 @@ impl Cluster {
         let became = |server| is.server == server && was.server != server;
         match property {
             Property::WritableNeedsLock => {
-                // The step into writability does not touch the key, so `after` shows the key at that moment.
+                // The step in which a node becomes writable does not touch the key, so `after` has the key of that
+                // moment.
                 !became(Server::Primary) || after.leader.is_some_and(|key| key.holder == id)
             }
             Property::CrashRecoveryAlone => !became(Server::SingleUser) || !was.has_postmaster() && !is.orphans,

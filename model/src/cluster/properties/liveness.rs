@@ -1,8 +1,9 @@
-//! What must happen at last, and what is assumed of everybody who has to help.
+//! Liveness properties (promises), and the fairness that they assume.
 //!
-//! Faults end: their budgets run out. What a running process can do all the time it does at last, and so does whoever mends what is broken
-//! (weak fairness). A choice that comes again and again is taken at last where a process tries again and again (strong fairness): copying
-//! from a leader that had not made its checkpoint, taking the lock.
+//! Faults end, because their budgets run out. Weak fairness: a step that a running process can take all the time is
+//! taken at last, and so are repairs. Strong fairness: where a process tries again and again, a choice that comes again
+//! and again is taken at last, such as taking the lock, or copying from a leader that had not made its checkpoint
+//! before.
 
 use crate::engine::Fairness;
 use crate::vocabulary::fault::{Class, Fault};
@@ -12,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::cluster::action::Action;
 use crate::cluster::state::*;
 
-/// Classes of a node's actions, as fairness sees them.
+/// The number of fairness classes of each node.
 const CLASSES: u8 = 8;
 
 impl Cluster {
@@ -23,9 +24,10 @@ impl Cluster {
                 Fault::AgentRestarted => Fairness::Weak(of_node(0)),
                 Fault::AgentThawed => Fairness::Weak(of_node(1)),
                 Fault::LeaseExpires => Fairness::Weak(of_node(2)),
-                // Between two cycles, which come again and again.
+                // Possible only between two cycles, which come again and again.
                 Fault::WatchResumes => Fairness::Strong(of_node(3)),
-                // Where something is mended; a node has one trouble of this kind at a time, and the cluster's are those of its first node.
+                // Repairs. A node has one trouble of this kind at a time, and the cluster's troubles are those of its
+                // first node.
                 _ => Fairness::Weak(of_node(3)),
             },
             Action::Fault(..)
@@ -49,7 +51,7 @@ impl Cluster {
         }
     }
 
-    /// The occasions on which a promise is given, and what keeps it: for each node, or once for all.
+    /// The promises of a property: one for each node, or one for the cluster.
     pub fn promises(&self, property: Property) -> Vec<Promise> {
         match property {
             Property::LeaderEventually => vec![Promise { property, node: 0 }],
@@ -60,7 +62,7 @@ impl Cluster {
         }
     }
 
-    /// Nothing is broken that will not mend.
+    /// True if no fault is still to come and nothing is broken for good.
     fn faults_are_over(&self, state: &State) -> bool {
         state.budget.process == 0
             && state.budget.task == 0
@@ -68,7 +70,7 @@ impl Cluster {
             && state.nodes.iter().all(|node| !node.hung && !node.disk_full)
     }
 
-    /// No fault is to come, none is unmended, and no node leads though one could.
+    /// True if no fault is to come, none is unrepaired, and no node leads though one could.
     pub(crate) fn waits_for_leader(&self, state: &State) -> bool {
         let reached = !state.dcs_down
             && !state.nodes_cut
@@ -78,7 +80,7 @@ impl Cluster {
         self.faults_are_over(state) && reached && candidates && !self.anybody_leads(state)
     }
 
-    /// Some node leads.
+    /// True if some node leads.
     pub(crate) fn anybody_leads(&self, state: &State) -> bool {
         self.node_ids().any(|id| self.leads(state, id))
     }
@@ -90,7 +92,7 @@ impl Cluster {
     }
 }
 
-/// Something that must happen after an occasion.
+/// A promise: whenever it is given in a state, it has to be kept in that state or a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Promise {
     property: Property,
@@ -98,18 +100,18 @@ pub struct Promise {
 }
 
 impl Promise {
-    /// The node that it is about.
+    /// The node that the promise is about.
     pub fn node(self) -> NodeId {
         self.node
     }
 
-    /// It is given in this state.
+    /// True if the promise is given in this state.
     pub fn is_given(self, cluster: &Cluster, state: &State) -> bool {
         let node = &state.nodes[usize::from(self.node)];
         match self.property {
             Property::LeaderEventually => cluster.faults_are_over(state),
             Property::CrashedNodeRejoins => cluster.faults_are_over(state) && !node.has_postmaster(),
-            // With faults still to come it may be hit again, but not for ever.
+            // With faults still to come, the node may be hit again, but not for ever.
             _ => {
                 state.leader.is_some_and(|key| key.holder == self.node)
                     && node.is_attended()
@@ -119,7 +121,7 @@ impl Promise {
         }
     }
 
-    /// It is kept in this state.
+    /// True if the promise is kept in this state.
     pub fn is_kept(self, cluster: &Cluster, state: &State) -> bool {
         let node = &state.nodes[usize::from(self.node)];
         match self.property {

@@ -1,4 +1,9 @@
-//! The properties of the cluster: those of states and steps, and those of whole behaviours.
+//! The properties of the cluster, as predicates on states, on steps, and on whole behaviours.
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `invariants.rs` | safety properties, of states and steps |
+//! | `liveness.rs` | liveness properties (promises), and the fairness that they assume |
 
 mod invariants;
 pub(in crate::cluster) mod liveness;

@@ -1,16 +1,16 @@
-//! The one state that stands for all that behave alike: those that differ in the nodes' numbers, in the names of WAL records, or in what
-//! no longer matters (`forget.rs`).
+//! Orbit representatives: the one state that stands for all that behave alike. They differ in the numbers of nodes, in
+//! the numbers of WAL records, or in dead variables (`dead_variables.rs`).
 
 use super::wal::Point;
 use super::*;
 use crate::cluster::Cluster;
 
-/// Renumberings: node `i` becomes node `to[i]`.
+/// The permutations of node numbers: node `i` becomes node `to[i]`.
 const ALL: [[NodeId; MAX_NODES]; 6] = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 1, 0], [1, 2, 0], [2, 0, 1]];
 
 impl Cluster {
-    /// All renumberings that the model does not tell apart. In synchronous mode a leader with two standbys chooses the first of them, as
-    /// agents do by name: there the nodes are not alike.
+    /// The permutations of node numbers that do not change the cluster's behaviour. In synchronous mode a leader with
+    /// two standbys chooses the first of them, as agents do by name, so the nodes are not alike.
     pub fn renumberings(&self) -> &'static [[NodeId; MAX_NODES]] {
         match (self.settings.nodes, self.settings.synchronous) {
             (2, _) => &ALL[..2],
@@ -19,7 +19,7 @@ impl Cluster {
         }
     }
 
-    /// The same state with other numbers: node `i` becomes node `to[i]`.
+    /// The same state with other node numbers: node `i` becomes node `to[i]`.
     pub fn renumbered(&self, state: &State, to: [NodeId; MAX_NODES]) -> State {
         let mut renumbered = *state;
         for (from, node) in state.nodes.iter().enumerate() {
@@ -51,23 +51,23 @@ impl Cluster {
         renumbered
     }
 
-    /// Of all renumberings those that put the nodes into the order of what can be said of each without numbers: usually only one.
+    /// The permutations that sort the nodes by their signatures, which do not depend on node numbers: usually only one.
     fn orders(&self, state: &State) -> impl Iterator<Item = [NodeId; MAX_NODES]> + use<> {
         let renumberings = self.renumberings();
         let alike = renumberings.len() > 1;
         let nodes = usize::from(self.settings.nodes);
-        let describe = |id| if id < nodes { self.description(state, id as NodeId) } else { (0, 0) };
-        let descriptions: [_; MAX_NODES] = std::array::from_fn(describe);
+        let sign = |id| if id < nodes { self.signature(state, id as NodeId) } else { (0, 0) };
+        let signatures: [_; MAX_NODES] = std::array::from_fn(sign);
         renumberings.iter().copied().filter(move |to| {
             let mut sorted = [(0, 0); MAX_NODES];
-            for (description, to) in descriptions.iter().zip(to) {
-                sorted[usize::from(*to)] = *description;
+            for (signature, to) in signatures.iter().zip(to) {
+                sorted[usize::from(*to)] = *signature;
             }
             !alike || sorted[..nodes].is_sorted()
         })
     }
 
-    /// Names the records in the order in which the nodes' data directories lead to them.
+    /// Numbers the WAL records in the order in which the nodes' data directories lead to them.
     pub(in crate::cluster) fn rename_records(&self, state: &mut State) {
         let State { wal, remote, nodes, .. } = state;
         let mut data: [&mut Point; MAX_NODES + 1] = {
@@ -77,7 +77,7 @@ impl Cluster {
         wal.rename(&mut data);
     }
 
-    /// Puts the nodes into an order and the records into theirs.
+    /// Puts the nodes and then the WAL records into order.
     fn put_in_order(&self, state: &mut State, to: [NodeId; MAX_NODES]) {
         if to != ALL[0] {
             *state = self.renumbered(state, to);
@@ -85,7 +85,7 @@ impl Cluster {
         self.rename_records(state);
     }
 
-    /// The one state that stands for all that differ in numbers of nodes and names of records.
+    /// The representative of all states that differ only in the numbers of nodes and WAL records.
     pub fn in_order_of_nodes(&self, state: &State) -> State {
         let mut first = *state;
         self.order_nodes(&mut first);
@@ -108,7 +108,7 @@ impl Cluster {
 
     pub(in crate::cluster) fn canonical_state(&self, state: &State) -> State {
         let mut state = *state;
-        self.forget_what_is_past(&mut state);
+        self.clear_dead_variables(&mut state);
         self.order_nodes(&mut state);
         state
     }

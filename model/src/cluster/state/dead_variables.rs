@@ -1,9 +1,11 @@
-//! What no longer matters, and is forgotten when states are compared.
+//! Dead variables: values in a state that nobody will read again. They are set to fixed values when states are
+//! compared.
 //!
-//! Two states that differ only in what nobody will ever read behave alike, and so do two of which one is waiting to do what changes
-//! nothing. A search that explores one of them explores both: whatever can be found after the one can be found after the other, but for steps
-//! that change nothing. `tests/cluster_packed.rs` holds every state of small clusters to that law (`engine::laws::representatives`).
-//! It is about the rules of editions: of a mutant's states nothing is forgotten.
+//! Two states that differ only in dead variables behave alike. So do two states of which one is about to take a step
+//! without effect. A search that explores one of them explores both: whatever can be found from the one can be found
+//! from the other, except for steps without effect. `tests/cluster/packed.rs` holds every state of small clusters to
+//! that law (`engine::laws::representatives`). The law is about the rules of editions; no variable of a mutant's states
+//! is treated as dead.
 
 use crate::recover::dialogue::Task;
 use crate::vocabulary::fault::Fault;
@@ -13,30 +15,30 @@ use super::*;
 use crate::cluster::Cluster;
 
 impl Cluster {
-    /// Puts the same in the place of everything that no longer matters.
-    pub(in crate::cluster) fn forget_what_is_past(&self, state: &mut State) {
+    /// Sets all dead variables to fixed values.
+    pub(in crate::cluster) fn clear_dead_variables(&self, state: &mut State) {
         if self.mutant.is_some() {
             return;
         }
-        if let Some(leader) = self.undisputed(state) {
-            self.forget_rivalry(state, leader);
+        if let Some(leader) = self.undisputed_leader(state) {
+            self.clear_rivalry(state, leader);
         }
-        self.forget_old_keys(state);
-        // In maintenance, and while a request keeps the slot busy, agents pass over a dead Postgres.
+        self.clear_old_keys(state);
+        // In maintenance, and while a request keeps the slot busy, agents ignore a dead Postgres.
         if self.settings.budget.operator == 0 {
             for node in &mut state.nodes[..usize::from(self.settings.nodes)] {
-                self.forget_unread_upstream(node);
-                // Whoever waits for orphans keeps the lock first.
+                self.clear_unread_upstream(node);
+                // An agent that waits for orphans first keeps the lock.
                 if !(self.rules.waits_for_orphans && node.orphans) {
-                    take_note_of_death(node);
+                    note_death(node);
                 }
             }
         }
     }
 
-    /// Recovery configuration that is written anew before a standby is started with it.
-    fn forget_unread_upstream(&self, node: &mut Node) {
-        // In these places an agent of a standby looks whether it already says what it should.
+    /// Clears the recovery configuration where it will be rewritten before a standby is started with it.
+    fn clear_unread_upstream(&self, node: &mut Node) {
+        // In these places the agent of a standby checks whether the configuration already says what it should.
         let looks =
             |agent: &Agent| matches!(agent.at, At::Compare | At::Rewinding) || agent.at == At::Race && node.signal;
         let task = node.agent.as_ref().and_then(Agent::task);
@@ -53,24 +55,26 @@ impl Cluster {
             }
             _ => false,
         };
-        // A copy is started with what was there before.
+        // A copy is started with the configuration that was there before.
         if unread && !self.settings.copies() && !self.settings.standby_cluster {
             node.upstream = Upstream::Nobody;
         }
     }
 
-    /// `/history` and `/status` are compared with what nodes have, and no node will ever have less than the one that is furthest behind now;
-    /// and `/status` with the positions of acknowledged commits, which `bounded-async-loss` counts.
-    fn forget_old_keys(&self, state: &mut State) {
+    /// Raises or lowers `/history` and `/status` to the nearest value with the same meaning. Both are compared with
+    /// what nodes have, and no node will ever have less than the one that is furthest behind now. `/status` is also
+    /// compared with the positions of acknowledged commits, which `bounded-async-loss` counts.
+    fn clear_old_keys(&self, state: &mut State) {
         let remote = self.settings.standby_cluster.then_some(state.remote);
         let data = || state.nodes[..usize::from(self.settings.nodes)].iter().map(|node| node.data).chain(remote);
         let oldest = data().map(|point| state.wal.timeline_at(point)).min().unwrap_or(0);
-        // There it also counts who has told of the timeline that it is on: one that has not is not to be taken for one that has.
+        // With `as_observed` it also matters whether a leader has announced its own timeline, so the value must stay
+        // below that timeline.
         let oldest = oldest.saturating_sub(u8::from(self.settings.as_observed));
         let last = data().map(|point| state.wal.position(point)).min().unwrap_or(0);
         state.history = state.history.max(oldest);
         if let Some(read) = state.stalled.as_mut() {
-            // What was read counts nothing.
+            // The properties do not read the old value.
             read.history = read.history.max(oldest);
             if read.status <= last {
                 read.status = 0;
@@ -87,8 +91,9 @@ impl Cluster {
         }
     }
 
-    /// The node that leads and that nothing can hit any more: it holds the lock, it is a primary or will be promoted, and all this stays so.
-    fn undisputed(&self, state: &State) -> Option<NodeId> {
+    /// The node whose lead nothing can end any more: it holds the lock, it is a primary or will be promoted, and all of
+    /// this remains so.
+    fn undisputed_leader(&self, state: &State) -> Option<NodeId> {
         let settings = &self.settings;
         let may_happen =
             |faults: &[Fault], left: u8| left > 0 && faults.iter().any(|fault| settings.faults.contains(*fault));
@@ -107,8 +112,8 @@ impl Cluster {
         let node = &state.nodes[usize::from(key.holder)];
         let agent = node.agent.as_ref()?;
         let leads = matches!(node.server, Server::Primary | Server::Standby) && !node.hung && node.dcs == Reach::Both;
-        // One that held the lock a moment ago may not know yet that it does not any more, and by the older rules would write the key over.
-        // Nobody else would, by any edition's.
+        // A node that held the lock a moment ago may not know yet that it has lost it, and by the older rules would
+        // overwrite the key. By no edition's rules would any other node.
         let may_promote = |id: &NodeId| {
             let other = &state.nodes[usize::from(*id)].agent;
             let believes = |agent: &Agent| agent.task() == Some(Task::Promote) || agent.seen == Some(*id);
@@ -124,9 +129,9 @@ impl Cluster {
         (leads && alone && lets_be && !agent.warned && !agent.frozen && agent.leased && lets_lead).then_some(key.holder)
     }
 
-    /// Nobody else will lead. What only a failover would look at is forgotten, and so is that the leader is about to refresh its lock, or
-    /// another node about to ask for it in vain.
-    fn forget_rivalry(&self, state: &mut State, leader: NodeId) {
+    /// Clears what only a failover would read, since no other node will lead: also that the leader is about to refresh
+    /// its lock, and that another node is about to ask for it in vain.
+    fn clear_rivalry(&self, state: &mut State, leader: NodeId) {
         state.start_timeout_is_zero = false;
         state.history = 1;
         let leads = state.nodes[usize::from(leader)].server == Server::Primary;
@@ -140,7 +145,7 @@ impl Cluster {
             let in_vain = match agent.at {
                 At::Lead | At::Granted => id == leader && agent.seen == Some(leader) && leads,
                 At::LongAction => id == leader && agent.seen == Some(leader),
-                // Where the watchdog is armed first, it stays armed if the DCS does not answer.
+                // Where the watchdog is armed before the lock is taken, it stays armed if the DCS does not answer.
                 At::Race => {
                     id != leader
                         && node.server == Server::Standby
@@ -156,8 +161,8 @@ impl Cluster {
     }
 }
 
-/// The next cycle begins with it.
-fn take_note_of_death(node: &mut Node) {
+/// Notes the death of Postgres in the agent's memory, as the next cycle would do first.
+fn note_death(node: &mut Node) {
     let dead = !node.has_postmaster();
     if let Some(agent) = node.agent.as_mut()
         && dead

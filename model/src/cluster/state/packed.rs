@@ -1,173 +1,29 @@
-//! A state of the cluster in a few machine words: five, and four where there are but two nodes.
+//! States packed into machine words: five, or four for a cluster of two nodes.
 //!
-//! | word | what |
-//! | --- | --- |
-//! | first | a node each: Postgres 7, pg_control 3, data 4, files 2, upstream 3, synchronous standby 2, disk 1, reach 2, watchdog 1, starts 2, agent 32 |
-//! | last but one | leader key 3, `/sync` 5, `/status` 4, `/history` 4, flags 4, remote 4, budgets 10, timeline 5, stalled watch 19 |
-//! | last | the WAL: 6 bits a record |
-//!
-//! The agent: alive 1, place in its cycle 10, flags 4, snapshot 2, role 2, health 2, two flags, rewind 3, background slot 5.
+//! | word | field | bits |
+//! | --- | --- | --- |
+//! | one for each node | server 3, and the flags orphans, hung, late | 6 |
+//! | | pg_control | 3 |
+//! | | data | 4 |
+//! | | standby.signal, backup_label | 2 |
+//! | | upstream | 3 |
+//! | | synchronous standby | 2 |
+//! | | disk 1, reach 2, watchdog 1, single-user starts 2 | 6 |
+//! | | agent: alive 1, place 10, four flags, snapshot 2, role 2, health 2, two flags, rewind 3, slot 5 | 31 |
+//! | last but one | leader key 3, `/sync` 5, `/status` 4, `/history` 5 | 17 |
+//! | | paused, start timeout, DCS down, nodes cut | 4 |
+//! | | remote 4, timeline 5, five budgets of 3 | 24 |
+//! | | stalled watch | 19 |
+//! | last | the WAL, 6 bits for each record | up to 60 |
 
 use crate::recover::automaton::Position;
 use crate::recover::control::ControlState;
-use crate::recover::dialogue::Task;
 
-use super::wal::{Point, Record, Wal};
+use super::fields::*;
+use super::wal::{Point, Wal};
 use super::*;
 use crate::cluster::Cluster;
 use crate::cluster::action::Action;
-
-// All of these are in the order of their declaration: what is written is the number of the variant.
-const SERVERS: [Server; 7] = [
-    Server::Down,
-    Server::Starting,
-    Server::Standby,
-    Server::Primary,
-    Server::SingleUser,
-    Server::Rewinding,
-    Server::Copying,
-];
-const REACHES: [Reach; 3] = [Reach::Both, Reach::NoReplies, Reach::Nothing];
-const ROLES: [Role; 4] = [Role::Primary, Role::Replica, Role::Demoted, Role::StandbyLeader];
-const HEALTHS: [Health; 3] = [Health::Running, Health::Crashed, Health::Stopped];
-const REWINDS: [Rewind; 6] =
-    [Rewind::Initial, Rewind::Check, Rewind::Need, Rewind::NotNeed, Rewind::Success, Rewind::Failed];
-const RECORDS: [Record; 4] = [Record::Commit, Record::Acknowledged, Record::Promotion, Record::Checkpoint];
-const TASKS: [Task; 8] = [
-    Task::CrashRecovery,
-    Task::StartPrimary,
-    Task::Follow,
-    Task::Rewind,
-    Task::Reinitialize,
-    Task::Promote,
-    Task::FollowAfterDemotion,
-    Task::Requested,
-];
-/// Places in a cycle before those inside of `recover()`.
-const PLACES: [At; 8] =
-    [At::Idle, At::Lead, At::Granted, At::LongAction, At::StartingUp, At::Compare, At::Rewinding, At::Race];
-
-/// The number of a place among these.
-fn outside_of_recover(at: At) -> usize {
-    match at {
-        At::Idle => 0,
-        At::Lead => 1,
-        At::Granted => 2,
-        At::LongAction => 3,
-        At::StartingUp => 4,
-        At::Compare => 5,
-        At::Rewinding => 6,
-        At::Race => 7,
-        At::Recover(_) | At::Released(_) => unreachable!("these are inside"),
-    }
-}
-
-/// WAL records that fit into a word.
-const PACKED_RECORDS: usize = 10;
-
-/// Writes fields of few bits one after the other.
-struct Writer {
-    bits: u64,
-    used: u32,
-}
-
-impl Writer {
-    #[inline]
-    fn put(&mut self, value: usize, width: u32) {
-        if value >= 1 << width {
-            does_not_fit(value, width);
-        }
-        self.bits |= (value as u64) << self.used;
-        self.used += width;
-        debug_assert!(self.used <= 64, "a word has 64 bits");
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn does_not_fit(value: usize, width: u32) -> ! {
-    panic!("{value} does not fit into {width} bits");
-}
-
-/// Reads them again, in the same order.
-struct Reader {
-    bits: u64,
-}
-
-impl Reader {
-    #[inline]
-    fn take(&mut self, width: u32) -> usize {
-        let value = (self.bits & ((1 << width) - 1)) as usize;
-        self.bits >>= width;
-        value
-    }
-
-    #[inline]
-    fn flag(&mut self) -> bool {
-        self.take(1) == 1
-    }
-}
-
-/// Nobody, or a node.
-fn who(id: Option<NodeId>) -> usize {
-    id.map_or(3, usize::from)
-}
-
-fn whose(value: usize) -> Option<NodeId> {
-    (value != 3).then_some(value as NodeId)
-}
-
-fn put_sync(out: &mut Writer, sync: Option<SyncKey>) {
-    out.put(usize::from(sync.is_some()), 1);
-    out.put(who(sync.map(|key| key.leader)), 2);
-    out.put(who(sync.and_then(|key| key.standby)), 2);
-}
-
-fn take_sync(bits: &mut Reader) -> Option<SyncKey> {
-    let there = bits.flag();
-    let (leader, standby) = (whose(bits.take(2)), whose(bits.take(2)));
-    leader.filter(|_| there).map(|leader| SyncKey { leader, standby })
-}
-
-fn take_stalled(bits: &mut Reader) -> Option<Stalled> {
-    let node = bits.take(2).checked_sub(1)? as NodeId;
-    Some(Stalled {
-        node,
-        leader: whose(bits.take(2)),
-        session: bits.flag(),
-        sync: take_sync(bits),
-        status: bits.take(4) as u8,
-        history: bits.take(5) as u8,
-    })
-}
-
-fn put_slot(out: &mut Writer, slot: Option<Slot>) {
-    out.put(slot.map_or(0, |slot| 1 + 2 * slot.task as usize + usize::from(slot.begun)), 5);
-}
-
-fn take_slot(bits: &mut Reader) -> Option<Slot> {
-    let value = bits.take(5).checked_sub(1)?;
-    Some(Slot { task: TASKS[value / 2], begun: value % 2 == 1 })
-}
-
-fn put_upstream(out: &mut Writer, upstream: Upstream) {
-    out.put(
-        match upstream {
-            Upstream::Member(id) => usize::from(id),
-            Upstream::Nobody => 3,
-            Upstream::Remote => 4,
-        },
-        3,
-    );
-}
-
-fn take_upstream(bits: &mut Reader) -> Upstream {
-    match bits.take(3) {
-        3 => Upstream::Nobody,
-        4 => Upstream::Remote,
-        id => Upstream::Member(id as NodeId),
-    }
-}
 
 impl Cluster {
     fn put_node(&self, node: &Node) -> u64 {
@@ -181,7 +37,7 @@ impl Cluster {
         out.put(usize::from(node.signal), 1);
         out.put(usize::from(node.backup_label), 1);
         put_upstream(&mut out, node.upstream);
-        out.put(who(node.sync_names), 2);
+        out.put(node_bits(node.sync_names), 2);
         out.put(usize::from(node.disk_full), 1);
         out.put(node.dcs as usize, 2);
         out.put(usize::from(node.watchdog), 1);
@@ -190,7 +46,7 @@ impl Cluster {
             return out.bits;
         };
         out.put(1, 1);
-        // All positions of the automaton come twice: asked there, and on the way back from a demotion.
+        // Each position of the automaton occurs twice: as a question, and on the way back from a demotion.
         let positions = self.automaton().len();
         let place = match agent.at {
             At::Recover(position) => PLACES.len() + usize::from(position),
@@ -202,7 +58,7 @@ impl Cluster {
         out.put(usize::from(agent.leased), 1);
         out.put(usize::from(agent.warned), 1);
         out.put(usize::from(agent.failsafe), 1);
-        out.put(who(agent.seen), 2);
+        out.put(node_bits(agent.seen), 2);
         out.put(agent.role as usize, 2);
         out.put(agent.health as usize, 2);
         out.put(usize::from(agent.crash_recovery_started), 1);
@@ -224,7 +80,7 @@ impl Cluster {
             signal: bits.flag(),
             backup_label: bits.flag(),
             upstream: take_upstream(bits),
-            sync_names: whose(bits.take(2)),
+            sync_names: node_of(bits.take(2)),
             disk_full: bits.flag(),
             dcs: REACHES[bits.take(2)],
             watchdog: bits.flag(),
@@ -246,7 +102,7 @@ impl Cluster {
             leased: bits.flag(),
             warned: bits.flag(),
             failsafe: bits.flag(),
-            seen: whose(bits.take(2)),
+            seen: node_of(bits.take(2)),
             role: ROLES[bits.take(2)],
             health: HEALTHS[bits.take(2)],
             crash_recovery_started: bits.flag(),
@@ -257,10 +113,10 @@ impl Cluster {
         node
     }
 
-    /// Reads everything but the nodes and the records.
+    /// Unpacks everything but the nodes and the WAL records.
     fn take_cluster(word: u64, state: &mut State) {
         let bits = &mut Reader { bits: word };
-        let holder = whose(bits.take(2));
+        let holder = node_of(bits.take(2));
         let lease = if bits.flag() { Lease::Orphaned } else { Lease::Kept };
         state.leader = holder.map(|holder| LeaderKey { holder, lease });
         state.sync = take_sync(bits);
@@ -281,7 +137,7 @@ impl Cluster {
 
     fn put_cluster(&self, state: &State) -> u64 {
         let mut out = Writer { bits: 0, used: 0 };
-        out.put(who(state.leader.map(|key| key.holder)), 2);
+        out.put(node_bits(state.leader.map(|key| key.holder)), 2);
         out.put(usize::from(state.leader.is_some_and(|key| key.lease == Lease::Orphaned)), 1);
         put_sync(&mut out, state.sync);
         out.put(usize::from(state.status), 4);
@@ -299,7 +155,7 @@ impl Cluster {
         }
         if let Some(read) = &state.stalled {
             out.put(1 + usize::from(read.node), 2);
-            out.put(who(read.leader), 2);
+            out.put(node_bits(read.leader), 2);
             out.put(usize::from(read.session), 1);
             put_sync(&mut out, read.sync);
             out.put(usize::from(read.status), 4);
@@ -315,7 +171,7 @@ impl Cluster {
             "more than {PACKED_RECORDS} WAL records differ between the nodes: give the model fewer faults or commits"
         );
         for (after, record) in wal.records() {
-            // Never zero: what a record follows is before it.
+            // Never zero, because a record follows an earlier one.
             out.put(usize::from(after) + 1, 4);
             out.put(record as usize, 2);
         }
@@ -332,8 +188,9 @@ impl Cluster {
         wal
     }
 
-    /// What can be said of a node without numbers: nodes of which the same is said may still differ in whom they know.
-    pub(in crate::cluster) fn description(&self, state: &State, id: NodeId) -> (u64, u64) {
+    /// The signature of a node: its packed form without node numbers, and its relations to the lease holder and to
+    /// itself. Nodes with the same signature may still differ in the nodes that they refer to.
+    pub(in crate::cluster) fn signature(&self, state: &State, id: NodeId) -> (u64, u64) {
         let mut node = state.nodes[usize::from(id)];
         let holder = state.leader.map(|key| key.holder);
         let known = |other: Option<NodeId>| match other {
@@ -360,10 +217,10 @@ impl Cluster {
         (self.put_node(&node), relations.bits)
     }
 
-    /// The state in as many words: a word for each node, one for the keys and all that is not said elsewhere, one for the WAL.
+    /// Packs a state: a word for each node, one for the keys and all that is not said elsewhere, one for the WAL.
     pub(in crate::cluster) fn in_words<const N: usize>(&self, state: &State) -> [u64; N] {
         let mut words = [0; N];
-        // Two nodes are always written, the third only where it belongs to the cluster.
+        // Two nodes are always written, the third only if it belongs to the cluster.
         let nodes = if self.settings.nodes > 2 { 3 } else { 2 };
         for (word, node) in words[..N - 2].iter_mut().zip(&state.nodes[..nodes]) {
             *word = self.put_node(node);
@@ -373,7 +230,7 @@ impl Cluster {
         words
     }
 
-    /// Reads such words.
+    /// Unpacks a state.
     pub(in crate::cluster) fn of_words<const N: usize>(&self, words: [u64; N]) -> State {
         let mut state = State {
             leader: None,
@@ -399,7 +256,7 @@ impl Cluster {
         state
     }
 
-    /// Reads them over another state, that of the `old` words.
+    /// Unpacks a state over another one, whose packed form is `old`.
     pub(in crate::cluster) fn of_words_over<const N: usize>(&self, words: [u64; N], old: [u64; N], state: &mut State) {
         for (place, node) in state.nodes[..usize::from(self.settings.nodes)].iter_mut().enumerate() {
             if words[place] != old[place] {
@@ -414,7 +271,7 @@ impl Cluster {
         }
     }
 
-    /// Takes a step from a state that has these words, and writes down what it changed.
+    /// Takes a step from the state packed in `words`, and packs again what it changed.
     #[inline]
     pub(in crate::cluster) fn step_in_words<const N: usize>(
         &self,
@@ -423,19 +280,19 @@ impl Cluster {
         action: Action,
         next: &mut State,
     ) -> [u64; N] {
-        let touched = self.step_to(state, action, next);
+        let changes = self.step_to(state, action, next);
         let mut after = words;
-        // Mostly one node acts, and nothing else changes.
+        // Nearly always one node acts, and nothing else changes.
         let id = action.node();
         after[usize::from(id)] = self.put_node(&next.nodes[usize::from(id)]);
-        let others = touched.nodes & !(1 << id);
+        let others = changes.nodes & !(1 << id);
         if others != 0 {
             for other in self.node_ids().filter(|other| others >> other & 1 == 1) {
                 after[usize::from(other)] = self.put_node(&next.nodes[usize::from(other)]);
             }
         }
         after[N - 2] = self.put_cluster(next);
-        if touched.wal {
+        if changes.wal {
             after[N - 1] = Self::put_wal(&next.wal);
         }
         after
@@ -446,16 +303,18 @@ impl Cluster {
     }
 }
 
-/// Where in the word of the cluster the number of the announced timeline and that of the shared past are, 5 bits each.
+/// In the word of the cluster, the first bits of the announced timeline and of the timeline of the shared past, 5 bits
+/// each.
 const TIMELINES: [u32; 2] = [12, 25];
 
-/// Packed states whose timelines can be shifted together: for whoever follows one cluster for so long that the numbers grow out of 5 bits.
+/// Packed states whose timelines can be shifted together, for a belief that follows one cluster until the numbers grow
+/// out of 5 bits.
 impl Cluster {
-    /// The state in few words, without what only properties or budgets read; nothing if its WAL does not fit.
+    /// Packs a state without what only properties or budgets read; `None` if its WAL does not fit.
     pub(crate) fn packed_for_belief(&self, state: &State) -> Option<[u64; 5]> {
         let mut state = *state;
         self.rename_records(&mut state);
-        // Nobody has less than the shared past; but whoever is on its last timeline may not have told of it yet.
+        // Nobody has less than the shared past; but a leader on its last timeline may not have announced it yet.
         state.history = state.history.max(state.wal.timeline.saturating_sub(1));
         state.budget = Budget::NONE;
         for node in &mut state.nodes {
@@ -465,12 +324,12 @@ impl Cluster {
         fits.then(|| self.packed(&state))
     }
 
-    /// Timeline number of the shared past in a packed state.
+    /// The number of the timeline of the shared past in a packed state.
     pub(crate) fn timeline_of(&self, packed: &[u64; 5]) -> u8 {
         (packed[3] >> TIMELINES[1] & 31) as u8
     }
 
-    /// The same with all timelines higher by this; nothing if they do not fit.
+    /// The same state with all timelines shifted by `by`; `None` if they do not fit.
     pub(crate) fn with_timelines_shifted(&self, mut packed: [u64; 5], by: i32) -> Option<[u64; 5]> {
         for place in TIMELINES {
             let shifted = u64::try_from((packed[3] >> place & 31) as i64 + i64::from(by)).ok().filter(|to| *to < 32)?;

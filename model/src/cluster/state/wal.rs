@@ -1,26 +1,28 @@
-//! What is in the data directories: WAL as a tree of records.
+//! The WAL of all data directories, as a tree of records.
 //!
-//! A promotion begins a new timeline, and two promotions from the same place begin two timelines of the same *number*: only the tree tells
-//! them apart, neither Postgres nor an agent that compares numbers does. A data directory is a [`Point`] in the tree: everything on the way
-//! to it, and nothing else. Positions are counted in records.
+//! A promotion begins a new timeline, and two promotions from the same place begin two timelines with the same
+//! *number*. Postgres, and an agent that compares numbers, cannot tell these WAL forks apart; only the tree can. A data
+//! directory is a [`Point`] in the tree: it has the records on the path to that point, and no others. Positions are
+//! counted in records.
 
-/// A place in the WAL: 0 is the past that all nodes share, `n` is right behind the record number `n`.
+/// A point in the tree: 0 is the past that all nodes share, `n` is the end of record number `n`.
 pub type Point = u8;
 
-/// Most records that are told apart at once; what all nodes have in common, and what no node has any more, is forgotten. A search over packed
-/// states manages fewer; a recorded history in which a dead node misses more promotions than these would be a strange one.
+/// The largest number of records in the tree. Records that all nodes have, and records that no node has any more, are
+/// removed from it. Packed states hold fewer. A recorded history in which a dead node misses more promotions than this
+/// would be a strange one.
 pub const MAX_RECORDS: usize = 28;
 
 /// One record, or a stretch of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Record {
-    /// A client's commit whose client was not told yet.
+    /// A commit that was not yet acknowledged to its client.
     Commit,
-    /// A client's commit that was acknowledged.
+    /// A commit that was acknowledged.
     Acknowledged,
-    /// A new timeline begins.
+    /// The beginning of a new timeline.
     Promotion,
-    /// What a server writes by itself at the end of crash recovery or at a shutdown.
+    /// A record that a server writes by itself, at the end of crash recovery or at a shutdown.
     Checkpoint,
 }
 
@@ -32,10 +34,10 @@ struct Entry {
 
 const NONE: Entry = Entry { after: 0, record: Record::Commit };
 
-/// The tree.
+/// The tree. Records are numbered from 1 in the order in which they were written.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Wal {
-    /// Timeline number of the shared past.
+    /// The number of the timeline at the end of the shared past.
     pub timeline: u8,
     entries: [Entry; MAX_RECORDS],
     len: u8,
@@ -49,17 +51,17 @@ impl std::fmt::Debug for Wal {
 }
 
 impl Wal {
-    /// Nothing but a shared past.
+    /// An empty tree: nothing but a shared past.
     pub fn new(timeline: u8) -> Self {
         Wal { timeline, entries: [NONE; MAX_RECORDS], len: 0 }
     }
 
-    /// The records behind the shared past, each with the point that it follows, in the order in which they were written.
+    /// The records after the shared past in the order in which they were written, each with the point that it follows.
     pub fn records(&self) -> impl Iterator<Item = (Point, Record)> {
         self.entries[..usize::from(self.len)].iter().map(|entry| (entry.after, entry.record))
     }
 
-    /// Number of these records.
+    /// The number of these records.
     pub(in crate::cluster) fn len(&self) -> u8 {
         self.len
     }
@@ -68,10 +70,10 @@ impl Wal {
         self.entries[usize::from(point) - 1]
     }
 
-    /// Writes a record behind `point`.
+    /// Appends a record at `point` and returns the point after it.
     ///
     /// # Panics
-    /// If there are too many: the model has to be given fewer faults or commits.
+    /// If the tree is full: the model has to be given fewer faults or commits.
     pub fn append(&mut self, point: Point, record: Record) -> Point {
         assert!(usize::from(self.len) < MAX_RECORDS, "more than {MAX_RECORDS} WAL records differ between the nodes");
         self.entries[usize::from(self.len)] = Entry { after: point, record };
@@ -79,30 +81,30 @@ impl Wal {
         self.len
     }
 
-    /// The points on the way to `point`, from it to the first behind the shared past.
+    /// The points on the path to `point`, from `point` itself back to the first one after the shared past.
     pub fn way(&self, point: Point) -> impl Iterator<Item = Point> + '_ {
         let from = |point: Point| (point > 0).then_some(point);
         std::iter::successors(from(point), move |point| from(self.entry(*point).after))
     }
 
-    /// What is at `point` includes what is at `other`.
+    /// True if the data at `point` includes the data at `other`.
     pub fn includes(&self, point: Point, other: Point) -> bool {
         other == 0 || self.way(point).any(|on_the_way| on_the_way == other)
     }
 
-    /// Number of the timeline at `point`.
+    /// The number of the timeline at `point`.
     pub fn timeline_at(&self, point: Point) -> u8 {
         let promotions = self.way(point).filter(|point| self.entry(*point).record == Record::Promotion).count();
         self.timeline + promotions as u8
     }
 
-    /// Records from the shared past to `point`: what an LSN says.
+    /// The number of records from the shared past to `point`: the counterpart of an LSN.
     pub fn position(&self, point: Point) -> u8 {
         self.way(point).count() as u8
     }
 
-    /// Where on the way to `point` the timeline of this number ended: what the timeline's history says. 0 if that was in the shared past,
-    /// nothing if it has not ended there.
+    /// The position at which the timeline of this number ended on the path to `point`, as the timeline history file
+    /// says. 0 if that was in the shared past, `None` if it has not ended there.
     pub fn switch(&self, point: Point, timeline: u8) -> Option<u8> {
         if timeline < self.timeline {
             return Some(0);
@@ -115,7 +117,7 @@ impl Wal {
             .map(|point| self.position(point) - 1)
     }
 
-    /// Acknowledges the commits on the way to `point`.
+    /// Acknowledges the commits on the path to `point`.
     pub fn acknowledge(&mut self, point: Point) {
         let way: Vec<_> = self.way(point).collect();
         for point in way {
@@ -126,14 +128,15 @@ impl Wal {
         }
     }
 
-    /// Acknowledged commits that are not at `point`, by their positions.
+    /// The positions of the acknowledged commits that `point` lacks.
     pub fn missing(&self, point: Point) -> impl Iterator<Item = u8> + '_ {
         (1..=self.len)
             .filter(move |commit| self.entry(*commit).record == Record::Acknowledged && !self.includes(point, *commit))
             .map(|commit| self.position(commit))
     }
 
-    /// Writes off the acknowledged commits that are not at `point`: their loss was looked at, and is not held against the next leader.
+    /// Writes off the acknowledged commits that `point` lacks: their loss has been judged, and does not count against
+    /// the next leader.
     pub fn write_off(&mut self, point: Point) {
         for commit in 1..=self.len {
             if self.entry(commit).record == Record::Acknowledged && !self.includes(point, commit) {
@@ -142,7 +145,8 @@ impl Wal {
         }
     }
 
-    /// Names the records in the order in which these points lead to them. Points are renamed; a record that none leads to is forgotten.
+    /// Renumbers the records in the order in which these points lead to them, and the points accordingly. Records that
+    /// no point leads to are removed.
     pub fn rename(&mut self, data: &mut [&mut Point]) {
         if self.len == 0 {
             return;
@@ -165,8 +169,8 @@ impl Wal {
         *self = renamed;
     }
 
-    /// Forgets the records that no data directory has any more, and makes those that all have part of the shared past. Points are renamed.
-    /// Returns the records and the timelines that the shared past grew by.
+    /// Removes the records that no data directory has any more, and makes those that all have part of the shared past.
+    /// Points are renumbered. Returns the numbers of records and of timelines by which the shared past grew.
     pub fn trim(&mut self, data: &mut [&mut Point]) -> (u8, u8) {
         if self.len == 0 {
             return (0, 0);

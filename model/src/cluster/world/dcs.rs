@@ -1,7 +1,7 @@
-//! What agents do to the keys in the DCS, and how little they may learn of it.
+//! The DCS: the agents' writes to the keys, and the replies that they get.
 //!
-//! A write is done in full or not at all. An agent that is cut off gets an error instead of an answer; if only the answers are lost, what
-//! it asked for is done all the same.
+//! A write takes effect as a whole or not at all. An agent that is cut off gets an error instead of a reply. If only
+//! replies get lost, the write takes effect and the agent still gets an error.
 
 use crate::mutants::Mutant;
 use crate::rules::edition::LockUpdate;
@@ -9,17 +9,17 @@ use crate::rules::edition::LockUpdate;
 use crate::cluster::Cluster;
 use crate::cluster::state::*;
 
-/// The DCS did not answer.
+/// The error of a request that the DCS did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cluster) struct DcsError;
 
 impl Cluster {
-    /// How a node reaches the DCS.
+    /// The connection of a node to the DCS.
     pub(in crate::cluster) fn reach(&self, state: &State, id: NodeId) -> Reach {
         if state.dcs_down { Reach::Nothing } else { state.nodes[usize::from(id)].dcs }
     }
 
-    /// Asks for `change` of the keys, and gets its answer or an error.
+    /// Performs `change` on the keys, and returns its reply or an error.
     fn write<T>(
         &self,
         state: &mut State,
@@ -39,7 +39,8 @@ impl Cluster {
         }
     }
 
-    /// `load_cluster_from_dcs()`: takes a snapshot; the agent's member key, and with it its lease, is there again afterwards.
+    /// `load_cluster_from_dcs()`: takes a snapshot. Afterwards the agent's member key, and with it its lease, exists
+    /// again.
     pub(in crate::cluster) fn read_cluster(&self, state: &mut State, id: NodeId) -> Result<(), DcsError> {
         if !self.can_read(state, id) {
             return Err(DcsError);
@@ -55,7 +56,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// `update_lock()`: keep the lease alive and the key ours. True if the agent may believe that it has the lock.
+    /// `update_lock()`: keeps the lease alive and the key under it. Returns true if the agent may believe that it has
+    /// the lock.
     pub(in crate::cluster) fn update_lock(&self, state: &mut State, id: NodeId) -> Result<bool, DcsError> {
         let answer = self.write(state, id, |cluster, state| cluster.update_leader(state, id));
         if answer == Ok(true) {
@@ -73,14 +75,14 @@ impl Cluster {
         let ours = LeaderKey { holder: id, lease: Lease::Kept };
         let leased = self.agent(state, id).leased;
         match self.rules.lock_update {
-            // The same by what it reads: it does not ask what the key says by now.
+            // By a stale copy the same holds: the current key is not requested.
             _ if leased && state.stalled_at(id).is_some_and(|read| read.leader == Some(id) && read.session) => true,
             // The lease of this process is alive, and the key is under it.
             _ if leased && state.leader == Some(ours) => true,
-            // It is not noticed that the lease has ended.
+            // The agent does not notice that its lease has ended.
             LockUpdate::TrustsKeepalive if !leased => true,
             LockUpdate::ComparesAndSwaps if state.leader.is_some_and(|key| key.holder != id) => false,
-            // The key is absent, under the lease of a predecessor, or, where an update `Overwrites`, another node's.
+            // The key is absent, or under the lease of a predecessor, or, where an update `Overwrites`, another node's.
             LockUpdate::Overwrites | LockUpdate::ComparesAndSwaps | LockUpdate::TrustsKeepalive => {
                 self.agent_mut(state, id).leased = true;
                 state.leader = Some(ours);
@@ -89,10 +91,11 @@ impl Cluster {
         }
     }
 
-    /// `acquire_lock()`: creates the key if there is none.
+    /// `acquire_lock()`: creates the key if it does not exist.
     pub(in crate::cluster) fn take_lock(&self, state: &mut State, id: NodeId) -> Result<bool, DcsError> {
         let taken = self.write(state, id, |cluster, state| {
-            // What others write between a race and its end is not looked at: so many more behaviours are explored than there are.
+            // What others write between the race and its end is ignored here, so the model has more behaviours than the
+            // world.
             let current = (state.status_seen_by(id), state.sync_seen_by(id)) == (state.status, state.sync);
             let compares = cluster.rules.lock_needs_current_keys;
             let free =
@@ -109,7 +112,7 @@ impl Cluster {
         taken
     }
 
-    /// Deletes the leader key if it names this node. An error is swallowed: the key stays.
+    /// Deletes the leader key if it names this node. An error is swallowed, and the key stays.
     pub(in crate::cluster) fn release_lock(&self, state: &mut State, id: NodeId) {
         let released = self.write(state, id, |_, state| {
             let ours = state.leader.is_some_and(|key| key.holder == id);
@@ -125,7 +128,7 @@ impl Cluster {
         }
     }
 
-    /// Writes `/sync`, unless it is not the one that was read any more.
+    /// Writes `/sync` if the key is still as this node read it; returns whether it was written.
     pub(in crate::cluster) fn write_sync(
         &self,
         state: &mut State,
@@ -148,7 +151,7 @@ impl Cluster {
         written
     }
 
-    /// The lease of whoever holds the lock ends.
+    /// Ends the lease under the leader key.
     pub(in crate::cluster) fn lease_ends(&self, state: &mut State) {
         let Some(key) = state.leader.take() else { return };
         if key.lease == Lease::Kept

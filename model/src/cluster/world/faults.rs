@@ -1,4 +1,4 @@
-//! The faults, their ends, and the watchdog.
+//! Faults, their ends, and the watchdog.
 
 use crate::recover::control::ControlState;
 use crate::recover::dialogue::Task;
@@ -8,7 +8,7 @@ use crate::cluster::action::Action;
 use crate::cluster::state::*;
 use crate::cluster::{Cluster, Grain};
 
-/// Faults that some process of Postgres has to be there for.
+/// Faults that need certain processes of Postgres.
 const OF_SERVERS: Faults = Faults::of(&[
     Fault::PostmasterKilled,
     Fault::OrphansLeft,
@@ -22,7 +22,7 @@ const OF_SERVERS: Faults = Faults::of(&[
     Fault::DiskFull,
 ]);
 
-/// Faults that an agent has to be there for, or not to be there.
+/// Faults that need an agent, or need one to be absent.
 const OF_AGENTS: Faults = Faults::of(&[
     Fault::AgentKilled,
     Fault::AgentRestarted,
@@ -32,7 +32,7 @@ const OF_AGENTS: Faults = Faults::of(&[
     Fault::WatchStalls,
 ]);
 
-/// All faults but those that need another process.
+/// The faults that are possible with this process on the data directory.
 fn of_server(server: Server) -> Faults {
     macro_rules! only {
         ($($fault:ident),*) => {
@@ -50,7 +50,7 @@ fn of_server(server: Server) -> Faults {
     }
 }
 
-/// All faults but those that need another agent.
+/// The faults that are possible with this agent.
 fn of_agent(agent: Option<&Agent>) -> Faults {
     macro_rules! only {
         ($($fault:ident),*) => {
@@ -84,7 +84,8 @@ impl Cluster {
         }
     }
 
-    /// Those of the faults that may happen, if there is a budget for them. All are looked at together: most states allow few.
+    /// Those of `faults` that may happen, if their budgets allow it. Sets of faults are used because most states allow
+    /// few.
     fn may_happen(&self, state: &State, id: NodeId, faults: Faults) -> Faults {
         let node = &state.nodes[usize::from(id)];
         let mut possible = faults.within(of_server(node.server)).within(of_agent(node.agent.as_ref()));
@@ -100,7 +101,7 @@ impl Cluster {
         never!(DiskFreed if !node.disk_full);
         never!(RequestsLost, RepliesLost if node.dcs != Reach::Both || state.dcs_down);
         never!(DcsReached if node.dcs == Reach::Both);
-        // What hits the cluster as a whole happens to the first node.
+        // Faults of the whole cluster happen to the first node.
         never!(NodesCut, NodesJoined, DcsDown, DcsUp if id != 0);
         never!(NodesCut if state.nodes_cut);
         never!(NodesJoined if !state.nodes_cut);
@@ -109,29 +110,30 @@ impl Cluster {
         never!(LeaseLost if state.leader != Some(LeaderKey { holder: id, lease: Lease::Kept }));
         never!(WatchStalls if state.stalled.is_some());
         never!(WatchStalls if self.settings.stalls_unseen && self.reach(state, id) == Reach::Both);
-        // These two take longer to tell.
+        // These two are more expensive to decide.
         never!(LeaseExpires if faults.contains(Fault::LeaseExpires) && !self.may_expire(state, id));
         never!(WatchResumes if faults.contains(Fault::WatchResumes) && !self.may_resume(state, id));
         possible
     }
 
-    /// The watch goes on while nothing hangs on what was read.
+    /// True if the watch may continue: no write depends on the stale copy.
     fn may_resume(&self, state: &State, id: NodeId) -> bool {
         let agent = state.nodes[usize::from(id)].agent.as_ref();
         state.stalled_at(id).is_some() && !agent.is_some_and(|agent| agent.at.compares_what_it_read())
     }
 
-    /// The lease under the leader key has been left alone for long enough to end.
+    /// True if the lease under the leader key has been left alone for long enough to end.
     ///
-    /// Without a clock this stands for three things: an armed watchdog fires before that; an agent that runs but does not reach the DCS
-    /// has found out before that, `loop_wait + 2*retry_timeout <= ttl`; and nobody else is still in the cycle in which it saw no such
-    /// key.
+    /// Without a clock this stands for three things: an armed watchdog fires earlier; an agent that runs but does not
+    /// reach the DCS has noticed that earlier (`loop_wait + 2*retry_timeout <= ttl`); and no other node is still in a
+    /// cycle in which it saw no such key.
     fn may_expire(&self, state: &State, id: NodeId) -> bool {
         let silent = self.settings.as_observed;
         let Some(key) = state.leader.filter(|key| key.holder == id && (silent || !state.dcs_down)) else {
             return false;
         };
-        // A cycle that began before the key named this node is over long before its lease is: cycles take less than `ttl`.
+        // A cycle that began before the key named this node is over long before its lease is: cycles take less than
+        // `ttl`.
         let outdated = |agent: &Agent| agent.at != At::Idle && !agent.frozen && agent.seen != Some(id);
         if self.settings.grain == Grain::Coarse
             && state.nodes.iter().any(|node| node.agent.as_ref().is_some_and(outdated))
@@ -143,13 +145,14 @@ impl Cluster {
             return !node.watchdog;
         }
         let Some(agent) = &node.agent else { return false };
-        // It asked once more within the ttl, and has been told; with the consent of the others it goes on.
+        // The agent has asked once more within the ttl, and got an error. With the consent of the others it continues.
         let unheard = node.dcs == Reach::Nothing || silent && (node.dcs == Reach::NoReplies || state.dcs_down);
         let told = unheard && agent.warned && agent.at == At::Idle;
         told && (agent.failsafe || !node.watchdog)
     }
 
-    /// Nobody leads with the consent of the others any more, nor did so moments ago: who gave it forgets it when `ttl` is over.
+    /// True if a node may forget its consent, which it does after `ttl`: no node leads with the consent of the others,
+    /// or did so moments ago.
     fn may_forget(&self, state: &State, id: NodeId) -> bool {
         let gave_consent = |node: &Node| node.agent.as_ref().is_some_and(|agent| agent.failsafe);
         let leads = |other: NodeId| {
@@ -199,8 +202,9 @@ impl Cluster {
                     (false, _) => Role::Demoted,
                 };
                 let mut agent = Agent::started(role, health);
-                // A new agent that finds a standby compares timelines when its first cycle is over (`on_start`; patroni 2.1.2 `ha.py` 1475-1478,
-                // 4.1.5 `ha.py` 2328-2331). Left out where it cannot be seen: a standby that was never a primary has nothing to lose by it.
+                // A new agent that finds a standby compares timelines after its first cycle (`on_start`; patroni 2.1.2
+                // `ha.py` 1475-1478, 4.1.5 `ha.py` 2328-2331). Left out where steps are not observed: a standby that
+                // was never a primary has nothing to lose by it.
                 if self.settings.grain == Grain::Observable && node.server == Server::Standby {
                     agent.trigger_divergence_check(self.settings.divergence_matters());
                 }
@@ -242,7 +246,7 @@ impl Cluster {
         }
     }
 
-    /// The watchdog, or a loss of power, resets the node.
+    /// Ends everything on a node: the watchdog resets it, or it loses power.
     pub(in crate::cluster) fn node_ends(&self, state: &mut State, id: NodeId) {
         let node = &mut state.nodes[usize::from(id)];
         if node.server == Server::Copying {

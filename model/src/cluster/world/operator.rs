@@ -1,4 +1,4 @@
-//! What operators do, and what happens in the cluster that a standby cluster follows.
+//! Actions of operators, and events in the cluster that a standby cluster follows.
 
 use crate::recover::dialogue::Task;
 
@@ -49,7 +49,7 @@ impl Cluster {
         match action {
             Action::Pause => state.paused = true,
             Action::RemoteFailover => {
-                // The standby that took over there had not got the last record.
+                // The standby that took over there had not received the last record.
                 let before = state.wal.way(state.remote).nth(1).unwrap_or(0);
                 state.remote = state.wal.append(before, Record::Promotion);
             }

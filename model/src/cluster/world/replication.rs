@@ -1,4 +1,4 @@
-//! WAL on its way from one server to another, clients' commits, and what can be told of two data directories.
+//! Replication: WAL on its way between servers, commits of clients, and the comparison of two data directories.
 
 use std::cmp::Ordering;
 
@@ -8,20 +8,21 @@ use crate::cluster::Cluster;
 use crate::cluster::state::wal::{Point, Record};
 use crate::cluster::state::*;
 
-/// The leader's timeline is in `/history`: it has had a cycle as a primary, and its member key says so, too.
+/// True if the leader's timeline is in `/history`: the leader has had a cycle as a primary, and its member key says
+/// that it is one.
 pub(in crate::cluster) fn announces_timeline(state: &State, leader: NodeId) -> bool {
     state.history >= state.wal.timeline_at(state.nodes[usize::from(leader)].data)
 }
 
 impl Cluster {
-    /// The server that a standby streams from, if it can, and what that server has.
+    /// The WAL position of the server that a standby streams from, if the standby can stream.
     fn source(&self, state: &State, id: NodeId) -> Option<Point> {
         match state.nodes[usize::from(id)].upstream {
             Upstream::Nobody => None,
             Upstream::Remote => Some(state.remote),
             Upstream::Member(other) => {
                 let node = &state.nodes[usize::from(other)];
-                // A standby passes on what it has only to those below it: in a standby cluster.
+                // A standby sends WAL only to members below it in a standby cluster.
                 let sends =
                     node.server == Server::Primary || self.settings.standby_cluster && node.server == Server::Standby;
                 (sends && !state.nodes_cut).then_some(node.data)
@@ -29,7 +30,7 @@ impl Cluster {
         }
     }
 
-    /// What a standby can receive next: WAL that continues its own.
+    /// The WAL position that a standby can receive next: one that continues its own data.
     pub(in crate::cluster) fn receivable(&self, state: &State, id: NodeId) -> Option<Point> {
         let node = &state.nodes[usize::from(id)];
         if node.server != Server::Standby || node.hung {
@@ -39,7 +40,7 @@ impl Cluster {
         (data != node.data && state.wal.includes(data, node.data)).then_some(data)
     }
 
-    /// A standby has what its source has.
+    /// True if a standby has all that its source has.
     pub(in crate::cluster) fn streams(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         node.server == Server::Standby && self.source(state, id) == Some(node.data)
@@ -52,7 +53,7 @@ impl Cluster {
         self.acknowledge(state, id);
     }
 
-    /// Commits that waited for this standby are acknowledged.
+    /// Acknowledges the commits that waited for this standby.
     fn acknowledge(&self, state: &mut State, id: NodeId) {
         let data = state.nodes[usize::from(id)].data;
         let waits = |node: &Node| {
@@ -73,7 +74,7 @@ impl Cluster {
         node.data = state.wal.append(node.data, record);
     }
 
-    /// A server writes a record by itself; where positions are not told apart, nothing is to be seen of it.
+    /// A server writes a record by itself. Where positions are not distinguished, this has no effect.
     pub(in crate::cluster) fn write_checkpoint(&self, state: &mut State, id: NodeId) {
         if self.settings.wal.is_exact() {
             let node = &mut state.nodes[usize::from(id)];
@@ -81,7 +82,7 @@ impl Cluster {
         }
     }
 
-    /// A primary is shut down in an orderly way: standbys that are connected get all its WAL, the shutdown checkpoint included.
+    /// Shuts a primary down in an orderly way: connected standbys get all its WAL, the shutdown checkpoint included.
     pub(in crate::cluster) fn shut_down(&self, state: &mut State, id: NodeId) {
         let index = usize::from(id);
         self.write_checkpoint(state, id);
@@ -94,14 +95,15 @@ impl Cluster {
         state.nodes[index].control = Some(ControlState::ShutDown);
     }
 
-    /// The same, but it does not end yet: who knows how long it waits for a standby that is not reached. Nobody can write any more.
+    /// Shuts a primary down likewise, but it does not end yet: it may wait, for an unknown time, for a standby that is
+    /// not reached. Nobody can write any more.
     pub(in crate::cluster) fn begins_to_shut_down(&self, state: &mut State, id: NodeId) {
         self.shut_down(state, id);
         let node = &mut state.nodes[usize::from(id)];
         (node.server, node.hung, node.control) = (Server::Starting, true, Some(ControlState::InProduction));
     }
 
-    /// Forgets WAL that no longer tells anything apart.
+    /// Removes WAL that all data directories have, or none has.
     pub(in crate::cluster) fn trim(&self, state: &mut State) {
         let State { wal, remote, nodes, status, history, stalled, .. } = state;
         let [first, second, third] = nodes;
@@ -113,7 +115,7 @@ impl Cluster {
         for (status, history) in announced {
             *status = status.saturating_sub(records);
             if self.settings.wal.is_exact() {
-                // Only differences matter there.
+                // Here only differences between timeline numbers matter.
                 *history = history.saturating_sub(timelines).max(1);
             }
         }
@@ -122,15 +124,17 @@ impl Cluster {
         }
     }
 
-    /// Unless this is a leader whose agent works, and who has had no cycle since it became a primary.
+    /// False for a leader with a working agent that has had no cycle since it became a primary; true for every other
+    /// node.
     pub fn has_announced_itself(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         let leads = state.leader.is_some_and(|key| key.holder == id) && node.server == Server::Primary;
         !leads || !node.is_attended() || self.reach(state, id) != Reach::Both || announces_timeline(state, id)
     }
 
-    /// Possible outcomes of comparing this data directory with the leader of the snapshot: it diverged, it did not, nobody knows
-    /// (patroni `postgresql/rewind.py` `rewind_or_reinitialize_needed_and_possible` and `_check_timeline_and_lsn`).
+    /// The possible outcomes of comparing this data directory with that of the leader in the snapshot: it diverged, it
+    /// did not, or no result (patroni `postgresql/rewind.py` `rewind_or_reinitialize_needed_and_possible` and
+    /// `_check_timeline_and_lsn`).
     pub(in crate::cluster) fn divergence(&self, state: &State, id: NodeId) -> &'static [Option<bool>] {
         const NOBODY_KNOWS: &[Option<bool>] = &[None];
         let known = |diverged: bool| if diverged { &[Some(true)] } else { &[Some(false)] };
@@ -141,12 +145,12 @@ impl Cluster {
         } else {
             let Some(leader) = agent.seen.filter(|leader| *leader != id) else { return NOBODY_KNOWS };
             let primary = &state.nodes[usize::from(leader)];
-            // The role in its member key is all that was looked at once.
+            // Earlier releases look only at the role in the leader's member key.
             let believed = !self.rules.asks_leader_for_recovery
                 && primary.server == Server::Standby
                 && primary.agent.as_ref().is_some_and(|agent| agent.role == Role::Primary);
-            // Before its first cycle as a leader its member key does not say that it is a primary, and then nothing is compared (patroni 2.1.2
-            // `postgresql/rewind.py` 164-165, 4.1.5 237-239).
+            // Before the leader's first cycle as a primary its member key does not say that it is one, and nothing is
+            // compared (patroni 2.1.2 `postgresql/rewind.py` 164-165, 4.1.5 237-239).
             let announced = !self.settings.as_observed || announces_timeline(state, leader);
             if (primary.server != Server::Primary && !believed) || !announced || state.nodes_cut {
                 return match agent.rewind {
@@ -160,7 +164,7 @@ impl Cluster {
             return known(agent.rewind == Rewind::Need);
         }
         let running = node.has_postmaster();
-        // While Postgres is down only a clean shutdown, or a standby's minimum recovery point, says where the data ends.
+        // While Postgres is down, only a clean shutdown or a standby's minimum recovery point says where the data ends.
         let says = running
             || matches!(node.control, Some(ControlState::ShutDown | ControlState::ShutDownInRecovery))
             || self.rules.crash_recovery_before_rewind && node.control == Some(ControlState::InArchiveRecovery);
@@ -170,14 +174,14 @@ impl Cluster {
         if self.rules.compares_branches {
             return known(!state.wal.includes(leader, node.data));
         }
-        // The history of the timeline that a primary elsewhere has begun may still be on its way to a standby that is up.
+        // The history of a timeline that a new remote primary has begun may still be on its way to a running standby.
         let unheard = running && self.settings.as_observed && self.settings.standby_cluster;
         let timeline = state.wal.timeline_at(node.data);
         match timeline.cmp(&state.wal.timeline_at(leader)) {
             Ordering::Greater => known(true),
-            // Two promotions may have led to the same number: nobody looks.
+            // Two promotions may have led to the same number, but agents do not check that.
             Ordering::Equal => known(false),
-            // 2.1.2 never stops walking the history, and takes everybody who is behind for diverged (#2221).
+            // 2.1.2 never stops walking through the history, and takes every node that is behind for diverged (#2221).
             Ordering::Less if !self.rules.timeline_walk_stops => match unheard {
                 true => &[None, Some(true)],
                 false => known(true),
@@ -192,7 +196,8 @@ impl Cluster {
                 let was_primary = !running && node.control == Some(ControlState::ShutDown);
                 known(match state.wal.switch(leader, timeline) {
                     None => true,
-                    // A former primary's last record is its shutdown checkpoint, and the switch is right behind it if a standby got it.
+                    // A former primary's last record is its shutdown checkpoint, and the switch follows it directly if
+                    // a standby received it.
                     Some(switch) if was_primary => position != switch,
                     Some(switch) => position > switch,
                 })
@@ -200,7 +205,7 @@ impl Cluster {
         }
     }
 
-    /// Takes note of the outcome of a comparison.
+    /// Records the outcome of a comparison in the agent's memory.
     pub(in crate::cluster) fn note_divergence(&self, state: &mut State, id: NodeId, diverged: Option<bool>) {
         let agent = self.agent_mut(state, id);
         if agent.rewind == Rewind::Check {
@@ -212,28 +217,29 @@ impl Cluster {
         }
     }
 
-    /// Another node's agent answers, and its Postgres accepts connections as a standby.
+    /// True if another node's agent answers, and its Postgres accepts connections as a standby.
     fn answers_as_standby(&self, state: &State, other: NodeId) -> bool {
         let node = &state.nodes[usize::from(other)];
         !state.nodes_cut && node.is_attended() && node.server == Server::Standby
     }
 
-    /// It has not fallen behind the leader's last announced position, as far as `reader` can read, by more than is allowed.
+    /// True if a node is no further behind the leader's last announced position, as `reader` reads it, than is allowed.
     fn is_close_enough(&self, state: &State, reader: NodeId, id: NodeId) -> bool {
         let position = state.wal.position(state.nodes[usize::from(id)].data);
         !self.settings.wal.is_exact() || position + self.settings.maximum_lag >= state.status_seen_by(reader)
     }
 
-    /// In synchronous mode only the synchronous standby, or the leader that chose it, may lead, as far as `reader` can read.
+    /// True if a node may lead, as `reader` reads the keys: in synchronous mode only the synchronous standby and the
+    /// leader that chose it may.
     fn may_lead(&self, state: &State, reader: NodeId, id: NodeId) -> bool {
         !self.settings.synchronous
             || state.sync_seen_by(reader).is_none_or(|sync| sync.leader == id || sync.standby == Some(id))
             || self.mutant == Some(crate::mutants::Mutant::PromotesAnybody)
     }
 
-    /// A healthy candidate answers (patroni `Ha.is_failover_possible`).
+    /// True if a healthy candidate answers (patroni `Ha.is_failover_possible`).
     pub(in crate::cluster) fn is_failover_possible(&self, state: &State, id: NodeId) -> bool {
-        // Whoever could still write here must not be given a rival.
+        // While clients can still write here, no other node may become a rival.
         if self.rules.waits_for_orphans && state.nodes[usize::from(id)].orphans {
             return false;
         }
@@ -245,7 +251,7 @@ impl Cluster {
         })
     }
 
-    /// Nobody who answers is a better candidate (patroni `Ha.is_healthiest_node`).
+    /// True if no node that answers is a better candidate (patroni `Ha.is_healthiest_node`).
     pub(in crate::cluster) fn is_healthiest(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         if node.server == Server::Primary {
@@ -260,13 +266,14 @@ impl Cluster {
         }
         self.node_ids().filter(|other| *other != id).all(|other| {
             let peer = &state.nodes[usize::from(other)];
-            // It does not answer, or nobody asks it, since in synchronous mode it may not lead.
+            // It does not answer; or it is not asked, because in synchronous mode it may not lead.
             if state.nodes_cut || !peer.is_attended() || !self.may_lead(state, id, other) {
                 return true;
             }
             match peer.server {
                 Server::Primary => !self.rules.primary_stops_race,
-                // The former leader may have what no synchronous standby has: nobody was told of it, so nobody gives way to it.
+                // The former leader may have commits that no synchronous standby has. They were never acknowledged, so
+                // nobody gives way to it.
                 Server::Standby
                     if self.settings.synchronous && state.sync_seen_by(id).is_some_and(|sync| sync.leader == other) =>
                 {

@@ -15,10 +15,10 @@ impl Cluster {
         if state.budget.commits > 0 && node.is_writable() && !self.settings.standby_cluster {
             actions.push(Action::Commit(id));
         }
-        // What a process does, it does also when the agent that started it is dead.
+        // A process continues even if the agent that started it is dead.
         match node.server {
             _ if node.is_shutting_down() => actions.push(Action::PostmasterStops(id)),
-            // It may have been slow only.
+            // It may only have been slow.
             _ if self.is_waiting_for_hung(state, id) => actions.push(Action::PostmasterStops(id)),
             _ if node.hung => {}
             Server::Starting if self.is_futile(node) => actions.push(Action::PostmasterStops(id)),
@@ -37,7 +37,7 @@ impl Cluster {
         actions.extend(self.task_actions(state, id).into_iter().flatten());
     }
 
-    /// What the background task can do next: nothing, one thing, or one of two.
+    /// The possible next steps of the background task: none, one or two.
     fn task_actions(&self, state: &State, id: NodeId) -> [Option<Action>; 2] {
         let node = &state.nodes[usize::from(id)];
         let Some(agent) = node.agent.as_ref().filter(|agent| !agent.frozen) else { return [None; 2] };
@@ -57,10 +57,11 @@ impl Cluster {
         if node.is_shutting_down() && !slot.begun {
             return [None; 2]; // it waits for the end
         }
-        // Not before the leader has made its checkpoint: until then the task ends with nothing done, and is tried again.
+        // pg_rewind may also have to wait for the leader's checkpoint: until then the task ends without doing anything,
+        // and is tried again.
         let waits = (slot.task, slot.begun, node.server) == (Task::Rewind, false, Server::Down);
         let next = match (slot.task, slot.begun, node.server) {
-            // Postgres does not start while a backend of a dead postmaster holds its shared memory.
+            // Postgres does not start while an orphan holds its shared memory.
             (
                 Task::CrashRecovery | Task::StartPrimary | Task::Follow | Task::FollowAfterDemotion,
                 false,
@@ -82,7 +83,7 @@ impl Cluster {
                 Some(Action::CopyStarts(id))
             }
             (Task::Promote, false, Server::Standby) => Some(Action::Promote(id)),
-            // The copy is started as a standby by the same task, once: a second start would be `recover()`'s.
+            // The same task starts the copy as a standby, but only once: a second start is a matter of `recover()`.
             (Task::Reinitialize, true, Server::Down) if node.control.is_some() && !node.signal => {
                 Some(Action::PostmasterStarts(id))
             }
@@ -99,28 +100,30 @@ impl Cluster {
                 (node.hung || node.late).then_some(Action::TaskEnds(id))
             }
             (Task::Rewind, false, Server::Down) => None, // it ends
-            // Done, or its process died, or another process is in the way.
+            // It is done, or its process died, or another process is in the way.
             _ => Some(Action::TaskEnds(id)),
         };
         [waits.then_some(Action::TaskEnds(id)), next]
     }
 
-    /// A server that starts here ends by itself a moment later: there is no room on the disk, or a backend of a dead postmaster holds its shared
-    /// memory.
+    /// True if a server that starts here ends by itself a moment later, because the disk is full or an orphan holds its
+    /// shared memory.
     fn is_futile(&self, node: &Node) -> bool {
         self.settings.as_observed && (node.disk_full || node.orphans && self.mutant != Some(Mutant::RemovesLockFile))
     }
 
-    /// A standby that starts here may end by itself a moment later: it knows the history of its source's timeline, and that what it has is not part
-    /// of it. That it finds before it writes to pg_control (PostgreSQL 17 `xlogrecovery.c`, `InitWalRecovery`), which says what it said before: a
-    /// clean shutdown, for instance, and then also a release to which a killed standby says nothing knows where the data ends (patroni 2.1.2
+    /// True if a standby that starts here may end by itself a moment later, because it knows the history of its
+    /// source's timeline and that its own data is not part of it. It finds that out before it writes to pg_control
+    /// (PostgreSQL 17 `xlogrecovery.c`, `InitWalRecovery`), which keeps its old content. That may be a clean shutdown,
+    /// and then even a release that learns nothing from a killed standby knows where the data ends (patroni 2.1.2
     /// `postgresql/rewind.py` 97-121).
     fn may_be_turned_away(&self, state: &State, id: NodeId) -> bool {
         state.nodes[usize::from(id)].signal && self.is_off_its_source(state, id)
     }
 
-    /// What is here may not be part of its source's timeline. Where positions are unknown, whoever is on an older timeline may have such data. The
-    /// primary of a standby cluster can be replaced by one whose history its members get to know while they run.
+    /// True if the data here may not be part of the source's timeline. Where positions are unknown, a node on an older
+    /// timeline may have such data. The primary of a standby cluster can be replaced by one whose history the members
+    /// learn while they run.
     fn is_off_its_source(&self, state: &State, id: NodeId) -> bool {
         let node = &state.nodes[usize::from(id)];
         let source = match node.upstream {
@@ -133,8 +136,8 @@ impl Cluster {
             && state.wal.timeline_at(node.data) != state.wal.timeline_at(source)
     }
 
-    /// With coarse steps: decisions are said, tasks start their processes, and ended tasks leave the slot, all at once. The answer says
-    /// which nodes that may have changed, a bit for each.
+    /// With coarse steps, decisions are made, tasks start their processes, and ended tasks leave the slot, all at once.
+    /// Returns the nodes that this may have changed, as a bit set.
     pub(in crate::cluster) fn settle(&self, state: &mut State) -> u8 {
         let mut changed = 0;
         for id in self.node_ids() {
@@ -150,7 +153,7 @@ impl Cluster {
                 changed |= bit;
                 self.agent_mut(state, id).rest();
             }
-            // A task does not start twice without the agent in between, so this ends.
+            // A task does not start twice without the agent in between, so this loop ends.
             loop {
                 let node = &state.nodes[index];
                 let Some(slot) = node.agent.as_ref().filter(|agent| !agent.frozen).and_then(|agent| agent.slot) else {
@@ -159,7 +162,8 @@ impl Cluster {
                 if matches!(slot.task, Task::Promote | Task::Requested) {
                     break;
                 }
-                // What has a choice waits for it: pg_rewind for the leader's checkpoint, a hanging start for its timeout.
+                // A task with a choice waits for it: pg_rewind for the leader's checkpoint, a hanging start for its
+                // timeout.
                 let ([Some(action), None] | [None, Some(action)]) = self.task_actions(state, id) else { break };
                 if node.hung || matches!(action, Action::RewindStarts(_)) {
                     break;
@@ -169,7 +173,7 @@ impl Cluster {
             }
             let node = &mut state.nodes[index];
             if let Some(agent) = node.agent.as_mut() {
-                // To the agents' rules these are the same in a cluster of its own.
+                // Except in a standby cluster, the agents' rules do not distinguish these two roles.
                 if agent.role == Role::Demoted && !self.settings.standby_cluster {
                     changed |= bit;
                     agent.role = Role::Replica;
@@ -179,7 +183,8 @@ impl Cluster {
         changed
     }
 
-    /// What pg_rewind and pg_basebackup copy: a primary that the key names, as far as the node can read, or the remote one.
+    /// The WAL position that pg_rewind and pg_basebackup copy: that of the primary that the key names, as the node
+    /// reads it, or of the remote one.
     fn copy_source(&self, state: &State, id: NodeId) -> Option<crate::cluster::state::wal::Point> {
         if self.settings.standby_cluster {
             return Some(state.remote);
@@ -254,7 +259,8 @@ impl Cluster {
                 }
                 node.server = Server::Starting;
                 self.begin_task(node);
-                // Also one that is turned away leaves pg_control alone; one that is not is seen to be ready, before it is killed if need be.
+                // A server that is turned away also leaves pg_control alone. One that is not is seen to be ready,
+                // before it is killed if necessary.
                 let clean = matches!(node.control, Some(ControlState::ShutDown | ControlState::ShutDownInRecovery));
                 if futile || off_its_source && node.signal && clean {
                     return;
@@ -301,7 +307,7 @@ impl Cluster {
             }
             Action::CopyEnds(_) => {
                 node.ends();
-                // The copy of a running primary: its pg_control, and where to begin recovery in backup_label.
+                // A copy of a running primary has its pg_control, and in backup_label the point where recovery begins.
                 if let Some(data) = source {
                     node.data = data;
                     node.control = Some(ControlState::InProduction);

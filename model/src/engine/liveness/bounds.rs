@@ -1,19 +1,20 @@
-//! What must happen in time.
+//! Bounded response: what must happen within a number of ticks.
 
 use super::graph::{Edge, Graph};
 use crate::engine::path::Path;
 use crate::engine::spec::Spec;
 
-/// After each state with `p`, one with `q` comes (or is it itself) before more than `most` ticks have passed. If not, a shortest path
-/// that ends with one tick too many.
+/// Checks that after each state with `p` a state with `q` comes (or the state itself has `q`) before more than `most`
+/// ticks have passed. Otherwise returns a shortest path that ends with one tick too many.
 ///
-/// Ticks are the actions that `is_tick` chooses, and time passes by nothing else. So a cycle with ticks and without `q` breaks this after
-/// a few rounds. But a behaviour on which time stands still does not break it: neither a cycle without ticks nor a deadlock. That these do
-/// not happen is a promise of its own, for [`Liveness`](crate::engine::Liveness) (each state leads to a tick). No fairness is assumed: of the ticks
-/// that can come, all may.
+/// Ticks are the actions that `is_tick` chooses; nothing else lets time pass. So a cycle with ticks and without `q`
+/// breaks the bound after a few rounds. A behaviour on which time stands still does not break it: neither a cycle
+/// without ticks nor a deadlock does. That time does not stand still is a promise of its own, for
+/// [`Liveness`](crate::engine::Liveness) (each state leads to a tick). No fairness is assumed: of the ticks that can
+/// come, all may.
 ///
-/// What has to be known of a path is only for how many ticks its oldest unanswered `p` has been waiting. Each state is expanded anew
-/// when it is reached with a longer wait than before, so at most `most + 2` times.
+/// Of a path, only one number matters: for how many ticks its oldest unanswered `p` has been waiting. A state is
+/// expanded again when it is reached with a longer wait than before, so at most `most + 2` times.
 pub fn within<M: Spec>(
     graph: &Graph<'_, M>,
     most: u32,
@@ -23,7 +24,7 @@ pub fn within<M: Spec>(
 ) -> Option<Path<M::State, M::Action>> {
     let (asked, kept) = (graph.mark(p), graph.mark(q));
     let ticks = ticks(graph, is_tick);
-    let mut longest: Vec<u32> = vec![UNSEEN; graph.states()];
+    let mut longest: Vec<u32> = vec![UNREACHED; graph.states()];
     let mut places: Vec<Place> = Vec::new();
     let mut reach = |places: &mut Vec<Place>, edge: Edge, wait: u32, from: u32| {
         let at = edge.to as usize;
@@ -32,7 +33,7 @@ pub fn within<M: Spec>(
             IDLE if asked[at] => WAITING,
             wait => wait,
         };
-        // Whatever can go wrong after a wait can go wrong, no later, after a longer one.
+        // Whatever can go wrong after a wait can also go wrong, no later, after a longer wait.
         if wait > longest[at] {
             longest[at] = wait;
             places.push(Place { edge, wait, from });
@@ -57,12 +58,13 @@ pub fn within<M: Spec>(
     None
 }
 
-/// A state was not reached, or only with nothing to wait for, or with some wait: so many ticks more than [`WAITING`].
-const UNSEEN: u32 = 0;
+/// The wait of a state: not reached; reached with nothing to wait for; waiting, plus the number of ticks.
+const UNREACHED: u32 = 0;
 const IDLE: u32 = 1;
 const WAITING: u32 = 2;
 
-/// A state that was reached with a wait: by which step, and from which place. The initial states come from nowhere.
+/// A state that was reached with a wait: the step to it, and the index of the place before. Initial states have
+/// [`FIRST`] there.
 struct Place {
     edge: Edge,
     wait: u32,
@@ -71,7 +73,7 @@ struct Place {
 
 const FIRST: u32 = u32::MAX;
 
-/// For each step, whether it is a tick.
+/// For each step of the graph, whether it is a tick.
 fn ticks<M: Spec>(graph: &Graph<'_, M>, is_tick: impl Fn(&M::Action) -> bool) -> Vec<bool> {
     let mut ticks = Vec::with_capacity(graph.transitions());
     let mut actions = Vec::new();

@@ -1,39 +1,42 @@
-//! The parts of a graph in which a fair behaviour can stay for ever.
+//! Fair parts: the strongly connected parts of a graph in which a fair behaviour can stay for ever.
+//!
+//! A promise is broken if such a part lies within the states where it is open.
 
 use super::graph::Graph;
 use crate::engine::spec::{Fairness, Spec};
 
-/// Belongs to no part.
+/// The part number of a state that belongs to no part.
 pub(in crate::engine) const NOWHERE: u32 = 0;
 
-/// The parts, and for each state the number of its part (one more than its place), or [`NOWHERE`].
+/// The fair parts, and for each state the number of its part (its index in `parts` plus one), or [`NOWHERE`].
 pub(in crate::engine) struct FairParts {
     pub(in crate::engine) parts: Vec<Vec<u32>>,
     pub(in crate::engine) part_of: Vec<u32>,
 }
 
-/// Finds the largest strongly connected parts of the subgraph of `states` such that the behaviour that goes through all their steps again
-/// and again is fair. Every fair behaviour that stays among `states` stays at last in one of them.
+/// Finds the largest strongly connected parts of the subgraph of `states` such that a behaviour which takes all their
+/// steps again and again is fair. Every fair behaviour that stays among `states` finally stays in one of them.
 ///
-/// A strongly connected part in which a strong class is possible but never taken cannot be walked fairly unless the states in which it is
-/// possible are left alone: they are removed, and what remains is looked at anew (Streett). If a weak class is possible everywhere and
-/// never taken, the same holds for everything inside, and the whole part is out. Each round removes a state, so there are at most as many
-/// rounds as states; models have a few.
+/// If a strong class is possible somewhere in a strongly connected part but is never taken in it, the part can be
+/// walked fairly only without the states in which the class is possible: they are removed, and the rest is decomposed
+/// again (Streett). If a weak class is possible everywhere in the part and never taken in it, the same holds for every
+/// smaller part, and the whole part is out. Each round removes a state, so there are at most as many rounds as states;
+/// real models need a few.
 pub(in crate::engine) fn fair_parts<M: Spec>(graph: &Graph<'_, M>, states: Vec<u32>) -> FairParts {
     let mut region = vec![NOWHERE; graph.states()];
     let mut regions = NOWHERE;
     let mut components = Components::new(graph.states());
-    let mut verdict = Verdict::new(graph.classes());
+    let mut class_use = ClassUse::new(graph.classes());
     let mut parts = Vec::new();
     let mut work = vec![states];
     while let Some(states) = work.pop() {
         for part in components.of(graph, &states) {
             regions += 1;
             part.iter().for_each(|&state| region[state as usize] = regions);
-            match verdict.on(graph, &part, &region) {
-                Judged::Fair => parts.push(part),
-                Judged::Never => {}
-                Judged::Without(states) => work.push(states),
+            match class_use.judge(graph, &part, &region) {
+                Judgement::Fair => parts.push(part),
+                Judgement::Never => {}
+                Judgement::Without(states) => work.push(states),
             }
         }
     }
@@ -45,30 +48,30 @@ pub(in crate::engine) fn fair_parts<M: Spec>(graph: &Graph<'_, M>, states: Vec<u
     FairParts { parts, part_of: region }
 }
 
-enum Judged {
+enum Judgement {
     Fair,
     Never,
-    /// Perhaps, but only in these states.
+    /// Perhaps a smaller part is fair, within these states.
     Without(Vec<u32>),
 }
 
-/// What is known of each class in the part at hand.
-struct Verdict<'g> {
+/// For the part at hand, what is possible and what is taken of each class.
+struct ClassUse<'g> {
     classes: &'g [Fairness],
-    /// In how many states it is possible.
+    /// For each class, the number of states in which it is possible.
     possible: Vec<usize>,
     taken: Vec<bool>,
-    /// The state in which it was last found possible, so that none is counted twice.
+    /// For each class, the last state in which it was found possible, so that no state is counted twice.
     seen_in: Vec<u32>,
 }
 
-impl<'g> Verdict<'g> {
+impl<'g> ClassUse<'g> {
     fn new(classes: &'g [Fairness]) -> Self {
         let n = classes.len();
-        Verdict { classes, possible: vec![0; n], taken: vec![false; n], seen_in: vec![u32::MAX; n] }
+        ClassUse { classes, possible: vec![0; n], taken: vec![false; n], seen_in: vec![u32::MAX; n] }
     }
 
-    fn on<M: Spec>(&mut self, graph: &Graph<'_, M>, part: &[u32], region: &[u32]) -> Judged {
+    fn judge<M: Spec>(&mut self, graph: &Graph<'_, M>, part: &[u32], region: &[u32]) -> Judgement {
         self.possible.fill(0);
         self.taken.fill(false);
         self.seen_in.fill(u32::MAX);
@@ -91,25 +94,26 @@ impl<'g> Verdict<'g> {
         let put_off: Vec<bool> = (0..self.classes.len()).map(put_off).collect();
         let weak = |class: usize| matches!(self.classes[class], Fairness::Weak(_));
         if (0..put_off.len()).any(|class| put_off[class] && weak(class)) {
-            return Judged::Never;
+            return Judgement::Never;
         }
         if !put_off.contains(&true) {
-            return Judged::Fair;
+            return Judgement::Fair;
         }
         let without = |state: &u32| !graph.edges(*state).any(|edge| put_off[usize::from(edge.class)]);
-        Judged::Without(part.iter().copied().filter(without).collect())
+        Judgement::Without(part.iter().copied().filter(without).collect())
     }
 }
 
-/// Tarjan's algorithm, with its own stack.
+/// Tarjan's algorithm with an explicit stack.
 struct Components {
-    /// When a state was found, from 1; 0 before, and [`DONE`] once its component is known, and for states that are not looked at.
+    /// For each state the time of its discovery, from 1; 0 before discovery; [`DONE`] once its component is known, and
+    /// for states outside the subgraph.
     found: Vec<u32>,
-    /// The earliest state that is known to be reachable from it and still open.
+    /// For each state, the earliest discovery time of an open state that is known to be reachable from it.
     low: Vec<u32>,
 }
 
-/// Later than all others.
+/// A discovery time later than all others.
 const DONE: u32 = u32::MAX;
 
 impl Components {
@@ -117,13 +121,13 @@ impl Components {
         Components { found: vec![DONE; states], low: vec![0; states] }
     }
 
-    /// The strongly connected components of the subgraph of `states`, without those in which there is no step.
+    /// The strongly connected components of the subgraph of `states` that contain at least one step.
     fn of<M: Spec>(&mut self, graph: &Graph<'_, M>, states: &[u32]) -> Vec<Vec<u32>> {
         let mut components = Vec::new();
         states.iter().for_each(|&state| self.found[state as usize] = 0);
         let mut time = 0;
         let mut open = Vec::new();
-        // States on the way to the one at hand, each with its steps that are still to be followed.
+        // The states on the path to the current one, each with the range of its steps that are still to be followed.
         let mut way: Vec<(u32, usize, usize)> = Vec::new();
         for &root in states {
             if self.found[root as usize] != 0 {

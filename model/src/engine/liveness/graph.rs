@@ -4,12 +4,12 @@ use crate::engine::path::Path;
 use crate::engine::segments::Segments;
 use crate::engine::spec::{Fairness, Spec, Word};
 
-/// A step, as seen from the state in which it begins.
+/// A step, seen from the state in which it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// The state that it leads to.
+    /// The number of the state that it leads to.
     pub to: u32,
-    /// The place of its action among those that [`Model::actions`](stateright::Model::actions) lists.
+    /// The place of its action in the list of [`Model::actions`](stateright::Model::actions).
     pub place: u16,
     /// The place of its fairness in [`Graph::classes`].
     pub class: u16,
@@ -17,16 +17,17 @@ pub struct Edge {
 
 /// All reachable states and all steps between them.
 ///
-/// States are numbered in breadth-first order, the initial ones first, and are stored whole, packed; there is no symmetry, because a
-/// cycle of orbits need not be a cycle of states. A step exists if its action has a result that is within the boundary. Different actions
-/// with the same result are different steps.
+/// States are numbered in breadth-first order, the initial ones first, and are stored whole, packed. There is no
+/// symmetry, because a cycle of orbits need not be a cycle of states. A step exists if its action has a result within
+/// the boundary. Different actions with the same result are different steps.
 ///
-/// Held are a packed state and 12 bytes for each state and 8 bytes for each step; during exploration at most 11 bytes more for each state.
+/// A graph takes, for each state, its packed form and 12 bytes, and for each step 8 bytes; during exploration at most
+/// 11 bytes more for each state.
 pub struct Graph<'m, M: Spec> {
     model: &'m M,
     words: Segments<M::Packed>,
     parents: Segments<u32>,
-    /// Where the steps of each state begin; those of the last state end where all steps end.
+    /// For each state, the index of its first step. The steps of a state end where those of the next one begin.
     starts: Segments<u64>,
     edges: Segments<Edge>,
     initial: usize,
@@ -39,7 +40,7 @@ impl<'m, M: Spec> Graph<'m, M> {
         Graph::of_at_most(model, usize::MAX).expect("no graph is larger than that")
     }
 
-    /// Explores the whole model, or gives up when the graph holds more than so many bytes.
+    /// Explores the whole model; `None` if the graph would hold more than `bytes` bytes.
     pub fn of_at_most(model: &'m M, bytes: usize) -> Option<Self> {
         let mut graph = Graph {
             model,
@@ -87,17 +88,17 @@ impl<'m, M: Spec> Graph<'m, M> {
         self.model
     }
 
-    /// States.
+    /// The number of states.
     pub fn states(&self) -> usize {
         self.words.len()
     }
 
-    /// Steps.
+    /// The number of steps.
     pub fn transitions(&self) -> usize {
         self.edges.len()
     }
 
-    /// The initial states are the first so many.
+    /// The number of initial states, which come first.
     pub fn initial(&self) -> usize {
         self.initial
     }
@@ -107,12 +108,12 @@ impl<'m, M: Spec> Graph<'m, M> {
         self.words.bytes() + self.parents.bytes() + self.starts.bytes() + self.edges.bytes()
     }
 
-    /// The different kinds of fairness that actions have; the first is always [`Fairness::None`].
+    /// The different kinds of fairness of the actions; the first is always [`Fairness::None`].
     pub fn classes(&self) -> &[Fairness] {
         &self.classes
     }
 
-    /// A state.
+    /// The state with this number.
     pub fn state(&self, index: u32) -> M::State {
         self.model.unpack(self.words.get(index as usize))
     }
@@ -123,35 +124,35 @@ impl<'m, M: Spec> Graph<'m, M> {
         (start..end).map(|edge| self.edges.get(edge))
     }
 
-    /// Where the steps from a state begin and end among all steps.
+    /// The range of a state's steps among all steps, half open.
     pub(in crate::engine) fn edge_range(&self, index: u32) -> (usize, usize) {
         let next = index as usize + 1;
         let end = if next < self.starts.len() { self.starts.get(next) as usize } else { self.edges.len() };
         (self.starts.get(index as usize) as usize, end)
     }
 
-    /// A step, by its place among all steps.
+    /// A step by its place among all steps.
     pub(in crate::engine) fn edge(&self, place: usize) -> Edge {
         self.edges.get(place)
     }
 
-    /// Nothing can happen in this state.
+    /// True if no step leads out of this state.
     pub fn is_deadlock(&self, index: u32) -> bool {
         let (start, end) = self.edge_range(index);
         start == end
     }
 
-    /// The states in which nothing can happen.
+    /// The states that no step leads out of.
     pub fn deadlocks(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.states() as u32).filter(|&index| self.is_deadlock(index))
     }
 
-    /// For each state, whether it is so.
+    /// For each state, whether the predicate holds.
     pub fn mark(&self, is_so: impl Fn(&M, &M::State) -> bool) -> Vec<bool> {
         (0..self.states() as u32).map(|index| is_so(self.model, &self.state(index))).collect()
     }
 
-    /// For each state, the least number of steps from an initial one.
+    /// For each state, its distance from the initial states in steps.
     pub fn depths(&self) -> Vec<u32> {
         let mut depths: Vec<u32> = Vec::with_capacity(self.states());
         for index in 0..self.states() {
@@ -161,7 +162,7 @@ impl<'m, M: Spec> Graph<'m, M> {
         depths
     }
 
-    /// The states on a shortest path to a state, which is the last of them.
+    /// The states on a shortest path to a state, that one last.
     pub(in crate::engine) fn route(&self, index: u32) -> Vec<u32> {
         let mut route = vec![index];
         let mut index = index;
@@ -176,14 +177,15 @@ impl<'m, M: Spec> Graph<'m, M> {
         }
     }
 
-    /// A path through these states, of which the first is initial; between two of them it takes the first step that there is.
+    /// The path through these states, of which the first is initial. Between two states it takes the first step that
+    /// there is.
     pub(in crate::engine) fn path(&self, route: &[u32]) -> Path<M::State, M::Action> {
         let step = |pair: &[u32]| self.edges(pair[0]).find(|edge| edge.to == pair[1]).expect("a route follows steps");
         let edges: Vec<Edge> = route.windows(2).map(step).collect();
         Path { init: self.state(route[0]), steps: self.steps(route[0], &edges) }
     }
 
-    /// Steps that follow one another, spelled out.
+    /// A sequence of steps, with their actions and results.
     pub(in crate::engine) fn steps(&self, from: u32, edges: &[Edge]) -> Vec<(M::Action, M::State)> {
         let mut state = self.state(from);
         let mut actions = Vec::new();
@@ -206,7 +208,8 @@ fn class_of(classes: &mut Vec<Fairness>, fairness: Fairness) -> u16 {
     class as u16
 }
 
-/// Finds the number of a state: open addressing, with the numbers in the slots and the states where they are stored anyway.
+/// An index from states to their numbers: open addressing, with the numbers in the slots. The states stay where the
+/// graph stores them.
 struct Index {
     slots: Vec<u32>,
     mask: usize,
@@ -246,7 +249,7 @@ impl Index {
     #[cold]
     fn grow<W: Word>(&mut self, words: &Segments<W>) {
         let slots = self.slots.len() * 2;
-        // The old slots are let go first: the states themselves say where they belong.
+        // The old slots are freed first: the new ones are filled from the states themselves.
         self.slots = Vec::new();
         *self = Index { slots: vec![FREE; slots], mask: slots - 1 };
         for index in 0..words.len() {

@@ -1,29 +1,35 @@
-//! Behaviours without end, and whether one breaks a promise.
+//! Lassos: behaviours without end, as counterexamples of promises.
+//!
+//! A lasso can be verified by the model alone, without the graph in which it was found.
 
 use std::fmt::Debug;
 
 use crate::engine::path::Path;
 use crate::engine::spec::{Fairness, Spec};
 
-/// A behaviour that breaks a promise: some steps, and then a cycle for ever, or nothing ever again.
+/// A behaviour that breaks a promise: a path, and then a cycle for ever or a deadlock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lasso<S, A> {
     /// The steps before the cycle.
     pub prefix: Path<S, A>,
-    /// The steps of the cycle, which begins and ends in the last state of the prefix. If it is empty, the prefix ends in a deadlock.
+    /// The steps of the cycle, which begins and ends in the last state of the prefix. If it is empty, the prefix ends
+    /// in a deadlock.
     pub cycle: Vec<(A, S)>,
-    /// No lasso that breaks the promise has fewer steps, prefix and cycle together. If false, the search for the shortest one was broken
-    /// off; the lasso itself is as good as any.
+    /// True if no lasso that breaks the promise has fewer steps, prefix and cycle together. If false, the search for
+    /// the shortest one was broken off; the lasso itself is a valid counterexample all the same.
     pub shortest: bool,
 }
 
 impl<S: Eq + Debug, A: Copy + Eq + Debug> Lasso<S, A> {
-    /// Steps, of prefix and cycle together.
+    /// The number of steps, prefix and cycle together.
     pub fn steps(&self) -> usize {
         self.prefix.steps.len() + self.cycle.len()
     }
 
-    /// Checks by the model alone that this is a fair behaviour on which `p` never holds; says why not.
+    /// Checks, by the model alone, that this is a fair behaviour on which `p` never holds.
+    ///
+    /// # Errors
+    /// The reason why it is not.
     pub fn verify_eventually<M>(&self, model: &M, p: impl Fn(&M, &S) -> bool) -> Result<(), String>
     where
         M: Spec<State = S, Action = A>,
@@ -35,8 +41,11 @@ impl<S: Eq + Debug, A: Copy + Eq + Debug> Lasso<S, A> {
         }
     }
 
-    /// Checks by the model alone that this is a fair behaviour on which `p` holds at some time, and `q` neither then nor ever after; says
-    /// why not.
+    /// Checks, by the model alone, that this is a fair behaviour on which `p` holds at some time, and `q` neither then
+    /// nor later.
+    ///
+    /// # Errors
+    /// The reason why it is not.
     pub fn verify_leads_to<M>(
         &self,
         model: &M,
@@ -58,7 +67,7 @@ impl<S: Eq + Debug, A: Copy + Eq + Debug> Lasso<S, A> {
         Err(format!("nothing is promised from step {last_kept} on"))
     }
 
-    /// All states in turn, the cycle once.
+    /// All states in order, the cycle once.
     fn states(&self) -> impl Iterator<Item = &S> {
         let steps = self.prefix.steps.iter().chain(&self.cycle);
         std::iter::once(&self.prefix.init).chain(steps.map(|(_, state)| state))
@@ -106,7 +115,7 @@ impl<S: Eq + Debug, A: Copy + Eq + Debug> Lasso<S, A> {
     }
 }
 
-/// What can happen in a state.
+/// The steps that are possible in a state.
 fn possible<M: Spec>(model: &M, state: &M::State) -> Vec<(M::Action, M::State)> {
     let mut actions = Vec::new();
     model.actions(state, &mut actions);

@@ -1,7 +1,7 @@
 //! The shortest fair cycle through a state.
 //!
-//! A fair cycle need not be simple: it may have to pass one state to satisfy one class and another for the next. So it is searched for
-//! breadth-first in the product of the states with what has been satisfied so far.
+//! A fair cycle need not be simple: it may have to pass a state once to satisfy one class and again to satisfy another.
+//! So the search is breadth-first in the product of the states with the duties that are already done.
 
 use std::collections::VecDeque;
 
@@ -11,35 +11,37 @@ use super::fair::{FairParts, NOWHERE};
 use super::graph::{Edge, Graph};
 use crate::engine::spec::{Fairness, Spec};
 
-/// Finds cycles within fair parts.
+/// The search for cycles within fair parts.
 pub(in crate::engine) struct Cycles<'a, M: Spec> {
     graph: &'a Graph<'a, M>,
     fair: &'a FairParts,
-    /// States of which a cycle has to pass one if it is asked to.
+    /// The states of which a cycle has to pass one, if it is asked to.
     wanted: Option<&'a [bool]>,
     duties: FxHashMap<u32, Option<Duties>>,
-    before: Before,
-    /// Places of the product that may still be visited.
+    predecessors: Predecessors,
+    /// Product states that may still be visited.
     effort: usize,
 }
 
-/// The effort was used up, or there are too many classes.
-pub(in crate::engine) struct BrokenOff;
+/// The search was broken off: the effort was used up, or there are more classes than bits.
+pub(in crate::engine) struct EffortExhausted;
 
-/// What a fair cycle within one part has to do, each with its bit. Bit 0 is to pass a wanted state; a weak class has one bit, set by taking
-/// it and where it is not possible; a strong class has a bit that is set where it is possible and, above it, one that is set by taking it.
+/// The duties of a fair cycle within one part, as bits. Bit 0: pass a wanted state. A weak class has one bit, set by
+/// taking the class and by states in which it is not possible. A strong class has two adjacent bits: the lower one is
+/// set by states in which the class is possible, the upper one by taking it.
 struct Duties {
     must: u64,
     strong_possible: u64,
     weak: u64,
-    /// The bits of each class: the one that it being possible sets, or for a weak class leaves unset, and the one that taking it sets.
+    /// Two masks for each class. The first belongs to states in which the class is possible (it sets the lower bit of a
+    /// strong class; the bit of a weak class is set where this is missing), the second to taking the class.
     of_class: Vec<(u64, u64)>,
 }
 
 const WANTED: u64 = 1;
 
 impl Duties {
-    /// `None` if there are more than fit.
+    /// The duties of the classes that are `possible` in a part; `None` if they need more than 64 bits.
     fn new(classes: &[Fairness], possible: &[bool]) -> Option<Self> {
         let mut duties = Duties { must: WANTED, strong_possible: 0, weak: 0, of_class: Vec::new() };
         let mut next = 1;
@@ -70,23 +72,23 @@ impl Duties {
         Some(duties)
     }
 
-    /// What being in a state does.
-    fn being_in<M: Spec>(&self, graph: &Graph<'_, M>, state: u32, wanted: bool) -> u64 {
+    /// The bits that passing a state sets.
+    fn of_state<M: Spec>(&self, graph: &Graph<'_, M>, state: u32, wanted: bool) -> u64 {
         let possible = graph.edges(state).fold(0, |bits, edge| bits | self.of_class[usize::from(edge.class)].0);
         let weak_impossible = self.weak & !possible;
         weak_impossible | possible & self.strong_possible | if wanted { WANTED } else { 0 }
     }
 
-    fn taking(&self, edge: Edge) -> u64 {
+    fn of_step(&self, edge: Edge) -> u64 {
         self.of_class[usize::from(edge.class)].1
     }
 
-    fn done(&self, bits: u64) -> bool {
+    fn are_done(&self, bits: u64) -> bool {
         bits & self.must == self.must && (bits & self.strong_possible) << 1 & !bits == 0
     }
 }
 
-/// A place in the product, and how it was reached.
+/// A product state, and how it was reached.
 struct Place {
     edge: Edge,
     bits: u64,
@@ -100,8 +102,8 @@ impl<'a, M: Spec> Cycles<'a, M> {
         wanted: Option<&'a [bool]>,
         effort: usize,
     ) -> Self {
-        let before = Before::new(graph, fair);
-        Cycles { graph, fair, wanted, duties: FxHashMap::default(), before, effort }
+        let predecessors = Predecessors::new(graph, fair);
+        Cycles { graph, fair, wanted, duties: FxHashMap::default(), predecessors, effort }
     }
 
     fn part_of(&self, state: u32) -> u32 {
@@ -112,23 +114,24 @@ impl<'a, M: Spec> Cycles<'a, M> {
         self.wanted.is_some_and(|wanted| wanted[state as usize])
     }
 
-    /// A shortest fair cycle from a state of a fair part that has at most so many steps and keeps to states that are `allowed`, and
-    /// that passes a wanted state if it has to. The cost is the number of states within that reach times the sets of duties with which they
-    /// can be reached: in the worst case two to the number of weak classes times three to the number of strong ones.
+    /// A shortest fair cycle from a state of a fair part that has at most `most` steps, keeps to states that are
+    /// `allowed`, and passes a wanted state if `pass_wanted`. The cost is the number of states within reach times the
+    /// number of duty sets with which they can be reached: in the worst case 2 to the power of the number of weak
+    /// classes, times 3 to the power of the number of strong classes.
     pub(in crate::engine) fn shortest(
         &mut self,
         start: u32,
         most: u32,
         pass_wanted: bool,
         allowed: impl Fn(u32) -> bool,
-    ) -> Result<Option<Vec<Edge>>, BrokenOff> {
+    ) -> Result<Option<Vec<Edge>>, EffortExhausted> {
         let (graph, fair, part) = (self.graph, self.fair, self.part_of(start));
         let wanted = self.wanted;
         let wants = |state: u32| wanted.is_some_and(|wanted| wanted[state as usize]);
-        // Only states from which the way back is not too long can be on the cycle.
+        // Only states from which the way back is short enough can be on the cycle.
         let allowed = |state: u32| fair.part_of[state as usize] == part && allowed(state);
-        let back = self.before.within(start, most, allowed);
-        self.effort = self.effort.checked_sub(back.len()).ok_or(BrokenOff)?;
+        let back = self.predecessors.within(start, most, allowed);
+        self.effort = self.effort.checked_sub(back.len()).ok_or(EffortExhausted)?;
         let duties = self.duties.entry(part).or_insert_with(|| {
             let mut possible = vec![false; graph.classes().len()];
             let states = &fair.parts[part as usize - 1];
@@ -137,8 +140,8 @@ impl<'a, M: Spec> Cycles<'a, M> {
                 .for_each(|&state| graph.edges(state).for_each(|edge| possible[usize::from(edge.class)] = true));
             Duties::new(graph.classes(), &possible)
         });
-        let Some(duties) = duties else { return Err(BrokenOff) };
-        let first = duties.being_in(graph, start, wants(start) || !pass_wanted);
+        let Some(duties) = duties else { return Err(EffortExhausted) };
+        let first = duties.of_state(graph, start, wants(start) || !pass_wanted);
         let nowhere = Edge { to: start, place: 0, class: 0 };
         let mut places = vec![Place { edge: nowhere, bits: first, from: 0 }];
         let mut known = FxHashSet::from_iter([(start, first)]);
@@ -154,9 +157,9 @@ impl<'a, M: Spec> Cycles<'a, M> {
                 if steps + 1 + rest > most {
                     continue;
                 }
-                let here = duties.being_in(graph, edge.to, wants(edge.to));
-                let bits = bits | duties.taking(edge) | here;
-                if edge.to == start && duties.done(bits) {
+                let here = duties.of_state(graph, edge.to, wants(edge.to));
+                let bits = bits | duties.of_step(edge) | here;
+                if edge.to == start && duties.are_done(bits) {
                     let mut cycle = vec![edge];
                     let mut place = next;
                     while place != 0 {
@@ -168,7 +171,7 @@ impl<'a, M: Spec> Cycles<'a, M> {
                 }
                 if known.insert((edge.to, bits)) {
                     if self.effort == 0 {
-                        return Err(BrokenOff);
+                        return Err(EffortExhausted);
                     }
                     self.effort -= 1;
                     places.push(Place { edge, bits, from: next as u32 });
@@ -179,11 +182,12 @@ impl<'a, M: Spec> Cycles<'a, M> {
         Ok(None)
     }
 
-    /// Some fair cycle from a state of a fair part, which passes a wanted state if it has to: always to the nearest step or state that does
-    /// a duty which is not yet done, and in the end back.
-    pub(in crate::engine) fn some(&self, start: u32, pass_wanted: bool) -> Vec<Edge> {
+    /// Any fair cycle from a state of a fair part, which passes a wanted state if `pass_wanted`. It goes to the nearest
+    /// step or state that does a duty not yet done, again and again, and finally back.
+    pub(in crate::engine) fn any(&self, start: u32, pass_wanted: bool) -> Vec<Edge> {
         let (graph, part) = (self.graph, self.part_of(start));
-        // Duties of the whole part: no class is put off if each is taken that can be, and each other weak one is found impossible.
+        // The duties are those of the whole part: no class is put off if each class that can be taken is taken, and
+        // each other weak class is found impossible somewhere.
         let mut taken = vec![false; graph.classes().len()];
         let mut possible = taken.clone();
         for &state in &self.fair.parts[part as usize - 1] {
@@ -223,7 +227,7 @@ impl<'a, M: Spec> Cycles<'a, M> {
         }
     }
 
-    /// A shortest way within the part whose last step is so.
+    /// A shortest path within the part whose last step satisfies a predicate.
     fn leg(&self, from: u32, is_so: impl Fn(Edge) -> bool) -> Vec<Edge> {
         let part = self.part_of(from);
         let mut came_by: FxHashMap<u32, (u32, Edge)> = FxHashMap::default();
@@ -251,14 +255,14 @@ impl<'a, M: Spec> Cycles<'a, M> {
     }
 }
 
-/// For each state of a fair part, the states of that part from which a step leads to it.
-struct Before {
-    /// Where those of each state begin; one more for the end.
+/// For each state of a fair part, its predecessors in that part.
+struct Predecessors {
+    /// For each state, the index of its first predecessor; one more entry for the end.
     starts: Vec<usize>,
     states: Vec<u32>,
 }
 
-impl Before {
+impl Predecessors {
     fn new<M: Spec>(graph: &Graph<'_, M>, fair: &FairParts) -> Self {
         let inner = |part: u32, edge: &Edge| fair.part_of[edge.to as usize] == part && part != NOWHERE;
         let mut starts = vec![0; graph.states() + 1];
@@ -278,10 +282,11 @@ impl Before {
                 next[edge.to as usize] += 1;
             }
         }
-        Before { starts, states }
+        Predecessors { starts, states }
     }
 
-    /// The states from which `end` can be reached in at most so many steps, and in how many; `end` itself in none.
+    /// The states from which `end` can be reached in at most `most` steps, each with that number of steps; `end` itself
+    /// with 0.
     fn within(&self, end: u32, most: u32, allowed: impl Fn(u32) -> bool) -> FxHashMap<u32, u32> {
         let mut steps = FxHashMap::from_iter([(end, 0)]);
         let mut queue = VecDeque::from([(end, 0)]);

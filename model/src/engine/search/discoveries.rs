@@ -1,18 +1,18 @@
-//! What a search found, and where first.
+//! Discoveries of a search: the bits that [`Inspect`](super::Inspect) reported, and the first place of each.
 
 use crate::engine::path::Trail;
 use crate::engine::spec::Spec;
 
-/// Bits that were found already. A state is looked at when it is expanded, later than the step by which it was found: what was seen in a
-/// step may have been there earlier in a state.
+/// The bits that were discovered already. A state is inspected when it is expanded, which is later than the step that
+/// discovered it, so a bit that was seen in a step may have been there earlier in a state.
 #[derive(Clone, Copy)]
-pub(in crate::engine) struct Seen {
+pub(in crate::engine) struct DiscoveredBits {
     states: u64,
     steps: u64,
 }
 
-impl Seen {
-    /// What is new in a state.
+impl DiscoveredBits {
+    /// The bits that are new in a state.
     #[inline]
     pub(in crate::engine) fn in_state(&mut self, bits: u64) -> u64 {
         let new = bits & !self.states;
@@ -20,7 +20,7 @@ impl Seen {
         new
     }
 
-    /// What is new in a step. A state that was expanded before has been found before.
+    /// The bits that are new in a step. A bit of a state that was expanded before is not new.
     #[inline]
     pub(in crate::engine) fn in_step(&mut self, bits: u64) -> u64 {
         let new = bits & !(self.states | self.steps);
@@ -29,23 +29,24 @@ impl Seen {
     }
 }
 
-/// For each bit the first state that shows it, and the first action of a state.
-pub(in crate::engine) struct Found {
-    pub(in crate::engine) seen: Seen,
+/// For each bit, the first state that shows it and the first step that shows it.
+pub(in crate::engine) struct Discoveries {
+    pub(in crate::engine) discovered: DiscoveredBits,
     states: [Option<u32>; 64],
     steps: [Option<(u32, u16)>; 64],
 }
 
-impl Found {
+impl Discoveries {
     pub(in crate::engine) fn new() -> Self {
-        Found { seen: Seen { states: 0, steps: 0 }, states: [None; 64], steps: [None; 64] }
+        Discoveries { discovered: DiscoveredBits { states: 0, steps: 0 }, states: [None; 64], steps: [None; 64] }
     }
 
-    /// Takes note of what was found, in the order of the states.
+    /// Records the bits of a state, or of the step at place `action` among its actions. Called in the order of the
+    /// states.
     pub(in crate::engine) fn note(&mut self, index: u32, action: Option<u16>, bits: u64) {
         let mut new = match action {
-            None => self.seen.in_state(bits),
-            Some(_) => self.seen.in_step(bits),
+            None => self.discovered.in_state(bits),
+            Some(_) => self.discovered.in_step(bits),
         };
         while new != 0 {
             let bit = new.trailing_zeros() as usize;
@@ -57,7 +58,8 @@ impl Found {
         }
     }
 
-    /// Where a bit was found first: in a state, or in an action of a state. A step comes before the state that it leads to.
+    /// The first place of a bit: a state, or a state and the place of a step. A step comes before the state that it
+    /// leads to.
     pub(in crate::engine) fn first<M: Spec>(
         &self,
         model: &M,

@@ -1,22 +1,22 @@
-//! The first stage of the search: the states of a chunk are expanded into buffers of successors.
+//! The first stage of the search: the states of a chunk are expanded into buffers of packed successors.
 
 use std::ops::Range;
 
 use stateright::Model;
 
-use super::discoveries::Seen;
+use super::discoveries::DiscoveredBits;
 use super::table::NO_STATE;
 use super::visited::{index32, shard};
 use super::{Inspect, Options};
 use crate::engine::path::Trail;
 use crate::engine::spec::{Spec, Word};
 
-/// Successors that the expansion of a chunk remembers, in order not to pass on the same one again: few enough for a fast cache.
+/// Slots of the cache of recent successors: few enough for a fast processor cache.
 const RECENT: usize = 1 << 10;
-/// Successors that wait to be passed on together: few enough for the fastest cache.
+/// Successors that are passed on together: few enough for the fastest processor cache.
 const BATCH: usize = 1 << 8;
 
-/// A packed successor and the step that led to it: the action at `place` among those of the state `parent`.
+/// A packed successor and the step to it: the action at `place` among the actions of the state `parent`.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Successor<W> {
     pub(in crate::engine) word: W,
@@ -25,37 +25,39 @@ pub(in crate::engine) struct Successor<W> {
 }
 
 impl<W> Successor<W> {
-    /// When one thread would have found it, in comparison with others.
+    /// The position of this successor in the order in which one thread would find all of them.
     #[inline]
     pub(in crate::engine) fn when(&self) -> (u32, u16) {
         (self.parent, self.place)
     }
 }
 
-/// What became of a chunk of states. Its buffers are used again and again.
-pub(in crate::engine) struct Expanded<W> {
-    /// The successors, in order, by the shard that they belong to.
+/// The result of expanding a chunk of states. The buffers are reused.
+pub(in crate::engine) struct Expansion<W> {
+    /// The successors in order, by the shard that they belong to.
     pub(in crate::engine) shards: Vec<Vec<Successor<W>>>,
-    /// Those that are not there yet. Whether one is to be passed on is hard to guess, and a processor that guessed wrong throws away what it
-    /// has begun of the next step; so the steps are taken first, a batch of them, and then this is asked of all of them.
-    met: Vec<Successor<W>>,
-    /// Successors that were passed on here, each at a slot of its own. Of one that is met again only the first meeting matters, and
-    /// these buffers only ever meet states further down the queue. Two steps that can be taken in either order lead to the same state
-    /// from states close to each other, so this spares the tables a good part of all look-ups, which miss the caches.
+    /// Successors of the current batch, not yet in a shard. Whether a successor is passed on is hard to predict, and
+    /// after a wrong prediction a processor discards the work that it has begun on the next step. So a batch of steps
+    /// is taken first, and then the question is answered for all of them.
+    batch: Vec<Successor<W>>,
+    /// A cache of successors that were passed on, indexed by hash. Of equal successors only the first matters, and each
+    /// buffer only sees states further down the queue. Two steps that can be taken in either order lead to the same
+    /// state from states close to each other, so this cache spares the visited set many look-ups, which miss the
+    /// processor's caches.
     recent: Vec<W>,
     pub(in crate::engine) transitions: usize,
     pub(in crate::engine) deadlocks: usize,
     pub(in crate::engine) deadlock: Option<u32>,
-    /// Bits found, in order: in a state, or in the step at a place among those of a state.
+    /// Discovered bits in order: of a state, or of the step at a place among its actions.
     pub(in crate::engine) found: Vec<(u32, Option<u16>, u64)>,
 }
 
-impl<W: Word> Expanded<W> {
+impl<W: Word> Expansion<W> {
     pub(in crate::engine) fn new(shards: usize) -> Self {
         let shards = (0..shards).map(|_| Vec::new()).collect();
-        Expanded {
+        Expansion {
             shards,
-            met: Vec::with_capacity(BATCH),
+            batch: Vec::with_capacity(BATCH),
             recent: vec![W::EMPTY; RECENT],
             transitions: 0,
             deadlocks: 0,
@@ -64,15 +66,15 @@ impl<W: Word> Expanded<W> {
         }
     }
 
-    /// Passes on what was met, but for what was passed on a short while ago.
+    /// Passes on the successors of the batch, except those in the cache of recent ones.
     fn pass_on(&mut self) {
-        let Expanded { shards, met, recent, .. } = self;
+        let Expansion { shards, batch, recent, .. } = self;
         let number = shards.len();
         let mut empty = false;
-        for successor in met.drain(..) {
+        for successor in batch.drain(..) {
             let hash = successor.word.spread();
             let recent = &mut recent[hash as usize % RECENT];
-            // Opaque, or the comparison would become a branch.
+            // Opaque, because otherwise the compiler makes a conditional jump of the comparison.
             let again = std::hint::black_box(recent.same(successor.word));
             empty |= successor.word.same(W::EMPTY);
             *recent = successor.word;
@@ -88,19 +90,19 @@ impl<W: Word> Expanded<W> {
     }
 }
 
-/// Without a branch: see [`Expanded::met`].
+/// Appends an item if it is wanted, without a conditional jump: see [`Expansion::batch`].
 #[inline]
 fn push_if<T>(to: &mut Vec<T>, item: T, wanted: bool) {
     to.push(item);
     to.truncate(to.len() - usize::from(!wanted));
 }
 
-/// A state that begins with a line of the cache: copying one to another is quicker.
+/// A state aligned to a cache line, which makes copying one to another quicker.
 #[repr(align(64))]
 struct Aligned<S>(S);
 
-/// A state in hand: its packed form, itself, and a place for where a step leads.
-type Places<M> = (<M as Spec>::Packed, Aligned<<M as Model>::State>, Aligned<<M as Model>::State>);
+/// The state being expanded (packed and unpacked), and room for a successor.
+type InHand<M> = (<M as Spec>::Packed, Aligned<<M as Model>::State>, Aligned<<M as Model>::State>);
 
 pub(in crate::engine) fn expand<M: Spec>(
     model: &M,
@@ -108,11 +110,11 @@ pub(in crate::engine) fn expand<M: Spec>(
     inspect: &impl Inspect<M>,
     trail: &Trail<'_, M::Packed>,
     range: Range<usize>,
-    mut seen: Seen,
-    out: &mut Expanded<M::Packed>,
+    mut discovered: DiscoveredBits,
+    out: &mut Expansion<M::Packed>,
 ) {
     let mut actions = Vec::new();
-    let mut places: Option<Places<M>> = None;
+    let mut places: Option<InHand<M>> = None;
     for index in range {
         let parent = index32(index);
         let from = trail.states.get(index);
@@ -123,7 +125,7 @@ pub(in crate::engine) fn expand<M: Spec>(
         model.unpack_over(from, *old, &mut state.0);
         *old = from;
         let (state, after) = (&state.0, &mut after.0);
-        let new = seen.in_state(inspect.state(model, state));
+        let new = discovered.in_state(inspect.state(model, state));
         if new != 0 {
             out.found.push((parent, None, new));
         }
@@ -141,19 +143,19 @@ pub(in crate::engine) fn expand<M: Spec>(
             let Some(word) = word else { continue };
             debug_assert!(options.symmetry || word == model.pack(after), "a step is written down as where it leads is");
             let place = place as u16;
-            let new = seen.in_step(inspect.step(model, state, action, after));
+            let new = discovered.in_step(inspect.step(model, state, action, after));
             if new != 0 {
                 out.found.push((parent, Some(place), new));
             }
             out.transitions += 1;
-            // A step to the same state finds nothing.
-            push_if(&mut out.met, Successor { word, parent, place }, !word.same(from));
+            // A step to the same state discovers nothing.
+            push_if(&mut out.batch, Successor { word, parent, place }, !word.same(from));
         }
         if out.transitions == before {
             out.deadlocks += 1;
             out.deadlock.get_or_insert(parent);
         }
-        if out.met.len() >= BATCH {
+        if out.batch.len() >= BATCH {
             out.pass_on();
         }
     }

@@ -1,19 +1,20 @@
-//! Sets of packed states that are stored elsewhere.
+//! A visited set of state numbers, for wide states, which are stored only once: in the trail.
 
 use super::table::NO_STATE;
-use super::visited::{End, Ends, Known, Words};
+use super::visited::{ProbeEnd, ProbeEnds, VisitedSet, Words};
 use crate::engine::spec::Word;
 
-/// An exact set: open addressing with linear probing, in each slot the number of a state and a tag of 32 bits of its hash. The state
-/// itself is looked at where the trail keeps it, and only if the tag is the same. So a wide state is held once, and a probe reads 8 bytes
-/// for each slot that it passes.
+/// An exact set: open addressing with linear probing. A slot holds the number of a state and a tag, 32 bits of its
+/// hash. The state itself is compared, in the trail, only if the tags are equal. So a wide state is stored once, and a
+/// probe reads 8 bytes for each slot that it passes.
 ///
-/// The set is made of parts that grow one after the other, by a little, so that growing never takes much memory at once. The tag is also
-/// what chooses the slot in a part, so a part grows without looking at the states, from the first slot to the last in both the old slots and
-/// the new ones; that a tag stands close to its slot is the price, but bits enough are left to tell neighbours apart.
+/// The set is made of parts that grow one at a time and by a little, so that growing never takes much memory at once.
+/// The tag also chooses the slot within a part, so a part grows without reading the states: old and new slots are
+/// passed from the first to the last. The price is that neighbouring slots have similar tags, but enough bits differ to
+/// distinguish them.
 pub(in crate::engine) struct Index {
     parts: Vec<Part>,
-    /// How often a part has grown.
+    /// The number of times that a part has grown.
     growths: u32,
 }
 
@@ -22,25 +23,26 @@ struct Part {
     len: usize,
 }
 
-/// A tag, and below it a number.
+/// A tag in the upper 32 bits, and a state number in the lower 32 bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Slot(u64);
 
-/// No state has the number in it.
+/// A free slot. Its number is that of no state.
 const FREE: Slot = Slot(u64::MAX);
 
 /// Bits of the hash that choose the part.
 const PART_BITS: u32 = 6;
-/// Slots of the smallest of the new parts. The others have more, up to twice as many, so that they are not full all at the same time.
+/// Slots of the smallest new part. The others have up to twice as many, so that the parts do not all fill up at the
+/// same time.
 const SLOTS: usize = 16;
 /// A part grows when more than 5 of 8 slots are taken.
 const FULL: (usize, usize) = (5, 8);
 
-/// A part with fewer slots than these is doubled when it grows: all of them together take less than 16 MB.
+/// A part with fewer slots than these is doubled when it grows. All parts of that size together take less than 16 MB.
 const FEW: usize = 1 << 15;
 
-/// Slots that a part has when it has grown. Where there are many, memory is scarcer than time: they are copied more often, for about 3 % of
-/// a long search.
+/// Slots of a part after it has grown. A large part grows by a quarter, since memory is then scarcer than time: the
+/// additional copying is about 3 % of a long search.
 fn grown(slots: usize) -> usize {
     if slots < FEW { 2 * slots } else { slots + slots / 4 }
 }
@@ -62,7 +64,8 @@ impl Slot {
     }
 }
 
-/// The part that a hash belongs to: neither the tag has a say in it nor, unless there are a great many, the bits that choose the shard.
+/// The part of a hash. It does not depend on the tag's bits nor, unless there are very many shards, on the bits that
+/// choose the shard.
 #[inline]
 fn part(hash: u64) -> usize {
     (hash >> 32) as usize & ((1 << PART_BITS) - 1)
@@ -78,7 +81,7 @@ impl Part {
         Part { slots: vec![FREE; slots], len: 0 }
     }
 
-    /// Where the search for a tag begins. Higher tags never begin before lower ones.
+    /// The slot at which the search for a tag begins. It does not decrease as the tag increases.
     #[inline]
     fn first(&self, tag: u32) -> usize {
         ((u64::from(tag) * self.slots.len() as u64) >> 32) as usize
@@ -89,13 +92,13 @@ impl Part {
         if slot + 1 == self.slots.len() { 0 } else { slot + 1 }
     }
 
-    /// The slot of the number that is wanted, one of those with this tag, or the free slot at which the search for it ends.
+    /// The slot with this tag whose number is `wanted`, or the free slot at which the search ends.
     #[inline]
     fn find(&self, tag: u32, wanted: impl Fn(u32) -> bool) -> usize {
         self.find_from(self.first(tag), tag, wanted)
     }
 
-    /// The same where it is known that it is in no slot before this one.
+    /// The same search from slot `place`, if it is known that no earlier slot holds the number.
     #[inline]
     fn find_from(&self, mut place: usize, tag: u32, wanted: impl Fn(u32) -> bool) -> usize {
         loop {
@@ -120,7 +123,7 @@ impl Part {
     }
 }
 
-impl<W: Word> Known<W> for Index {
+impl<W: Word> VisitedSet<W> for Index {
     const LOOKS_UP: bool = true;
 
     fn new() -> Self {
@@ -133,7 +136,7 @@ impl<W: Word> Known<W> for Index {
         self.parts.iter().map(|part| part.slots.capacity()).sum::<usize>() * size_of::<Slot>()
     }
 
-    /// Only one part grows at a time, but a block may make each of them grow.
+    /// Only one part grows at a time, but one block may make each of them grow.
     fn bytes_with(&self, more: usize) -> usize {
         let (mut slots, mut largest) = (0, 0);
         for part in &self.parts {
@@ -146,8 +149,8 @@ impl<W: Word> Known<W> for Index {
     }
 
     #[inline]
-    fn look_up(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>, ends: &mut Ends) -> u64 {
-        // First all slots, then all states, so that none waits for the one before.
+    fn look_up(&self, batch: impl Iterator<Item = (W, u64)> + Clone, words: Words<'_, W>, ends: &mut ProbeEnds) -> u64 {
+        // First all slots are read, then all states, so that no read waits for the one before.
         let mut touched = 0;
         for (_, hash) in batch.clone() {
             let part = &self.parts[part(hash)];
@@ -157,20 +160,20 @@ impl<W: Word> Known<W> for Index {
         let mut numbers = [FREE.number(); u64::BITS as usize];
         for (((_, hash), number), end) in batch.clone().zip(&mut numbers).zip(ends.iter_mut()) {
             let part = &self.parts[part(hash)];
-            // The first with this tag is almost always the only one.
+            // The first slot with this tag is nearly always the only one.
             let slot = part.find(tag(hash), |_| true);
             *number = part.slots[slot].number();
-            *end = End { slot: slot as u32, growths: self.growths };
+            *end = ProbeEnd { slot: slot as u32, growths: self.growths };
         }
-        let mut known = 0;
+        let mut visited = 0;
         for (place, ((word, _), number)) in batch.zip(numbers).enumerate() {
-            known |= u64::from(number != FREE.number() && words.get(number).same(word)) << place;
+            visited |= u64::from(number != FREE.number() && words.get(number).same(word)) << place;
         }
-        known
+        visited
     }
 
     #[inline]
-    fn insert(&mut self, word: W, hash: u64, end: Option<End>, words: Words<'_, W>) -> bool {
+    fn insert(&mut self, word: W, hash: u64, end: Option<ProbeEnd>, words: Words<'_, W>) -> bool {
         let (part, tag) = (&mut self.parts[part(hash)], tag(hash));
         let end = end.filter(|end| end.growths == self.growths);
         let first = end.map_or_else(|| part.first(tag), |end| end.slot as usize);

@@ -1,13 +1,25 @@
 //! Exact breadth-first search over packed states.
 //!
-//! The queue is worked off in blocks, in two stages. First a block's states are expanded into buffers of packed successors, one for each
-//! shard of the set of known states; then each shard takes up what is new in it. While one block is taken up the next is expanded, and
-//! the threads share both kinds of work. What is new is queued in the order in which one thread, going from state to state and from
-//! action to action, would have found it. So counts, depth, coverage and counterexamples are the same for any number of threads.
+//! The queue is worked off in blocks, in two stages. First the states of a block are expanded into buffers of packed
+//! successors, one buffer for each shard of the visited set (`expand.rs`). Then each shard absorbs its buffer: what is
+//! new gets into the set (`visited.rs`). While one block is absorbed the next is expanded, and the threads share both
+//! kinds of work. New states are queued in the order in which one thread, going from state to state and from action to
+//! action, would have discovered them. So counts, depth, coverage and counterexamples are the same for any number of
+//! threads.
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `interface.rs` | the options, what a search looks for, and its results |
+//! | `expand.rs` | the first stage: a chunk of states, expanded into buffers of successors |
+//! | `visited.rs` | the second stage: the visited set, in shards |
+//! | `table.rs` | a visited set that holds small states themselves |
+//! | `index.rs` | a visited set that holds the numbers of wide states |
+//! | `discoveries.rs` | what the search was asked to look for, and where it was first seen |
 
 mod discoveries;
 mod expand;
 mod index;
+mod interface;
 mod table;
 mod visited;
 
@@ -15,136 +27,32 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::path::{Path, Trail};
+use super::path::Trail;
 use super::segments::Spill;
 use super::spec::{Spec, Word};
-use discoveries::Found;
-use expand::{Expanded, Successor, expand};
+use discoveries::Discoveries;
+use expand::{Expansion, Successor, expand};
 use index::Index;
 use table::Table;
-use visited::{Known, Shard, Words, index32, shard};
+use visited::{Shard, VisitedSet, Words, index32, shard};
 
-/// States that one thread expands at a time: enough to keep the memory busy, few enough for their successors to stay in the cache.
+pub use interface::{Exploration, Inspect, Limit, Nothing, Options, Progress};
+
+/// States that one thread expands at a time: enough to keep the memory busy, few enough for their successors to stay in
+/// the processor's cache.
 const CHUNK: usize = 1 << 12;
-/// Chunks in a block for each of several threads, which wait for each other at the end of a block: on a busy machine a thread may be
-/// kept from running for some milliseconds, and a block should take several times as long. One thread has blocks of one chunk.
+/// Chunks in a block, for each of several threads. The threads wait for each other at the end of a block; on a busy
+/// machine a thread may be kept from running for some milliseconds, and a block should take several times as long. With
+/// one thread a block is one chunk.
 const CHUNKS: usize = 8;
-/// Bytes of a packed state that is stored in the set of known states as well as in the trail: with it the set is little larger than with
-/// the state's number, and a look-up that has found the slot has found the state.
+/// The largest packed state, in bytes, that is stored in the visited set as well as in the trail. With states of this
+/// size the set is little larger than with their numbers, and a look-up that has found the slot has found the state.
 const SMALL: usize = 16;
 
-/// How to search.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Threads.
-    pub threads: usize,
-    /// Explore only canonical states.
-    pub symmetry: bool,
-    /// Stop after this many steps from an initial state.
-    pub depth: Option<usize>,
-    /// Stop after this long. What is covered then depends on the machine.
-    pub time: Option<Duration>,
-    /// Stop when the search holds this many bytes, or soon would while a set of states grows; a search that can spill does that first.
-    /// What is covered then depends on the number of threads, which share the memory in different ways.
-    pub memory: Option<usize>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { threads: 1, symmetry: false, depth: None, time: None, memory: None }
-    }
-}
-
-/// Why a search ended before every state was expanded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// [`Options::depth`]
-    Depth,
-    /// [`Options::time`]
-    Time,
-    /// [`Options::memory`]
-    Memory,
-    /// The place that a search spills to took no more.
-    Spill,
-}
-
-/// Where a search stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Distinct states so far.
-    pub states: usize,
-    /// Of them, not yet expanded.
-    pub queue: usize,
-    /// Steps from an initial state to those that are being expanded.
-    pub depth: usize,
-    /// Bytes held in memory.
-    pub bytes: usize,
-    /// Bytes spilled.
-    pub spilled: usize,
-    /// Since the search began.
-    pub elapsed: Duration,
-}
-
-/// What to look for. A finding is a bit; for each bit a shortest path to its first occurrence is kept.
-pub trait Inspect<M: Spec>: Sync {
-    /// Findings in a state, asked once for each.
-    fn state(&self, _model: &M, _state: &M::State) -> u64 {
-        0
-    }
-
-    /// Findings in a step, asked for each. With symmetry they must not tell like parts apart: the search asks again which of the like
-    /// steps shows a finding, and panics if none does.
-    fn step(&self, _model: &M, _before: &M::State, _action: M::Action, _after: &M::State) -> u64 {
-        0
-    }
-
-    /// Called now and then.
-    fn progress(&self, _progress: &Progress) {}
-}
-
-/// Looks for nothing.
-pub struct Nothing;
-
-impl<M: Spec> Inspect<M> for Nothing {}
-
-/// What a search found.
-#[derive(Clone, Debug)]
-pub struct Exploration<S, A> {
-    /// Distinct states; with symmetry, distinct orbits.
-    pub states: usize,
-    /// Steps from expanded states.
-    pub transitions: usize,
-    /// Steps on the longest of the shortest paths.
-    pub depth: usize,
-    /// Expanded states in which nothing can happen, and a shortest path to one.
-    pub deadlocks: usize,
-    /// A shortest path to a deadlock.
-    pub deadlock: Option<Path<S, A>>,
-    /// `None` if every state was expanded.
-    pub incomplete: Option<Limit>,
-    /// States that were not expanded.
-    pub unexpanded: usize,
-    /// Bytes held in memory at the end.
-    pub bytes: usize,
-    /// Bytes spilled.
-    pub spilled: usize,
-    /// Why no more could be spilled: [`Limit::Spill`].
-    pub spill_error: Option<String>,
-    /// For each bit that was found, a shortest path to it.
-    pub found: Vec<Option<Path<S, A>>>,
-}
-
-impl<S, A> Exploration<S, A> {
-    /// Bytes held for each state.
-    pub fn bytes_per_state(&self) -> usize {
-        self.bytes.div_ceil(self.states.max(1))
-    }
-}
-
-/// What the threads share.
+/// A piece of work that any thread can do.
 enum Job<'a, W, K> {
-    Expand(Range<usize>, &'a mut Expanded<W>),
-    TakeUp(usize, &'a mut Shard<W, K>),
+    Expand(Range<usize>, &'a mut Expansion<W>),
+    Absorb(usize, &'a mut Shard<W, K>),
 }
 
 /// Explores every state of `model`, within the limits.
@@ -152,10 +60,11 @@ pub fn search<M: Spec>(model: &M, options: Options, inspect: &impl Inspect<M>) -
     search_spilling(model, options, inspect, None)
 }
 
-/// Explores every state of `model`, within the limits. When memory runs short (when half of [`Options::memory`] is taken, or from the
-/// beginning if there is no such limit) the queue and the ways back to the beginning move to `spill`; only the set of known states, which
-/// every step needs, stays. That set holds small states itself, and of wide ones the places in the queue, which then has to stay as well.
-/// What is found does not depend on it.
+/// Explores every state of `model`, within the limits, and spills to `spill` when memory runs short: when half of
+/// [`Options::memory`] is taken, or from the beginning if there is no such limit. Then the queue and the parents of the
+/// states move out of memory; the visited set, which every step needs, stays. That set holds small states itself. Of
+/// wide states it holds their places in the queue, which then has to stay as well. The results do not depend on
+/// spilling.
 pub fn search_spilling<M: Spec>(
     model: &M,
     options: Options,
@@ -169,7 +78,7 @@ pub fn search_spilling<M: Spec>(
     }
 }
 
-fn explore<M: Spec, K: Known<M::Packed>>(
+fn explore<M: Spec, K: VisitedSet<M::Packed>>(
     model: &M,
     options: Options,
     inspect: &impl Inspect<M>,
@@ -180,12 +89,12 @@ fn explore<M: Spec, K: Known<M::Packed>>(
     let chunks = if threads == 1 { 1 } else { CHUNKS * threads };
     let mut shards: Vec<Shard<M::Packed, K>> = (0..threads).map(|_| Shard::new()).collect();
     let mut trail = Trail::new(options.symmetry, K::LOOKS_UP, spill);
-    let mut found = Found::new();
+    let mut discoveries = Discoveries::new();
     for state in model.init_states().into_iter().filter(|state| model.within_boundary(state)) {
         let state = if options.symmetry { model.canonical(&state) } else { state };
         let word = model.pack(&state);
         let hash = word.spread();
-        if shards[shard(hash, threads)].known.insert(word, hash, None, Words::of(&trail.states)) {
+        if shards[shard(hash, threads)].visited.insert(word, hash, None, Words::of(&trail.states)) {
             let index = index32(trail.states.len());
             trail.push(word, index);
         }
@@ -194,11 +103,11 @@ fn explore<M: Spec, K: Known<M::Packed>>(
     let (mut transitions, mut deadlocks, mut deadlock) = (0, 0, None);
     let (mut next, mut depth, mut level_end) = (0, 0, trail.states.len());
     let (mut incomplete, mut spill_error) = (None, None);
-    // The block that is being expanded, and the one before, with so many states, which is being taken up.
-    let mut expanded: Vec<Expanded<M::Packed>> = (0..chunks).map(|_| Expanded::new(threads)).collect();
-    let mut taken: Vec<Expanded<M::Packed>> = (0..chunks).map(|_| Expanded::new(threads)).collect();
+    // The block that is being expanded, and the block before it, of `in_flight` states, which is being absorbed.
+    let mut expanded: Vec<Expansion<M::Packed>> = (0..chunks).map(|_| Expansion::new(threads)).collect();
+    let mut absorbing: Vec<Expansion<M::Packed>> = (0..chunks).map(|_| Expansion::new(threads)).collect();
     let mut in_flight = 0;
-    let mut told = started;
+    let mut last_report = started;
     loop {
         if next == level_end && in_flight == 0 {
             if next == trail.states.len() {
@@ -207,9 +116,9 @@ fn explore<M: Spec, K: Known<M::Packed>>(
             depth += 1;
             level_end = trail.states.len();
         }
-        let tables: usize = shards.iter().map(|shard| shard.known.bytes()).sum();
+        let tables: usize = shards.iter().map(|shard| shard.visited.bytes()).sum();
         let short = options.memory.is_none_or(|most| tables + trail.bytes() >= most / 2);
-        // Where nothing is to be expanded any more, or not now, nothing has to be moved, and a full disk cuts nothing off.
+        // If nothing will be expanded now, nothing has to be moved, and a full disk cuts nothing off.
         if next < level_end
             && incomplete.is_none()
             && (short || trail.bytes_away() > 0)
@@ -220,17 +129,20 @@ fn explore<M: Spec, K: Known<M::Packed>>(
         }
         let bytes = tables + trail.bytes();
         if next < level_end && incomplete.is_none() {
-            // What is in flight will be taken up, and about as much again, from the block that is next.
-            let coming = |number: usize| 2 * taken.iter().map(|part| part.shards[number].len()).sum::<usize>();
-            let most =
-                shards.iter().enumerate().map(|(number, shard)| shard.known.bytes_with(coming(number))).sum::<usize>();
+            // The block in flight will be absorbed, and then about as much again from the next block.
+            let coming = |number: usize| 2 * absorbing.iter().map(|part| part.shards[number].len()).sum::<usize>();
+            let most = shards
+                .iter()
+                .enumerate()
+                .map(|(number, shard)| shard.visited.bytes_with(coming(number)))
+                .sum::<usize>();
             incomplete = limit(&options, depth, started, most + trail.bytes());
         }
         if incomplete.is_some() && in_flight == 0 {
             break;
         }
-        if told.elapsed() >= Duration::from_secs(1) {
-            told = Instant::now();
+        if last_report.elapsed() >= Duration::from_secs(1) {
+            last_report = Instant::now();
             let (states, elapsed) = (trail.states.len(), started.elapsed());
             inspect.progress(&Progress {
                 states,
@@ -245,41 +157,41 @@ fn explore<M: Spec, K: Known<M::Packed>>(
         let end = if incomplete.is_some() { next } else { level_end.min(next + chunks * CHUNK) };
         let block = next..end;
 
-        let seen = found.seen;
+        let discovered = discoveries.discovered;
         let ranges = block.clone().step_by(CHUNK).map(|start| start..end.min(start + CHUNK));
         let expand_jobs = ranges.zip(&mut expanded).map(|(range, out)| Job::Expand(range, out));
-        let take_jobs = shards.iter_mut().enumerate().map(|(number, shard)| Job::TakeUp(number, shard));
+        let take_jobs = shards.iter_mut().enumerate().map(|(number, shard)| Job::Absorb(number, shard));
         let jobs: Vec<_> = take_jobs.chain(expand_jobs).collect();
-        // A thread is started as fast as some hundred states are expanded.
+        // Starting a thread takes as long as expanding some hundred states.
         let small = block.len() + in_flight < CHUNK;
         share(if small { 1 } else { threads }, jobs, |job| match job {
-            Job::Expand(range, out) => expand(model, &options, inspect, &trail, range, seen, out),
-            Job::TakeUp(number, shard) => shard.take_up(&taken, number, &trail.states),
+            Job::Expand(range, out) => expand(model, &options, inspect, &trail, range, discovered, out),
+            Job::Absorb(number, shard) => shard.absorb(&absorbing, number, &trail.states),
         });
 
-        for part in &mut taken {
+        for part in &mut absorbing {
             transitions += part.transitions;
             deadlocks += part.deadlocks;
             deadlock = deadlock.or(part.deadlock);
-            part.found.iter().for_each(|(index, action, bits)| found.note(*index, *action, *bits));
+            part.found.iter().for_each(|(index, action, bits)| discoveries.note(*index, *action, *bits));
         }
         queue(&mut trail, &mut shards);
-        taken.iter_mut().for_each(Expanded::clear);
-        std::mem::swap(&mut taken, &mut expanded);
+        absorbing.iter_mut().for_each(Expansion::clear);
+        std::mem::swap(&mut absorbing, &mut expanded);
         (next, in_flight) = (end, block.len());
     }
 
-    // States that are not expanded are looked at, too.
+    // States that were not expanded are inspected, too.
     let mut index = next;
     while index < trail.states.len() {
         for word in trail.states.fetch_on(index, spill) {
-            found.note(index32(index), None, inspect.state(model, &model.unpack(word)));
+            discoveries.note(index32(index), None, inspect.state(model, &model.unpack(word)));
             index += 1;
         }
     }
-    let bytes = trail.bytes() + shards.iter().map(|shard| shard.known.bytes()).sum::<usize>();
+    let bytes = trail.bytes() + shards.iter().map(|shard| shard.visited.bytes()).sum::<usize>();
     let path = |bit: usize| {
-        let (index, action) = found.first(model, &trail, bit)?;
+        let (index, action) = discoveries.first(model, &trail, bit)?;
         let shows =
             |before: &M::State, action, after: &M::State| inspect.step(model, before, action, after) >> bit & 1 == 1;
         Some(trail.path(model, index, action, shows))
@@ -287,7 +199,7 @@ fn explore<M: Spec, K: Known<M::Packed>>(
     Exploration {
         states: trail.states.len(),
         transitions,
-        // A limit may have been reached when a part of the next level was known.
+        // At a limit, a part of the next level may have been discovered.
         depth: depth + usize::from(trail.states.len() > level_end),
         deadlocks,
         deadlock: deadlock.map(|index| trail.path(model, index, None, |_, _, _| true)),
@@ -310,7 +222,7 @@ fn limit(options: &Options, depth: usize, started: Instant, bytes: usize) -> Opt
     options.time.filter(|most| started.elapsed() >= *most).map(|_| Limit::Time)
 }
 
-/// Does all jobs, each on whichever thread is free; this thread is one of them.
+/// Works off all jobs, each on whichever thread is free; the calling thread is one of them.
 fn share<J: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) + Sync) {
     if threads == 1 {
         return jobs.into_iter().for_each(work);
@@ -330,7 +242,7 @@ fn share<J: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) + Sync) {
     });
 }
 
-/// Queues what the shards found new in a block, in the order in which one thread would have found it.
+/// Queues the new states of a block in the order in which one thread would have discovered them.
 fn queue<W: Word, K>(trail: &mut Trail<'_, W>, shards: &mut [Shard<W, K>]) {
     let mut visit = |successor: Successor<W>| {
         let index = index32(trail.states.len());

@@ -1,6 +1,6 @@
-//! Sets of packed states.
+//! A visited set of packed states, for small states, which it holds in its slots.
 
-use super::visited::{End, Ends, Known, Words};
+use super::visited::{ProbeEnd, ProbeEnds, VisitedSet, Words};
 use crate::engine::spec::Word;
 
 /// An exact set: open addressing with linear probing, the states themselves in the slots.
@@ -10,11 +10,12 @@ pub(in crate::engine) struct Table<W> {
     mask: usize,
 }
 
-/// Such a state would be taken for a known one and left out without a word.
+/// The panic message for a model that packs a state to [`Word::EMPTY`]: the set would take it for a visited one and
+/// silently leave it out.
 pub(in crate::engine) const NO_STATE: &str = "a state packs to the value that stands for no state";
 
-/// The table is doubled when more than 3 of 4 slots are taken. Fuller tables save no memory on average and make long probes: with
-/// 7 of 8, the ten million states of two-phase commit with nine resource managers took a tenth longer.
+/// The table is doubled when more than 3 of 4 slots are taken. Fuller tables save no memory on average and make long
+/// probes: with 7 of 8, the ten million states of two-phase commit with nine resource managers took a tenth longer.
 const FULL: (usize, usize) = (3, 4);
 
 impl<W: Word> Table<W> {
@@ -38,7 +39,7 @@ impl<W: Word> Table<W> {
     }
 }
 
-impl<W: Word> Known<W> for Table<W> {
+impl<W: Word> VisitedSet<W> for Table<W> {
     const LOOKS_UP: bool = false;
 
     fn new() -> Self {
@@ -60,18 +61,18 @@ impl<W: Word> Known<W> for Table<W> {
     }
 
     #[inline]
-    fn look_up(&self, batch: impl Iterator<Item = (W, u64)>, _: Words<'_, W>, _: &mut Ends) -> u64 {
-        let mut known = 0;
+    fn look_up(&self, batch: impl Iterator<Item = (W, u64)>, _: Words<'_, W>, _: &mut ProbeEnds) -> u64 {
+        let mut visited = 0;
         for (place, (word, hash)) in batch.enumerate() {
             let slot = self.slots[hash as usize & self.mask];
-            known |= u64::from(slot.same(word) && !word.same(W::EMPTY)) << place;
+            visited |= u64::from(slot.same(word) && !word.same(W::EMPTY)) << place;
         }
-        known
+        visited
     }
 
-    /// The first slot is the one that was looked at: there is no better place to begin.
+    /// Begins at the first slot, which the look-up has read already; the end of that look-up says no more.
     #[inline]
-    fn insert(&mut self, word: W, hash: u64, _: Option<End>, _: Words<'_, W>) -> bool {
+    fn insert(&mut self, word: W, hash: u64, _: Option<ProbeEnd>, _: Words<'_, W>) -> bool {
         let mut slot = hash as usize & self.mask;
         loop {
             let found = self.slots[slot];
@@ -92,6 +93,6 @@ impl<W: Word> Known<W> for Table<W> {
         true
     }
 
-    /// The states stand for themselves.
+    /// Nothing to do: this set holds no numbers.
     fn renumber(&mut self, _: W, _: u32, _: u32) {}
 }

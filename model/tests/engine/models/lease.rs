@@ -1,14 +1,16 @@
-//! A lock that is lent for a time: two clients, of which the one that holds it works and must renew the loan before it runs out.
+//! A model: a lock that is lent for a time. The one of two clients that holds it works, and must renew the loan before
+//! it runs out.
 //!
-//! A client is idle, works, or is down. It takes the lock when it is free and starts to work, renews, and gives it back. It may crash and
-//! come up again idle, and then its loan runs on. With each tick a tick less is left of the loan; with the last one the lock is free.
-//! A client that keeps its lock alive does not let more than so many ticks pass between two renewals; one that does not goes on working
-//! when its loan has run out, and so, at last, two clients work.
+//! A client is idle, works, or is down. It takes the lock when it is free and starts to work, renews, and gives it
+//! back. It may crash and come up again idle; its loan continues meanwhile. With each tick the loan has one tick less
+//! left; with the last one the lock is free. A client that keeps count lets no more than a given number of ticks pass
+//! between two renewals. A client that does not continues to work when its loan has run out, and so, at last, two
+//! clients work.
 
 use pghaspec_model::engine::Spec;
 use stateright::{Model, Property};
 
-/// What can happen; clients are numbered from 0.
+/// An action; clients are numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     Take(u8),
@@ -27,7 +29,7 @@ pub enum Client {
     Down,
 }
 
-/// The clients, and the loan: to whom, and how many ticks are left, at least one.
+/// The clients, and the loan: its client, and the number of ticks left, at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State {
     pub clients: [Client; 2],
@@ -35,12 +37,12 @@ pub struct State {
 }
 
 impl State {
-    /// The client works and the lock is lent to it.
+    /// True if the client works and the lock is lent to it.
     fn works_rightly(&self, client: u8) -> bool {
         self.clients[usize::from(client)] == Client::Working && self.loan.is_some_and(|(to, _)| to == client)
     }
 
-    /// Some client works on a loan that is no longer whole, or on none.
+    /// True if some client works on a loan that is no longer whole, or on none.
     pub fn runs_down(&self, lease: &Lease) -> bool {
         (0..2).any(|client| {
             self.clients[usize::from(client)] == Client::Working && self.loan != Some((client, lease.ticks))
@@ -56,9 +58,9 @@ impl State {
 /// The lock.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
-    /// It is lent for so many ticks, at most 7.
+    /// The length of a loan in ticks, at most 7.
     pub ticks: u8,
-    /// A client that works lets so many ticks pass before it renews, if it keeps count.
+    /// The number of ticks that a working client lets pass before it renews, if it keeps count.
     pub renewed_within: Option<u8>,
 }
 
@@ -111,7 +113,7 @@ impl Model for Lease {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        // The second holds whatever happens: stateright does not go on from states in which all properties are violated.
+        // The second property always holds: stateright does not expand states in which all properties are violated.
         vec![
             Property::always("one works", |_, state: &State| !state.both_work()),
             Property::always("no loan is longer than agreed", |lease: &Lease, state: &State| {

@@ -1,5 +1,5 @@
-//! Like parts that go from state to state by the same rules: for random models with symmetry, and for flaws in packing and in
-//! canonical forms.
+//! Models with like parts that change by the same rules: for random models with symmetry, and for flaws in packing and
+//! in canonical forms.
 
 use pghaspec_model::engine::Spec;
 use stateright::{Model, Property};
@@ -7,50 +7,50 @@ use stateright::{Model, Property};
 /// The states of all parts; unused ones are 0.
 pub type Parts = [u8; 4];
 
-/// A part may go from one state to another, if so many others are in some state.
+/// A rule: a part may go from one state to another, if a number of other parts are in some state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub from: u8,
     pub to: u8,
-    /// That state, and how many at least.
+    /// That state, and the least number of other parts in it.
     pub others: (u8, usize),
 }
 
-/// What is wrong with a model.
+/// A flaw of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     None,
-    /// State 3 is written down as 2.
+    /// State 3 is packed as 2.
     PacksTwoAlike,
-    /// All parts in state 3 are written down as what stands for no state.
+    /// All parts in state 3 are packed as `Word::EMPTY`.
     PacksToEmpty,
-    /// The same, but this is out of bounds, so nothing is wrong.
+    /// The same, but that state is out of bounds, so this is no flaw.
     EmptyIsOutside,
-    /// The first part, and no other, is out of bounds in state 3.
+    /// Only the first part is out of bounds in state 3.
     FirstIsBound,
     /// The canonical form is the state itself.
     NotCanonical,
     /// The canonical form is that of another orbit.
     Merges,
-    /// The canonical form is one of the orbit, but always another.
+    /// The canonical form is in the orbit, but is not its own canonical form.
     Wanders,
     /// The first part follows no rules.
     FirstStandsStill,
-    /// A step keeps of what was in its place all parts but the one that it is about.
+    /// A step keeps the former content of the target for all other parts.
     StepKeepsOthers,
-    /// A step says that it does not exist.
+    /// A step returns that it does not exist.
     StepIsDenied,
-    /// A step into state 3 is written down as if it had not happened.
+    /// A step into state 3 is packed as if it had not happened.
     StepIsNotWritten,
-    /// A step that is written down at once leaves the state in its place alone.
+    /// A step that is packed at once leaves the target unchanged.
     StepIsOnlyWritten,
-    /// Reading over another state leaves the first part alone.
+    /// Unpacking over another state leaves the first part unchanged.
     ReadsAllButFirst,
-    /// Out of bounds is noticed only by who asks.
+    /// A packed step does not check the boundary.
     PacksWhatIsOutside,
 }
 
-/// So many parts, at most 4, each in one of four states and at first in state 0.
+/// A number of parts, at most 4, each in one of four states and initially in state 0.
 #[derive(Clone, Debug)]
 pub struct LikeParts {
     pub parts: usize,
@@ -58,7 +58,7 @@ pub struct LikeParts {
     pub flaw: Flaw,
 }
 
-/// A part follows a rule.
+/// An action: a part follows a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Follow {
     pub part: u8,

@@ -1,21 +1,21 @@
-//! A graph of which some states stand for others: for what a search does with representatives, and for flaws in them.
+//! A model: a graph in which some states stand for others, for searches with representatives and for flaws in these.
 
 use pghaspec_model::engine::{Inspect, Spec};
 use stateright::Model;
 
 use super::small_graph::{Node, SmallGraph, Taken};
 
-/// Which state stands for each. A state with `p` shows a finding.
+/// A graph with a representative for each state. A state with `p` shows a discovery.
 #[derive(Clone, Debug)]
 pub struct Represented {
-    /// All states.
+    /// The graph of all states.
     pub graph: SmallGraph,
-    /// For each the one that stands for it.
+    /// For each state its representative.
     pub by: Vec<Node>,
 }
 
 impl Represented {
-    /// States beginning in 0, with these steps.
+    /// A graph that begins in state 0, with these steps.
     pub fn new(by: &[Node], edges: &[(Node, Node)]) -> Self {
         Represented { graph: SmallGraph::new(by.len(), edges), by: by.to_vec() }
     }

@@ -1,4 +1,4 @@
-//! A graph that is written out: for the smallest examples, and for random ones.
+//! A model: a graph that is written out, for the smallest examples and for random ones.
 
 use pghaspec_model::engine::{Fairness, Spec};
 use stateright::{Model, Property};
@@ -6,25 +6,25 @@ use stateright::{Model, Property};
 /// A state, by number.
 pub type Node = u32;
 
-/// A step that a state offers, by its place.
+/// A step of a state, by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Step(pub u16);
 
-/// What a step does.
+/// The result of a step, and its fairness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrow {
-    /// Where it leads; an action without result leads nowhere.
+    /// The next state; `None` for an action without a result.
     pub to: Option<Node>,
-    /// What is assumed of it.
+    /// Its fairness.
     pub fairness: Fairness,
 }
 
-/// What stateright is asked about the states with `p`.
+/// The properties that stateright is property about the states with `p`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum PropertyKind {
     /// They are never reached.
     Never,
-    /// The same, and nothing else.
+    /// The same as the only property.
     NeverAlone,
     /// They are reached at last.
     Eventually,
@@ -33,7 +33,7 @@ pub enum Asked {
 /// A graph with labels.
 #[derive(Clone, Debug)]
 pub struct SmallGraph {
-    /// Where it begins.
+    /// The initial states.
     pub initial: Vec<Node>,
     /// The steps of each state.
     pub arrows: Vec<Vec<Arrow>>,
@@ -43,8 +43,8 @@ pub struct SmallGraph {
     pub q: Vec<bool>,
     /// States outside the boundary.
     pub outside: Vec<bool>,
-    /// For stateright.
-    pub asked: Asked,
+    /// The property for stateright.
+    pub property: PropertyKind,
 }
 
 /// The action of a step, with the state in which it is taken: its fairness depends on both.
@@ -52,12 +52,12 @@ pub struct SmallGraph {
 pub struct Taken {
     /// The state.
     pub at: Node,
-    /// Which of its steps.
+    /// The step.
     pub step: Step,
 }
 
 impl SmallGraph {
-    /// States 0 to `n - 1`, beginning in 0, with steps of no fairness.
+    /// States 0 to `n - 1`, beginning in 0, with steps without fairness.
     pub fn new(n: usize, edges: &[(Node, Node)]) -> Self {
         let mut graph = SmallGraph {
             initial: vec![0],
@@ -65,7 +65,7 @@ impl SmallGraph {
             p: vec![false; n],
             q: vec![false; n],
             outside: vec![false; n],
-            asked: Asked::Never,
+            property: PropertyKind::Never,
         };
         for &(from, to) in edges {
             graph.arrows[from as usize].push(Arrow { to: Some(to), fairness: Fairness::None });
@@ -121,14 +121,14 @@ impl Model for SmallGraph {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        match self.asked {
-            // The second holds whatever happens: stateright does not go on from states in which all properties are violated.
-            Asked::Never => vec![
+        match self.property {
+            // The second property always holds: stateright does not expand states in which all properties are violated.
+            PropertyKind::Never => vec![
                 Property::always("never p", |graph: &SmallGraph, node| !graph.is_p(node)),
                 Property::always("anything", |_, _| true),
             ],
-            Asked::NeverAlone => vec![Property::always("never p", |graph: &SmallGraph, node| !graph.is_p(node))],
-            Asked::Eventually => vec![Property::eventually("eventually p", SmallGraph::is_p)],
+            PropertyKind::NeverAlone => vec![Property::always("never p", |graph: &SmallGraph, node| !graph.is_p(node))],
+            PropertyKind::Eventually => vec![Property::eventually("eventually p", SmallGraph::is_p)],
         }
     }
 

@@ -1,9 +1,10 @@
-//! Stations in a ring that pass a token: only who has it may use it. That each station gets its turn is a matter of fairness alone.
+//! A model: stations in a ring that pass a token, which only its holder may use. Each station gets its turn only by
+//! fairness.
 
 use pghaspec_model::engine::{Fairness, Spec};
 use stateright::{Model, Property};
 
-/// What can happen; stations are numbered from 0.
+/// An action; stations are numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// The station would like to use the token.
@@ -14,33 +15,33 @@ pub enum Action {
     Pass,
 }
 
-/// Where the token is, and which stations want it.
+/// The place of the token, and the stations that want it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State {
     /// The station with the token.
     pub token: u8,
-    /// A bit for each station that wants it.
+    /// A bit for each station that wants the token.
     pub want: u8,
 }
 
 impl State {
-    /// The station wants the token.
+    /// True if the station wants the token.
     pub fn wants(self, station: u8) -> bool {
         self.want >> station & 1 == 1
     }
 }
 
-/// What is assumed of an action of a class of its own.
+/// A kind of fairness, for a class of its own.
 pub type Kind = fn(u8) -> Fairness;
 
-/// A ring with so many stations, at most 8: `n * 2^n` states.
+/// A ring with up to 8 stations: `n * 2^n` states.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenRing {
-    /// How many.
+    /// The number of stations.
     pub stations: u8,
-    /// What is assumed of passing.
+    /// The fairness of passing.
     pub pass: Kind,
-    /// What is assumed of using; each station is a class of its own.
+    /// The fairness of using; each station is a class of its own.
     pub take: Kind,
 }
 

@@ -1,11 +1,12 @@
-//! Two-phase commit (Gray and Lamport, "Consensus on Transaction Commit", 2006, section 4): the action list of the TLA+ specification
-//! `TwoPhase.tla`, twice: the way one writes a stateright model, and with the state in one machine word.
+//! A model: two-phase commit (Gray and Lamport, "Consensus on Transaction Commit", 2006, section 4). It has the actions
+//! of the TLA+ specification `TwoPhase.tla`, twice: as an idiomatic stateright model, and with the state in one machine
+//! word.
 
 use pghaspec_model::engine::Spec;
 use stateright::{Model, Property};
 use std::collections::BTreeSet;
 
-/// What can happen; resource managers are numbered from 0.
+/// An action; resource managers are numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     TmRcvPrepared(u8),
@@ -42,7 +43,7 @@ pub enum Message {
     Abort,
 }
 
-/// The state as one would write it.
+/// The state of the idiomatic model.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State {
     pub rm: Vec<Rm>,
@@ -51,7 +52,7 @@ pub struct State {
     pub messages: BTreeSet<Message>,
 }
 
-/// The model as one would write it, with so many resource managers.
+/// The idiomatic model with a number of resource managers.
 #[derive(Clone, Debug)]
 pub struct Idiomatic(pub u8);
 
@@ -120,8 +121,9 @@ impl Model for Idiomatic {
     }
 }
 
-/// The state in one word. Each resource manager has four bits: two for its state, one for "the transaction manager knows that it is
-/// prepared", one for its message. Above them: two bits for the transaction manager, one each for its two messages.
+/// The state in one word. Each resource manager has four bits: two for its state, one for "the transaction manager
+/// knows that it is prepared", one for its message. Above them: two bits for the transaction manager, one each for its
+/// two messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bits(pub u64);
 
@@ -164,7 +166,7 @@ impl Packed {
         1 << (self.tm_shift() + 3)
     }
 
-    /// The same state as one would write it.
+    /// The same state in the idiomatic form.
     pub fn spell(&self, word: Bits) -> State {
         let rms = 0..self.0;
         let tm = match word.0 >> self.tm_shift() & 0b11 {
@@ -241,7 +243,7 @@ impl Model for Packed {
 }
 
 impl Packed {
-    /// No resource manager has committed while another has aborted.
+    /// True if no resource manager has committed while another one has aborted.
     #[inline]
     pub fn consistent(&self, state: Bits) -> bool {
         let (low, high) = (state.0 & self.all(1), state.0 >> 1 & self.all(1));

@@ -1,4 +1,4 @@
-//! The same questions answered on small written-out graphs in the most naive ways: no code of the engine, and other ideas.
+//! Naive answers to the same questions, on small written-out graphs: without code of the engine, and by other ideas.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use crate::models::small_graph::{Node, SmallGraph};
 use pghaspec_model::engine::Fairness;
 
-/// What is promised: `p` at last, or `q` at last after each `p`.
+/// A promise: *eventually `p`*, or *`p` leads to `q`*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
     Eventually,
     LeadsTo,
 }
 
-/// The steps that are possible: place, result, fairness.
+/// The possible steps: place, result, fairness.
 pub fn steps(graph: &SmallGraph, node: Node) -> Vec<(u16, Node, Fairness)> {
     let arrows = graph.arrows[node as usize].iter().enumerate();
     let steps = arrows.filter_map(|(place, arrow)| Some((place as u16, arrow.to?, arrow.fairness)));
@@ -33,7 +33,7 @@ pub fn reachable(graph: &SmallGraph) -> BTreeSet<Node> {
     seen
 }
 
-/// For each state the least number of steps to it: a guess is improved until no step improves it any more.
+/// For each state its distance: a guess is improved until no step improves it any more.
 pub fn distances(graph: &SmallGraph) -> Vec<Option<usize>> {
     let mut least = vec![None; graph.arrows.len()];
     graph.initial.iter().for_each(|&node| least[node as usize] = Some(0));
@@ -52,7 +52,7 @@ pub fn distances(graph: &SmallGraph) -> Vec<Option<usize>> {
     }
 }
 
-/// The promise is not kept in this state.
+/// True if the promise is not kept in this state.
 fn is_open(graph: &SmallGraph, promise: Promise, node: Node) -> bool {
     match promise {
         Promise::Eventually => !graph.is_p(&node),
@@ -60,7 +60,8 @@ fn is_open(graph: &SmallGraph, promise: Promise, node: Node) -> bool {
     }
 }
 
-/// A behaviour that visits these states again and again, and takes actions of just these kinds of fairness again and again, is fair.
+/// True if a behaviour is fair that visits these states, and takes actions of just these kinds of fairness, again and
+/// again.
 fn is_fair(graph: &SmallGraph, nodes: &[Node], taken: &[Fairness]) -> bool {
     let possible = |node: &Node, kind| steps(graph, *node).iter().any(|(.., fairness)| *fairness == kind);
     let kinds = (0..4).flat_map(|class| [Fairness::Weak(class), Fairness::Strong(class)]);
@@ -73,8 +74,9 @@ fn is_fair(graph: &SmallGraph, nodes: &[Node], taken: &[Fairness]) -> bool {
     })
 }
 
-/// Whether a fair behaviour breaks the promise: a deadlock in which it is open, or a set of states, reached with the promise open, that
-/// can be visited for ever. Each set is tried. Of its inner steps all are taken, since taking more is never less fair.
+/// True if a fair behaviour breaks the promise: a deadlock in which it is open, or a set of states, reached with the
+/// promise open, that can be visited for ever. Each set is tried. All inner steps of a set are taken, since taking more
+/// is never less fair.
 pub fn is_broken(graph: &SmallGraph, promise: Promise) -> bool {
     let n = graph.arrows.len() as Node;
     let given: Vec<Node> = match promise {
@@ -117,14 +119,15 @@ pub fn is_broken(graph: &SmallGraph, promise: Promise) -> bool {
     })
 }
 
-/// What all walks show, tried one by one: the least number of steps of a lasso that breaks the promise, or that it has more than so many.
+/// The result of trying all walks: the least number of steps of a lasso that breaks the promise, or that it has more
+/// than a given number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortest {
     Is(usize),
     MoreThan(usize),
 }
 
-/// Tries all walks of 0, 1, 2 and more steps, as long as there are not more than `most` of one length, and of at most `longest` steps.
+/// Tries all walks of 0, 1, 2 and more steps, up to `longest` steps, as long as no more than `most` have one length.
 pub fn shortest(graph: &SmallGraph, promise: Promise, most: usize, longest: usize) -> Shortest {
     let mut walks: Vec<(Vec<Node>, Vec<Fairness>)> =
         graph.initial.iter().map(|&node| (vec![node], Vec::new())).collect();
@@ -147,7 +150,7 @@ pub fn shortest(graph: &SmallGraph, promise: Promise, most: usize, longest: usiz
     Shortest::MoreThan(longest)
 }
 
-/// The walk ends in a deadlock or where it was before, and going on like that breaks the promise.
+/// True if the walk ends in a deadlock or in a state where it was before, and repeating that breaks the promise.
 fn is_lasso(graph: &SmallGraph, promise: Promise, nodes: &[Node], taken: &[Fairness]) -> bool {
     let last = nodes.len() - 1;
     let open_from = |start: usize| nodes[start..].iter().all(|&node| is_open(graph, promise, node));
@@ -161,7 +164,8 @@ fn is_lasso(graph: &SmallGraph, promise: Promise, nodes: &[Node], taken: &[Fairn
     broken && (steps(graph, nodes[last]).is_empty() || (0..last).any(cycle))
 }
 
-/// The least number of steps after which `q` is late: where `p` holds it is guessed whether to wait for that one.
+/// The least number of steps after which `q` is late. Where `p` holds, both choices are tried: to wait for this `q` or
+/// not.
 pub fn late(graph: &SmallGraph, most: u32, is_tick: impl Fn(u16) -> bool) -> Option<usize> {
     let guesses = |node: Node| [None, (graph.is_p(&node) && !graph.is_q(&node)).then_some(0)];
     let mut now: BTreeSet<(Node, Option<u32>)> =

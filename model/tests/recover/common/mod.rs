@@ -1,7 +1,7 @@
 //! A world that answers every question of `recover()` from a few plain facts.
 
+use pghaspec_model::recover::automaton::{Record, decide};
 use pghaspec_model::recover::control::ControlState;
-use pghaspec_model::recover::decision::{Record, decide};
 use pghaspec_model::recover::dialogue::{Answer, Leader, Question, Task};
 use pghaspec_model::rules::edition::Edition;
 
@@ -21,7 +21,7 @@ pub struct Facts {
     pub unlocked: bool,
     pub can_rewind: bool,
     pub load: Answer,
-    /// After `load_cluster_from_dcs()`.
+    /// The answer after `load_cluster_from_dcs()`.
     pub has_lock_after: bool,
     pub standby_cluster: bool,
     pub rewind_executed: bool,
@@ -64,7 +64,7 @@ impl Facts {
     /// Runs `recover()` of an edition in this world.
     pub fn recover(self, edition: Edition) -> Record {
         let mut loaded = false;
-        decide(&edition.rules(), None, move |question| {
+        decide(&edition.rules(), move |question| {
             use Question::*;
             loaded |= question == LoadCluster;
             match question {

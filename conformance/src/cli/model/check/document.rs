@@ -1,4 +1,4 @@
-//! What `pghaspec check --json` prints.
+//! The JSON document of `pghaspec check`.
 
 use pghaspec_model::cluster::{Action, Cluster, Names, State, difference};
 use pghaspec_model::engine::{Limit, Path};
@@ -9,11 +9,11 @@ use pghaspec_model::vocabulary::fault::Fault;
 use pghaspec_model::vocabulary::property::Property;
 use serde::Serialize;
 
-use crate::report::SPEC_SHA256;
+use crate::run::spec::SPEC_SHA256;
 
 #[derive(Serialize)]
 pub(super) struct Document {
-    /// Of this program.
+    /// Version of this program.
     pub(super) version: &'static str,
     /// Digest of the specification's sources.
     pub(super) spec_sha256: &'static str,
@@ -26,23 +26,23 @@ pub(super) struct Document {
     pub(super) transitions: usize,
     pub(super) depth: usize,
     pub(super) deadlocks: usize,
-    /// A shortest behaviour that ends in one.
+    /// A shortest behaviour that ends in a deadlock.
     pub(super) deadlock: Option<Vec<Step>>,
     pub(super) complete: bool,
-    /// What ended an incomplete search: `depth`, `time`, `memory` or `spill`.
+    /// The limit that ended an incomplete search: `depth`, `time`, `memory` or `spill`.
     pub(super) limit: Option<&'static str>,
     pub(super) unexpanded: usize,
     pub(super) seconds: f64,
     pub(super) cpu_seconds: f64,
-    /// How states are told apart.
+    /// The form in which states are stored.
     pub(super) storage: &'static str,
-    /// In memory.
+    /// Bytes per state in memory.
     pub(super) bytes_per_state: usize,
-    /// Bytes moved to the folder of `--spill`.
+    /// Bytes that were moved to the folder of `--spill`.
     pub(super) spilled: usize,
     pub(super) symmetry: bool,
     pub(super) threads: usize,
-    /// `null` when it was left out, or cannot answer: under symmetry, or when a limit was reached.
+    /// The second opinion; `null` if it was left out, or cannot answer: under symmetry, or when a limit was reached.
     pub(super) second_engine: Option<SecondEngine>,
     pub(super) properties: Vec<PropertyResult>,
     pub(super) branches: Vec<BranchResult>,
@@ -62,7 +62,7 @@ pub(super) struct PropertyResult {
     pub(super) kind: &'static str,
     pub(super) result: &'static str,
     pub(super) counterexample: Option<Vec<Step>>,
-    /// What must happen at last is broken by a behaviour without end: the step from which on the counterexample repeats itself.
+    /// The step from which on the counterexample to a liveness property, a lasso, repeats itself.
     pub(super) repeats_from: Option<usize>,
 }
 

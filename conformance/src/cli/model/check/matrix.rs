@@ -1,4 +1,5 @@
-//! `pghaspec check --matrix`: every edition under every set of assumptions, compared with what is committed.
+//! `pghaspec check --matrix`: explores every edition under every set of assumptions, and compares with the committed
+//! matrix.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,20 +12,20 @@ use serde::Serialize;
 
 use crate::cli::{Failure, print};
 
-/// What is committed, in the forms for programs and for people.
+/// The committed matrix, in the forms for programs and for people.
 const COMMITTED: &str = include_str!("../../../../../model/assumptions.json");
 const JSON: &str = "assumptions.json";
-const MARKDOWN: &str = "ASSUMPTIONS.md";
-/// The same for the model with clocks.
+const MARKDOWN: &str = "docs/ASSUMPTIONS.md";
+/// The committed answers of the model with clocks, in the same forms.
 const COMMITTED_TIMING: &str = include_str!("../../../../../model/timing.json");
 const TIMING_JSON: &str = "timing.json";
-const TIMING_MARKDOWN: &str = "TIMING.md";
+const TIMING_MARKDOWN: &str = "docs/TIMING.md";
 
 #[derive(Serialize)]
 struct Document {
     rows: Vec<Row>,
     timing: Vec<table::Row>,
-    /// Where they differ from the committed ones.
+    /// The differences from the committed rows.
     differences: Vec<String>,
 }
 
@@ -36,7 +37,7 @@ pub fn run(write: Option<&Path>, threads: usize, json: bool) -> Result<u8, Failu
     });
     let timing = in_parallel(&table::questions(), threads, |question| (question.answer(), question.to_string()));
     if let Some(folder) = write {
-        // A row a line: what changed is to be seen in a comparison of versions.
+        // A row a line, so that a comparison of versions shows what changed.
         let lines: Result<Vec<_>, _> = rows.iter().map(serde_json::to_string).collect();
         let lines = lines.map_err(|error| Failure::harness(format!("cannot write JSON: {error}")))?;
         let timing_lines: Result<Vec<_>, _> = timing.iter().map(serde_json::to_string).collect();
@@ -49,7 +50,8 @@ pub fn run(write: Option<&Path>, threads: usize, json: bool) -> Result<u8, Failu
             (TIMING_MARKDOWN, table::markdown(&timing)),
         ] {
             let file = folder.join(name);
-            std::fs::write(&file, content)
+            std::fs::create_dir_all(file.parent().unwrap_or(folder))
+                .and_then(|()| std::fs::write(&file, content))
                 .map_err(|error| Failure::environment(format!("writing {}: {error}", file.display())))?;
         }
         eprintln!("written: {JSON}, {MARKDOWN}, {TIMING_JSON} and {TIMING_MARKDOWN} in {}", folder.display());
@@ -74,7 +76,7 @@ pub fn run(write: Option<&Path>, threads: usize, json: bool) -> Result<u8, Failu
     Ok(u8::from(differs))
 }
 
-/// Does the jobs, several at once, and says which are done. The results are in the jobs' order.
+/// Does the jobs, several at once, and says on standard error which are done. The results are in the order of the jobs.
 fn in_parallel<J: Sync, R: Send + Clone>(
     jobs: &[J],
     threads: usize,

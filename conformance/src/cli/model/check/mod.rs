@@ -1,4 +1,12 @@
-//! `pghaspec check`
+//! `pghaspec check`: explores every behaviour of the model and holds it to the properties.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `document.rs` | the JSON document |
+//! | `text.rs` | the same in words |
+//! | `matrix.rs` | `--matrix`: every edition under every set of assumptions |
+//! | `mutants.rs` | `--mutants`: the properties that kill each mutant |
+//! | `spill.rs` | `--spill`: a file for what a search moves out of memory |
 
 mod document;
 mod matrix;
@@ -24,7 +32,7 @@ use document::{Document, SecondEngine, document};
 use spill::SpillFile;
 use text::text;
 
-/// Bytes that the graph for liveness may take.
+/// The greatest size of the graph for liveness, in bytes.
 const GRAPH: usize = 4 << 30;
 
 #[derive(clap::Args)]
@@ -34,8 +42,8 @@ pub struct Args {
     /// Only these properties, separated by commas (`pghaspec list properties`).
     #[arg(long, value_delimiter = ',')]
     properties: Option<Vec<String>>,
-    /// Explore one state for all that behave alike: that differ by the nodes' numbers, or in what no longer matters. With three nodes that
-    /// is done anyway.
+    /// Explore one state for all that behave alike: states that differ only by the nodes' numbers, or in variables that
+    /// no longer matter. With three nodes that is done anyway.
     #[arg(long, conflicts_with = "no_symmetry")]
     symmetry: bool,
     /// Explore every single state of three nodes.
@@ -47,8 +55,8 @@ pub struct Args {
     /// Stop when the search holds this many MiB.
     #[arg(long, value_name = "MIB")]
     memory: Option<usize>,
-    /// When half of --memory is taken (from the beginning if it is not given), move what the search seldom needs to a file in this
-    /// folder: the ways back to the beginning.
+    /// When half of --memory is taken (from the beginning if it is not given), move what the search seldom needs to a
+    /// file in this folder: the ways back to the beginning.
     #[arg(long, value_name = "FOLDER")]
     spill: Option<PathBuf>,
     /// Stop after this many seconds.
@@ -57,18 +65,19 @@ pub struct Args {
     /// Stop after this many steps from the beginning.
     #[arg(long, value_name = "STEPS")]
     depth: Option<usize>,
-    /// Leave the second opinion out: stateright's search needs several times the memory. It is also left out under symmetry, and
-    /// with --time or --memory, which it does not obey.
+    /// Leave the second opinion out: stateright's search needs several times the memory. It is also left out under
+    /// symmetry, and with --time or --memory, which it does not obey.
     #[arg(long)]
     no_second_engine: bool,
-    /// Check every edition under every set of assumptions and compare with what is committed (`model/ASSUMPTIONS.md`); exit code 1 if
-    /// anything differs.
+    /// Check every edition under every set of assumptions and compare with what is committed
+    /// (`model/docs/ASSUMPTIONS.md`); exit code 1 if anything differs.
     #[arg(long, conflicts_with_all = ["mutants", "svg", "symmetry", "no_symmetry", "properties"])]
     matrix: bool,
-    /// With --matrix: write what was found into this folder instead.
+    /// With --matrix: write what was found into this folder (`model`) instead.
     #[arg(long, value_name = "FOLDER", requires = "matrix")]
     write: Option<PathBuf>,
-    /// Check every mutant under the assumption that shows it, and say which properties kill it; exit code 1 if one survives.
+    /// Check every mutant under the assumption that shows it, and say which properties kill it; exit code 1 if one
+    /// survives.
     #[arg(long, conflicts_with_all = ["svg", "symmetry", "no_symmetry", "properties"])]
     mutants: bool,
     /// Write each counterexample as a sequence diagram, PROPERTY.svg, into this folder.
@@ -97,7 +106,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
                 chosen.push(known("property", id, Property::from_id, &all)?);
             }
             if let Some(timed) = chosen.iter().find(|property| property.is_timed()) {
-                return Err(Failure::usage(format!("{} needs clocks: use `pghaspec timing`", timed.id())));
+                return Err(Failure::usage(format!("{} needs clocks; help: use `pghaspec timing`", timed.id())));
             }
             chosen.dedup();
             chosen
@@ -136,18 +145,19 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     print(args.json, &document, || text(&document))?;
     if !agrees {
         return Err(Failure::harness(
-            "the second engine does not agree: neither result can be trusted; please report this with the command line",
+            "the second engine does not agree, so neither result can be trusted; help: report this with the command \
+             line",
         ));
     }
     Ok(match (report.holds() && kept, report.incomplete) {
         (false, _) => 1,
         (true, None) => 0,
-        // Nothing was found in what was covered, which is not the same as holding.
+        // Nothing was found in the part that was covered, which does not mean that the properties hold.
         (true, Some(_)) => 4,
     })
 }
 
-/// What must happen at last: each such property, and what became of it if it was checked. That needs the whole graph, so two nodes, no
+/// The liveness properties, each with its outcome if it was checked. That needs the whole graph, so two nodes, no
 /// symmetry and no limits.
 fn promises(args: &Args, report: &Report, properties: &[Property]) -> Vec<(Property, Option<Kept>)> {
     let wanted: Vec<_> = properties.iter().copied().filter(|property| property.is_liveness()).collect();
@@ -165,7 +175,7 @@ fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// A line now and then on a long run.
+/// Writes a line now and then on a long run.
 fn show_progress(progress: &Progress) {
     eprintln!(
         "{:>6.0} s  {} states, {} in the queue, depth {}, {:.0} thousand states/s, {} MiB{}",

@@ -1,4 +1,5 @@
-//! `pghaspec check --mutants`: which property kills which mutant.
+//! `pghaspec check --mutants`: the properties that kill each mutant. One that survives is a rule that no property
+//! guards.
 
 use pghaspec_model::cluster::{Cluster, Settings};
 use pghaspec_model::engine::Options;
@@ -17,9 +18,9 @@ struct Row {
     id: &'static str,
     /// The assumption that shows it.
     assumption: Option<&'static str>,
-    /// Properties that it breaks there and that hold without it, each with the steps of a shortest counterexample.
+    /// The properties that it breaks there and that hold without it, each with the length of a shortest counterexample.
     killed_by: Vec<Kill>,
-    /// Why it changes nothing that a property could see.
+    /// The reason why it changes nothing that a property could see; `null` for most mutants.
     equivalent: Option<&'static str>,
     rule: &'static str,
 }

@@ -1,4 +1,4 @@
-//! A file for what a search moves out of memory.
+//! The file of `--spill`: what a search seldom needs is moved there from memory.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, Result};
@@ -10,16 +10,19 @@ use pghaspec_model::engine::Spill;
 
 use crate::cli::Failure;
 
-/// A file that has no name any more, so that nothing is left over however the program ends.
+/// A file whose name was removed, so that nothing is left over however the program ends.
 pub struct SpillFile {
     file: File,
-    /// Bytes written.
+    /// The number of bytes written.
     end: Mutex<u64>,
     folder: PathBuf,
 }
 
 impl SpillFile {
-    /// Makes the file; the folder, too, if it is missing.
+    /// Makes the file, and the folder if it is missing.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
     pub fn in_folder(folder: &Path) -> std::result::Result<SpillFile, Failure> {
         let path = folder.join(format!("pghaspec-spill-{}", std::process::id()));
         let made = std::fs::create_dir_all(folder)

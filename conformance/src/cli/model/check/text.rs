@@ -1,4 +1,4 @@
-//! What `pghaspec check` prints for people.
+//! The words of `pghaspec check` for people.
 
 use super::document::{Document, Step};
 
@@ -14,7 +14,8 @@ pub(super) fn text(document: &Document) -> String {
         ("states", "")
     };
     text += &format!(
-        "\n{} {kind}, {} transitions, depth {}, {} deadlocks; states stored whole (no fingerprints), {} bytes each{}\n{:.2} s, {:.2} s of CPU, {} threads\n",
+        "\n{} {kind}, {} transitions, depth {}, {} deadlocks; states stored whole (no fingerprints), {} bytes each{}\n\
+         {:.2} s, {:.2} s of CPU, {} threads\n",
         document.states,
         document.transitions,
         document.depth,
@@ -29,7 +30,8 @@ pub(super) fn text(document: &Document) -> String {
     text += &match document.limit {
         None => format!("every behaviour was explored{spread}\n"),
         Some(limit) => format!(
-            "INCOMPLETE: the limit of {limit} was reached with {} states unexpanded; all behaviours of {} steps were covered\n",
+            "INCOMPLETE: the limit of {limit} was reached with {} states unexpanded; all behaviours of {} steps were \
+             covered\n",
             document.unexpanded,
             document.depth.saturating_sub(usize::from(limit != "depth"))
         ),

@@ -1,0 +1,114 @@
+//! The nodes of a cluster, each a container with an agent and its Postgres.
+
+use std::net::IpAddr;
+
+use futures_util::future::try_join_all;
+use pghaspec_model::vocabulary::disturbance::Disturbance;
+use pghaspec_model::vocabulary::event::{Process, Source};
+use tokio_postgres::Config;
+
+use super::builder::{Builder, Networks, WATCHDOG};
+use super::faketime::Faketime;
+use crate::lab::docker::container::{ContainerPlan, Place};
+use crate::lab::error::LabError;
+use crate::lab::observer::Observer;
+use crate::lab::wait::Seen;
+use crate::observe::agent_log;
+use crate::observe::processes::Input;
+use crate::observe::view::{Healthy, View};
+
+/// A node of the cluster.
+#[derive(Clone)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// The connection to its Postgres.
+    pub config: Config,
+    /// Its address in the cluster network.
+    pub address: IpAddr,
+    /// Its address in the control network.
+    pub control: IpAddr,
+}
+
+impl Builder<'_> {
+    /// Starts all nodes at once.
+    ///
+    /// # Errors
+    /// A node does not start, or ends before its addresses are known.
+    pub async fn nodes(&self, networks: &Networks, observer: &Observer) -> Result<Vec<Node>, LabError> {
+        let bed = &self.bed;
+        let names = bed.scenario.node_names();
+        let faketime = match bed.scenario.disturbs(Disturbance::ClockSkewed) {
+            true => Some(Faketime::from(bed, observer).await?),
+            false => None,
+        };
+        let since = bed.now();
+        try_join_all(names.iter().map(|name| self.start_node(name, networks, faketime.as_ref()))).await?;
+        for name in &names {
+            let (manifest, node) = (bed.manifest.clone(), name.clone());
+            bed.follow(name, Source::AgentLog, move |recorder, line| {
+                agent_log::take(recorder, &manifest, &node, &line)
+            });
+        }
+        let nodes = try_join_all(names.iter().map(|name| self.reach_node(name, networks, observer, since))).await?;
+        // The task ends only with the run.
+        let _ = observer.inputs.send(Input::AllKnown);
+        Ok(nodes)
+    }
+
+    async fn start_node(&self, name: &str, networks: &Networks, faketime: Option<&Faketime>) -> Result<(), LabError> {
+        let manifest = self.bed.manifest;
+        let mut files = Vec::new();
+        let mut env = manifest.env.clone();
+        if self.bed.scenario.settings.has_watchdog() {
+            env.insert("PGHASPEC_WATCHDOG".to_owned(), WATCHDOG.to_owned());
+        }
+        if let Some(faketime) = faketime {
+            files.clone_from(&faketime.files);
+            env.extend(faketime.env.clone());
+        }
+        for file in &manifest.files {
+            let read = std::fs::read(&file.from)
+                .map_err(|error| LabError::harness(format!("reading {}: {error}", file.from.display())))?;
+            let content =
+                if file.template { self.filled(&String::from_utf8_lossy(&read), name)?.into_bytes() } else { read };
+            files.push((file.to.clone(), content));
+        }
+        let image = self.prepared.and_then(|prepared| prepared.image(name)).unwrap_or(&manifest.image);
+        let place = Place::Network(&networks.cluster);
+        let plan = ContainerPlan { env, files, in_memory: self.volume(), ..ContainerPlan::of(name, image, place) };
+        self.bed.sandbox.start(plan).await.map(drop)
+    }
+
+    /// Finds the addresses and the processes of a node that was started after that moment of the run.
+    async fn reach_node(
+        &self,
+        name: &str,
+        networks: &Networks,
+        observer: &Observer,
+        since: u64,
+    ) -> Result<Node, LabError> {
+        let sandbox = self.bed.sandbox;
+        let container = sandbox.name(name);
+        let (control, address, ()) = tokio::try_join!(
+            sandbox.connect(&container, &networks.control),
+            sandbox.address(&container, &networks.cluster),
+            observer.meet(&self.bed, name, since)
+        )?;
+        Ok(Node { name: name.to_owned(), config: self.postgres_at(control), address, control })
+    }
+}
+
+/// Looks whether a cluster is up that just was started. An agent or a container that has ended by now will not come
+/// back.
+pub fn up(view: &View) -> Seen<Healthy> {
+    for (name, node) in &view.nodes {
+        if node.container_ended {
+            return Seen::Never(format!("the container of {name} has ended"));
+        }
+        if node.exits.iter().any(|(what, _, _)| *what == Process::Agent) {
+            return Seen::Never(format!("the agent of {name} has ended"));
+        }
+    }
+    view.healthy().into()
+}

@@ -1,0 +1,105 @@
+//! The networks of a sandbox, and the addresses of its containers in them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use bollard::models::{
+    EndpointIpamConfig, EndpointSettings, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
+};
+
+use super::sandbox::Sandbox;
+use super::{failed, failed_with};
+use crate::lab::error::LabError;
+
+/// How often another process may take the subnet between two requests.
+const SUBNETS: usize = 5;
+
+impl Sandbox {
+    /// Makes a network that leads nowhere else; `mutual` says whether containers may talk to one another in it, or only
+    /// to the host, and `pinned` whether [`Sandbox::pin`] is to work there.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn make_network(&self, part: &str, mutual: bool, pinned: bool) -> Result<String, LabError> {
+        let name = self.name(part);
+        let doing = format!("making network {name}");
+        let option = ("com.docker.network.bridge.enable_icc".to_owned(), mutual.to_string());
+        let request = NetworkCreateRequest {
+            name: name.clone(),
+            driver: Some("bridge".to_owned()),
+            internal: Some(true),
+            options: Some(HashMap::from([option])),
+            labels: Some(self.labels().clone().into_iter().collect()),
+            ..NetworkCreateRequest::default()
+        };
+        let mut last = String::new();
+        for _ in 0..SUBNETS {
+            self.docker.create_network(request.clone()).await.map_err(failed(&doing))?;
+            if !pinned {
+                return Ok(name);
+            }
+            // Docker assigns addresses on request only in a subnet that was requested as well. So Docker chooses a free
+            // subnet first, and that one is requested; another network may be quicker to take it.
+            let ipam = self.docker.inspect_network(&name, None).await.map_err(failed(&doing))?.ipam;
+            self.docker.remove_network(&name).await.map_err(failed(&doing))?;
+            match self.docker.create_network(NetworkCreateRequest { ipam, ..request.clone() }).await {
+                Ok(_) => return Ok(name),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(failed_with(&doing, &last))
+    }
+
+    /// Reserves an address for a container that does not run, for when it runs again. Docker would otherwise give it
+    /// any address that is free, and the address of another node is free as long as that node does not run either.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub async fn pin(&self, container: &str, network: &str, address: IpAddr) -> Result<(), LabError> {
+        let doing = format!("keeping the address of {container} in {network}");
+        let leave = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
+        self.docker.disconnect_network(network, leave).await.map_err(failed(&doing))?;
+        let own = EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..EndpointIpamConfig::default() };
+        let endpoint = EndpointSettings { ipam_config: Some(own), ..EndpointSettings::default() };
+        let join = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
+        self.docker.connect_network(network, join).await.map_err(failed(&doing))
+    }
+
+    /// Connects a container to one more network and returns its address there.
+    ///
+    /// # Errors
+    /// Docker refuses, or gives no address.
+    pub async fn connect(&self, container: &str, network: &str) -> Result<IpAddr, LabError> {
+        let doing = format!("connecting {container} to {network}");
+        let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: None };
+        self.docker.connect_network(network, request).await.map_err(failed(&doing))?;
+        let address = self.addresses_by_network(container, &doing).await?.remove(network);
+        address.ok_or_else(|| LabError::harness(format!("{doing}: it has no address there; did it end?")))
+    }
+
+    /// Addresses of a container in all of its networks.
+    ///
+    /// # Errors
+    /// Docker does not know the container.
+    pub async fn addresses(&self, container: &str) -> Result<Vec<IpAddr>, LabError> {
+        let doing = format!("looking for the addresses of {container}");
+        Ok(self.addresses_by_network(container, &doing).await?.into_values().collect())
+    }
+
+    /// Address of a container in one of its networks.
+    ///
+    /// # Errors
+    /// Docker does not know the container, or it has no address there.
+    pub async fn address(&self, container: &str, network: &str) -> Result<IpAddr, LabError> {
+        let doing = format!("looking for the address of {container} in {network}");
+        let address = self.addresses_by_network(container, &doing).await?.remove(network);
+        address.ok_or_else(|| LabError::harness(format!("{doing}: it has none; did it end?")))
+    }
+
+    async fn addresses_by_network(&self, container: &str, doing: &str) -> Result<HashMap<String, IpAddr>, LabError> {
+        let found = self.docker.inspect_container(container, None).await.map_err(failed(doing))?;
+        let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let address = |(name, endpoint): (String, EndpointSettings)| Some((name, endpoint.ip_address?.parse().ok()?));
+        Ok(networks.into_iter().filter_map(address).collect())
+    }
+}

@@ -1,0 +1,112 @@
+//! Signals to processes of the nodes, sent by the observer, which knows their ids on the host.
+
+use pghaspec_model::cluster::sight::process_text;
+use pghaspec_model::vocabulary::event::{Kind, Mechanism, Process};
+use serde::Deserialize;
+
+use crate::lab::error::LabError;
+use crate::lab::faults::effect::Effect;
+use crate::lab::faults::tools::EFFECT;
+use crate::lab::observer::Observer;
+use crate::lab::testbed::Testbed;
+use crate::lab::wait::Seen;
+
+/// SIGKILL.
+pub const SIGKILL: i32 = 9;
+
+/// The answer of `kill-one`.
+#[derive(Deserialize)]
+pub struct Sent {
+    before_ns: u64,
+    after_ns: u64,
+    /// The process, its id on the host.
+    pub pid: u32,
+    /// Its state afterwards, `T` for stopped.
+    pub state: Option<String>,
+}
+
+/// Sends signals to processes of the nodes.
+#[derive(Clone, Copy)]
+pub struct Signals<'run> {
+    /// What all parts of the lab share.
+    pub bed: Testbed<'run>,
+    /// The helper that sends them.
+    pub observer: &'run Observer,
+}
+
+impl Signals<'_> {
+    /// The one running process of that kind on a node: its id on the host, and the name of its program.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub fn running(&self, node: &str, what: Process) -> Result<(u32, String), LabError> {
+        let view = self.bed.recorder.view();
+        let view = view.borrow();
+        let processes = view.nodes.get(node).into_iter().flat_map(|seen| &seen.processes);
+        let running: Vec<u32> = processes.filter(|(_, kind)| **kind == what).map(|(pid, _)| *pid).collect();
+        let [pid] = running[..] else {
+            let (count, kind) = (running.len(), process_text(what));
+            return Err(LabError::harness(format!("{node} has {count} running processes of kind {kind}, not one")));
+        };
+        let program = view.events.iter().rev().find_map(|event| match &event.kind {
+            Kind::ProcessStarted { pid: started, argv, .. } if *started == pid => argv.first(),
+            _ => None,
+        });
+        let name = program.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+        Ok((pid, name.to_owned()))
+    }
+
+    /// Sends a signal to a process by its id on the host; `arguments` are those of `kill-one` after the signal. Returns
+    /// also when it was sent, nanoseconds of the run.
+    ///
+    /// # Errors
+    /// There is no such process, or it may not be signalled.
+    pub async fn send(&self, signal: &str, arguments: &[&str]) -> Result<(Sent, [u64; 2]), LabError> {
+        let command = [&["kill-one", signal], arguments].concat();
+        let answer = self.bed.exec(&self.observer.container, &command).await?;
+        let sent: Sent = serde_json::from_str(&answer.stdout).map_err(|_| {
+            LabError::harness(format!("`{}` failed ({}): {}", command.join(" "), answer.code, answer.stderr))
+        })?;
+        let clock = self.bed.recorder.clock();
+        let at = [clock.of_monotonic(sent.before_ns), clock.of_monotonic(sent.after_ns)];
+        Ok((sent, at))
+    }
+
+    /// Sends a signal to a process that may be gone; returns the exit code of `kill-one`: 0 if it was sent, 1 if there
+    /// is no such process.
+    ///
+    /// # Errors
+    /// The command cannot be run.
+    pub async fn send_if_there(&self, signal: &str, program: &str, pid: u32) -> Result<i64, LabError> {
+        let command = ["kill-one", signal, program, &pid.to_string()];
+        Ok(self.bed.exec(&self.observer.container, &command).await?.code)
+    }
+
+    /// Kills the one process of that kind on a node, and waits to see it end.
+    ///
+    /// # Errors
+    /// There is not one such process, or it may not be signalled.
+    pub async fn kill(&self, node: &str, what: Process) -> Result<Effect, LabError> {
+        let (pid, program) = self.running(node, what)?;
+        let (_, at) = self.send("KILL", &[&program, &pid.to_string()]).await?;
+        Ok(Effect { at, shown_by: self.killed(node, pid).await })
+    }
+
+    /// Waits until a process is seen to end of SIGKILL; the evidence, or `None` if it ends otherwise or not in time.
+    pub async fn killed(&self, node: &str, pid: u32) -> Option<String> {
+        let what = format!("process {pid} of {node} to end");
+        let ended = self.bed.until(&what, EFFECT, |view| {
+            let exits = view.nodes.get(node).into_iter().flat_map(|seen| &seen.exits);
+            match exits.into_iter().find(|(_, ended, _)| *ended == pid) {
+                Some((_, _, signal)) => Seen::Yes(*signal),
+                None => Seen::NotYet("it still runs".to_owned()),
+            }
+        });
+        match ended.await {
+            Ok(Some(SIGKILL)) => Some(format!("process {pid} ended by signal {SIGKILL}")),
+            // Polling does not see how a process ends.
+            Ok(None) if self.observer.mechanism == Mechanism::Polling => Some(format!("process {pid} ended")),
+            Ok(_) | Err(_) => None,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The results of a run, the content of `results.json`: verdicts, deviations, coverage, and the digests of the
+//! evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::coverage::{ItemId, Measured};
+use crate::input;
+use crate::input::InputError;
+use crate::judge::durations::Measure;
+use crate::judge::{Check, Judgement, Verdict};
+use crate::known::deviations::Standing;
+use crate::run::error::RunDirError;
+use crate::run::lap::Lap;
+use crate::run::scenario_folder::ScenarioDir;
+use crate::run::spec::{Spec, hex};
+
+/// Name of the file.
+pub(super) const FILE: &str = "results.json";
+
+/// The whole of a run, `results.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// Version of this program.
+    pub pghaspec: String,
+    /// The agent that was certified.
+    pub agent: Agent,
+    /// The profile; `null` when scenarios were chosen by name.
+    pub profile: Option<String>,
+    /// The rules that it was held to.
+    pub spec: Spec,
+    /// The worst of the scenarios.
+    pub verdict: Verdict,
+    /// Each failure is known, and each known deviation shows.
+    pub as_expected: bool,
+    /// The failures, compared with the known deviations.
+    pub deviations: Standing,
+    /// Every scenario, in the order of their names.
+    pub scenarios: Vec<ScenarioResult>,
+    /// Digests of the evidence.
+    pub evidence: Evidence,
+}
+
+/// The agent that was certified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Its name.
+    pub name: String,
+    /// Its release.
+    pub version: String,
+    /// Digest of its image.
+    pub image_digest: Option<String>,
+}
+
+/// The results of one scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioResult {
+    /// Its name.
+    pub id: String,
+    /// Its subject, in a line.
+    pub title: String,
+    /// The worst of the checks.
+    pub verdict: Verdict,
+    /// Seconds from the beginning of the recording to its end.
+    pub seconds: f64,
+    /// The duration of each part; empty if the run did not get to its end.
+    pub time: Vec<Lap>,
+    /// The branches of `recover` that the agent said it took.
+    pub branches: Vec<String>,
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// Durations, as intervals.
+    #[serde(default)]
+    pub measured: Vec<Measure>,
+    /// The derived items that it should lead to.
+    pub planned: BTreeSet<ItemId>,
+    /// The derived items that it really led to.
+    pub covered: Measured,
+}
+
+/// Digests of all recorded files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// SHA-256 of each file, by its path in the run's folder.
+    pub sha256: BTreeMap<String, String>,
+}
+
+impl Evidence {
+    /// Adds the files of a scenario; with a prefix if there are several runs.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn add(&mut self, dir: &ScenarioDir, prefix: &str) -> Result<(), RunDirError> {
+        for file in dir.evidence()? {
+            let content =
+                fs::read(&file).map_err(|error| RunDirError::new(format!("reading {}", file.display()), error))?;
+            let place = file.strip_prefix(dir.path.parent().unwrap_or(&dir.path)).unwrap_or(&file);
+            self.sha256.insert(format!("{prefix}{}", place.display()), hex(&Sha256::digest(content)));
+        }
+        Ok(())
+    }
+}
+
+impl ScenarioResult {
+    /// The judgement on its history.
+    pub fn judgement(&self) -> Judgement {
+        Judgement {
+            verdict: self.verdict,
+            branches: self.branches.clone(),
+            checks: self.checks.clone(),
+            measured: self.measured.clone(),
+            unlisted: 0,
+        }
+    }
+}
+
+impl Results {
+    /// Reads the results in a run's folder.
+    ///
+    /// # Errors
+    /// There are none, or they are damaged.
+    pub fn read(folder: &Path) -> Result<Results, InputError> {
+        let file = folder.join(FILE);
+        serde_json::from_str(&input::read(&file)?).map_err(|error| {
+            InputError::of_file(&file, format!("is damaged: {error}"), "make it again with `pghaspec report`")
+                .at_line(error.line())
+        })
+    }
+
+    /// The exit code of the run: 0 if it ended as expected, 1 if a deviation appeared or is gone, 4 if the harness
+    /// failed or something was not observed well enough.
+    pub fn exit_code(&self) -> u8 {
+        let any = |verdict| self.scenarios.iter().flat_map(|it| &it.checks).any(|check| check.verdict == verdict);
+        match self.verdict {
+            Verdict::Error | Verdict::Inconclusive => self.verdict.exit_code(),
+            _ if !self.deviations.is_as_expected() => 1,
+            _ if any(Verdict::Inconclusive) => 4,
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Writes the results of a run into a folder, in the forms for programs and for people.
+
+use std::fs;
+use std::path::Path;
+
+use super::results::FILE;
+use super::{Results, html, junit};
+use crate::run::error::RunDirError;
+
+/// Writes `results.json`, `junit.xml` and `report.html`, each whole or not at all.
+///
+/// # Errors
+/// A file cannot be written, for instance because the disk is full.
+pub fn write(results: &Results, folder: &Path) -> Result<(), RunDirError> {
+    let json = serde_json::to_string_pretty(results)
+        .map_err(|error| RunDirError::new(format!("writing {}", folder.join(FILE).display()), error.into()))?;
+    write_whole(&folder.join("junit.xml"), &junit::document(results))?;
+    write_whole(&folder.join("report.html"), &html::page(results, folder))?;
+    write_whole(&folder.join(FILE), &(json + "\n"))
+}
+
+fn write_whole(file: &Path, text: &str) -> Result<(), RunDirError> {
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".part");
+    fs::write(&draft, text)
+        .and_then(|()| fs::rename(&draft, file))
+        .map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
+}
+
+/// Escapes what XML and HTML give a meaning.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            // XML has no place for other control characters.
+            '\n' | '\t' => escaped.push(character),
+            control if control.is_control() => escaped.push('\u{fffd}'),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
