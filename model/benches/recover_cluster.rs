@@ -181,7 +181,8 @@ fn main() -> ExitCode {
         PROPERTIES.len()
     );
     println!(
-        "\n| checker | CPU s | s on the clock | MB | to the engine's CPU s, every state | to those, one of all alike |\n\
+        "\n| checker | CPU s | s on the clock | MB | to the engine's CPU s, every state | \
+         to those, one of all alike |\n\
          | --- | --- | --- | --- | --- | --- |"
     );
     let mut agree = true;

@@ -13,7 +13,7 @@
 //! | option | |
 //! | --- | --- |
 //! | `--quick` | only seven resource managers |
-//! | `--runs N` | runs of each row, of which the median is printed; 3 unless given. A row of half a minute is run once |
+//! | `--runs N` | runs of each row, of which the median is printed; 3 unless given. A row of 30 s is run once |
 //!
 //! SPIN is taken from `PATH` with gcc. TLC is run if `TLA2TOOLS_JAR` names its jar.
 

@@ -92,7 +92,7 @@ fn steps_say_what_is_awaited_and_how() {
             { when = { struck = "single-user-fails" }, lift = "single-user-fails", target = "first-hit" },
             { fault = "dcs-down", outage = "freeze", target = "etcd", when.server = { at = "other", is = "primary" } },
             { when = "ttl-over", fault = "dcs-up", target = "etcd" },
-            { fault = "node-killed", target = "first-hit", when.starts = { process = "single-user", at = "first-hit" } },
+          { fault = "node-killed", target = "first-hit", when.starts = { at = "first-hit", process = "single-user" } },
         ]
         expect = { others = [], leader = "none" }
         [settings]

@@ -11,7 +11,7 @@ use crate::rules::Tree;
 const KINDS: [(&str, &[&str]); 3] = [
     ("dependencies", &["src/"]),
     ("dev-dependencies", &["src/", "tests/", "benches/", "examples/"]),
-    ("build-dependencies", &["build.rs"]),
+    ("build-dependencies", &["build.rs", "build/"]),
 ];
 
 /// Dependencies of the crates in these folders that no source names; `manifest` reads a crate's `Cargo.toml`.

@@ -58,7 +58,8 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
-/// An inspector: it tells a search what to look for. A discovery is a bit; for each bit a shortest path to its first occurrence is kept.
+/// An inspector: it tells a search what to look for. A discovery is a bit; for each bit a shortest path to its first
+/// occurrence is kept.
 pub trait Inspect<M: Spec>: Sync {
     /// Discoveries in a state, asked once for each.
     fn state(&self, _model: &M, _state: &M::State) -> u64 {
