@@ -1,5 +1,7 @@
 //! Every relative link in every Markdown file leads to a file that is there, and to a heading in it.
 
+use std::collections::BTreeSet;
+
 use super::markdown::{anchors, documents, links, root};
 use super::read;
 
@@ -16,6 +18,35 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(broken.is_empty(), "{} links:\n{}", broken.len(), broken.join("\n"));
+}
+
+/// Whoever reads the README finds every page in two hops.
+#[test]
+fn every_page_is_two_hops_away() {
+    let mut found = BTreeSet::from(["README.md".to_owned()]);
+    for _ in 0..2 {
+        for file in found.clone() {
+            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let pages = links(&read(&file)).into_iter().filter_map(|(_, target)| page(folder, &target));
+            found.extend(pages);
+        }
+    }
+    let far: Vec<String> = documents().into_iter().filter(|file| !found.contains(file)).collect();
+    assert!(far.is_empty(), "{far:?}");
+}
+
+/// The page that a relative link leads to, by its path from the root.
+fn page(folder: &str, target: &str) -> Option<String> {
+    let target = target.split('#').next().filter(|target| target.ends_with(".md") && !target.contains("://"))?;
+    let mut path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in target.split('/') {
+        match part {
+            ".." => drop(path.pop()),
+            "." => {}
+            name => path.push(name),
+        }
+    }
+    Some(path.join("/"))
 }
 
 fn leads_somewhere(file: &str, folder: &str, text: &str, target: &str) -> Result<(), String> {

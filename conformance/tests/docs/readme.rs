@@ -45,11 +45,14 @@ fn what_the_documentation_counts_is_there() {
     }
 }
 
+/// Pages that programs write, whose sentences are as long as they come.
+const GENERATED: [&str; 2] = ["conformance/docs/checks.md", "fixtures/oracle/RELEASES.md"];
+
 /// Prose is wrapped; tables, links and code may be longer.
 #[test]
 fn prose_is_wrapped() {
     let mut long = Vec::new();
-    for file in documents() {
+    for file in documents().into_iter().filter(|file| !GENERATED.contains(&file.as_str())) {
         for (number, line) in prose(&read(&file)) {
             let is_table = line.trim_start().starts_with('|');
             let is_link = line.starts_with('[') || line.starts_with("![") || !line.trim().contains(' ');
