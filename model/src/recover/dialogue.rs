@@ -94,8 +94,8 @@ pub fn no_override(_: Question) -> Option<Answer> {
 
 /// One run of `recover()`: the answers so far, and where in them it stands.
 ///
-/// Every method that asks ends the run with [`Stop::Ask`] when the answers are used up, with [`Stop::DcsError`] when the
-/// answer says that the DCS failed, and with [`Stop::Misfit`] when the answer is of the wrong kind.
+/// Every method that asks ends the run with [`Stop::Ask`] when the answers are used up, with [`Stop::DcsError`] when
+/// the answer says that the DCS failed, and with [`Stop::Misfit`] when the answer is of the wrong kind.
 pub struct Dialogue<'a> {
     answers: &'a [Answer],
     asked: Vec<Question>,
