@@ -32,7 +32,7 @@ pub struct Lap {
     pub part: Part,
     /// Seconds.
     pub seconds: f64,
-    /// It was the agents' time, which a run is made for; else the lab's.
+    /// True for the agents' time, which a run is made for; false for the lab's.
     pub protocol: bool,
 }
 

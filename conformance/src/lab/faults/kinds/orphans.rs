@@ -25,12 +25,13 @@ pub struct Leave;
 #[async_trait]
 impl Inject for Leave {
     fn made(&self) -> &'static str {
-        "a client calls a procedure that commits row after row; then SIGKILL to the postmaster. With `stopped`, SIGSTOP \
-         to the backend before"
+        "a client calls a procedure that commits row after row; then SIGKILL to the postmaster. With `stopped`, \
+         SIGSTOP to the backend before"
     }
 
     fn evidence(&self) -> &'static str {
-        "the kernel reports that the postmaster ended by signal 9, and the backend reports a later commit or is in state T"
+        "the kernel reports that the postmaster ended by signal 9, and the backend reports a later commit or is in \
+         state T"
     }
 
     fn ended_by(&self) -> Option<Action> {
