@@ -88,7 +88,7 @@ pub(super) fn page(results: &Results, folder: &Path) -> String {
     text + "</table></details>\n</body></html>\n"
 }
 
-/// The path from the page to a file of the evidence: below its folder, or beside it where several runs were put together.
+/// The path from the page to a file of the evidence: below its folder, or beside it if several runs were put together.
 fn located(folder: &Path, path: &str) -> Option<PathBuf> {
     [PathBuf::from(path), Path::new("..").join(path)].into_iter().find(|place| folder.join(place).is_file())
 }
@@ -109,8 +109,8 @@ fn of_scenario(results: &Results, scenario: &ScenarioResult, folder: &Path) -> S
     // A pass needs no look.
     let open = if matches!(scenario.verdict, Verdict::Pass | Verdict::Unsupported) { "" } else { " open" };
     let mut text = format!(
-        "<details id=\"{id}\"{open}><summary><span class=\"v {0}\">{0}</span> {id} <small>({1:.1} s)</small></summary>\n\
-         <p>{2}</p>\n<table>\n",
+        "<details id=\"{id}\"{open}><summary><span class=\"v {0}\">{0}</span> {id} \
+         <small>({1:.1} s)</small></summary>\n<p>{2}</p>\n<table>\n",
         scenario.verdict.text(),
         scenario.seconds,
         escape(&scenario.title)
