@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use sha2::{Digest, Sha256};
 
-/// The folders of `model/src` that are the specification: `recover()` and its dialogue, the rules of each edition, the
-/// words (events, faults, properties), and the cluster around them.
-pub const FOLDERS: [&str; 4] = ["cluster", "recover", "rules", "vocabulary"];
+/// The folders and files of `model/src` that are the specification: `recover()` and its dialogue, the rules of each
+/// edition, the words (events, faults, properties) with the macro that declares them, and the cluster around them.
+pub const FOLDERS: [&str; 5] = ["cluster", "recover", "rules", "vocabulary", "vocabulary_macro.rs"];
 
 /// SHA-256 of all files in these folders below `root`, in hexadecimal digits: of each file, by path, its path and its
 /// content. The content of a Rust source is its tokens, without comments, doc comments, and modules of tests.
@@ -43,6 +43,10 @@ pub fn of(root: &Path, folders: &[&str]) -> Result<String, String> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
+    if folder.is_file() {
+        files.push(folder.to_path_buf());
+        return Ok(());
+    }
     let unreadable = |error| format!("{}: {error}", folder.display());
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();

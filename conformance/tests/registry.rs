@@ -63,23 +63,37 @@ fn page() -> String {
             Asked::Both(..) => "of each part of a history, and at its end",
             Asked::OfTheFolder => "of the run's folder",
         };
-        let carries: Vec<&str> = check.carries.iter().map(|carry| carry.says).collect();
-        let _ = write!(text, "\n## {}\n\n{}.\n\n", check.id(), capital(check.says()));
-        let _ = writeln!(text, "* applies to: {}, {}", check.agents.text(), check.applies.text());
-        let _ = writeln!(
-            text,
-            "* needs: {}",
-            if needs.is_empty() { "no observer in particular".into() } else { needs.join(", ") }
-        );
+        let _ = write!(text, "\n## {}\n\n{}\n\n", check.id(), wrapped("", &format!("{}.", capital(check.says()))));
+        let mut item = |indent: &str, words: &str| text.push_str(&(wrapped(&format!("{indent}* "), words) + "\n"));
+        item("", &format!("applies to: {}, {}", check.agents.text(), check.applies.text()));
+        let needs = if needs.is_empty() { "no observer in particular".to_owned() } else { needs.join(", ") };
+        item("", &format!("needs: {needs}"));
         if !check.inconclusive.is_empty() {
-            let _ = writeln!(text, "* inconclusive where {}", check.inconclusive);
+            item("", &format!("inconclusive where {}", check.inconclusive));
         }
-        let _ = writeln!(text, "* asked {asked}");
-        if !carries.is_empty() {
-            let _ = writeln!(text, "* carries from part to part: {}", carries.join("; "));
+        item("", &format!("asked {asked}"));
+        if !check.carries.is_empty() {
+            item("", "carries from part to part:");
+            check.carries.iter().for_each(|carry| item("  ", carry.says));
         }
     }
     text
+}
+
+/// Words behind a bullet, in lines of at most 120 columns.
+fn wrapped(bullet: &str, words: &str) -> String {
+    let mut lines = vec![bullet.to_owned()];
+    for word in words.split(' ') {
+        let last = lines.last_mut().expect("there is a line");
+        let begins = last.len() == bullet.len();
+        if !begins && last.len() + 1 + word.len() > 120 {
+            lines.push(" ".repeat(bullet.len()) + word);
+        } else {
+            last.push_str(if begins { "" } else { " " });
+            last.push_str(word);
+        }
+    }
+    lines.join("\n")
 }
 
 fn capital(text: &str) -> String {

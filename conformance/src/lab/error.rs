@@ -21,7 +21,7 @@ pub enum Trouble {
 pub struct LabError {
     /// Its kind.
     pub trouble: Trouble,
-    /// What happened, in words; for a wait also what was awaited, and what was seen last.
+    /// The failure in words; for a wait with what was awaited, and what was seen last.
     pub message: String,
     /// The remedy, if it is known.
     pub help: Option<String>,

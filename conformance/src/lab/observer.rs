@@ -23,7 +23,7 @@ const OBSERVER: &str = "observer";
 /// Rights of the helper: to hear the kernel, to look at processes of others in time, to signal them.
 const CAPABILITIES: [&str; 4] = ["NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "KILL"];
 
-/// How long the helper may take to come up.
+/// The time that the helper may take to come up.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The helper that sees processes.

@@ -20,7 +20,7 @@ use crate::observe::container_log::{ContainerLog, Speaker};
 use crate::observe::processes::Input;
 use crate::observe::recorder::Recorder;
 
-/// How long a killed container may take to be gone.
+/// The time that a killed container may take to be gone.
 const GONE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -36,7 +36,7 @@ pub struct Power<'run> {
     /// Nodes that were cut from their power. Docker may be slow to notice that a container has ended.
     off: Mutex<BTreeSet<String>>,
     fired: mpsc::UnboundedSender<String>,
-    /// How many watchdogs each node has had.
+    /// The number of watchdogs that each node has had.
     watchdogs: Mutex<BTreeMap<String, usize>>,
 }
 

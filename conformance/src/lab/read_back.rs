@@ -12,9 +12,9 @@ use crate::observe::ranges::ranges;
 use crate::observe::recorder::Recorder;
 use crate::observe::writer::TABLE;
 
-/// How long standbys may take to replay what the primary has written.
+/// The time that standbys may take to replay what the primary has written.
 const REPLAY: Duration = Duration::from_secs(15);
-/// How long a statement may take.
+/// The time that a statement may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Pause between two looks at a standby's progress.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -23,16 +23,16 @@ use crate::observe::probe;
 use crate::observe::view::{Healthy, View};
 use crate::run::lap::Part;
 
-/// How long a cluster may take to come up.
+/// The time that a cluster may take to come up.
 const UP: Duration = Duration::from_secs(90);
-/// How long a probe of every node may take.
+/// The time that a probe of every node may take.
 const PROBES: Duration = Duration::from_secs(15);
 
 const SECOND: u64 = 1_000_000_000;
 
 /// Runs a scenario on its testbed.
 pub struct Runner<'run> {
-    /// What all parts of the lab share.
+    /// The testbed of the scenario.
     pub bed: Testbed<'run>,
     /// Name of the run.
     pub run: &'run str,
@@ -222,7 +222,7 @@ impl Runner<'_> {
         }
     }
 
-    /// How long all must be well before it counts: a whole cycle of the agent and a second. Nanoseconds.
+    /// The time for which a cluster must be healthy before it counts, nanoseconds: a cycle of the agent and a second.
     fn hold(&self) -> u64 {
         (u64::from(self.bed.scenario.settings.loop_wait_s) + 1) * SECOND
     }

@@ -63,12 +63,12 @@ const REPOSITORY: &str = "pghaspec/template";
 /// Counted up when templates are made in another way.
 const RECIPE: u32 = 2;
 
-/// How long a cluster may take to come up.
+/// The time that a cluster may take to come up.
 const UP: Duration = Duration::from_secs(90);
 /// Seconds that a node may take to stop.
 const STOP_S: i32 = 60;
 
-/// How long a request to etcd may take.
+/// The time that a request to etcd may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Held while a template is made: another scenario that wants one waits, and may find it then.

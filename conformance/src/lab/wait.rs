@@ -10,7 +10,7 @@ use crate::observe::recorder::Recorder;
 use crate::observe::view::View;
 use crate::progress;
 
-/// How often a wait that goes on is reported.
+/// The time between two reports on a wait that goes on.
 const TELL: Duration = Duration::from_secs(1);
 
 /// The answer of one look at the view.
@@ -19,7 +19,7 @@ pub enum Seen<T> {
     Yes(T),
     /// Not yet, and what there is instead.
     NotYet(String),
-    /// It will never come, and why.
+    /// The reason why it will never come.
     Never(String),
 }
 
@@ -35,7 +35,7 @@ impl<T> From<Result<T, String>> for Seen<T> {
 /// Waits until `look` finds the awaited thing in the view of the cluster; `what` completes "waiting for …".
 ///
 /// # Errors
-/// It did not come within `limit`, or never will; the error says what was seen last.
+/// The awaited thing did not come within `limit`, or never will; the error says what was seen last.
 pub async fn until<T>(
     recorder: &Recorder,
     report: &progress::Lane,

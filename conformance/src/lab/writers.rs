@@ -18,7 +18,7 @@ use super::wait::Seen;
 use crate::observe::postgres::{Failure, Session};
 use crate::observe::writer::{Writer, make_table};
 
-/// How long writers may take to have their first write acknowledged, and to stop.
+/// The time that writers may take to have their first write acknowledged, and to stop.
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// Row numbers that each writer has for itself, so that the rows of one writer stay a range.

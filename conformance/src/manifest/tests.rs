@@ -160,7 +160,7 @@ fn a_defect_begins_with_a_cluster_that_a_sound_agent_has_prepared() {
     let sound = defect.prepared_by.unwrap();
     assert_eq!((sound.name.as_str(), &sound.image, sound.files.len()), ("patroni", &defect.image, 1));
     assert_eq!(defect.files.len(), 3);
-    let error = load(&SOUND.replace("image =", "prepared_by = \"patroni-defects/none\"\nimage ="), "").unwrap_err();
+    let error = load(&SOUND.replace("image =", "prepared_by = \"patroni-defects/control\"\nimage ="), "").unwrap_err();
     assert!(error.problem.contains("does not prepare its own"), "{error}");
     assert_eq!((error.key.as_deref(), error.line), (Some("prepared_by"), Some(5)));
     let other = SOUND.replace("1.0", "4.1.5").replace("image =", "prepared_by = \"patroni\"\nimage =");

@@ -16,7 +16,7 @@ use super::postgres::{Failure, query_once, within};
 use super::recorder::Recorder;
 use super::writer::TABLE;
 
-/// How long a connection, and making the procedure, may take.
+/// The time that a connection, and making the procedure, may take.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Row numbers that one call may use.
 pub const NUMBERS: u64 = 1_000_000;

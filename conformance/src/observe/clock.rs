@@ -30,8 +30,9 @@ impl RunClock {
     }
 
     /// The time of the run for a reading of CLOCK_REALTIME (nanoseconds since 1970) that was taken a short while ago.
-    /// It is a closed interval, since the two clocks cannot be read at the same instant. They are compared now rather
-    /// than once for all, so that only a step of CLOCK_REALTIME between that reading and this call could mislead.
+    /// The result is a closed interval, since the two clocks cannot be read at the same instant. They are compared now
+    /// rather than once for all, so that only a step of CLOCK_REALTIME between that reading and this call could
+    /// mislead.
     pub fn of_realtime(&self, realtime: u64) -> [u64; 2] {
         let before = self.now();
         let real = read(ClockId::Realtime);

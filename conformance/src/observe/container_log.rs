@@ -243,7 +243,7 @@ mod tests {
         format!("2026-01-31T12:00:{second:02}.123456789Z {text}")
     }
 
-    /// Which lines of a stream that was opened anew are new, after these were read.
+    /// The novelty of each line of a stream that was opened anew, after some were read.
     fn again(read: &[String], told: &[String]) -> Vec<New> {
         let mut place = Place::default();
         for line in read {

@@ -16,13 +16,13 @@ use super::silence::Silence;
 /// Key of the ticks, out of every agent's way.
 pub const TICK_KEY: &str = "/pghaspec/tick";
 const TICK: Duration = Duration::from_millis(100);
-/// How long an ordinary request may take.
+/// The time that an ordinary request may take.
 const LIMIT: Duration = Duration::from_secs(1);
 /// Pause before a broken watch is made anew.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long no tick may have come back at the end of a run before that is a gap.
+/// The time for which no tick may have come back at the end of a run before that is a gap.
 const BLIND: Duration = Duration::from_secs(1);
-/// How long a watch may bring nothing, not even a tick, before it is taken for broken.
+/// The time for which a watch may bring nothing, not even a tick, before it is taken for broken.
 const DEAD: Duration = Duration::from_secs(3);
 
 /// A watch that can be taken up again where it broke off.

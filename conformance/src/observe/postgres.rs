@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
-/// How long a connection may take. tokio-postgres' own limit covers only the socket, not the start-up that follows.
+/// The time that a connection may take. tokio-postgres' own limit covers only the socket, not the start-up that
+/// follows.
 const CONNECT: Duration = Duration::from_secs(1);
 
 /// An open session. Dropping it ends it.

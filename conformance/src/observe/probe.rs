@@ -15,9 +15,9 @@ use super::view::Finding;
 
 /// Time between the starts of two probes of a node.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// How long a probe's statement may take.
+/// The time that a probe's statement may take.
 const LIMIT: Duration = Duration::from_secs(1);
-/// How long all probes may fail to tell the state before that is a gap.
+/// The time for which all probes may fail to tell the state before that is a gap.
 const BLIND: Duration = Duration::from_secs(2);
 /// A finding that still held this long after it was recorded is recorded once more when it changes. Nanoseconds.
 const HELD: u64 = 300_000_000;

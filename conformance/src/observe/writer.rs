@@ -18,7 +18,7 @@ pub const TABLE: &str = "pghaspec_writes";
 const QUICK: Duration = Duration::from_millis(50);
 /// Pause after a write that was not acknowledged, and between fresh sessions.
 const SLOW: Duration = Duration::from_millis(200);
-/// How long a write may take before its answer counts as lost.
+/// The time that a write may take before its answer counts as lost.
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// One client at one node.

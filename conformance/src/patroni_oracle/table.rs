@@ -18,10 +18,10 @@ fn changes(before: &Rules, after: &Rules, undecided: [&[String]; 2]) -> Vec<Stri
 pub fn markdown(rows: &[Row], rules: &[Rules]) -> String {
     let mut text = String::from(
         "# What changed in which release of Patroni\n\n\
-         Written by `pghaspec diff --write fixtures/oracle`; `pghaspec diff` compares against it. Each release's own \
-         functions were run through every sequence of answers that they can be given (the full product, no sample), \
-         and the specification through the same: the rules below explain all of them. The rules are those of \
-         [`edition.rs`](../../model/src/rules/edition.rs). Where a release may have a rule either way, since nothing \
+         Written by `pghaspec diff --write fixtures/oracle`; `pghaspec diff` compares against it. Each release's own\n\
+         functions were run through every sequence of answers that they can be given (the full product, no sample),\n\
+         and the specification through the same: the rules below explain all of them. The rules are those of\n\
+         [`edition.rs`](../../model/src/rules/edition.rs). Where a release may have a rule either way, since nothing\n\
          that was compared depends on it, it is named.\n\n\
          | release | edition | rules that are not the edition's | changed since the release before | may be either way \
          | runs | not explained |\n\
@@ -52,7 +52,7 @@ pub fn markdown(rows: &[Row], rules: &[Rules]) -> String {
 fn left_out(rows: &[Row]) -> String {
     let reasons: BTreeSet<&String> = rows.iter().flat_map(|row| row.outside.keys()).collect();
     let mut text = String::from(
-        "\nIn a world that the model does not have a run is left out, and counted. Such worlds are, with the number of \
+        "\nIn a world that the model does not have a run is left out, and counted. Such worlds are, with the number of\n\
          runs in a release:\n\n",
     );
     for reason in reasons {

@@ -8,12 +8,12 @@ use pghaspec_model::vocabulary::fault::Fault;
 
 use super::how::{How, Key};
 
-/// What a step may say about a fault that a scenario can name.
+/// The terms of a fault in a step: what it hits, when it strikes, and its particulars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The part of the testbed that it hits.
     pub hits: Hits,
-    /// When it strikes.
+    /// The moment at which it strikes.
     pub strikes: Strikes,
     /// Particulars that a step may give.
     pub takes: &'static [Key],
@@ -32,7 +32,7 @@ pub enum Hits {
     Remote,
 }
 
-/// When a fault strikes.
+/// The moment at which a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strikes {
     /// At once.
@@ -43,12 +43,12 @@ pub enum Strikes {
     AtOnceOrInWait,
 }
 
-/// Why no scenario can name a fault of the vocabulary.
+/// The reason why no scenario can name a fault of the vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotMade {
     /// The reason.
     pub why: &'static str,
-    /// What a scenario can do instead.
+    /// The remedy: what a scenario can do instead.
     pub instead: &'static str,
 }
 
@@ -81,10 +81,10 @@ impl Entry {
     const TRAP: Entry = Entry { strikes: Strikes::InWait, takes: &[Key::Every], ..Entry::NODES };
 }
 
-/// What a step may say about a fault.
+/// The terms of a fault in a step.
 ///
 /// # Errors
-/// No scenario can name it, and why.
+/// No scenario can name it; the reason why.
 pub fn of_fault(fault: Fault) -> Result<Entry, &'static NotMade> {
     use Fault::*;
     use Strikes::AtOnceOrInWait;
@@ -109,7 +109,7 @@ pub fn of_fault(fault: Fault) -> Result<Entry, &'static NotMade> {
     })
 }
 
-/// What a step may say about a benign fault.
+/// The terms of a benign fault in a step.
 pub fn of_disturbance(disturbance: Disturbance) -> Entry {
     use Disturbance::*;
     match disturbance {

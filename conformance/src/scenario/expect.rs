@@ -81,9 +81,9 @@ pub enum LeaderAfter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimelineAfter {
-    /// It stays.
+    /// The timeline stays.
     Unchanged,
-    /// It is higher than before.
+    /// The timeline is higher than before.
     Bumped,
 }
 

@@ -96,7 +96,7 @@ pub enum During {
     CrashRecovery,
 }
 
-/// How the DCS goes down.
+/// The way in which the DCS goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outage {

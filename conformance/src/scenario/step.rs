@@ -56,14 +56,14 @@ pub(super) struct Written {
     skew_s: Option<i32>,
 }
 
-/// The fault of a step, and the remedy for it.
+/// The problem of a step, and its remedy.
 type Trouble = (String, &'static str);
 
 impl Written {
     /// The step that is meant.
     ///
     /// # Errors
-    /// What is wrong with the step, and what would be right.
+    /// The problem of the step, and its remedy.
     pub(super) fn checked(self, before: &[Step]) -> Result<Step, Trouble> {
         let Written {
             when, target, every, during, outage, process, direction, lasts_s, stopped, delay_ms, skew_s, ..

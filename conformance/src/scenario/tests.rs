@@ -41,7 +41,7 @@ fn an_unknown_fault_names_the_known_ones() {
     assert!(error.problem.contains("postmaster-killed"), "{error}");
 }
 
-/// What a scenario with these steps says is wrong: key, problem, remedy.
+/// The error of a scenario with these steps: key, problem, remedy.
 fn trouble(steps: &str) -> (String, String, String) {
     let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
     let text = input::read(&file).unwrap();
@@ -92,7 +92,7 @@ fn steps_say_what_is_awaited_and_how() {
             { when = { struck = "single-user-fails" }, lift = "single-user-fails", target = "first-hit" },
             { fault = "dcs-down", outage = "freeze", target = "etcd", when.server = { at = "other", is = "primary" } },
             { when = "ttl-over", fault = "dcs-up", target = "etcd" },
-          { fault = "node-killed", target = "first-hit", when.starts = { at = "first-hit", process = "single-user" } },
+            { fault = "node-killed", target = "other", when.starts = { process = "single-user", at = "first-hit" } },
         ]
         expect = { others = [], leader = "none" }
         [settings]

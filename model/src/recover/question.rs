@@ -4,8 +4,8 @@
 
 use super::dialogue::Task;
 
-/// A question that `recover()` puts to the world, or an effect that it has on it. An effect is a question as well,
-/// whose answer is [`Answer::Done`](super::dialogue::Answer::Done) or, for the background slot, whether it was free.
+/// A question that `recover()` puts to the world, or an effect that it has on it. An effect is a question as well: its
+/// answer is [`Answer::Done`](super::dialogue::Answer::Done) or, for the background slot, whether it was free.
 ///
 /// Line numbers are those of patroni 2.1.2 `ha.py`, then of 4.1.5 `ha.py`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

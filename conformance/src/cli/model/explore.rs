@@ -14,7 +14,7 @@ pub struct Args {
     #[arg(long, default_value_t = 3000)]
     port: u16,
     #[command(flatten)]
-    settings: settings::Args,
+    settings: settings::Options,
 }
 
 pub fn run(args: &Args) -> Result<u8, Failure> {

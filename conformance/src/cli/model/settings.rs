@@ -9,9 +9,7 @@ use pghaspec_model::vocabulary::fault::Fault;
 use crate::cli::{Failure, known};
 
 #[derive(clap::Args)]
-// Each command that takes these options has a group `Args` of its own already.
-#[group(skip)]
-pub struct Args {
+pub struct Options {
     /// Number of nodes: 2 or 3.
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3))]
     nodes: Option<u8>,
@@ -66,7 +64,7 @@ pub struct Args {
     standby_cluster: bool,
 }
 
-pub fn settings(args: &Args) -> Result<Settings, Failure> {
+pub fn settings(args: &Options) -> Result<Settings, Failure> {
     let mutant = match &args.mutant {
         None => None,
         Some(id) => {

@@ -13,7 +13,7 @@ use crate::simulate::Simulation;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    settings: settings::Args,
+    settings: settings::Options,
     /// Seed of the first behaviour; the others have the numbers after it. The same seed gives the same history.
     #[arg(long, default_value_t = 1)]
     seed: u64,

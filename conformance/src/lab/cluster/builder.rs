@@ -21,7 +21,7 @@ pub const WATCHDOG: &str = "/run/pghaspec/watchdog";
 /// Brings a cluster up on a testbed. Its methods stand beside the parts that they start.
 #[derive(Clone, Copy)]
 pub struct Builder<'run> {
-    /// What all parts of the lab share.
+    /// The testbed of the scenario.
     pub bed: Testbed<'run>,
     /// The prepared cluster that the nodes are made of; without one they bootstrap.
     pub prepared: Option<&'run Prepared>,

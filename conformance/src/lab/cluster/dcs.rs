@@ -22,10 +22,10 @@ const ETCD: &str = "etcd";
 pub(super) const ETCD_PORT: u16 = 2379;
 const ETCD_PEER_PORT: u16 = 2380;
 
-/// How long etcd may take to come up.
+/// The time that etcd may take to come up.
 const UP: Duration = Duration::from_secs(30);
 
-/// How long a request may take. etcd itself gives up on a proposal after 7 s at the latest.
+/// The time that a request may take. etcd itself gives up on a proposal after 7 s at the latest.
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// A file in a member's container that keeps etcd from being started again.
@@ -126,7 +126,7 @@ impl Member {
     /// Checks that the member answers a read on which the members must agree.
     ///
     /// # Errors
-    /// Why it does not, in words.
+    /// The reason why it does not, in words.
     pub async fn answers(&self) -> Result<(), String> {
         let asked = async {
             let mut client = self.client().await?;

@@ -11,7 +11,7 @@ use crate::lab::error::LabError;
 /// machine takes its time to start an agent; the owner replaces the lease by one of its own.
 const LEADER_TTL_S: i64 = 90;
 
-/// How long all requests to etcd may take.
+/// The time that all requests to etcd may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// A prepared cluster.

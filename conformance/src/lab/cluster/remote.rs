@@ -23,10 +23,10 @@ pub(super) const REMOTE: &str = "remote";
 /// The program in it.
 const PROGRAM: &str = "/etc/pghaspec/remote";
 
-/// How long it may take to come up.
+/// The time that the remote primary may take to come up.
 const UP: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(100);
-/// How long a statement may take.
+/// The time that a statement may take.
 const LIMIT: Duration = Duration::from_secs(5);
 /// The statements that the lab repeats there. A standby that replays the removal of a table notes in pg_control how far
 /// it must recover, and that is what is known of it when it was killed.
@@ -48,7 +48,7 @@ impl Builder<'_> {
     /// the agent wants besides, by the manifest.
     ///
     /// # Errors
-    /// It does not come up, or refuses a statement of the manifest.
+    /// The remote primary does not come up, or refuses a statement of the manifest.
     pub async fn remote(&self, networks: &Networks) -> Result<Option<Remote>, LabError> {
         if !self.bed.scenario.settings.standby_cluster {
             return Ok(None);

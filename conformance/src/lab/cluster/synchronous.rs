@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::nodes::Node;
 use crate::observe::postgres::query_once;
 
-/// How long an answer may take.
+/// The time that an answer may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(20);

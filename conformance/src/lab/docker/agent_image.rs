@@ -11,7 +11,7 @@ use crate::lab::wait::interrupted;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 
-/// How many of the last lines of a failed build are told.
+/// The number of last lines of a failed build that are reported.
 const LAST_LINES: usize = 8;
 
 /// Makes sure that the agent's image is there: builds it with the command of its manifest if it is not.

@@ -11,7 +11,7 @@ const OBSERVER_SHARES: i64 = 16_384;
 /// Options of a small file system: room for a cluster and the WAL of a scenario.
 const SMALL: &str = "rw,size=768m,mode=0755";
 
-/// How long Docker may take to start a container.
+/// The time that Docker may take to start a container.
 const START: Duration = Duration::from_secs(60);
 
 /// A container to be started.
@@ -20,7 +20,7 @@ pub struct ContainerPlan<'plan> {
     pub part: &'plan str,
     /// Image and tag.
     pub image: &'plan str,
-    /// Where it lives.
+    /// The namespaces that it lives in.
     pub place: Place<'plan>,
     /// Command; empty for that of the image.
     pub command: Vec<String>,
@@ -32,7 +32,7 @@ pub struct ContainerPlan<'plan> {
     pub in_memory: Option<&'plan str>,
 }
 
-/// Where a container lives.
+/// The namespaces that a container lives in.
 #[derive(Clone, Copy)]
 pub enum Place<'plan> {
     /// In a network of the sandbox, with namespaces of its own.

@@ -11,7 +11,7 @@ use super::sandbox::Sandbox;
 use super::{failed, failed_with};
 use crate::lab::error::LabError;
 
-/// How often another process may take the subnet between two requests.
+/// The number of times that another process may take the subnet between two requests.
 const SUBNETS: usize = 5;
 
 impl Sandbox {

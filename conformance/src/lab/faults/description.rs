@@ -19,12 +19,12 @@ pub struct Description {
     pub meaning: &'static str,
     /// Benign: an agent that loses its leader over it does badly.
     pub benign: bool,
-    /// How the lab makes it.
+    /// The way in which the lab makes it.
     pub made: String,
     /// The entry that ends it, or `lift` for a trap that strikes every time; `None` if it is over at once, or is an
     /// end.
     pub ended_by: Option<&'static str>,
-    /// What shows that it took effect.
+    /// The evidence that it took effect.
     pub evidence: &'static str,
 }
 
@@ -34,7 +34,7 @@ impl Description {
             Making::AtOnce(inject) => (inject.made().to_owned(), inject.ended_by(), inject.evidence()),
             Making::InWait(trap) => (in_wait(trap), trap.ended_by(), trap.evidence()),
             Making::Either(inject, trap) => {
-                let made = format!("{}; with `during`, {}", inject.made(), in_wait(trap));
+                let made = format!("{}; with `during`, {}", inject.made(), in_the_midst(trap));
                 (made, inject.ended_by(), inject.evidence())
             }
             Making::Ends(end) => (end.made().to_owned(), None, end.evidence()),
@@ -50,21 +50,35 @@ impl Description {
     }
 }
 
-/// How a trap makes its fault.
+/// The way in which a trap makes its fault at the start of a process.
 fn in_wait(trap: &Trap) -> String {
-    let start = match trap.springs {
+    let (starts, sends) = (springs(trap), sends(trap));
+    format!("a trap: when {starts} starts, the observer sends {sends} within a millisecond")
+}
+
+/// The way in which a trap makes its fault in the midst of crash recovery.
+fn in_the_midst(trap: &Trap) -> String {
+    let (starts, sends) = (springs(trap), sends(trap));
+    format!("a trap: as soon as {starts} that has started is in crash recovery, the observer sends {sends}")
+}
+
+fn springs(trap: &Trap) -> &'static str {
+    match trap.springs {
         Process::Postmaster => "a postmaster",
         Process::SingleUser => "single-user mode",
         Process::PgRewind => "pg_rewind",
         Process::PgBasebackup => "pg_basebackup",
         Process::Agent => "an agent",
-    };
-    let signal = match trap.sends {
-        Sends::Kill => "SIGKILL",
-        Sends::Stop { .. } => "SIGSTOP",
-    };
-    let hit = if trap.hits == trap.springs { "it" } else { "the agent above it" };
-    format!("a trap: when {start} starts, the observer sends {signal} to {hit} within a millisecond")
+    }
+}
+
+fn sends(trap: &Trap) -> &'static str {
+    match (trap.sends, trap.hits == trap.springs) {
+        (Sends::Kill, true) => "SIGKILL to it",
+        (Sends::Kill, false) => "SIGKILL to the agent above it",
+        (Sends::Stop { .. }, true) => "SIGSTOP to it",
+        (Sends::Stop { .. }, false) => "SIGSTOP to the agent above it",
+    }
 }
 
 /// All entries of the vocabulary, faults first, in the order of their declaration.
@@ -103,7 +117,7 @@ mod tests {
         format!("\n### Faults\n\n{}\n### Benign faults\n\n{}\n", table(false), table(true))
     }
 
-    /// `UPDATE_EXPECT=1 cargo test -p pghaspec --lib tables_of_the_page` writes them anew.
+    /// `UPDATE_EXPECT=1 cargo test -p pghaspec --lib the_tables_of_the_page` writes them anew.
     #[test]
     fn the_tables_of_the_page_are_those_of_the_registry() {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");

@@ -12,7 +12,7 @@ use crate::scenario::{Action, How};
 pub struct Begun {
     /// Its effect; `None` if the fault strikes later and then records itself.
     pub effect: Option<Effect>,
-    /// What its end needs to know, if it lasts until it is ended.
+    /// The facts that its end needs, if it lasts until it is ended.
     pub lasts: Option<Handle>,
 }
 
@@ -31,10 +31,10 @@ impl Begun {
 /// A way to make a fault.
 #[async_trait]
 pub trait Inject: Sync {
-    /// How the lab makes it, in words for the table of faults.
+    /// The way in which the lab makes it, in words for the table of faults.
     fn made(&self) -> &'static str;
 
-    /// What shows that it took effect, in words for the table of faults.
+    /// The evidence that it took effect, in words for the table of faults.
     fn evidence(&self) -> &'static str;
 
     /// The action of a step that ends it, if it lasts.
@@ -49,10 +49,10 @@ pub trait Inject: Sync {
 /// A way to end a fault.
 #[async_trait]
 pub trait End: Sync {
-    /// How the lab ends it, in words for the table of faults.
+    /// The way in which the lab ends it, in words for the table of faults.
     fn made(&self) -> &'static str;
 
-    /// What shows that it has ended, in words for the table of faults.
+    /// The evidence that it has ended, in words for the table of faults.
     fn evidence(&self) -> &'static str;
 
     /// Says whether an open fault needs no end any more: the process that it hit may be gone by now, or be another one.

@@ -10,20 +10,20 @@ pub struct Open {
     pub ended_by: Action,
     /// The node, or what else was hit.
     pub at: String,
-    /// What its end needs to know.
+    /// The facts that its end needs.
     pub handle: Handle,
 }
 
-/// What the end of a fault needs to know of its beginning.
+/// The facts about the beginning of a fault that its end needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Handle {
-    /// Nothing but the node.
+    /// None but the node.
     Node,
     /// A process that was stopped: its id on the host and the name of its program.
     Process(u32, String),
     /// Filters in a node's network.
     Filters(Vec<Filter>),
-    /// How the DCS went down.
+    /// The way in which the DCS went down.
     Outage(Outage),
     /// A trap that strikes every time, by its name.
     Trap(String),

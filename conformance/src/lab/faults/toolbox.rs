@@ -13,7 +13,7 @@ use crate::lab::testbed::Testbed;
 
 /// The tools with which faults are made and ended.
 pub struct Toolbox<'run> {
-    /// What all parts of the lab share.
+    /// The testbed of the scenario.
     pub bed: Testbed<'run>,
     /// Sees and signals processes.
     pub observer: &'run Observer,

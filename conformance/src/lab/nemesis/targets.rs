@@ -7,16 +7,16 @@ use crate::scenario::Target;
 pub struct Roles {
     /// The nodes that the first step hit that hit any.
     pub first_hit: Vec<String>,
-    /// When the step before was begun.
+    /// The beginning of the step before.
     pub since: u64,
-    /// When the step before had taken effect.
+    /// The time by which the step before had taken effect.
     pub effect_at: u64,
 }
 
 /// The nodes that a target names now; none for the DCS and for the remote primary.
 ///
 /// # Errors
-/// Which node there is not yet, in words.
+/// The node that there is not yet, in words.
 pub fn find(target: Target, view: &View, roles: &Roles) -> Result<Vec<String>, String> {
     let names = || view.nodes.keys();
     let leader = view.leader.as_ref();

@@ -22,7 +22,7 @@ use super::silence::Silence;
 /// Reports that may wait for their namespace to be known.
 const KEPT: usize = 10_000;
 
-/// How long the helper may report nothing.
+/// The time for which the helper may report nothing.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// A process that lived shorter than this was no server and recovered nothing, whatever it is called.

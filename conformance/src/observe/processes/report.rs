@@ -44,9 +44,9 @@ pub enum Report {
     },
     /// A process was gone before anything but its name could be read. Reported at its end.
     Unread {
-        /// When it was started, CLOCK_MONOTONIC.
+        /// The time of its start, CLOCK_MONOTONIC.
         at: [u64; 2],
-        /// When it ended, CLOCK_MONOTONIC.
+        /// The time of its end, CLOCK_MONOTONIC.
         exit_at: [u64; 2],
         /// Process id on the host.
         pid: u32,

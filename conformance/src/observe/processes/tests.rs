@@ -233,7 +233,7 @@ fn an_unread_process_that_does_nothing_that_counts_is_no_gap() {
     assert_eq!(gaps(&[unread("111", r#""pg_rewind""#, 13_999_999)]).len(), 2);
 }
 
-/// What it waited for a CPU does not count, where that is known.
+/// Its waits for a CPU do not count, where they are known.
 #[test]
 fn an_unread_postgres_that_succeeded_and_hardly_ran_is_no_gap() {
     let ran = |comm, code: i32, ran_ns: &str| {

@@ -38,7 +38,7 @@ const GRAPH: usize = 4 << 30;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    settings: settings::Args,
+    settings: settings::Options,
     /// Only these properties, separated by commas (`pghaspec list properties`).
     #[arg(long, value_delimiter = ',')]
     properties: Option<Vec<String>>,

@@ -11,7 +11,7 @@ use crate::lab::error::LabError;
 use crate::lab::faults::inject::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::scenario::{Action, How, Outage};
 
-/// How long etcd may take to answer again: its members elect a leader first.
+/// The time that etcd may take to answer again: its members elect a leader first.
 const UP: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
 

@@ -14,7 +14,7 @@ use crate::lab::faults::tools::EFFECT;
 use crate::observe::postgres::query_once;
 use crate::scenario::{Action, How};
 
-/// How many WAL segments may have been kept for use again: those need no room.
+/// The number of WAL segments that may have been kept for use again: those need no room.
 const KEPT: usize = 40;
 const LIMIT: Duration = Duration::from_secs(5);
 

@@ -19,7 +19,7 @@ use crate::scenario::{Action, How};
 const QUEUE: &str = "7";
 /// The `iptables` target of the filters. Without the program that lets packets wait, they pass at once.
 const TARGET: [&str; 4] = ["NFQUEUE", "--queue-num", QUEUE, "--queue-bypass"];
-/// How many packets must have waited before it counts.
+/// The number of packets that must have waited before the link counts as slow.
 const ENOUGH: u64 = 10;
 /// Pause between two looks at the counters.
 const LOOK: Duration = Duration::from_millis(100);

@@ -47,7 +47,7 @@ pub enum Act {
     Begin(&'static dyn Inject),
     /// A fault is ended.
     End(&'static dyn End),
-    /// It cannot be done.
+    /// The action cannot be done.
     Never(&'static NotMade),
 }
 

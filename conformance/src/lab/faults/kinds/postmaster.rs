@@ -15,7 +15,7 @@ use crate::observe::postgres::query_once;
 use crate::scenario::{Child, How};
 
 const LIMIT: Duration = Duration::from_secs(2);
-/// How long a server may take to answer at all: its processes may get no CPU for a while.
+/// The time that a server may take to answer at all: its processes may get no CPU for a while.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 

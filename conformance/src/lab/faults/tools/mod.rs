@@ -6,5 +6,5 @@ pub mod traps;
 
 use std::time::Duration;
 
-/// How long a fault may take to show its effect, on a machine with much else to do.
+/// The time that a fault may take to show its effect, on a machine with much else to do.
 pub const EFFECT: Duration = Duration::from_secs(60);

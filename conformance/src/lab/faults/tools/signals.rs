@@ -28,7 +28,7 @@ pub struct Sent {
 /// Sends signals to processes of the nodes.
 #[derive(Clone, Copy)]
 pub struct Signals<'run> {
-    /// What all parts of the lab share.
+    /// The testbed of the scenario.
     pub bed: Testbed<'run>,
     /// The helper that sends them.
     pub observer: &'run Observer,

@@ -71,7 +71,7 @@ struct Laid {
 /// Lays traps, and records what becomes of them.
 pub struct Traps<'run> {
     signals: Signals<'run>,
-    /// How many traps were laid.
+    /// The number of traps that were laid.
     count: usize,
     /// Names, nodes and faults of the traps that strike once.
     once: Vec<(String, String, Fault)>,
