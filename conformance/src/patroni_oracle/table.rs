@@ -52,8 +52,8 @@ pub fn markdown(rows: &[Row], rules: &[Rules]) -> String {
 fn left_out(rows: &[Row]) -> String {
     let reasons: BTreeSet<&String> = rows.iter().flat_map(|row| row.outside.keys()).collect();
     let mut text = String::from(
-        "\nIn a world that the model does not have a run is left out, and counted. Such worlds are, with the number of\n\
-         runs in a release:\n\n",
+        "\nIn a world that the model does not have a run is left out, and counted. Such worlds are, with the number \
+         of\nruns in a release:\n\n",
     );
     for reason in reasons {
         let counts = rows.iter().filter_map(|row| row.outside.get(reason));
