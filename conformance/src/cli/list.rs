@@ -66,7 +66,7 @@ fn item(id: impl Into<String>, text: impl Into<String>) -> Item {
 struct CheckItem {
     id: &'static str,
     text: &'static str,
-    /// The observers without which it cannot pass.
+    /// The observers by whose events it judges.
     needs: Vec<&'static str>,
     /// The agents that it can judge.
     agents: &'static str,

@@ -2,7 +2,7 @@
 //! the model explains what is there now. An explainer that tries everything says so, from a reading of the events of
 //! its own.
 //!
-//! The full number: `cargo test --release -p pghaspec --test corruption -- --ignored --nocapture`
+//! The full number: `cargo test --release -p pghaspec --test judge corruption -- --ignored --nocapture`
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

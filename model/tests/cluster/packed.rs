@@ -392,7 +392,7 @@ impl Inspect<Cluster> for Law {
 /// The same for the check of three nodes, as far as minutes reach: all but failing tasks with two nodes, and parts of
 /// it with three.
 #[test]
-#[ignore = "takes minutes: cargo test --release --test cluster_packed -- --ignored"]
+#[ignore = "takes minutes: cargo test --release --test cluster packed -- --ignored"]
 fn every_state_of_the_default_check_behaves_like_the_one_that_stands_for_it() {
     let budget = |process, network, commits| Budget { process, network, commits, ..Budget::NONE };
     for (nodes, budget, states) in

@@ -22,7 +22,7 @@ pub static BOUNDED_ASYNC_LOSS: Definition = Definition {
     agents: Agents::LeaderKey,
     applies: Applies::Asynchronous,
     inconclusive: "more than a ttl of writes was lost, and how much WAL that is was not seen",
-    carries: &[&FINDINGS, &lock::LAST],
+    carries: &[&FINDINGS, &lock::LAST, &lock::TAKINGS],
     asked: Asked::AtTheEnd(bounded_async_loss),
 };
 

@@ -18,7 +18,7 @@ use crate::scenario::Expect;
 pub struct Definition {
     /// Its name and its sentence.
     pub name: Name,
-    /// The observers without which it cannot pass. A gap of theirs is told, and makes it inconclusive unless it fails.
+    /// The observers by whose events it judges. [`Definition::unobserved`] is the outcome where they do not tell everything.
     pub needs: &'static [Source],
     /// The agents that it can judge.
     pub agents: Agents,

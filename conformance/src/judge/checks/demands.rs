@@ -73,8 +73,11 @@ pub static UNDONE: Carry = Carry {
     select: |history| {
         let mut kept: BTreeSet<u64> = BTreeSet::new();
         for event in &history.events {
-            let (Kind::Fault { effect: None, .. }, Some(node)) = (&event.kind, event.node.as_deref()) else { continue };
+            if !matches!(event.kind, Kind::Fault { effect: None, .. }) {
+                continue;
+            }
             kept.insert(event.seq);
+            let Some(node) = event.node.as_deref() else { continue };
             for life in lives(history, node) {
                 let [from, to] = life.possible();
                 if from <= event.at[1] && to >= event.at[0] {

@@ -202,7 +202,8 @@ fn faults(history: &History) -> Check {
             }
         }
     }
-    FAULT_TOOK_EFFECT.pass(words.join("; "))
+    let none = || "no fault began here".to_owned();
+    FAULT_TOOK_EFFECT.pass(if words.is_empty() { none() } else { words.join("; ") })
 }
 
 /// Nanoseconds that a killed process may take to be reported gone.

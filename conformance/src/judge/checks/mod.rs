@@ -34,6 +34,7 @@ pub mod read_only_in_time;
 pub mod system_identifier;
 
 use crate::history::parts::Carry;
+use crate::judge::facts::gaps;
 
 pub use definition::{Agents, Applies, Asked, Definition, End, Name};
 
@@ -92,9 +93,9 @@ pub fn known(id: &str) -> Result<&'static Definition, String> {
     find(id).ok_or_else(|| format!("there is no check `{id}`; the nearest is `{}`", nearest()))
 }
 
-/// The events that all checks together carry from one part of a history to the next.
+/// The events that all checks together carry from one part of a history to the next, and those that tell of its gaps.
 pub fn carried() -> Vec<&'static Carry> {
-    let mut all: Vec<&'static Carry> = Vec::new();
+    let mut all: Vec<&'static Carry> = gaps::CARRIES.to_vec();
     for carry in ALL.into_iter().flat_map(|check| check.carries) {
         if !all.iter().any(|known| std::ptr::eq(*known, *carry)) {
             all.push(carry);

@@ -5,8 +5,23 @@
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source};
 
+use super::end_state::FINDINGS;
+use super::processes::OPEN;
 use super::processes::lives;
+use crate::history::parts::{Carry, first_by};
 use crate::history::{History, describe};
+
+/// The events by which a gap of any part is known to hide nothing, or to hide something: every check may ask.
+pub static CARRIES: [&Carry; 3] = [&OF_PROCESSES, &OPEN, &FINDINGS];
+
+static OF_PROCESSES: Carry = Carry {
+    says: "the first gap in the observation of processes",
+    select: |history| first_by(history, |event| is_of_processes(event).then_some(())),
+};
+
+fn is_of_processes(event: &Event) -> bool {
+    matches!(event.kind, Kind::Gap { of: Source::Process, .. })
+}
 
 impl History {
     /// The first gap of these sources since the cluster was ready, in words; whatever needs them cannot pass over it.
@@ -54,8 +69,7 @@ pub fn tells_all(history: &History, gap: &Event) -> bool {
     };
     // What was not read back is another matter, and where processes were not seen, lives are not known.
     let until = history.phase(Phase::ReadBack).unwrap_or(0);
-    let unseen = |event: &Event| matches!(event.kind, Kind::Gap { of: Source::Process, .. });
-    if gap.at[1] > until || history.polls_processes() || history.events.iter().any(unseen) {
+    if gap.at[1] > until || history.polls_processes() || history.events.iter().any(is_of_processes) {
         return false;
     }
     let found = |from: u64, to: u64, wanted: &[ServerState]| {

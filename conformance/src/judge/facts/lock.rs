@@ -21,6 +21,22 @@ pub static LAST: Carry = Carry {
     },
 };
 
+/// The changes by which the end of the term before each holder's last one is known.
+pub static TAKINGS: Carry = Carry {
+    says: "the change by which each holder took the lock for the last time, and the one before it",
+    select: |history| {
+        let changes = changes(history);
+        let takings = history.run.nodes.iter().filter_map(|node| last_taken(&changes, node));
+        let kept: Vec<u64> = takings
+            .flat_map(|place| [place.checked_sub(1), Some(place)])
+            .flatten()
+            .map(|place| changes[place].event.seq)
+            .collect();
+        let events = history.events.iter().enumerate();
+        events.filter(|(_, event)| kept.contains(&event.seq)).map(|(place, _)| place).collect()
+    },
+};
+
 /// The changes by which the leader before the faults is known.
 pub static BEFORE_THE_FAULTS: Carry = Carry {
     says: "the last change of the leader key before the cluster got ready, and before the faults began, and those at \
