@@ -118,6 +118,28 @@ fn part_by_part_is_as_at_once() {
     }
 }
 
+/// Facts of earlier parts that a check asks for at the end: a fault of the DCS without an effect, which excuses what
+/// the scenario demands, and a gap in the observation of processes, which leaves a later gap of the probes open.
+#[test]
+fn what_happened_in_an_earlier_part_is_known_at_the_end() {
+    let text = repeated_to(RESTART, 4_000);
+    let early = moment(&text, |event| event["kind"] == "fault") + 1;
+    let undone = json!({"v": 1, "seq": 0, "at": [early, early], "source": "harness", "kind": "fault",
+        "fault": "dcs-down", "effect": null});
+    // Judged by another scenario, so that its demands are not met.
+    let excused = with(&text, [undone]);
+    assert!(assert_same(&excused, FAILOVER).contains(&"takes-branch".to_owned()));
+    let by_parts = by_parts(&excused, Some(&Scenario::load(FAILOVER).unwrap())).judgement;
+    assert_eq!(check(&by_parts, "takes-branch").verdict, Verdict::Inconclusive, "{by_parts:#?}");
+    let late = events(&text).into_iter().rev().find(|event| event["kind"] == "write").expect("somebody wrote");
+    let gap = |at: &Value, of: &str, node: Option<&str>| {
+        json!({"v": 1, "seq": 0, "at": at, "source": "harness", "kind": "gap", "of": of, "why": "late",
+            "node": node})
+    };
+    let gaps = [gap(&json!([early, early]), "process", None), gap(&late["at"], "postgres", Some("n1"))];
+    assert_same(&with(&text, gaps), RESTART);
+}
+
 /// The number of events that are held at once depends on the open ones, and not on the length of the history.
 #[test]
 fn no_more_is_held_of_a_longer_history() {
