@@ -18,7 +18,8 @@ use crate::scenario::Expect;
 pub struct Definition {
     /// Its name and its sentence.
     pub name: Name,
-    /// The observers by whose events it judges. [`Definition::unobserved`] is the outcome where they do not tell everything.
+    /// The observers by whose events it judges; [`Definition::unobserved`] is the outcome where they do not tell
+    /// everything.
     pub needs: &'static [Source],
     /// The agents that it can judge.
     pub agents: Agents,
