@@ -28,7 +28,7 @@ fn json(args: &[&str], code: i32) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
 }
 
-/// What the releases import is installed once for all tests.
+/// The packages that the releases import are installed once for all tests.
 fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -168,7 +168,7 @@ fn a_cache_that_cannot_be_written_is_said() {
     assert!(said.contains("creating /proc/nowhere/oracle") && said.contains("PGHASPEC_CACHE"), "{said}");
 }
 
-/// What was released does not change: a harness that asks it something else than before is noticed even where ours does
+/// A release does not change: a harness that asks it something else than before is noticed even where ours does
 /// not care.
 #[test]
 fn a_harness_that_asks_otherwise_is_noticed() {

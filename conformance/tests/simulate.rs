@@ -36,7 +36,7 @@ fn in_parallel<T: Sync, R: Send>(of: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
     done.into_inner().unwrap()
 }
 
-/// Where agents only look around, there is nothing to be judged.
+/// A behaviour in which agents only look around has nothing to be judged.
 fn something_happens(events: &[Event]) -> bool {
     let changes = |event: &&Event| !matches!(event.kind, Kind::Run(_) | Kind::Phase { .. } | Kind::Server { .. });
     // The first is the leader key that there was.
@@ -78,7 +78,7 @@ fn the_judge_accepts_ten_thousand_behaviours_of_each_edition() {
     editions_are_accepted(10_000);
 }
 
-/// What came of the behaviours of one mutant.
+/// The outcome of the behaviours of one mutant.
 struct Outcome {
     mutant: Mutant,
     behaviours: u64,
@@ -99,7 +99,7 @@ fn edition_of(mutant: Mutant) -> Edition {
     }
 }
 
-/// What becomes of so many behaviours of each mutant under each assumption.
+/// The outcome of so many behaviours of each mutant under each assumption.
 fn outcomes(mutants: &[Mutant], each: u64) -> Vec<Outcome> {
     // One assumption after the other: what the judge found out about its models serves all mutants.
     let found = in_parallel(&Assumption::ALL, |assumption| {
@@ -159,7 +159,7 @@ fn unseen() -> Vec<(Mutant, &'static str)> {
     read.collect()
 }
 
-/// What became of the search for a behaviour that shows a mutant.
+/// The outcome of the search for a behaviour that shows a mutant.
 #[derive(Debug, Default)]
 struct Shown {
     /// Under which assumption one was found, its steps, and how many histories that begin with it were refused, and by

@@ -266,8 +266,8 @@ fn derived_items_that_cannot_be_read_are_told() {
     }
 }
 
-/// What the model derives is covered by a committed scenario, or it is said why not; and what is excused is not
-/// covered.
+/// Everything that the model derives is covered by a committed scenario, or it is said why not; and what is excused is
+/// not covered.
 #[test]
 fn the_suite_covers_what_is_derived() {
     let items = committed().unwrap();
@@ -281,7 +281,7 @@ fn the_suite_covers_what_is_derived() {
     }
 }
 
-/// What is committed is what the model derives. Half a minute of CPU.
+/// The committed schedules are those that the model derives. Half a minute of CPU.
 #[test]
 fn what_is_committed_is_derived() {
     let derived: Vec<_> = pghaspec_model::derive::derive(&|_| ()).iter().map(pghaspec::coverage::Item::from).collect();
@@ -314,7 +314,7 @@ fn every_scenario_is_failed_by_somebody() {
     }
 }
 
-/// What was recorded of a pair shows the failure; and something was recorded of each seeded defect.
+/// The recorded history of a pair shows the failure; and something was recorded of each seeded defect.
 #[test]
 fn seeded_defects_are_caught_by_what_was_recorded() {
     let all = FailedBy::committed().unwrap();

@@ -95,7 +95,7 @@ macro_rules! vocabulary {
         }
 
         const _: () = {
-            /// What is written beside a word.
+            /// The text that is written beside a word.
             struct Columns {
                 $($column: $Type,)+
             }

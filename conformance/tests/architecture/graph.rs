@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Who imports whom, and one place (`file:line`) where it does.
+/// The imports between modules, each with one place (`file:line`).
 pub type Graph = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A shortest cycle through each group of modules that import one another, in words: `judge → lab (file:line) → judge

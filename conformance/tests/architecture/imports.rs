@@ -14,7 +14,7 @@ pub struct Import {
     pub line: usize,
 }
 
-/// What a file says of modules.
+/// The modules that a file declares and names.
 #[derive(Debug, Default)]
 pub struct Named {
     /// All paths of more than one segment.

@@ -99,7 +99,7 @@ fn every_dependency_is_used() {
     assert_none(&unused(&sources(), &["model", "conformance"], read));
 }
 
-/// What the manifests say of the licence, and its texts.
+/// The licence that the manifests name, and its texts.
 #[test]
 fn the_licences_are_there() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
@@ -149,7 +149,7 @@ fn an_import_that_must_not_be_is_found() {
     }
 }
 
-/// What only looks like one, and what tests do.
+/// Near misses: words that only look like an import, and imports of tests.
 #[test]
 fn an_import_that_may_be_is_left_alone() {
     for text in [

@@ -118,7 +118,7 @@ const NEVERS: [Never; 21] = [
     never("conformance/src/fixtures", &["crate"], "everybody reads fixtures"),
 ];
 
-/// What nobody names who works on recorded histories.
+/// The names that nothing uses that works on recorded histories.
 const NO_DOCKER: [&str; 7] =
     ["crate::lab", "crate::observe", "crate::report", "crate::cli", "bollard", "testcontainers", "tokio"];
 

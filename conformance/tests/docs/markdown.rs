@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A fenced block.
 pub struct Fence {
-    /// What stands behind the opening backticks.
+    /// The words behind the opening backticks.
     pub info: String,
     /// The lines between the fences, without the indentation of the opening one.
     pub text: String,
@@ -84,7 +84,7 @@ pub fn rows(text: &str) -> Vec<Vec<&str>> {
     rows.map(cells).collect()
 }
 
-/// What stands between the bars of a row that are not escaped.
+/// The cells between the bars of a row that are not escaped.
 fn cells(row: &str) -> Vec<&str> {
     let mut cells = Vec::new();
     let mut start = 0;

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-/// Whether `variable` asks for this test, which needs `what`. If not, one line on standard error says so, with how to
+/// True if `variable` asks for this test, which needs `what`. If not, one line on standard error says so, with how to
 /// include it.
 pub fn is_asked_for(variable: &str, what: &str) -> bool {
     if std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0") {

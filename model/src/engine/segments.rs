@@ -13,14 +13,14 @@ pub trait Spill: Sync {
     /// Appends bytes and returns the offset at which they begin.
     ///
     /// # Errors
-    /// When the bytes cannot be stored, for example on a full disk. They stay in memory then, and the search ends with
+    /// The bytes cannot be stored, for example on a full disk. They stay in memory then, and the search ends with
     /// [`Limit::Spill`](super::Limit::Spill).
     fn append(&self, bytes: &[u8]) -> std::io::Result<u64>;
 
     /// Reads bytes that were appended.
     ///
     /// # Errors
-    /// When the bytes cannot be read back. The search panics then: without them it can neither go on nor report
+    /// The bytes cannot be read back. The search panics then: without them it can neither go on nor report
     /// anything.
     fn read(&self, offset: u64, bytes: &mut [u8]) -> std::io::Result<()>;
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Class {
     /// A process or a node ends or stops.
     Process,
-    /// What the agent started does not succeed.
+    /// A task or process that the agent started does not succeed.
     Task,
     /// The DCS or the network.
     Network,
@@ -108,7 +108,7 @@ impl Faults {
         Faults(bits)
     }
 
-    /// Whether the fault belongs to the set.
+    /// The fault belongs to the set.
     pub fn contains(self, fault: Fault) -> bool {
         self.0 >> fault as u32 & 1 == 1
     }
