@@ -3,11 +3,14 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+
+use crate::untrusted::file;
 
 /// A file that cannot be used.
 #[derive(Clone, Debug)]
@@ -85,14 +88,50 @@ impl Error for InputError {
     }
 }
 
-/// Reads a whole text file.
+/// Reads a whole text file that people write, of at most 4 MiB. A byte order mark is left out.
 ///
 /// # Errors
-/// The file cannot be read.
+/// The file cannot be read, is no regular file, is longer, or is no UTF-8.
 pub fn read(file: &Path) -> Result<String, InputError> {
-    std::fs::read_to_string(file).map_err(|error| {
-        InputError::of_file(file, format!("cannot be read: {error}"), "name a readable file").caused_by(error)
-    })
+    read_up_to(file, file::WRITTEN)
+}
+
+/// Reads a whole text file of at most `most` bytes. A byte order mark is left out.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_up_to(file: &Path, most: u64) -> Result<String, InputError> {
+    let bytes = file::read(file, most).map_err(|error| {
+        InputError::of_file(file, format!("cannot be read: {error}"), unreadable_help(error.kind())).caused_by(error)
+    })?;
+    text(file, bytes)
+}
+
+/// The remedy for a file that cannot be read.
+fn unreadable_help(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound => "name a file that is there",
+        io::ErrorKind::PermissionDenied => "name a file that you may read, or change its permissions",
+        io::ErrorKind::FileTooLarge => "name a file that somebody wrote; none is as long",
+        _ => "name a readable, regular file",
+    }
+}
+
+/// The text of a file's bytes, without a byte order mark.
+///
+/// # Errors
+/// They are no UTF-8; the error names the line.
+pub fn text(file: &Path, bytes: Vec<u8>) -> Result<String, InputError> {
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let problem = format!("is no UTF-8: byte {valid} is {:#04x}", error.as_bytes()[valid]);
+        InputError::of_file(file, problem, "save it as UTF-8").at_line(line).caused_by(error)
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
 }
 
 /// Parses TOML whose keys must all be known.
@@ -133,8 +172,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_remedy_and_its_cause() {
         let error = read(Path::new("/nowhere/x.toml")).unwrap_err();
-        assert!(error.to_string().ends_with("; help: name a readable file"), "{error}");
+        assert!(error.to_string().ends_with("; help: name a file that is there"), "{error}");
         assert!(error.source().is_some());
+        let error = text(Path::new("x.toml"), b"title = 1\nwhy = \"\xff\"".to_vec()).unwrap_err();
+        assert_eq!(error.to_string(), "x.toml:2: is no UTF-8: byte 17 is 0xff; help: save it as UTF-8");
+        assert_eq!(text(Path::new("x.toml"), "\u{feff}a".into()).unwrap(), "a");
     }
 
     #[test]

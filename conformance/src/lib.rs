@@ -21,6 +21,7 @@
 //! | `cli/` | the commands |
 //! | `fixtures.rs` | the paths of the fixtures |
 //! | `input.rs` | errors about the files that people write |
+//! | `untrusted/` | files, names and words that come from strangers |
 //! | `rules.rs` | rules of the specification as text |
 //! | `progress.rs` | progress on standard error |
 //! | `main.rs` | the program |
@@ -43,3 +44,4 @@ pub mod rules;
 pub mod run;
 pub mod scenario;
 pub mod simulate;
+pub mod untrusted;

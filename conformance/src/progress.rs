@@ -8,6 +8,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::untrusted::escape;
+
 /// The interval at which a wait that goes on is told again off a terminal.
 const REPEAT: Duration = Duration::from_secs(5);
 
@@ -61,7 +63,7 @@ impl Progress {
 
     /// Writes a whole line, which stays.
     pub fn say(&self, line: &str) {
-        self.lock().say(line);
+        self.lock().say(&escape::terminal(line));
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -73,12 +75,13 @@ impl Progress {
 impl Lane {
     /// Says what the lane does from now on. Repeated with the same words, it also says how long that has taken.
     pub fn doing(&self, what: &str) {
+        let what = escape::terminal(what).replace('\n', " ");
         let mut shared = self.progress.lock();
         let now = Instant::now();
         match shared.lanes.get_mut(&self.name) {
             Some(doing) if doing.what == what => {}
             _ => {
-                let doing = Doing { what: what.to_owned(), since: now, told: None };
+                let doing = Doing { what, since: now, told: None };
                 shared.lanes.insert(self.name.clone(), doing);
             }
         }
@@ -87,7 +90,7 @@ impl Lane {
 
     /// Writes a whole line about the lane, which stays.
     pub fn say(&self, line: &str) {
-        self.progress.lock().say(&format!("{}: {line}", self.name));
+        self.progress.say(&format!("{}: {line}", self.name));
     }
 
     /// The lane does nothing any more.

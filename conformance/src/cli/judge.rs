@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pghaspec_model::rules::edition::Edition;
 use serde::Serialize;
 
-use super::{Failure, known, print};
+use super::{Failure, known, print, warn};
 use crate::history::parts::Recording;
 use crate::history::{History, HistoryError};
 use crate::judge;
@@ -110,7 +110,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     print(args.json, &document, || text(&document))?;
     for Refused { file, line, problem } in &document.refused {
         let line = line.map_or(String::new(), |line| format!(", line {line}"));
-        eprintln!("pghaspec: {}{line}: {problem}", file.display());
+        warn(&format!("{}{line}: {problem}", file.display()));
     }
     if let Some(error) = gallery.and_then(|gallery| gallery.map_or_else(Some, |gallery| gallery.trouble)) {
         return Err(error.into());

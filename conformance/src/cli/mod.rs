@@ -43,6 +43,7 @@ use crate::history::HistoryError;
 use crate::input::InputError;
 use crate::lab::{LabError, Trouble};
 use crate::run::error::RunDirError;
+use crate::untrusted::escape;
 
 /// Model-checked specification and conformance tests for PostgreSQL high-availability agents.
 #[derive(Parser)]
@@ -195,19 +196,24 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("pghaspec: {failure}");
+            warn(&failure);
             ExitCode::from(failure.code)
         }
     }
 }
 
+/// Tells of trouble, on standard error.
+fn warn(trouble: &dyn Display) {
+    eprintln!("pghaspec: {}", escape::terminal(&trouble.to_string()));
+}
+
 /// Prints a document, as JSON or as text.
 fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
     let mut words = if json {
-        serde_json::to_string_pretty(document)
-            .map_err(|error| Failure::harness(format!("cannot write JSON: {error}")))?
+        let document = serde_json::to_string_pretty(document);
+        escape::json(&document.map_err(|error| Failure::harness(format!("cannot write JSON: {error}")))?)
     } else {
-        text()
+        escape::terminal(&text())
     };
     if !words.ends_with('\n') {
         words.push('\n');

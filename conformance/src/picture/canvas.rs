@@ -4,6 +4,8 @@
 
 use std::fmt::Write;
 
+use crate::untrusted::escape::markup;
+
 /// Left edge of the axis.
 pub const LEFT: f64 = 110.0;
 /// Length of the axis.
@@ -91,8 +93,8 @@ impl Canvas {
 
     /// Words.
     pub fn text(&mut self, x: f64, y: f64, style: &str, words: &str) {
-        let escaped = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        let _ = writeln!(self.out, "<text x=\"{x:.1}\" y=\"{y:.1}\" {style}>{escaped}</text>");
+        let words = markup(words);
+        let _ = writeln!(self.out, "<text x=\"{x:.1}\" y=\"{y:.1}\" {style}>{words}</text>");
     }
 
     /// The axis below the lanes, with grid lines through them.

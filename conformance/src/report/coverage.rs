@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::ScenarioResult;
 use crate::coverage::{Impossible, ItemId, ItemKind, Traced, TracedFunction, Way};
+use crate::untrusted::escape::markup;
 
 /// All that a run really led to and the model explains, and what was planned and not reached.
 pub(super) fn text(scenarios: &[ScenarioResult]) -> String {
@@ -87,7 +88,7 @@ pub(super) fn html(scenarios: &[ScenarioResult]) -> String {
         .to_owned();
     for scenario in scenarios {
         let explained = scenario.covered.explained || scenario.covered.items.is_empty();
-        text += &format!("<th>{}{}</th>", scenario.id, if explained { "" } else { " (not explained)" });
+        text += &format!("<th>{}{}</th>", markup(&scenario.id), if explained { "" } else { " (not explained)" });
     }
     text += "</tr>\n";
     for item in &items {

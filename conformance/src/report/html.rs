@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::write::escape;
 use super::{Results, ScenarioResult, coverage};
 use crate::judge::Verdict;
+use crate::untrusted::escape::markup;
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em }
@@ -27,7 +27,7 @@ body { color: #ddd; background: #161616 } .matrix td.x { background: #23502f }
 
 pub(super) fn page(results: &Results, folder: &Path) -> String {
     let Results { agent, spec, deviations, .. } = results;
-    let name = format!("{} {}", escape(&agent.name), escape(&agent.version));
+    let name = format!("{} {}", markup(&agent.name), markup(&agent.version));
     let mut text = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>pghaspec: {name}</title>\n\
         <style>{STYLE}</style></head>\n<body>\n\
@@ -37,14 +37,14 @@ pub(super) fn page(results: &Results, folder: &Path) -> String {
     let expected = if results.as_expected { "yes" } else { "no" };
     for (what, value) in [
         ("as expected", expected.to_owned()),
-        ("edition", escape(&spec.edition)),
-        ("profile", escape(results.profile.as_deref().unwrap_or("scenarios by name"))),
+        ("edition", markup(&spec.edition)),
+        ("profile", markup(results.profile.as_deref().unwrap_or("scenarios by name"))),
         (
             "image",
-            format!("<span class=\"digest\">{}</span>", escape(agent.image_digest.as_deref().unwrap_or("unknown"))),
+            format!("<span class=\"digest\">{}</span>", markup(agent.image_digest.as_deref().unwrap_or("unknown"))),
         ),
-        ("specification", format!("<span class=\"digest\">sha256:{}</span>", escape(&spec.sha256))),
-        ("pghaspec", escape(&results.pghaspec)),
+        ("specification", format!("<span class=\"digest\">sha256:{}</span>", markup(&spec.sha256))),
+        ("pghaspec", markup(&results.pghaspec)),
     ] {
         text += &format!("<tr><th>{what}</th><td>{value}</td></tr>\n");
     }
@@ -60,17 +60,17 @@ pub(super) fn page(results: &Results, folder: &Path) -> String {
             text += &format!(
                 "<tr><td class=\"{class}\">{standing}</td><td>{}</td><td>{}</td><td>{} <a href=\"{}\">link</a></td>\
                  </tr>\n",
-                escape(&known.scenario),
-                escape(&known.check),
-                escape(&known.reason),
-                escape(&known.link)
+                markup(&known.scenario),
+                markup(&known.check),
+                markup(&known.reason),
+                markup(&known.link)
             );
         }
         for unknown in &deviations.unknown {
             text += &format!(
                 "<tr><td class=\"fail\">unknown</td><td>{}</td><td>{}</td><td></td></tr>\n",
-                escape(&unknown.scenario),
-                escape(&unknown.check)
+                markup(&unknown.scenario),
+                markup(&unknown.check)
             );
         }
         text += "</table>\n";
@@ -83,7 +83,7 @@ pub(super) fn page(results: &Results, folder: &Path) -> String {
     text += &coverage::html(&results.scenarios);
     text += "<h2>Evidence</h2>\n<details><summary>SHA-256 of all files</summary><table>\n";
     for (file, digest) in &results.evidence.sha256 {
-        text += &format!("<tr><td>{}</td><td class=\"digest\">{}</td></tr>\n", link(folder, file), escape(digest));
+        text += &format!("<tr><td>{}</td><td class=\"digest\">{}</td></tr>\n", link(folder, file), markup(digest));
     }
     text + "</table></details>\n</body></html>\n"
 }
@@ -96,8 +96,8 @@ fn located(folder: &Path, path: &str) -> Option<PathBuf> {
 
 fn link(folder: &Path, path: &str) -> String {
     match located(folder, path) {
-        Some(place) => format!("<a href=\"{}\">{}</a>", escape(&place.display().to_string()), escape(path)),
-        None => escape(path),
+        Some(place) => format!("<a href=\"{}\">{}</a>", markup(&place.display().to_string()), markup(path)),
+        None => markup(path),
     }
 }
 
@@ -106,7 +106,7 @@ fn verdict(verdict: Verdict) -> String {
 }
 
 fn of_scenario(results: &Results, scenario: &ScenarioResult, folder: &Path) -> String {
-    let id = escape(&scenario.id);
+    let id = markup(&scenario.id);
     // A pass needs no look.
     let open = if matches!(scenario.verdict, Verdict::Pass | Verdict::Unsupported) { "" } else { " open" };
     let mut text = format!(
@@ -115,15 +115,15 @@ fn of_scenario(results: &Results, scenario: &ScenarioResult, folder: &Path) -> S
          <p>{2}</p>\n<table>\n",
         scenario.verdict.text(),
         scenario.seconds,
-        escape(&scenario.title)
+        markup(&scenario.title)
     );
     for check in &scenario.checks {
         let known = results.deviations.known(&scenario.id, &check.id).map_or("", |_| " (known)");
         text += &format!(
             "<tr><td class=\"{0}\">{0}{known}</td><td>{1}</td><td><pre>{2}</pre></td></tr>\n",
             check.verdict.text(),
-            escape(&check.id),
-            escape(&check.why)
+            markup(&check.id),
+            markup(&check.why)
         );
     }
     text += "</table>\n";

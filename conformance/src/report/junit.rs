@@ -1,8 +1,8 @@
 //! `junit.xml`, the results for CI systems: a test suite for each scenario, a test case for each check.
 
 use super::Results;
-use super::write::escape;
 use crate::judge::{Check, Verdict};
+use crate::untrusted::escape::markup;
 
 pub(super) fn document(results: &Results) -> String {
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"pghaspec\">\n".to_owned();
@@ -14,7 +14,7 @@ pub(super) fn document(results: &Results) -> String {
         };
         text += &format!(
             "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{:.3}\">\n",
-            escape(&scenario.id),
+            markup(&scenario.id),
             scenario.checks.len(),
             count(&[Verdict::Fail]),
             count(&[Verdict::Error, Verdict::Inconclusive]),
@@ -23,15 +23,15 @@ pub(super) fn document(results: &Results) -> String {
             scenario.seconds,
         );
         for check in &scenario.checks {
-            let name = format!("name=\"{}\" classname=\"{}\"", escape(&check.id), escape(&scenario.id));
-            let why = escape(&check.why);
-            let first = escape(check.why.lines().next().unwrap_or_default());
+            let name = format!("name=\"{}\" classname=\"{}\"", markup(&check.id), markup(&scenario.id));
+            let why = markup(&check.why);
+            let first = markup(check.why.lines().next().unwrap_or_default());
             text += &match (check.verdict, known(&check.id)) {
                 (Verdict::Pass, _) => format!("    <testcase {name}/>\n"),
                 (_, Some(known)) => format!(
                     "    <testcase {name}><skipped message=\"known deviation: {} {}\"/></testcase>\n",
-                    escape(&known.reason),
-                    escape(&known.link)
+                    markup(&known.reason),
+                    markup(&known.link)
                 ),
                 (Verdict::Fail, None) => {
                     format!("    <testcase {name}><failure message=\"{first}\">{why}</failure></testcase>\n")
@@ -55,9 +55,9 @@ pub(super) fn document(results: &Results) -> String {
             text += &format!(
                 "    <testcase name=\"{}\" classname=\"{}\"><failure message=\"a known deviation is gone\">{}</failure>\
                  </testcase>\n",
-                escape(&known.check),
-                escape(&known.scenario),
-                escape(&known.reason)
+                markup(&known.check),
+                markup(&known.scenario),
+                markup(&known.reason)
             );
         }
         text += "  </testsuite>\n";

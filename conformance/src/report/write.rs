@@ -26,21 +26,3 @@ fn write_whole(file: &Path, text: &str) -> Result<(), RunDirError> {
         .and_then(|()| fs::rename(&draft, file))
         .map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
 }
-
-/// Escapes what XML and HTML give a meaning.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            // XML has no place for other control characters.
-            '\n' | '\t' => escaped.push(character),
-            control if control.is_control() => escaped.push('\u{fffd}'),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
