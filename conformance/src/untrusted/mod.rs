@@ -1,8 +1,8 @@
 //! Files, names and words that come from strangers, taken in so that they can do no harm.
 //!
-//! An agent's container, a run's folder and a certificate may be made by somebody who wants a pass, or the machine. What
-//! they hold is read as regular files below their own folder, up to a size, and is shown without a meaning for whoever
-//! shows it. `docs/threat-model.md` says who is trusted with what.
+//! An agent's container, a run's folder and a certificate may be made by somebody who wants a pass, or the machine.
+//! Their contents are read as regular files below their own folder, up to a size, and are shown without a meaning for
+//! whoever shows them. `docs/threat-model.md` says who is trusted with what.
 //!
 //! | file | what |
 //! | --- | --- |
