@@ -53,7 +53,7 @@ fn explain(belief: &mut Belief, init: State, seen: &[Observation]) -> Result<Exp
 
 fn behaviour(cluster: &Cluster, seed: u64, steps: usize, blur: u64) -> Behaviour {
     let init = cluster.init_states().remove(0);
-    Behaviour::random(cluster, init, &mut Choices::new(seed), steps, MILLISECOND, blur)
+    Behaviour::random(cluster, init, &mut Choices::new(seed), steps, MILLISECOND, blur, |_, _, _| true)
 }
 
 proptest! {
@@ -226,7 +226,7 @@ fn agree(histories: u64) -> (u64, u64) {
         let blur = [0, 5, 150][choices.below(3) as usize] * MILLISECOND;
         let init = cluster.init_states().remove(0);
         let Behaviour { mut observations, .. } =
-            Behaviour::random(cluster, init, &mut choices, steps, MILLISECOND, blur);
+            Behaviour::random(cluster, init, &mut choices, steps, MILLISECOND, blur, |_, _, _| true);
         if !choices.once_in(4) {
             corrupted(cluster, &mut observations, &mut choices);
             observations.sort_by_key(|seen| seen.at[0]);

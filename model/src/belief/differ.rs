@@ -126,7 +126,7 @@ impl Belief {
 }
 
 fn unpacked(cluster: &Cluster, packed: [u64; 5], budget: Budget) -> State {
-    let mut state = crate::engine::Spec::unpack(cluster, packed);
+    let mut state = cluster.unpacked_from_belief(packed);
     state.budget = budget;
     state
 }

@@ -307,21 +307,53 @@ impl Cluster {
 /// each.
 const TIMELINES: [u32; 2] = [12, 25];
 
+/// The first bits of the node whose watch stalls, 2 bits, and of the announced timeline as its agent reads it, 5 bits.
+const STALLED: [u32; 2] = [45, 59];
+
 /// Packed states whose timelines can be shifted together, for a belief that follows one cluster until the numbers grow
-/// out of 5 bits.
+/// out of 5 bits. Their last word holds the WAL as stretches of promotions.
 impl Cluster {
     /// Packs a state without what only properties or budgets read; `None` if its WAL does not fit.
     pub(crate) fn packed_for_belief(&self, state: &State) -> Option<[u64; 5]> {
         let mut state = *state;
         self.rename_records(&mut state);
         // Nobody has less than the shared past; but a leader on its last timeline may not have announced it yet.
-        state.history = state.history.max(state.wal.timeline.saturating_sub(1));
+        let least = state.wal.timeline.saturating_sub(1);
+        state.history = state.history.max(least);
+        if let Some(read) = state.stalled.as_mut() {
+            read.history = read.history.max(least);
+        }
+        let read = state.stalled.map_or(0, |read| read.history);
+        if state.history.max(read).max(state.wal.timeline) > 31 {
+            return None;
+        }
         state.budget = Budget::NONE;
         for node in &mut state.nodes {
             node.single_user_starts = 0;
         }
-        let fits = state.wal.records().count() <= PACKED_RECORDS && state.history < 32 && state.wal.timeline < 32;
-        fits.then(|| self.packed(&state))
+        if self.settings.wal.is_exact() {
+            return (state.wal.records().count() <= PACKED_RECORDS).then(|| self.packed(&state));
+        }
+        let [first, second, third] = &mut state.nodes;
+        let data = &mut [&mut first.data, &mut second.data, &mut third.data, &mut state.remote];
+        let stretches = state.wal.in_stretches(data)?;
+        state.wal = Wal::new(state.wal.timeline);
+        let mut words: [u64; 5] = self.packed(&state);
+        words[4] = stretches;
+        Some(words)
+    }
+
+    /// Unpacks a state that was packed for a belief.
+    pub(crate) fn unpacked_from_belief(&self, mut words: [u64; 5]) -> State {
+        if self.settings.wal.is_exact() {
+            return self.of_words(words);
+        }
+        let stretches = std::mem::take(&mut words[4]);
+        let mut state = self.of_words(words);
+        let [first, second, third] = &mut state.nodes;
+        let data = &mut [&mut first.data, &mut second.data, &mut third.data, &mut state.remote];
+        state.wal = Wal::of_stretches(stretches, state.wal.timeline, data);
+        state
     }
 
     /// The number of the timeline of the shared past in a packed state.
@@ -331,7 +363,9 @@ impl Cluster {
 
     /// The same state with all timelines shifted by `by`; `None` if they do not fit.
     pub(crate) fn with_timelines_shifted(&self, mut packed: [u64; 5], by: i32) -> Option<[u64; 5]> {
-        for place in TIMELINES {
+        let [node, read] = STALLED;
+        let stalled = packed[3] >> node & 3 != 0;
+        for place in TIMELINES.into_iter().chain(stalled.then_some(read)) {
             let shifted = u64::try_from((packed[3] >> place & 31) as i64 + i64::from(by)).ok().filter(|to| *to < 32)?;
             packed[3] = packed[3] & !(31 << place) | shifted << place;
         }
