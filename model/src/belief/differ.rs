@@ -12,7 +12,8 @@ use crate::cluster::{Action, Budget, Cluster, State};
 
 use super::Seen;
 use super::behaviour::looks;
-use super::explain::{Belief, Start};
+use super::explain::Belief;
+use super::outcome::Start;
 use super::sets::{EMPTY, Knowledge};
 
 /// The answer to the question whether two models differ observably.
