@@ -125,7 +125,11 @@ impl Simulation {
             breaches.extend(broken(cluster, before, *action, after));
             before = after;
         }
-        Simulated { history: self.written(&behaviour, self.run(seed, steps, zero), leader, timeline), steps, broken: breaches }
+        Simulated {
+            history: self.written(&behaviour, self.run(seed, steps, zero), leader, timeline),
+            steps,
+            broken: breaches,
+        }
     }
 
     /// The recording of a behaviour that began with this leader on this timeline.
@@ -279,8 +283,7 @@ fn exited(what: Process, pid: u32, id: NodeId, shown_by: Option<(State, Action, 
     if let Some((before, action, after)) = shown_by {
         let (was, is) = (&before.nodes[usize::from(id)], &after.nodes[usize::from(id)]);
         match action {
-            Action::WatchdogResets(_)
-            | Action::Fault(PostmasterKilled | OrphansLeft | AgentKilled | NodeKilled, _) => {
+            Action::WatchdogResets(_) | Action::Fault(PostmasterKilled | OrphansLeft | AgentKilled | NodeKilled, _) => {
                 (code, signal) = (None, Some(9));
             }
             Action::Fault(DiskFull | RewindFails | SingleUserFails | StartFails, _) => code = Some(1),

@@ -14,7 +14,7 @@ use pghaspec_model::cluster::{Settings, StartTimeouts};
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::verify::assumption::Assumption;
-use pghaspec_model::vocabulary::event::{Event, Kind, Run};
+use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Run};
 use pghaspec_model::vocabulary::property::Property;
 
 fn judged(events: Vec<Event>, edition: Edition) -> Check {
@@ -157,6 +157,47 @@ fn long_behaviours_of_editions_are_judged_rightly() {
 fn a_thousand_behaviours_of_up_to_two_thousand_steps_are_judged_rightly() {
     let walk = |seed: u64| (seed, 1 + (Choices::new(seed).below(2_000)) as usize);
     are_judged_rightly(&(0..1_000).map(walk).collect::<Vec<_>>());
+}
+
+/// 2.1.2 breaks its promises already where one process dies.
+#[test]
+fn a_breach_that_the_rules_of_an_edition_allow_is_failed() {
+    let simulation = Simulation::new(Assumption::OneCrash.settings(Edition::V2_1_2)).with_breaches();
+    let mut failed = 0;
+    for seed in 0..40 {
+        let simulated = simulation.walk(seed, 200);
+        let judgement = judged_whole(&simulated, Edition::V2_1_2).unwrap();
+        failed += usize::from(judgement.verdict == Verdict::Fail);
+        assert!(judgement.verdict != Verdict::Fail || !simulated.broken.is_empty(), "seed {seed}: {judgement:#?}");
+    }
+    assert!(failed > 5, "{failed}");
+}
+
+/// A simulated history with all intervals between ready and healed as wide as that.
+fn without_order(simulated: Simulated) -> Simulated {
+    let at = |history: &[Event], which: Phase| {
+        let phase = history.iter().find(|event| matches!(event.kind, Kind::Phase { phase } if phase == which));
+        phase.expect("every history has all phases").at[0]
+    };
+    let (ready, heal) = (at(&simulated.history, Phase::Fault), at(&simulated.history, Phase::Heal));
+    let widened = |event: Event| match event.kind {
+        Kind::Phase { .. } => event,
+        _ if event.at[0] < ready || event.at[1] > heal => event,
+        _ => Event { at: [ready, heal], ..event },
+    };
+    Simulated { history: simulated.history.into_iter().map(widened).collect(), ..simulated }
+}
+
+/// Intervals that say nothing of the order accuse nobody, and the search for an order ends early.
+#[test]
+fn a_history_in_no_order_is_inconclusive() {
+    for (seed, steps) in [(3, 200), (3, 3_000), (4, 10_000)] {
+        let simulated = without_order(Simulation::new(Settings::new(Edition::V4_1, 2)).walk(seed, steps));
+        let judgement = judged_whole(&simulated, Edition::V4_1).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:#?}");
+        let asked = judgement.checks.iter().find(|check| check.id == "allowed-by-the-model").unwrap();
+        assert!(asked.verdict == Verdict::Inconclusive && asked.why.contains("limit"), "{asked:#?}");
+    }
 }
 
 /// The outcome of the behaviours of one mutant.

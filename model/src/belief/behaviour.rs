@@ -200,7 +200,7 @@ impl Behaviour {
 /// True if a belief can follow a behaviour to this state, and count its timelines.
 fn can_be_followed(state: &State) -> bool {
     let highest = state.nodes.iter().map(|node| state.wal.timeline_at(node.data)).max().unwrap_or(0);
-    state.wal.leaves_room() && highest.max(state.wal.timeline_at(state.remote)) <= TIMELINES
+    state.can_be_followed() && highest.max(state.wal.timeline_at(state.remote)) <= TIMELINES
 }
 
 /// The observer that sees something, by kind and node. Each tells what it sees in the order in which it happens.

@@ -75,7 +75,7 @@ impl<M: Observable> Belief<M> {
     ) -> Result<Explanation, Refusal<M::Sight>> {
         let mut window = Window::new(observations.into_iter());
         let mut explained = 0;
-        self.sets.most_bytes = self.limits.bytes.saturating_mul(2);
+        self.sets.most_bytes = self.limits.bytes.saturating_add(self.limits.bytes / 2);
         let found = self.search(start, &mut window, &mut explained);
         (self.sets.most_bytes, self.sets.most_work) = (usize::MAX, u64::MAX);
         if window.disordered {
@@ -95,8 +95,8 @@ impl<M: Observable> Belief<M> {
         window: &mut Window<impl Iterator<Item = Observation<M::Sight>>, M::Sight>,
         explained: &mut u64,
     ) -> Result<Result<Explanation, Divergence<M::Sight>>, &'static str> {
-        let begun = self.sets.work().saturating_add(self.limits.work);
-        self.sets.most_work = begun;
+        let begun = self.sets.work();
+        self.sets.most_work = begun.saturating_add(self.limits.work_after(0));
         let mut layer = vec![(Cut { high: 0, missing: Vec::new() }, self.beginning(start)?)];
         let mut widest = self.sets.truths(layer[0].1.set).len();
         let mut candidates = Vec::new();
@@ -108,7 +108,7 @@ impl<M: Observable> Belief<M> {
                 has_forgotten = true;
             }
             *explained = layer[0].0.explained();
-            self.sets.most_work = begun.saturating_add(explained.saturating_mul(Limits::PER_OBSERVATION));
+            self.sets.most_work = begun.saturating_add(self.limits.work_after(*explained));
             match self.step(&mut layer, window, &mut candidates, &mut widest) {
                 Ok(Step::On) => has_forgotten = false,
                 Ok(Step::Over(outcome)) => return Ok(outcome),

@@ -68,20 +68,26 @@ pub struct Limits {
     /// The largest number of orders of overlapping observations at once.
     pub orders: usize,
     /// The approximate number of bytes of memory beyond which everything that can be computed again is forgotten. No
-    /// more than twice as many are held.
+    /// more than half as many again are held.
     pub bytes: usize,
-    /// The largest amount of work for one history, in model states that are looked at; [`Limits::PER_OBSERVATION`] more
-    /// for each observation.
+    /// The largest amount of work for one history, in model states that are looked at; up to five times as much for a
+    /// long one.
     pub work: u64,
 }
 
 impl Limits {
     /// Work that each observation may take besides [`Limits::work`].
-    pub const PER_OBSERVATION: u64 = 1_000;
+    const PER_OBSERVATION: u64 = 10_000;
+
+    /// The work that is allowed once so many observations are explained.
+    pub(super) fn work_after(&self, explained: u64) -> u64 {
+        let more = explained.saturating_mul(Limits::PER_OBSERVATION).min(self.work.saturating_mul(4));
+        self.work.saturating_add(more)
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { states: 1_000_000, orders: 20_000, bytes: 64 << 20, work: 50_000_000 }
+        Limits { states: 1_000_000, orders: 20_000, bytes: 160 << 20, work: 100_000_000 }
     }
 }

@@ -17,10 +17,13 @@ use super::query::Query;
 const NAMED: usize = 6;
 
 /// Models that are asked at a time, at most: each of them takes memory.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 
 /// The work for each of them, at most: there are many, and none decides over a verdict.
 const WORK: u64 = 10_000_000;
+
+/// The bytes for each of them.
+const BYTES: usize = 48 << 20;
 
 /// One way to break the rules.
 #[derive(Clone, Copy)]
@@ -101,7 +104,7 @@ fn is_former_rule(mutant: Mutant) -> bool {
 /// furthest.
 pub fn broken_rule(query: &Query, edition: Edition, divergence: &Divergence) -> Vec<String> {
     let whole = query.observations.len() + 1;
-    let limits = Limits { work: WORK, bytes: Limits::default().bytes / 2, ..Limits::default() };
+    let limits = Limits { work: WORK, bytes: BYTES, ..Limits::default() };
     let reach = |settings| match query.ask_within(settings, limits) {
         Ok(_) => whole,
         Err(Refusal::Diverged(further)) => further.explained,

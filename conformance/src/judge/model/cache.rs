@@ -8,7 +8,7 @@ use pghaspec_model::belief::{Belief, Limits};
 use pghaspec_model::cluster::{Cluster, Settings};
 
 /// Bytes that all of them may hold together.
-const KEPT: usize = 128 << 20;
+const KEPT: usize = 160 << 20;
 
 /// Bytes of a model of which nothing is known yet, roughly.
 const EMPTY: usize = 1 << 20;

@@ -5,8 +5,7 @@
 //! directory is a [`Point`] in the tree: it has the records on the path to that point, and no others. Positions are
 //! counted in records.
 
-use super::MAX_NODES;
-use super::fields::{Reader, Writer};
+use super::fields::PACKED_RECORDS;
 
 /// A point in the tree: 0 is the past that all nodes share, `n` is the end of record number `n`.
 pub type Point = u8;
@@ -15,23 +14,8 @@ pub type Point = u8;
 /// removed from it. Packed states of a search hold fewer.
 pub const MAX_RECORDS: usize = 28;
 
-/// The largest number of records that a belief can hold: after one step more there is still room for them.
-const BELIEVED_RECORDS: usize = MAX_RECORDS - 1;
-
-/// The largest number of records that a random behaviour has at once. A belief also holds states that an observer cannot
-/// tell from the true one, and some of these have a few promotions more, which have to fit as well.
-const FOLLOWED_RECORDS: usize = 18;
-
-/// The largest number of stretches: each ends at one of four data directories, or where two of them part.
-const MAX_STRETCHES: usize = 2 * (MAX_NODES + 1) - 1;
-
-/// Promotions in a row between which no data directory ends and none parts from another one.
-#[derive(Clone, Copy, Default)]
-struct Stretch {
-    /// The number of the stretch that it follows, from 1; 0 for the shared past.
-    after: u8,
-    promotions: u8,
-}
+/// Records that one step adds, at most, and one to spare.
+const RECORDS_OF_A_STEP: usize = 3;
 
 /// One record, or a stretch of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,62 +65,14 @@ impl Wal {
         self.entries[..usize::from(self.len)].iter().map(|entry| (entry.after, entry.record))
     }
 
-    /// True while a belief has room for these records, and for some more that it cannot rule out.
-    pub(crate) fn leaves_room(&self) -> bool {
-        usize::from(self.len) <= FOLLOWED_RECORDS
+    /// True if one more step may lead to more records than a packed state of a search holds.
+    pub(in crate::cluster) fn is_nearly_full(&self) -> bool {
+        usize::from(self.len) + RECORDS_OF_A_STEP > PACKED_RECORDS
     }
 
-    /// The tree in one word, as stretches of promotions, and each of these points as the number of the stretch that it
-    /// ends. `None` if there are too many records, or others than promotions. The records are in the order in which the
-    /// points lead to them.
-    pub(super) fn in_stretches(&self, data: &mut [&mut Point]) -> Option<u64> {
-        let len = usize::from(self.len);
-        if len > BELIEVED_RECORDS || self.records().any(|(_, record)| record != Record::Promotion) {
-            return None;
-        }
-        let mut children = [0_u8; MAX_RECORDS + 1];
-        let mut ends = [false; MAX_RECORDS + 1];
-        ends[0] = true;
-        self.records().for_each(|(after, _)| children[usize::from(after)] += 1);
-        data.iter().for_each(|point| ends[usize::from(**point)] = true);
-        let (mut stretches, mut count) = ([Stretch::default(); MAX_STRETCHES], 0);
-        let mut stretch_of = [0_u8; MAX_RECORDS + 1];
-        for point in 1..=len {
-            let after = usize::from(self.entries[point - 1].after);
-            if ends[after] || children[after] > 1 {
-                stretches[count] = Stretch { after: stretch_of[after], promotions: 1 };
-                count += 1;
-                stretch_of[point] = count as u8;
-            } else {
-                stretch_of[point] = stretch_of[after];
-                stretches[usize::from(stretch_of[point]) - 1].promotions += 1;
-            }
-        }
-        data.iter_mut().for_each(|point| **point = stretch_of[usize::from(**point)]);
-        let mut out = Writer { bits: 0, used: 0 };
-        for stretch in &stretches[..count] {
-            out.put(usize::from(stretch.after) + 1, 4);
-            out.put(usize::from(stretch.promotions), 5);
-        }
-        Some(out.bits)
-    }
-
-    /// The tree of such a word, with each of these points, which were numbers of stretches, as the end of its stretch.
-    pub(super) fn of_stretches(word: u64, timeline: u8, data: &mut [&mut Point]) -> Wal {
-        let mut bits = Reader { bits: word };
-        let mut wal = Wal::new(timeline);
-        let mut ends = [0; MAX_STRETCHES + 1];
-        let mut count = 0;
-        while bits.bits != 0 {
-            let mut end = ends[bits.take(4) - 1];
-            for _ in 0..bits.take(5) {
-                end = wal.append(end, Record::Promotion);
-            }
-            count += 1;
-            ends[count] = end;
-        }
-        data.iter_mut().for_each(|point| **point = ends[usize::from(**point)]);
-        wal
+    /// True if a packed state of a search holds these records.
+    pub(in crate::cluster) fn is_packable(&self) -> bool {
+        usize::from(self.len) <= PACKED_RECORDS
     }
 
     /// The number of these records.
