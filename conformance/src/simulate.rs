@@ -2,17 +2,20 @@
 //!
 //! The judge must accept those of an edition, and refuse those of a mutant that show a broken rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::belief::{Behaviour, Belief, Channels, Choices, Difference, Limits, Observation, Seen, Start};
 use pghaspec_model::cluster::sight::Sight;
-use pghaspec_model::cluster::{Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, WalDetail};
+use pghaspec_model::cluster::{
+    Action, Budget, Cluster, Grain, NodeId, Server, Settings, StartTimeouts, State, WalDetail,
+};
 use pghaspec_model::recover::control::{ControlFile, ControlState};
 use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::event::{
-    Event, FORMAT, KeyChange, Kind, Mechanism, Phase, Process, Run, ServerState, Source,
+    Event, FORMAT, KeyChange, Kind, Mechanism, Phase, Process, Run, ServerState, Source, Watchdog,
 };
 use pghaspec_model::vocabulary::fault::Fault;
+use pghaspec_model::vocabulary::property::Property;
 
 use crate::judge::model::query::with_unknown_memory;
 
@@ -58,22 +61,49 @@ pub struct Simulation {
     zero: Option<Cluster>,
     positive: Option<Cluster>,
     settings: Settings,
+    /// No step breaks a safety property.
+    keeps_properties: bool,
+}
+
+/// A random behaviour as it was recorded.
+pub struct Simulated {
+    /// The recording.
+    pub history: Vec<Event>,
+    /// The number of steps that were taken. Fewer than were asked for, if no further step was possible.
+    pub steps: usize,
+    /// The safety properties that it breaks.
+    pub broken: BTreeSet<Property>,
 }
 
 impl Simulation {
     /// The behaviours of a model with these settings, as far as an outsider can tell them.
+    ///
+    /// Without a mutant they are the honest ones: of the steps that the rules of an edition allow, no step is taken
+    /// that breaks a safety property, which every edition does where enough goes wrong.
     pub fn new(settings: Settings) -> Self {
+        let keeps_properties = settings.mutant.is_none();
         let settings = outside(settings);
         let with = |start_timeouts| Cluster::new(Settings { start_timeouts, ..settings.clone() });
         Simulation {
             zero: (settings.start_timeouts != StartTimeouts::Positive).then(|| with(StartTimeouts::Zero)),
             positive: (settings.start_timeouts != StartTimeouts::Zero).then(|| with(StartTimeouts::Positive)),
             settings,
+            keeps_properties,
         }
+    }
+
+    /// The same with all steps that the rules allow, also those that break a safety property.
+    pub fn with_breaches(self) -> Self {
+        Simulation { keeps_properties: false, ..self }
     }
 
     /// The history of this seed. With equal settings and steps it is always the same.
     pub fn history(&self, seed: u64, steps: usize) -> Vec<Event> {
+        self.walk(seed, steps).history
+    }
+
+    /// The behaviour of this seed. With equal settings and steps it is always the same.
+    pub fn walk(&self, seed: u64, steps: usize) -> Simulated {
         let mut choices = Choices::new(seed);
         let zero = match (&self.zero, &self.positive) {
             (Some(_), Some(_)) => choices.once_in(2),
@@ -84,8 +114,22 @@ impl Simulation {
         let leader = choices.below(u64::from(self.settings.nodes)) as NodeId;
         let timeline = 1 + choices.below(3) as u8;
         let init = cluster.healthy(leader, timeline, zero);
-        let behaviour = Behaviour::random(cluster, init, &mut choices, steps, 2 * MARGIN, BLUR);
-        self.written(&behaviour, self.run(seed, steps, zero), leader, timeline)
+        let may = |before: &State, action, after: &State| {
+            !self.keeps_properties || broken(cluster, before, action, after).is_empty()
+        };
+        let behaviour = Behaviour::random(cluster, init, &mut choices, steps, 2 * MARGIN, BLUR, may);
+        let steps = behaviour.steps.len();
+        let mut before = &behaviour.init;
+        let mut breaches = BTreeSet::new();
+        for (action, after) in &behaviour.steps {
+            breaches.extend(broken(cluster, before, *action, after));
+            before = after;
+        }
+        Simulated {
+            history: self.written(&behaviour, self.run(seed, steps, zero), leader, timeline),
+            steps,
+            broken: breaches,
+        }
     }
 
     /// The recording of a behaviour that began with this leader on this timeline.
@@ -100,12 +144,19 @@ impl Simulation {
             let state = if primary { ServerState::Primary } else { ServerState::Standby };
             scribe.write(2, Some(id), Source::Postgres, server(state, Some(u32::from(timeline))));
         }
+        if behaviour.init.nodes[usize::from(leader)].watchdog {
+            scribe.watchdog(2, leader, Watchdog::Armed);
+        }
         scribe.phase(MARGIN, Phase::Ready);
         scribe.phase(MARGIN + 1, Phase::Fault);
         let mut observations = behaviour.observations.clone();
         observations.sort_by_key(|seen| (seen.at[1], seen.seq));
+        let mut watchdogs = watchdogs(behaviour).into_iter().peekable();
         for observation in &observations {
-            scribe.observe(observation);
+            while let Some((at, id, change)) = watchdogs.next_if(|(at, ..)| *at <= observation.at[1]) {
+                scribe.watchdog(at, id, change);
+            }
+            scribe.observe(observation, behaviour.shown_by(observation));
         }
         for (index, phase) in [Phase::Heal, Phase::Settled, Phase::ReadBack, Phase::End].into_iter().enumerate() {
             scribe.phase(behaviour.end + MARGIN + index as u64, phase);
@@ -131,7 +182,7 @@ impl Simulation {
             Difference::Shown(steps) => {
                 let mut behaviour = Behaviour::along(&cluster, init, &steps, 2 * MARGIN);
                 if more > 0 {
-                    behaviour.go_on(&cluster, &mut Choices::new(seed), more, 0);
+                    behaviour.go_on(&cluster, &mut Choices::new(seed), more, 0, |_, _, _| true);
                 }
                 let run = simulation.run(seed, behaviour.steps.len(), zero);
                 Distinction::By { steps: steps.len(), history: simulation.written(&behaviour, run, 0, 1) }
@@ -169,9 +220,25 @@ impl Simulation {
             primary_start_timeout_s: if zero { 0 } else { 300 },
             configuration: settings.configuration(),
             process_observation: Mechanism::ProcConnector,
-            observed: vec![Source::Harness, Source::Etcd, Source::Process, Source::Postgres, Source::AgentLog],
+            observed: vec![
+                Source::Harness,
+                Source::Etcd,
+                Source::Process,
+                Source::Postgres,
+                Source::AgentLog,
+                Source::Watchdog,
+            ],
         }
     }
+}
+
+/// The safety properties that a step breaks, or the state that it leads to.
+pub fn broken(cluster: &Cluster, before: &State, action: Action, after: &State) -> Vec<Property> {
+    let kept = |property: &Property| {
+        !cluster.is_about(*property)
+            || cluster.holds_in(*property, after) && cluster.holds_over(*property, before, action, after)
+    };
+    Property::ALL.into_iter().filter(|property| !kept(property)).collect()
 }
 
 fn name(id: NodeId) -> String {
@@ -186,6 +253,51 @@ fn server(state: ServerState, timeline: Option<u32>) -> Kind {
         _ => None,
     };
     Kind::Server { state, timeline, lsn: None, streaming: (state == ServerState::Standby).then_some(true), control }
+}
+
+/// The changes of all watchdogs, each with its moment.
+fn watchdogs(behaviour: &Behaviour) -> Vec<(u64, NodeId, Watchdog)> {
+    let mut changes = Vec::new();
+    let mut before = behaviour.init;
+    for ((action, after), at) in behaviour.steps.iter().zip(&behaviour.moments) {
+        for (id, (was, is)) in (0..).zip(before.nodes.iter().zip(&after.nodes)) {
+            changes.extend(match (was.watchdog, is.watchdog) {
+                (false, true) => Some((*at, id, Watchdog::Armed)),
+                (true, false) if *action == Action::WatchdogResets(id) => Some((*at, id, Watchdog::Fired)),
+                (true, false) => Some((*at, id, Watchdog::Disarmed)),
+                (true, true) if was.agent.is_some() && is.agent.is_none() => Some((*at, id, Watchdog::Abandoned)),
+                _ => None,
+            });
+        }
+        before = *after;
+    }
+    changes
+}
+
+/// The end of a process by a step, as an observer of processes records it.
+fn exited(what: Process, pid: u32, id: NodeId, shown_by: Option<(State, Action, State)>) -> Kind {
+    use Fault::{
+        AgentKilled, DiskFull, NodeKilled, OrphansLeft, PostmasterKilled, RewindFails, SingleUserFails, StartFails,
+    };
+    let (mut code, mut signal, mut control) = (Some(0), None, None);
+    if let Some((before, action, after)) = shown_by {
+        let (was, is) = (&before.nodes[usize::from(id)], &after.nodes[usize::from(id)]);
+        match action {
+            Action::WatchdogResets(_) | Action::Fault(PostmasterKilled | OrphansLeft | AgentKilled | NodeKilled, _) => {
+                (code, signal) = (None, Some(9));
+            }
+            Action::Fault(DiskFull | RewindFails | SingleUserFails | StartFails, _) => code = Some(1),
+            // It found out that it cannot start.
+            Action::PostmasterStops(_) if was.server == Server::Starting && was.control == is.control => {
+                code = Some(1);
+            }
+            _ => {}
+        }
+        if matches!(what, Process::Postmaster | Process::SingleUser) {
+            control = is.control.map(|state| ControlFile { system: SYSTEM, state });
+        }
+    }
+    Kind::ProcessExited { what, pid, code, signal, control }
 }
 
 /// Writes events, and remembers what later ones refer to: who holds the key, and the ids of processes.
@@ -223,11 +335,15 @@ impl Scribe {
         self.put([at; 2], node, source, kind);
     }
 
+    fn watchdog(&mut self, at: u64, id: NodeId, change: Watchdog) {
+        self.write(at, Some(id), Source::Watchdog, Kind::Watchdog { change, timeout_s: None });
+    }
+
     fn phase(&mut self, at: u64, phase: Phase) {
         self.write(at, None, Source::Harness, Kind::Phase { phase });
     }
 
-    fn observe(&mut self, observation: &Observation) {
+    fn observe(&mut self, observation: &Observation, shown_by: Option<(State, Action, State)>) {
         let at = observation.at;
         match observation.what {
             Seen::Looks(id, state, timeline) => self.put(at, Some(id), Source::Postgres, server(state, timeline)),
@@ -242,7 +358,9 @@ impl Scribe {
                 self.put(at, None, Source::Harness, Kind::Disturbance { disturbance, effect });
             }
             Seen::Change(Sight::LeaderKey(holder)) => {
+                let ended = matches!(shown_by, Some((_, Action::Fault(Fault::LeaseExpires | Fault::LeaseLost, _), _)));
                 let change = match (self.holder, holder) {
+                    (_, None) if ended => KeyChange::Expired,
                     (_, None) => KeyChange::Deleted,
                     (None, Some(_)) => KeyChange::Created,
                     (Some(_), Some(_)) => KeyChange::Overwritten,
@@ -259,8 +377,7 @@ impl Scribe {
             }
             Seen::Change(Sight::Exited(what, id)) => {
                 let pid = self.pids.get(&(id, what)).copied().unwrap_or(0);
-                let kind = Kind::ProcessExited { what, pid, code: Some(0), signal: None, control: None };
-                self.put(at, Some(id), Source::Process, kind);
+                self.put(at, Some(id), Source::Process, exited(what, pid, id, shown_by));
             }
             Seen::Change(Sight::Said(branch, id)) => {
                 let kind = Kind::Recover { branch, message: branch.id().to_owned() };

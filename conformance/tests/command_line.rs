@@ -138,6 +138,78 @@ fn limits_end_with_an_honest_incomplete() {
     json(&["check", "--json", "--depth", "12", "--mutant", "starts-without-signal"], 1);
 }
 
+/// No value of an option takes the machine: what is beyond sense is refused, with the greatest sensible value.
+#[test]
+fn values_out_of_bounds_are_refused() {
+    let huge = "18446744073709551615";
+    for (command, option, most) in [
+        ("check", "--threads", "from 1 to"),
+        ("check", "--memory", "this machine"),
+        ("check", "--time", "604800"),
+        ("check", "--depth", "100000"),
+        ("check", "--commits", "7"),
+        ("timing", "--loop-wait", "14"),
+        ("timing", "--retry-timeout", "14"),
+        ("timing", "--ttl", "14"),
+        ("timing", "--start-timeout", "14"),
+        ("timing", "--safety-margin", "14"),
+        ("timing", "--drift", "14"),
+        ("timing", "--memory", "this machine"),
+        ("explore", "--port", "65535"),
+        ("simulate", "--steps", "10000"),
+        ("simulate", "--count", "10000"),
+        ("diff", "--jobs", "from 1 to"),
+    ] {
+        for value in [huge, "-1", "1.5", ""] {
+            refused(&[command, &format!("{option}={value}")], &[option]);
+        }
+        refused(&[command, option, huge], &[most]);
+    }
+    for option in ["--threads", "--memory"] {
+        refused(&["check", option, "0"], &["from 1 to"]);
+    }
+    refused(&["check", "--threads", "1000"], &["from 1 to"]);
+    for release in ["", "../4.1.5", "4.1.5 --pre"] {
+        refused(&["diff", &format!("--release={release}")], &["4.1.5"]);
+    }
+    for [command, option] in [["check", "--svg"], ["check", "--spill"], ["simulate", "--out"], ["diff", "--write"]] {
+        refused(&[command, option, "/dev/zero"], &["is no folder"]);
+    }
+    // What says nothing where many searches are made is not ignored.
+    for options in [&["--memory", "100"][..], &["--nodes", "3"], &["--depth", "1"], &["--spill", "/tmp"]] {
+        refused(&[&["check", "--matrix"][..], options].concat(), &["--matrix"]);
+        refused(&[&["check", "--mutants"][..], options].concat(), &["--mutants"]);
+    }
+}
+
+#[test]
+fn a_search_that_fills_its_memory_says_so() {
+    let times = ["--loop-wait", "4", "--retry-timeout", "4", "--ttl", "12", "--start-timeout", "8"];
+    let document = json(&[&["timing", "--json", "--memory", "32"][..], &times].concat(), 1);
+    assert_eq!(document["one_writable_leader"]["result"], "not-violated-so-far");
+    assert_eq!(document["one_writable_leader"]["out_of_memory"], true);
+    let output = pghaspec(&[&["timing", "--memory", "1"][..], &times].concat());
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--memory"));
+}
+
+#[test]
+fn a_property_that_is_named_often_is_checked_once() {
+    let all = ["one-writable-leader", "single-lock-owner"].repeat(40).join(",");
+    let document =
+        json(&["check", "--json", "--no-second-engine", "--faults", "lease-expires", "--properties", &all], 0);
+    assert_eq!(document["properties"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn behaviours_of_thousands_of_steps_are_simulated() {
+    for (seed, steps) in [("3", "3000"), ("18446744073709551615", "10000")] {
+        let output = pghaspec(&["simulate", "--steps", steps, "--seed", seed]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.iter().filter(|byte| **byte == b'\n').count() > 1_000);
+    }
+}
+
 #[test]
 fn a_search_may_spill() {
     let folder = tempfile::tempdir().unwrap();

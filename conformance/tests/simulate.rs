@@ -5,15 +5,17 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pghaspec::history::parts::{PART, Recording};
 use pghaspec::history::{Before, History};
-use pghaspec::judge::allowed;
-use pghaspec::judge::{Check, Verdict};
-use pghaspec::simulate::{Distinction, Simulation};
+use pghaspec::judge::{Check, Judgement, Verdict, allowed, judge_recording};
+use pghaspec::simulate::{Distinction, Simulated, Simulation};
+use pghaspec_model::belief::Choices;
 use pghaspec_model::cluster::{Settings, StartTimeouts};
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::verify::assumption::Assumption;
-use pghaspec_model::vocabulary::event::{Event, Kind, Run};
+use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Run};
+use pghaspec_model::vocabulary::property::Property;
 
 fn judged(events: Vec<Event>, edition: Edition) -> Check {
     let Kind::Run(run) = &events[0].kind else { panic!("a history begins with its run") };
@@ -49,7 +51,7 @@ fn editions_are_accepted(count: u64) {
     let every: Vec<_> = every.collect();
     let each = count.div_ceil(Assumption::ALL.len() as u64);
     in_parallel(&every, |(edition, assumption)| {
-        let simulation = Simulation::new(assumption.settings(*edition));
+        let simulation = Simulation::new(assumption.settings(*edition)).with_breaches();
         let mut seeds = 0_u64..;
         let mut next = || loop {
             let seed = seeds.next().expect("seeds do not end");
@@ -76,6 +78,126 @@ fn the_judge_accepts_what_editions_do() {
 #[ignore = "minutes"]
 fn the_judge_accepts_ten_thousand_behaviours_of_each_edition() {
     editions_are_accepted(10_000);
+}
+
+/// A simulated behaviour, judged as `pghaspec judge` does: read from its text, and held to every check.
+fn judged_whole(simulated: &Simulated, edition: Edition) -> Result<Judgement, String> {
+    let lines = simulated.history.iter().map(|event| serde_json::to_string(event).unwrap() + "\n");
+    let recording = Recording::parse(lines.collect::<String>().into_bytes(), PART);
+    let recording = recording.map_err(|problem| format!("refused: {problem:?}"))?;
+    let judged = judge_recording(&recording, edition, None).map_err(|problem| format!("not judged: {problem:?}"))?;
+    Ok(judged.judgement)
+}
+
+/// The complaint about a judgement that does an edition wrong: a property that is not broken fails, or the model does
+/// not explain its own behaviour.
+fn wronged(simulated: &Simulated, edition: Edition) -> Option<String> {
+    let judgement = match judged_whole(simulated, edition) {
+        Ok(judgement) => judgement,
+        Err(problem) => return Some(problem),
+    };
+    let wrongs = |check: &Check| match check.verdict {
+        Verdict::Fail => Property::from_id(&check.id).is_none_or(|property| !simulated.broken.contains(&property)),
+        Verdict::Error => true,
+        _ => check.id == "allowed-by-the-model" && check.verdict != Verdict::Pass && !check.why.starts_with("nothing"),
+    };
+    let wrong = judgement.checks.iter().find(|check| wrongs(check))?;
+    Some(format!("{}: {}", wrong.id, wrong.why))
+}
+
+/// The model of a seed: each edition, under the usual settings or an assumption, with two nodes or three.
+fn model_of(seed: u64) -> (Edition, Settings, String) {
+    let edition = Edition::ALL[(seed % 7) as usize];
+    let nodes = 2 + (seed / 7 % 2) as u8;
+    match Assumption::ALL.get((seed / 14 % 20) as usize) {
+        None => (edition, Settings::new(edition, nodes), format!("{} with {nodes} nodes", edition.id())),
+        Some(assumption) => {
+            let settings = Settings { nodes, ..assumption.settings(edition) };
+            (edition, settings, format!("{} under {} with {nodes} nodes", edition.id(), assumption.id()))
+        }
+    }
+}
+
+/// Behaviours of these seeds and numbers of steps are judged rightly: those of the usual settings, the honest ones of
+/// each model, and all others as well.
+fn are_judged_rightly(walks: &[(u64, usize)]) {
+    let wrongs = in_parallel(walks, |&(seed, steps)| {
+        let began = std::time::Instant::now();
+        let usual = (Edition::V4_1, Settings::new(Edition::V4_1, 2), "4.1".to_owned());
+        let mut wrongs = Vec::new();
+        for (edition, settings, name) in [usual, model_of(seed)] {
+            let honest = Simulation::new(settings);
+            let simulated = honest.walk(seed, steps);
+            assert!(simulated.broken.is_empty(), "{name}, seed {seed}: {:?}", simulated.broken);
+            assert_eq!(simulated.steps, steps, "{name}, seed {seed}");
+            wrongs.extend(wronged(&simulated, edition).map(|why| format!("{name}, seed {seed}, {steps} steps: {why}")));
+            let simulated = honest.with_breaches().walk(seed, steps);
+            let why = wronged(&simulated, edition);
+            wrongs.extend(why.map(|why| format!("{name} with breaches, seed {seed}, {steps} steps: {why}")));
+        }
+        (wrongs, began.elapsed())
+    });
+    let slowest = wrongs.iter().map(|(_, time)| *time).max().unwrap_or_default();
+    let wrongs: Vec<&String> = wrongs.iter().flat_map(|(wrongs, _)| wrongs).collect();
+    println!("{} walks, four behaviours each: {} judged wrongly; slowest {slowest:?}", walks.len(), wrongs.len());
+    for wrong in &wrongs {
+        println!("{wrong}");
+    }
+    assert!(wrongs.is_empty(), "{} are judged wrongly, such as {}", wrongs.len(), wrongs[0]);
+}
+
+#[test]
+fn long_behaviours_of_editions_are_judged_rightly() {
+    let long = (0..40).map(|seed| (seed, 800));
+    are_judged_rightly(&long.chain((100..104).map(|seed| (seed, 2_000))).collect::<Vec<_>>());
+}
+
+#[test]
+#[ignore = "minutes"]
+fn a_thousand_behaviours_of_up_to_two_thousand_steps_are_judged_rightly() {
+    let walk = |seed: u64| (seed, 1 + (Choices::new(seed).below(2_000)) as usize);
+    are_judged_rightly(&(0..1_000).map(walk).collect::<Vec<_>>());
+}
+
+/// 2.1.2 breaks its promises already where one process dies.
+#[test]
+fn a_breach_that_the_rules_of_an_edition_allow_is_failed() {
+    let simulation = Simulation::new(Assumption::OneCrash.settings(Edition::V2_1_2)).with_breaches();
+    let mut failed = 0;
+    for seed in 0..40 {
+        let simulated = simulation.walk(seed, 200);
+        let judgement = judged_whole(&simulated, Edition::V2_1_2).unwrap();
+        failed += usize::from(judgement.verdict == Verdict::Fail);
+        assert!(judgement.verdict != Verdict::Fail || !simulated.broken.is_empty(), "seed {seed}: {judgement:#?}");
+    }
+    assert!(failed > 5, "{failed}");
+}
+
+/// A simulated history with all intervals between ready and healed as wide as that.
+fn without_order(simulated: Simulated) -> Simulated {
+    let at = |history: &[Event], which: Phase| {
+        let phase = history.iter().find(|event| matches!(event.kind, Kind::Phase { phase } if phase == which));
+        phase.expect("every history has all phases").at[0]
+    };
+    let (ready, heal) = (at(&simulated.history, Phase::Fault), at(&simulated.history, Phase::Heal));
+    let widened = |event: Event| match event.kind {
+        Kind::Phase { .. } => event,
+        _ if event.at[0] < ready || event.at[1] > heal => event,
+        _ => Event { at: [ready, heal], ..event },
+    };
+    Simulated { history: simulated.history.into_iter().map(widened).collect(), ..simulated }
+}
+
+/// Intervals that say nothing of the order accuse nobody, and the search for an order ends early.
+#[test]
+fn a_history_in_no_order_is_inconclusive() {
+    for (seed, steps) in [(3, 200), (3, 3_000), (4, 10_000)] {
+        let simulated = without_order(Simulation::new(Settings::new(Edition::V4_1, 2)).walk(seed, steps));
+        let judgement = judged_whole(&simulated, Edition::V4_1).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:#?}");
+        let asked = judgement.checks.iter().find(|check| check.id == "allowed-by-the-model").unwrap();
+        assert!(asked.verdict == Verdict::Inconclusive && asked.why.contains("limit"), "{asked:#?}");
+    }
 }
 
 /// The outcome of the behaviours of one mutant.

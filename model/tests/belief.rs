@@ -53,7 +53,7 @@ fn explain(belief: &mut Belief, init: State, seen: &[Observation]) -> Result<Exp
 
 fn behaviour(cluster: &Cluster, seed: u64, steps: usize, blur: u64) -> Behaviour {
     let init = cluster.init_states().remove(0);
-    Behaviour::random(cluster, init, &mut Choices::new(seed), steps, MILLISECOND, blur)
+    Behaviour::random(cluster, init, &mut Choices::new(seed), steps, MILLISECOND, blur, |_, _, _| true)
 }
 
 proptest! {
@@ -226,7 +226,7 @@ fn agree(histories: u64) -> (u64, u64) {
         let blur = [0, 5, 150][choices.below(3) as usize] * MILLISECOND;
         let init = cluster.init_states().remove(0);
         let Behaviour { mut observations, .. } =
-            Behaviour::random(cluster, init, &mut choices, steps, MILLISECOND, blur);
+            Behaviour::random(cluster, init, &mut choices, steps, MILLISECOND, blur, |_, _, _| true);
         if !choices.once_in(4) {
             corrupted(cluster, &mut observations, &mut choices);
             observations.sort_by_key(|seen| seen.at[0]);
@@ -273,7 +273,13 @@ fn forgetting_changes_nothing() {
 fn limits_are_no_refutation() {
     let cluster = cluster(Edition::V4_1, None);
     let Behaviour { init, observations, .. } = behaviour(&cluster, 1, 40, 600 * MILLISECOND);
-    for limits in [Limits { states: 10, ..Limits::default() }, Limits { orders: 3, ..Limits::default() }] {
+    let usual = Limits::default();
+    for limits in [
+        Limits { states: 10, ..usual },
+        Limits { orders: 3, ..usual },
+        Limits { bytes: 50_000, ..usual },
+        Limits { work: 100, ..usual },
+    ] {
         let found = Belief::new(cluster.clone(), limits).explain(&start(init), observations.clone());
         assert!(matches!(found, Err(Refusal::Limit { .. })), "{found:?}");
     }
@@ -281,6 +287,37 @@ fn limits_are_no_refutation() {
     disordered.reverse();
     let found = belief(&cluster).explain(&start(init), disordered);
     assert!(matches!(found, Err(Refusal::Limit { .. })), "{found:?}");
+}
+
+/// The search for an explanation of observations that say nothing of when they were made neither hangs nor takes all
+/// memory: it ends, and says that it ended early.
+#[test]
+fn observations_in_no_order_come_to_a_limit() {
+    let cluster = cluster(Edition::V4_1, None);
+    for steps in [200, 2_000] {
+        let Behaviour { init, mut observations, end, .. } = behaviour(&cluster, 1, steps, 0);
+        observations.iter_mut().for_each(|seen| (seen.at, seen.chain) = ([0, end], 0));
+        let mut belief = belief(&cluster);
+        let found = belief.explain(&start(init), observations);
+        assert!(matches!(found, Err(Refusal::Limit { .. })), "{found:?}");
+        assert!(belief.bytes() < 200 << 20, "{} bytes", belief.bytes());
+    }
+}
+
+/// Nobody is told by one observer of a later change first, however wide the intervals are.
+#[test]
+fn each_observer_tells_what_it_sees_in_order() {
+    let cluster = cluster(Edition::V4_1, None);
+    for seed in 0..20 {
+        let Behaviour { mut observations, .. } = behaviour(&cluster, seed, 100, 400 * MILLISECOND);
+        observations.sort_by_key(|seen| (seen.at[1], seen.seq));
+        for id in cluster.node_ids() {
+            let of_processes = observations.iter().filter(|seen| {
+                matches!(seen.what, Seen::Change(Sight::Started(_, node) | Sight::Exited(_, node)) if node == id)
+            });
+            assert!(of_processes.is_sorted_by_key(|seen| seen.seq), "seed {seed}");
+        }
+    }
 }
 
 /// Properties whose breach can be seen from outside, and that hold by the rules of 4.1. The watchdog and an agent's

@@ -27,7 +27,7 @@ fn the_rule_for_ttl_is_necessary_and_sufficient() {
         let least = loop_wait + 2 * retry_timeout;
         for ttl in [least - 1, least, least + 1] {
             let timing = Timing { loop_wait, retry_timeout, ttl, ..Timing::default() };
-            let verdict = check_one_leader(&cut_off(Edition::V4_1, timing), 2);
+            let verdict = check_one_leader(&cut_off(Edition::V4_1, timing), 2, None);
             assert_eq!(verdict.broken.is_some(), !timing.keeps_the_rule(), "{timing:?}");
             assert!(verdict.broken.is_some() || verdict.cut_short == 0, "{timing:?}: not all was explored");
         }
@@ -40,7 +40,7 @@ fn what_clocks_lose_comes_on_top_of_the_rule() {
         for (ttl, safe) in [(2 + drift, false), (3 + drift, true)] {
             let timing = Timing { drift, ttl, ..Timing::default() };
             assert_eq!(timing.keeps_the_rule(), safe);
-            assert_eq!(check_one_leader(&cut_off(Edition::V4_1, timing), 2).broken.is_none(), safe, "{timing:?}");
+            assert_eq!(check_one_leader(&cut_off(Edition::V4_1, timing), 2, None).broken.is_none(), safe, "{timing:?}");
         }
     }
 }
@@ -50,7 +50,7 @@ fn what_clocks_lose_comes_on_top_of_the_rule() {
 fn a_watchdog_makes_up_for_a_short_ttl() {
     for ttl in [1, 2] {
         let settings = Settings { watchdog: true, ..partition(Edition::V4_1) };
-        let verdict = check_one_leader(&Timed::new(settings, Timing { ttl, ..Timing::default() }), 2);
+        let verdict = check_one_leader(&Timed::new(settings, Timing { ttl, ..Timing::default() }), 2, None);
         assert!(verdict.broken.is_none() && verdict.cut_short == 0, "ttl {ttl}");
     }
 }
@@ -64,9 +64,9 @@ fn where_the_other_node_sees_the_primary_a_shorter_ttl_would_do() {
     for (loop_wait, retry_timeout, ttl) in [(1, 1, 1), (1, 1, 2), (1, 2, 4), (2, 1, 3)] {
         let timing = Timing { loop_wait, retry_timeout, ttl, ..Timing::default() };
         assert!(!timing.keeps_the_rule());
-        let seen = check_one_leader(&Timed::new(partition(Edition::V4_1).with_faults(&faults), timing), 2);
+        let seen = check_one_leader(&Timed::new(partition(Edition::V4_1).with_faults(&faults), timing), 2, None);
         assert!(seen.broken.is_none() && seen.cut_short == 0, "{timing:?}");
-        assert!(check_one_leader(&cut_off(Edition::V4_1, timing), 2).broken.is_some(), "{timing:?}");
+        assert!(check_one_leader(&cut_off(Edition::V4_1, timing), 2, None).broken.is_some(), "{timing:?}");
     }
 }
 
@@ -75,7 +75,7 @@ fn where_the_other_node_sees_the_primary_a_shorter_ttl_would_do() {
 fn no_ttl_keeps_one_leader_where_the_lock_is_overwritten() {
     for (edition, safe) in [(Edition::V3_0_2, false), (Edition::V3_0_4, true)] {
         let timing = Timing { ttl: 5, ..Timing::default() };
-        assert_eq!(check_one_leader(&cut_off(edition, timing), 2).broken.is_none(), safe, "{}", edition.id());
+        assert_eq!(check_one_leader(&cut_off(edition, timing), 2, None).broken.is_none(), safe, "{}", edition.id());
     }
 }
 
@@ -284,7 +284,7 @@ fn clocks_add_no_behaviour() {
 #[test]
 fn a_counterexample_says_when() {
     let timed = cut_off(Edition::V4_1, Timing { ttl: 2, ..Timing::default() });
-    let path = check_one_leader(&timed, 1).broken.unwrap();
+    let path = check_one_leader(&timed, 1, None).broken.unwrap();
     let lines = timed.lines(&Names::numbered(), &path);
     assert!(lines.windows(2).all(|pair| pair[0].tick <= pair[1].tick));
     let expires = lines.iter().find(|line| line.step.contains("lease expires")).unwrap();

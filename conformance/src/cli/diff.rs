@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use pghaspec_model::mutants::Mutant;
 use serde::Serialize;
 
-use super::{Failure, print};
+use super::{Failure, bounds, print};
 use crate::fixtures;
 use crate::manifest::Row;
 use crate::patroni_oracle::environment::Environment;
@@ -24,7 +24,7 @@ const MARKDOWN: &str = "RELEASES.md";
 #[derive(clap::Args)]
 pub struct Args {
     /// A release of patroni, such as 4.1.5; may be given several times. All that are known if not given.
-    #[arg(long = "release", value_name = "VERSION")]
+    #[arg(long = "release", value_name = "VERSION", value_parser = bounds::release)]
     releases: Vec<String>,
     /// A function to compare, such as recover; may be given several times. All that the release has if not given. Rules
     /// on which only the others depend are then not decided.
@@ -41,10 +41,10 @@ pub struct Args {
     #[arg(long)]
     coverage: bool,
     /// Write what was found into this folder (fixtures/oracle) instead of comparing it with what is committed.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = bounds::folder)]
     write: Option<PathBuf>,
-    /// Releases at a time; as many as there are processors if not given.
-    #[arg(long, value_name = "N")]
+    /// Releases at a time, 1 to 64; as many as there are processors if not given.
+    #[arg(long, value_name = "N", value_parser = bounds::threads)]
     jobs: Option<usize>,
     /// Print one JSON document.
     #[arg(long)]
@@ -130,9 +130,8 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let functions: Vec<Function> = Function::ALL.into_iter().filter(is_compared).collect();
     let environment = Environment::prepare()?;
     let releases = if args.releases.is_empty() { known()? } else { args.releases.clone() };
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let wanted = Extent { functions: &functions, mutant, coverage: args.coverage };
-    let found = in_parallel(&environment, &releases, args.jobs.unwrap_or(processors).max(1), wanted);
+    let found = in_parallel(&environment, &releases, args.jobs.unwrap_or_else(bounds::processors), wanted);
 
     let errors: Vec<u8> = found.iter().filter_map(|(_, found)| Some(code(found.as_ref().err()?))).collect();
     let compared: Vec<&ReleaseComparison> = found.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();

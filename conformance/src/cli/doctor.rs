@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Failure, print};
+use super::{Failure, bounds, print};
 use crate::fixtures;
 use crate::lab;
 use crate::manifest::Manifest;
@@ -82,18 +82,13 @@ fn python() -> Result<String, (String, String)> {
 
 /// The memory that is available: a lane of three nodes needs about a gigabyte.
 fn memory() -> Result<String, (String, String)> {
-    const NEEDED_KIB: u64 = 1 << 20;
-    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return Ok("not known on this system".into()) };
-    let available = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    match available {
-        Some(kib) if kib < NEEDED_KIB => Err((
-            format!("{} MiB available", kib >> 10),
+    const NEEDED_MIB: u64 = 1 << 10;
+    match bounds::memory("MemAvailable:") {
+        Some(mib) if mib < NEEDED_MIB => Err((
+            format!("{mib} MiB available"),
             "a lane of three nodes needs about 1 GiB: end other programs, or run with --jobs 1".into(),
         )),
-        Some(kib) => Ok(format!("{} MiB available", kib >> 10)),
+        Some(mib) => Ok(format!("{mib} MiB available")),
         None => Ok("not known on this system".into()),
     }
 }

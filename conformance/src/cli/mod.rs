@@ -16,8 +16,10 @@
 //! | `diff.rs` | `diff`: the specification against released code |
 //! | `model/` | `check`, `timing`, `explore` and `simulate`: the model alone |
 //! | `list.rs` | `list`: all that has a name |
+//! | `bounds.rs` | bounds of numbers, folders and memory that options name |
 //! | `doctor.rs` | `doctor`: what this machine has and lacks |
 
+mod bounds;
 mod certify;
 mod defects;
 mod diff;

@@ -47,6 +47,10 @@ pub struct Behaviour {
     pub observations: Vec<Observation>,
     /// The end of the behaviour in ns.
     pub end: u64,
+    /// The moment of each step in ns.
+    pub moments: Vec<u64>,
+    /// For each observation, by its `seq`, the number of the step that showed it; `None` for a probe.
+    shown_by: Vec<Option<usize>>,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -57,25 +61,43 @@ const FAULTS: u64 = 10;
 /// One step in this many is preceded by a probe of each node.
 const PROBES: u64 = 7;
 
+/// The highest timeline of a random behaviour: one less than the model can count to.
+const TIMELINES: u8 = u8::MAX - 1;
+
 impl Behaviour {
-    /// A random behaviour of `steps` steps, from `begin` ns on.
+    /// A random behaviour of `steps` steps, from `begin` ns on, of those that `may` be taken.
     ///
     /// Steps are up to 300 ms apart. What they show is recorded with intervals that are up to `blur` ns wide on either
-    /// side; with 50 ms the order of two events is sometimes open. The first probe of each node comes before the first
-    /// step, the last one after the last step.
-    pub fn random(cluster: &Cluster, init: State, choices: &mut Choices, steps: usize, begin: u64, blur: u64) -> Self {
-        let mut behaviour = Behaviour { init, steps: Vec::with_capacity(steps), observations: Vec::new(), end: begin };
+    /// side; with 50 ms the order of two events of different observers is sometimes open. The first probe of each node
+    /// comes before the first step, the last one after the last step.
+    ///
+    /// No step is taken after which the nodes' WAL would differ by more promotions than a belief can follow. The
+    /// behaviour is shorter than was asked for if it comes to a state from which no step may be taken.
+    pub fn random(
+        cluster: &Cluster,
+        init: State,
+        choices: &mut Choices,
+        steps: usize,
+        begin: u64,
+        blur: u64,
+        may: impl Fn(&State, Action, &State) -> bool,
+    ) -> Self {
+        let mut behaviour = Behaviour::begun(init, begin);
         behaviour.probe(cluster, choices, blur);
-        behaviour.go_on(cluster, choices, steps, blur);
+        behaviour.go_on(cluster, choices, steps, blur, may);
         behaviour
+    }
+
+    fn begun(init: State, begin: u64) -> Self {
+        let (steps, observations) = (Vec::new(), Vec::new());
+        Behaviour { init, steps, observations, end: begin, moments: Vec::new(), shown_by: Vec::new() }
     }
 
     /// A given behaviour, its steps 300 ms apart, from `begin` ns on. What a step shows is recorded at its exact
     /// moment, and each node is probed after it.
     pub fn along(cluster: &Cluster, init: State, steps: &[(Action, State)], begin: u64) -> Self {
         let mut choices = Choices::new(0);
-        let mut behaviour =
-            Behaviour { init, steps: Vec::with_capacity(steps.len()), observations: Vec::new(), end: begin };
+        let mut behaviour = Behaviour::begun(init, begin);
         for (action, after) in steps {
             behaviour.end += 200 * MILLISECOND;
             let before = behaviour.last();
@@ -83,6 +105,7 @@ impl Behaviour {
                 behaviour.record(Seen::Change(sight), &mut choices, 0);
             }
             behaviour.steps.push((*action, *after));
+            behaviour.moments.push(behaviour.end);
             behaviour.end += 100 * MILLISECOND;
             behaviour.probe(cluster, &mut choices, 0);
         }
@@ -91,11 +114,21 @@ impl Behaviour {
     }
 
     /// Adds `steps` random steps, as [`Behaviour::random`] makes them.
-    pub fn go_on(&mut self, cluster: &Cluster, choices: &mut Choices, steps: usize, blur: u64) {
+    pub fn go_on(
+        &mut self,
+        cluster: &Cluster,
+        choices: &mut Choices,
+        steps: usize,
+        blur: u64,
+        may: impl Fn(&State, Action, &State) -> bool,
+    ) {
         for _ in 0..steps {
             let state = self.last();
-            let (faults, others): (Vec<_>, Vec<_>) =
-                cluster.steps(&state).into_iter().partition(|(action, _)| matches!(action, Action::Fault(..)));
+            let (faults, others): (Vec<_>, Vec<_>) = cluster
+                .steps(&state)
+                .into_iter()
+                .filter(|(action, after)| can_be_followed(after) && may(&state, *action, after))
+                .partition(|(action, _)| matches!(action, Action::Fault(..)));
             // Work that was begun is continued more often than not: a cycle in which nothing is to be done is no news.
             let (begun, idle): (Vec<_>, Vec<_>) =
                 others.iter().copied().partition(|(action, _)| !matches!(action, Action::Cycle(_)));
@@ -115,6 +148,7 @@ impl Behaviour {
                 self.record(Seen::Change(sight), choices, blur);
             }
             self.steps.push((action, after));
+            self.moments.push(self.end);
         }
         self.end += 2 * blur + MILLISECOND;
         self.probe(cluster, choices, blur);
@@ -125,6 +159,14 @@ impl Behaviour {
     /// The current state.
     pub fn last(&self) -> State {
         self.steps.last().map_or(self.init, |(_, state)| *state)
+    }
+
+    /// The step that showed an observation: the state before, the action, and the state after it. `None` for a probe.
+    pub fn shown_by(&self, observation: &Observation) -> Option<(State, Action, State)> {
+        let number = (*self.shown_by.get(observation.seq as usize)?)?;
+        let before = number.checked_sub(1).map_or(self.init, |last| self.steps[last].1);
+        let (action, after) = self.steps[number];
+        Some((before, action, after))
     }
 
     fn record(&mut self, what: Seen, choices: &mut Choices, blur: u64) {
@@ -139,7 +181,12 @@ impl Behaviour {
                 at = [at[0].max(before.at[0]), at[1].max(before.at[1])];
             }
         }
+        // Nobody is told of a later change first by the observer that tells of both.
+        if let Some(before) = self.observations.iter().rfind(|before| observer(before.what) == observer(what)) {
+            at[1] = at[1].max(before.at[1]);
+        }
         self.observations.push(Observation { at, what, seq, chain });
+        self.shown_by.push(matches!(what, Seen::Change(_)).then_some(self.steps.len()));
     }
 
     fn probe(&mut self, cluster: &Cluster, choices: &mut Choices, blur: u64) {
@@ -147,6 +194,23 @@ impl Behaviour {
         for id in cluster.node_ids() {
             self.record(looks(cluster, &state, id), choices, blur);
         }
+    }
+}
+
+/// True if a belief can follow a behaviour to this state, and count its timelines.
+fn can_be_followed(state: &State) -> bool {
+    let highest = state.nodes.iter().map(|node| state.wal.timeline_at(node.data)).max().unwrap_or(0);
+    state.can_be_followed() && highest.max(state.wal.timeline_at(state.remote)) <= TIMELINES
+}
+
+/// The observer that sees something, by kind and node. Each tells what it sees in the order in which it happens.
+fn observer(what: Seen) -> (u8, NodeId) {
+    match what {
+        Seen::Change(Sight::Fault(..) | Sight::RemoteFailover) => (0, 0),
+        Seen::Change(Sight::LeaderKey(_)) | Seen::Holder(_) | Seen::Blind(_) | Seen::Sighted(_) => (1, 0),
+        Seen::Change(Sight::Started(_, id) | Sight::Exited(_, id)) => (2, id),
+        Seen::Change(Sight::Said(_, id)) => (3, id),
+        Seen::Looks(id, ..) | Seen::HasHadCycle(id) => (4, id),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::cluster::{Action, Budget, Cluster, State};
 
 use super::Seen;
 use super::behaviour::looks;
-use super::explain::{Belief, Start};
+use super::explain::Belief;
+use super::outcome::Start;
 use super::sets::{EMPTY, Knowledge};
 
 /// The answer to the question whether two models differ observably.
@@ -126,7 +127,7 @@ impl Belief {
 }
 
 fn unpacked(cluster: &Cluster, packed: [u64; 5], budget: Budget) -> State {
-    let mut state = crate::engine::Spec::unpack(cluster, packed);
+    let mut state = cluster.unpacked_from_belief(packed);
     state.budget = budget;
     state
 }

@@ -5,81 +5,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::sight::Sight;
-use crate::cluster::{Cluster, State};
+use crate::cluster::Cluster;
 
 use super::graph::{Config, Graph, TOO_MUCH_WAL};
-use super::sets::{EMPTY, Knowledge, Sets};
+use super::outcome::{Divergence, Explanation, Limits, Refusal, Start};
+use super::sets::{EMPTY, FULL, Knowledge, Sets};
 use super::window::{Cut, Window};
-use super::{Channels, Observable, Observation, Seen};
+use super::{Observable, Observation, Seen};
 
-/// The history is a behaviour of the model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    /// The number of observations that were explained: all of them.
-    pub observations: u64,
-    /// The largest number of model states that were possible at once.
-    pub widest: usize,
-    /// The number of model states that are possible at the end.
-    pub last: usize,
-}
+/// Observations that may be left out by all orders at once, summed up.
+const LEFT_OUT: usize = 2_000_000;
 
-/// The history is no behaviour of the model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Divergence<S = Sight> {
-    /// The number of observations that could be explained, in the longest attempt.
-    pub explained: u64,
-    /// The first observation that could not be explained; `None` if all could, and something else should have been
-    /// observed as well.
-    pub observation: Option<Observation<S>>,
-    /// The changes that the model allowed instead.
-    pub allowed: Vec<S>,
-    /// The changes that must have happened by the end of the history and were not observed.
-    pub unseen: Vec<S>,
-    /// If the observation was a probe's: what probes of the node could have found instead.
-    pub looks: Vec<String>,
-}
+/// A layer: sets of observations that can come first in some order, each with the possible truths after it.
+type Layer = Vec<(Cut, Knowledge)>;
 
-/// The reason why there is no explanation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal<S = Sight> {
-    /// No behaviour explains the history.
-    Diverged(Box<Divergence<S>>),
-    /// It is unknown whether one does: the search came to a limit.
-    Limit {
-        /// The number of observations that were explained until then.
-        explained: u64,
-        /// The limit that was reached.
-        why: &'static str,
-    },
-}
-
-/// The possible beginnings of a history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Start<S = State> {
-    /// The possible states. Their lowest timeline is 1.
-    pub states: Vec<S>,
-    /// The number of the real timeline that timeline 1 stands for.
-    pub timeline: u32,
-    /// The channels that miss changes from the beginning.
-    pub blind: Channels,
-}
-
-/// The limits of a search, and of what it remembers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest number of model states at once.
-    pub states: usize,
-    /// The largest number of orders of overlapping observations at once.
-    pub orders: usize,
-    /// The approximate number of bytes of memory beyond which everything that can be computed again is forgotten.
-    pub bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { states: 2_000_000, orders: 20_000, bytes: 1 << 30 }
-    }
+/// The outcome of a search, or that it goes on.
+enum Step<S> {
+    On,
+    Over(Result<Explanation, Divergence<S>>),
 }
 
 /// An explainer of histories by the behaviours of a model. It remembers what it has computed, also from one history to
@@ -107,6 +50,12 @@ impl<M: Observable> Belief<M> {
         &self.sets.graph.model
     }
 
+    /// Limits the searches from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.sets.widest = limits.states;
+    }
+
     /// The approximate number of bytes held.
     pub fn bytes(&self) -> usize {
         self.sets.bytes()
@@ -126,7 +75,9 @@ impl<M: Observable> Belief<M> {
     ) -> Result<Explanation, Refusal<M::Sight>> {
         let mut window = Window::new(observations.into_iter());
         let mut explained = 0;
+        self.sets.most_bytes = self.limits.bytes.saturating_add(self.limits.bytes / 2);
         let found = self.search(start, &mut window, &mut explained);
+        (self.sets.most_bytes, self.sets.most_work) = (usize::MAX, u64::MAX);
         if window.disordered {
             return Err(Refusal::Limit {
                 explained,
@@ -144,55 +95,84 @@ impl<M: Observable> Belief<M> {
         window: &mut Window<impl Iterator<Item = Observation<M::Sight>>, M::Sight>,
         explained: &mut u64,
     ) -> Result<Result<Explanation, Divergence<M::Sight>>, &'static str> {
+        let begun = self.sets.work();
+        self.sets.most_work = begun.saturating_add(self.limits.work_after(0));
         let mut layer = vec![(Cut { high: 0, missing: Vec::new() }, self.beginning(start)?)];
         let mut widest = self.sets.truths(layer[0].1.set).len();
         let mut candidates = Vec::new();
+        // Nothing is held but the layer.
+        let mut has_forgotten = false;
         loop {
             if self.sets.bytes() > self.limits.bytes {
                 self.forget_all_but(&mut layer)?;
+                has_forgotten = true;
             }
             *explained = layer[0].0.explained();
-            // Nearly always there is one order, and one observation that is next.
-            if layer.len() == 1 && layer[0].0.missing.is_empty() {
-                let (cut, known) = &mut layer[0];
-                window.forget_before(cut.high);
-                window.candidates(cut, &mut candidates);
-                if candidates.is_empty() {
-                    return Ok(self.end(&layer, *explained, widest));
+            self.sets.most_work = begun.saturating_add(self.limits.work_after(*explained));
+            match self.step(&mut layer, window, &mut candidates, &mut widest) {
+                Ok(Step::On) => has_forgotten = false,
+                Ok(Step::Over(outcome)) => return Ok(outcome),
+                Err(FULL) if !has_forgotten => {
+                    self.forget_all_but(&mut layer)?;
+                    has_forgotten = true;
                 }
-                if let [next] = candidates[..] {
-                    let observation = *window.get(next).expect("a candidate was read");
-                    let after = self.sets.after(*known, observation.what)?;
-                    if after.set == EMPTY {
-                        return Ok(Err(self.diverged(&layer, *explained, observation)));
-                    }
-                    (cut.high, *known) = (next + 1, after);
-                    widest = widest.max(self.sets.truths(after.set).len());
-                    continue;
-                }
+                Err(why) => return Err(why),
             }
-            match self.widened(&layer, window, &mut candidates)? {
-                Ok(wider) => layer = wider,
-                Err(divergence) => return Ok(Err(divergence)),
-            }
-            widest = widest.max(self.width(&layer));
         }
     }
 
+    /// Goes on by one observation, in every order.
+    fn step(
+        &mut self,
+        layer: &mut Layer,
+        window: &mut Window<impl Iterator<Item = Observation<M::Sight>>, M::Sight>,
+        candidates: &mut Vec<u64>,
+        widest: &mut usize,
+    ) -> Result<Step<M::Sight>, &'static str> {
+        // Nearly always there is one order, and one observation that is next.
+        if layer.len() == 1 && layer[0].0.missing.is_empty() {
+            let (cut, known) = &mut layer[0];
+            window.forget_before(cut.high);
+            let looked_at = window.candidates(cut, candidates);
+            self.sets.worked(looked_at);
+            let explained = cut.explained();
+            if candidates.is_empty() {
+                return Ok(Step::Over(self.end(layer, explained, *widest)));
+            }
+            if let [next] = candidates[..] {
+                let observation = *window.get(next).expect("a candidate was read");
+                let after = self.sets.after(*known, observation.what)?;
+                if after.set == EMPTY {
+                    return Ok(Step::Over(Err(self.diverged(layer, explained, observation))));
+                }
+                (cut.high, *known) = (next + 1, after);
+                *widest = (*widest).max(self.sets.truths(after.set).len());
+                return Ok(Step::On);
+            }
+        }
+        match self.widened(layer, window, candidates)? {
+            Ok(wider) => *layer = wider,
+            Err(divergence) => return Ok(Step::Over(Err(divergence))),
+        }
+        *widest = (*widest).max(self.width(layer));
+        Ok(Step::On)
+    }
+
     /// The next layer: all orders with one more observation. Otherwise the first observation that fits into no order.
-    #[allow(clippy::type_complexity)]
     fn widened(
         &mut self,
         layer: &[(Cut, Knowledge)],
         window: &mut Window<impl Iterator<Item = Observation<M::Sight>>, M::Sight>,
         candidates: &mut Vec<u64>,
-    ) -> Result<Result<Vec<(Cut, Knowledge)>, Divergence<M::Sight>>, &'static str> {
+    ) -> Result<Result<Layer, Divergence<M::Sight>>, &'static str> {
         let earliest = layer.iter().map(|(cut, _)| cut.missing.first().copied().unwrap_or(cut.high)).min().unwrap_or(0);
         window.forget_before(earliest);
         let mut next: BTreeMap<Cut, Knowledge> = BTreeMap::new();
         let mut tried: Option<Observation<M::Sight>> = None;
+        let mut left_out = 0;
         for (cut, known) in layer {
-            window.candidates(cut, candidates);
+            let looked_at = window.candidates(cut, candidates);
+            self.sets.worked(looked_at);
             for &index in candidates.iter() {
                 let observation = *window.get(index).expect("a candidate was read");
                 let order =
@@ -205,14 +185,17 @@ impl<M: Observable> Belief<M> {
                     continue;
                 }
                 let cut = cut.with(index);
-                if cut.missing.len() > self.limits.orders {
-                    return Err("more observations overlap than can be ordered");
-                }
+                self.sets.worked(1 + cut.missing.len());
+                self.sets.within_limits()?;
                 match next.get_mut(&cut) {
                     Some(known) => *known = self.sets.union(*known, after)?,
                     None => {
+                        left_out += cut.missing.len();
                         next.insert(cut, after);
                     }
+                }
+                if left_out > LEFT_OUT {
+                    return Err("more observations overlap than can be ordered");
                 }
                 if next.len() > self.limits.orders {
                     return Err("more orders of overlapping observations are possible than can be held");
@@ -244,7 +227,7 @@ impl<M: Observable> Belief<M> {
             *place = known;
         }
         if self.sets.bytes() > self.limits.bytes / 2 {
-            return Err("more model states are possible at once than can be held");
+            return Err(FULL);
         }
         Ok(())
     }
@@ -292,6 +275,10 @@ impl<M: Observable> Belief<M> {
         let mut looks = BTreeSet::new();
         for (_, known) in layer {
             for truth in self.sets.truths(known.set).to_vec() {
+                // The list is for people, who need no more of it than there is room for.
+                if self.sets.within_limits().is_err() {
+                    break;
+                }
                 let config = self.sets.graph.config(truth);
                 let mut show = |sights: &[M::Sight]| {
                     allowed.extend(sights.iter().copied().filter(|sight| M::shown_by(*sight).others));

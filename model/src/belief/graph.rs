@@ -19,6 +19,12 @@ pub(super) type Edge = (u32, u32);
 /// The reason why a state cannot be packed.
 pub(super) const TOO_MUCH_WAL: &str = "the nodes' WAL differs by more promotions than the model can tell apart";
 
+/// Bytes that a table holds for each entry besides the entry itself, roughly.
+pub(super) const SLOT: usize = 24;
+
+/// Bytes that the allocator holds for each piece of memory besides what was asked for, roughly.
+pub(super) const ALLOCATION: usize = 16;
+
 pub(super) struct Graph<M: Observable> {
     pub model: M,
     configs: IndexSet<Config<M::Packed>, FxBuildHasher>,
@@ -26,6 +32,8 @@ pub(super) struct Graph<M: Observable> {
     /// Steps that happen only where they were recorded. Unfolded only for truths before such a record.
     recorded: FxHashMap<u32, Box<[Edge]>>,
     edge_count: usize,
+    /// The number of truths whose steps were computed.
+    pub unfolded: u64,
     /// Lists of sights, each sorted; number 0 is the empty list.
     lists: IndexSet<Vec<M::Sight>, FxBuildHasher>,
     channels: Vec<Channels>,
@@ -39,6 +47,7 @@ impl<M: Observable> Graph<M> {
             edges: Vec::new(),
             recorded: FxHashMap::default(),
             edge_count: 0,
+            unfolded: 0,
             lists: IndexSet::default(),
             channels: Vec::new(),
         };
@@ -48,7 +57,11 @@ impl<M: Observable> Graph<M> {
 
     /// The approximate number of bytes held.
     pub fn bytes(&self) -> usize {
-        self.configs.len() * (size_of::<Config<M::Packed>>() + 40) + self.edge_count * size_of::<Edge>()
+        self.configs.capacity() * (size_of::<Config<M::Packed>>() + SLOT)
+            + self.edges.capacity() * size_of::<Option<Box<[Edge]>>>()
+            + self.recorded.capacity() * (size_of::<(u32, Box<[Edge]>)>() + SLOT)
+            + self.edges.len() * ALLOCATION
+            + self.edge_count * size_of::<Edge>()
     }
 
     /// Forgets all truths and their numbers.
@@ -129,6 +142,7 @@ impl<M: Observable> Graph<M> {
     }
 
     fn unfolded(&mut self, number: u32, recorded: bool) -> Result<Box<[Edge]>, &'static str> {
+        self.unfolded += 1;
         let before = self.state(number);
         let mut actions = Vec::new();
         self.model.actions(&before, &mut actions);

@@ -13,6 +13,7 @@
 //! | `sets.rs` | sets of possible truths, numbered, and the memory of what an observation makes of each |
 //! | `window.rs` | observations whose order is open |
 //! | `explain.rs` | the search for an explanation |
+//! | `outcome.rs` | what comes of a search, and its limits |
 //! | `behaviour.rs` | random behaviours, as an observer records them |
 //! | `differ.rs` | the shortest behaviour of one model that another cannot show |
 //!
@@ -24,13 +25,15 @@ mod differ;
 mod explain;
 mod graph;
 mod observable;
+mod outcome;
 mod sets;
 mod window;
 
 pub use behaviour::{Behaviour, Choices};
 pub use channels::Channels;
 pub use differ::Difference;
-pub use explain::{Belief, Divergence, Explanation, Limits, Refusal, Start};
+pub use explain::Belief;
+pub use outcome::{Divergence, Explanation, Limits, Refusal, Start};
 
 pub use observable::{Observable, StepKinds};
 

@@ -115,7 +115,7 @@ impl Observable for Cluster {
     }
 
     fn read(&self, packed: [u64; 5]) -> State {
-        let mut state = self.unpack(packed);
+        let mut state = self.unpacked_from_belief(packed);
         state.budget = self.settings.budget;
         state
     }

@@ -8,7 +8,7 @@
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::graph::{Config, Graph, TOO_MUCH_WAL};
+use super::graph::{ALLOCATION, Config, Graph, SLOT, TOO_MUCH_WAL};
 use super::{Channels, Observable, Seen};
 
 /// A numbered set of possible truths, and the number of timelines that its own numbers are too low by.
@@ -28,6 +28,18 @@ struct Set {
 /// The number of the empty set.
 pub(super) const EMPTY: u32 = 0;
 
+/// The reason why a set cannot be computed: there is no room for it, unless others are forgotten.
+pub(super) const FULL: &str = "more model states are possible at once than can be held";
+
+/// The reason why a set is not computed: too much was computed already.
+pub(super) const TOO_LONG: &str = "more work than any history of its length should need";
+
+/// The work of computing the steps from a truth, where looking at a known one is 1.
+const UNFOLDING: u64 = 16;
+
+/// Truths that are looked at between two looks at the limits.
+const STRETCH: usize = 64;
+
 /// A set, and the observation that comes next.
 type Query<M> = (u32, Seen<<M as Observable>::Sight>);
 
@@ -45,6 +57,12 @@ pub(super) struct Sets<M: Observable> {
     mark: u32,
     /// The largest number of truths in a set.
     pub widest: usize,
+    /// The largest number of bytes.
+    pub most_bytes: usize,
+    /// The number of truths that were looked at.
+    looked_at: u64,
+    /// The largest amount of work.
+    pub most_work: u64,
 }
 
 impl<M: Observable> Sets<M> {
@@ -58,6 +76,9 @@ impl<M: Observable> Sets<M> {
             marks: Vec::new(),
             mark: 0,
             widest,
+            most_bytes: usize::MAX,
+            looked_at: 0,
+            most_work: u64::MAX,
         };
         sets.clear();
         sets
@@ -65,12 +86,32 @@ impl<M: Observable> Sets<M> {
 
     /// The approximate number of bytes held.
     pub fn bytes(&self) -> usize {
-        let per_answer = size_of::<(u32, Seen<M::Sight>)>() + 16;
+        let of_answers = self.next.capacity() * (size_of::<(Query<M>, Answer)>() + SLOT)
+            + self.unions.capacity() * (size_of::<((u32, u32, u32), Answer)>() + SLOT);
         self.graph.bytes()
             + self.truths * size_of::<u32>()
-            + self.sets.len() * 40
-            + (self.next.len() + self.unions.len()) * per_answer
-            + self.marks.len() * size_of::<u32>()
+            + self.sets.capacity() * (size_of::<Set>() + SLOT)
+            + self.sets.len() * ALLOCATION
+            + of_answers
+            + self.marks.capacity() * size_of::<u32>()
+    }
+
+    /// The work that was done, in truths that were looked at.
+    pub fn work(&self) -> u64 {
+        self.looked_at + UNFOLDING * self.graph.unfolded
+    }
+
+    /// Notes work that was done elsewhere.
+    pub fn worked(&mut self, truths: usize) {
+        self.looked_at += truths as u64;
+    }
+
+    /// Refuses to go on where a limit is reached.
+    pub fn within_limits(&self) -> Result<(), &'static str> {
+        if self.work() > self.most_work {
+            return Err(TOO_LONG);
+        }
+        if self.bytes() > self.most_bytes { Err(FULL) } else { Ok(()) }
     }
 
     fn clear(&mut self) {
@@ -84,18 +125,23 @@ impl<M: Observable> Sets<M> {
 
     /// Forgets everything but these sets, which get new numbers.
     pub fn forget_all_but(&mut self, kept: &mut [Knowledge]) {
-        let old: Vec<(Channels, Vec<Config<M::Packed>>)> = kept
-            .iter()
-            .map(|known| {
-                (self.blind(known.set), self.truths(known.set).iter().map(|t| self.graph.config(*t)).collect())
-            })
-            .collect();
+        let old: Vec<(Channels, Box<[u32]>)> =
+            kept.iter().map(|known| (self.blind(known.set), self.truths(known.set).into())).collect();
+        let mut numbers: Vec<u32> = old.iter().flat_map(|(_, truths)| truths.iter().copied()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let configs: Vec<Config<M::Packed>> = numbers.iter().map(|truth| self.graph.config(*truth)).collect();
         self.graph.clear();
         self.clear();
-        for (known, (blind, configs)) in kept.iter_mut().zip(old) {
-            let mut truths: Vec<u32> = configs.into_iter().map(|config| self.graph.number(config)).collect();
+        let renumbered: Vec<u32> = configs.into_iter().map(|config| self.graph.number(config)).collect();
+        for (known, (blind, mut truths)) in kept.iter_mut().zip(old) {
+            self.worked(truths.len());
+            for truth in &mut truths {
+                let place = numbers.binary_search(truth).expect("every truth of these sets was numbered");
+                *truth = renumbered[place];
+            }
             truths.sort_unstable();
-            known.set = self.number(Set { blind, truths: truths.into_boxed_slice() });
+            known.set = self.number(Set { blind, truths });
         }
     }
 
@@ -128,6 +174,9 @@ impl<M: Observable> Sets<M> {
         while done < truths.len() {
             let truth = truths[done];
             done += 1;
+            if done.is_multiple_of(STRETCH) {
+                self.within_limits()?;
+            }
             let config = self.graph.config(truth);
             let mut found = Vec::new();
             if config.pending == 0 {
@@ -149,9 +198,11 @@ impl<M: Observable> Sets<M> {
                 }
             }
             if truths.len() > self.widest {
-                return Err("more model states are possible at once than can be held");
+                return Err(FULL);
             }
         }
+        self.worked(done);
+        self.within_limits()?;
         self.rebased(blind, truths)
     }
 
@@ -206,6 +257,7 @@ impl<M: Observable> Sets<M> {
 
     fn advance(&mut self, set: u32, seen: Seen<M::Sight>) -> Result<(u32, u32), &'static str> {
         let Set { blind, truths } = self.sets[set as usize].clone();
+        self.worked(truths.len());
         match seen {
             Seen::Blind(channels) => self.closed(blind.and(channels), truths.into_vec()),
             // The set already contains everything that happened unseen.
@@ -277,6 +329,8 @@ impl<M: Observable> Sets<M> {
             None => {
                 let blind = self.blind(low.set);
                 let mut truths = self.truths(high.set).to_vec();
+                self.worked(truths.len() + self.truths(low.set).len());
+                self.within_limits()?;
                 self.shift(&mut truths, key.2 as i32)?;
                 truths.extend(self.truths(low.set));
                 truths.sort_unstable();

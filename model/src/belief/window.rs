@@ -63,7 +63,9 @@ impl<S: Copy, I: Iterator<Item = Observation<S>>> Window<I, S> {
 
     /// The observations that can come next after the cut: those for which no other open observation ended before they
     /// began.
-    pub fn candidates(&mut self, cut: &Cut, candidates: &mut Vec<u64>) {
+    ///
+    /// Returns the number of observations that were looked at.
+    pub fn candidates(&mut self, cut: &Cut, candidates: &mut Vec<u64>) -> usize {
         candidates.clear();
         let mut first_end = u64::MAX;
         for &index in &cut.missing {
@@ -85,5 +87,6 @@ impl<S: Copy, I: Iterator<Item = Observation<S>>> Window<I, S> {
                 candidates.push(index);
             }
         }
+        cut.missing.len() + (index - cut.high) as usize
     }
 }

@@ -244,6 +244,33 @@ impl Cluster {
         }
     }
 
+    /// All steps that are possible, also those after which there are more WAL records than a packed state holds.
+    fn all_actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for id in self.node_ids() {
+            self.fault_actions(state, id, actions);
+            self.agent_actions(state, id, actions);
+            self.server_actions(state, id, actions);
+        }
+        self.operator_actions(state, actions);
+    }
+
+    fn may_overflow(&self, state: &State) -> bool {
+        self.settings.wal.is_exact() && state.wal.is_nearly_full()
+    }
+
+    fn fits_after(&self, state: &State, action: Action) -> bool {
+        self.next_state(state, action).is_some_and(|after| after.wal.is_packable())
+    }
+
+    /// True if steps from this state are left out, because there would be more WAL records than a packed state holds.
+    pub fn is_cut_short(&self, state: &State) -> bool {
+        let mut actions = Vec::new();
+        self.may_overflow(state) && {
+            self.all_actions(state, &mut actions);
+            actions.iter().any(|action| !self.fits_after(state, *action))
+        }
+    }
+
     /// Writes the result of a step over `next`.
     #[inline]
     fn step_to(&self, state: &State, action: Action, next: &mut State) -> Changes {
@@ -287,12 +314,10 @@ impl Model for Cluster {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        for id in self.node_ids() {
-            self.fault_actions(state, id, actions);
-            self.agent_actions(state, id, actions);
-            self.server_actions(state, id, actions);
+        self.all_actions(state, actions);
+        if self.may_overflow(state) {
+            actions.retain(|action| self.fits_after(state, *action));
         }
-        self.operator_actions(state, actions);
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {

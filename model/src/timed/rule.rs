@@ -28,18 +28,22 @@ pub struct Verdict {
     pub transitions: usize,
     /// The number of states after which behaviours were not explored further, because too many WAL records differ.
     pub cut_short: usize,
+    /// The search ended at the limit of its memory.
+    pub out_of_memory: bool,
     /// A shortest behaviour in which two nodes are writable.
     pub broken: Option<Path<Moment, TimedAction>>,
 }
 
-/// Searches for two writable nodes. Behaviours end where there are two.
-pub fn check_one_leader(timed: &Timed, threads: usize) -> Verdict {
+/// Searches for two writable nodes, within so many bytes of memory if there is a limit. Behaviours end where there are
+/// two.
+pub fn check_one_leader(timed: &Timed, threads: usize, memory: Option<usize>) -> Verdict {
     let looks = TwoLeaders::default();
-    let found = search(timed, Options { threads, ..Options::default() }, &looks);
+    let found = search(timed, Options { threads, memory, ..Options::default() }, &looks);
     Verdict {
         states: found.states,
         transitions: found.transitions,
         cut_short: looks.cut_short.into_inner(),
+        out_of_memory: found.incomplete.is_some(),
         broken: found.found.into_iter().next().flatten(),
     }
 }

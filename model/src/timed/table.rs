@@ -123,7 +123,7 @@ impl Question {
     pub fn answer(self) -> Row {
         match self {
             Question::OneWritableLeader(edition, timing) => {
-                let verdict = check_one_leader(&Timed::new(partition(edition), timing), 1);
+                let verdict = check_one_leader(&Timed::new(partition(edition), timing), 1, None);
                 let Timing { loop_wait, retry_timeout, ttl, drift, .. } = timing;
                 Row::OneWritableLeader {
                     edition: edition.id().to_owned(),

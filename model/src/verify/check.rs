@@ -1,6 +1,6 @@
 //! One exhaustive check of the cluster model: verdicts, witnesses, counts.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::cluster::{Action, Cluster, Settings, State};
 use crate::engine::{Inspect, Limit, Options, Path, Progress, SecondOpinion, Spill, second_opinion};
@@ -27,6 +27,8 @@ pub struct Report {
     pub options: Options,
     /// The limit at which the search ended; `None` if everything was explored.
     pub incomplete: Option<Limit>,
+    /// States with so many WAL records that some of their steps were left out.
+    pub cut_short: usize,
     /// States that were found and not expanded.
     pub unexpanded: usize,
     /// Bytes that the search holds in memory for each state.
@@ -49,11 +51,15 @@ struct Look<'p> {
     properties: &'p [Property],
     /// For each kind of action, whether it occurs.
     seen: Vec<AtomicBool>,
+    cut_short: AtomicUsize,
     progress: &'p (dyn Fn(&Progress) + Sync),
 }
 
 impl Inspect<Cluster> for Look<'_> {
     fn state(&self, cluster: &Cluster, state: &State) -> u64 {
+        if cluster.is_cut_short(state) {
+            self.cut_short.fetch_add(1, Ordering::Relaxed);
+        }
         let broken = |property: &Property| !cluster.holds_in(*property, state);
         self.properties.iter().enumerate().fold(0, |bits, (bit, property)| bits | u64::from(broken(property)) << bit)
     }
@@ -91,7 +97,7 @@ pub fn check(
     let properties: Vec<_> =
         properties.iter().copied().filter(|property| !property.is_liveness() && cluster.is_about(*property)).collect();
     let seen = (0..Fault::ALL.len() + Action::IDS.len()).map(|_| AtomicBool::new(false)).collect();
-    let look = Look { properties: &properties, seen, progress };
+    let look = Look { properties: &properties, seen, cut_short: AtomicUsize::new(0), progress };
     let exploration = cluster.search(options, &look, spill);
     let found = &exploration.found;
     Report {
@@ -101,6 +107,7 @@ pub fn check(
         deadlocks: exploration.deadlocks,
         spilled: exploration.spilled,
         incomplete: exploration.incomplete,
+        cut_short: look.cut_short.into_inner(),
         unexpanded: exploration.unexpanded,
         bytes_per_state: exploration.bytes_per_state(),
         properties: properties.iter().copied().zip(found.iter().cloned()).collect(),

@@ -9,6 +9,7 @@ use pghaspec_model::vocabulary::fault::Fault;
 use crate::cli::{Failure, known};
 
 #[derive(clap::Args)]
+#[group(id = "modelled", multiple = true)]
 pub struct Options {
     /// Number of nodes: 2 or 3.
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3))]

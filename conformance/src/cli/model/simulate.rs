@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use pghaspec_model::vocabulary::event::Event;
 
 use super::settings;
-use crate::cli::Failure;
-use crate::simulate::Simulation;
+use crate::cli::{Failure, bounds};
+use crate::simulate::{Simulated, Simulation};
+
+/// Steps of a behaviour, and behaviours at a time, at most: a night's work for the judge.
+const MOST: u64 = 10_000;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -17,15 +20,19 @@ pub struct Args {
     /// Seed of the first behaviour; the others have the numbers after it. The same seed gives the same history.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The number of behaviours.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    /// The number of behaviours, 1 to 10000.
+    #[arg(long, default_value_t = 1, value_parser = bounds::whole(1, MOST))]
     count: u64,
-    /// Steps of each behaviour.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    steps: u32,
+    /// Steps of each behaviour, 1 to 10000.
+    #[arg(long, default_value_t = 60, value_parser = bounds::whole(1, MOST))]
+    steps: u64,
+    /// Take all steps that the rules of the edition allow, also those that break a safety property. The judge then
+    /// fails the history for that.
+    #[arg(long)]
+    breaches: bool,
     /// A new folder that gets `SEED/events.jsonl` for each behaviour. Without it, the one behaviour goes to standard
     /// output.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = bounds::folder)]
     out: Option<PathBuf>,
 }
 
@@ -33,9 +40,15 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     if args.out.is_none() && args.count > 1 {
         return Err(Failure::usage("several behaviours need a folder; help: name it with --out"));
     }
-    let simulation = Simulation::new(settings::settings(&args.settings)?);
+    let mut simulation = Simulation::new(settings::settings(&args.settings)?);
+    if args.breaches {
+        simulation = simulation.with_breaches();
+    }
     for seed in (0..args.count).map(|number| args.seed.wrapping_add(number)) {
-        let events = simulation.history(seed, args.steps as usize);
+        let Simulated { history: events, steps, .. } = simulation.walk(seed, args.steps as usize);
+        if steps < args.steps as usize {
+            eprintln!("pghaspec: the behaviour of seed {seed} ends after {steps} steps: no further one is possible");
+        }
         let Some(out) = &args.out else {
             return match write(&events, &mut std::io::stdout().lock()) {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -11,11 +11,8 @@ use pghaspec_model::timed::{
 use pghaspec_model::vocabulary::property::Property;
 use serde::Serialize;
 
-use crate::cli::{Failure, known, print};
+use crate::cli::{Failure, bounds, known, print};
 use crate::run::spec::SPEC_SHA256;
-
-/// The greatest size of the graph of a failover, in bytes.
-const GRAPH: usize = 4 << 30;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,23 +22,23 @@ pub struct Args {
     /// Break one rule on purpose (`pghaspec list mutants`).
     #[arg(long)]
     mutant: Option<String>,
-    /// `loop_wait`, in ticks like all others.
-    #[arg(long, value_name = "TICKS", default_value_t = 1)]
+    /// `loop_wait`, in ticks like all others, 1 to 14.
+    #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = bounds::whole(1, Timing::MOST))]
     loop_wait: u8,
-    /// `retry_timeout`
-    #[arg(long, value_name = "TICKS", default_value_t = 1)]
+    /// `retry_timeout`, 1 to 14.
+    #[arg(long, value_name = "TICKS", default_value_t = 1, value_parser = bounds::whole(1, Timing::MOST))]
     retry_timeout: u8,
-    /// `ttl`; if not given, the least that the documented rule allows: loop_wait + 2*retry_timeout.
-    #[arg(long, value_name = "TICKS")]
+    /// `ttl`, 1 to 14; if not given, the least that the documented rule allows: loop_wait + 2*retry_timeout.
+    #[arg(long, value_name = "TICKS", value_parser = bounds::whole(1, Timing::MOST))]
     ttl: Option<u8>,
-    /// `primary_start_timeout`
-    #[arg(long, value_name = "TICKS", default_value_t = 2)]
+    /// `primary_start_timeout`, up to 14.
+    #[arg(long, value_name = "TICKS", default_value_t = 2, value_parser = bounds::whole(0, Timing::MOST))]
     start_timeout: u8,
-    /// `safety_margin` of the watchdog
-    #[arg(long, value_name = "TICKS", default_value_t = 0)]
+    /// `safety_margin` of the watchdog, less than ttl.
+    #[arg(long, value_name = "TICKS", default_value_t = 0, value_parser = bounds::whole(0, Timing::MOST))]
     safety_margin: u8,
-    /// Ticks that the agents' clocks lose, all in all.
-    #[arg(long, value_name = "TICKS", default_value_t = 0)]
+    /// Ticks that the agents' clocks lose, all in all, up to 14.
+    #[arg(long, value_name = "TICKS", default_value_t = 0, value_parser = bounds::whole(0, Timing::MOST))]
     drift: u8,
     /// The DCS answers at once or never; otherwise it takes up to retry_timeout.
     #[arg(long)]
@@ -49,6 +46,9 @@ pub struct Args {
     /// Clusters with a watchdog.
     #[arg(long)]
     watchdog: bool,
+    /// Most memory of each of the two searches, in MiB. Long times take much.
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = bounds::mebibytes)]
+    memory: u64,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -81,6 +81,9 @@ struct OneLeader {
     states: usize,
     /// Number of states from which behaviours were not followed any further.
     cut_short: usize,
+    /// The search came to the limit of its memory.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    out_of_memory: bool,
     counterexample: Option<Vec<Step>>,
 }
 
@@ -123,11 +126,16 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         Ok::<_, Failure>(Timed::new(settings, timing))
     };
     let cut_off = model(partition(edition))?;
-    let verdict = check_one_leader(&cut_off, std::thread::available_parallelism().map_or(1, usize::from));
+    let memory = (args.memory << 20) as usize;
     let crashed = model(crash(edition))?;
-    let failover = check_failover(&crashed, GRAPH).ok_or_else(|| {
-        Failure::harness("the failovers take more than 4 GiB with these times; help: choose smaller ones")
+    let failover = check_failover(&crashed, memory).ok_or_else(|| {
+        Failure::harness(format!(
+            "the failovers take more than {} MiB with these times; help: choose shorter ones, or allow more with --memory",
+            args.memory
+        ))
     })?;
+    let verdict = check_one_leader(&cut_off, bounds::processors(), Some(memory));
+    let whole = verdict.cut_short == 0 && !verdict.out_of_memory;
     let document = Document {
         version: env!("CARGO_PKG_VERSION"),
         spec_sha256: SPEC_SHA256,
@@ -143,13 +151,14 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         watchdog,
         keeps_the_rule: timing.keeps_the_rule(),
         one_writable_leader: OneLeader {
-            result: match (&verdict.broken, verdict.cut_short) {
+            result: match (&verdict.broken, whole) {
                 (Some(_), _) => "violated",
-                (None, 0) => "holds",
-                (None, _) => "not-violated-so-far",
+                (None, true) => "holds",
+                (None, false) => "not-violated-so-far",
             },
             states: verdict.states,
             cut_short: verdict.cut_short,
+            out_of_memory: verdict.out_of_memory,
             counterexample: verdict.broken.as_ref().map(|path| steps(&cut_off, path)),
         },
         failover_bound: Failover {
@@ -161,10 +170,10 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         },
     };
     print(args.json, &document, || text(&document))?;
-    Ok(match (verdict.broken.is_some() || failover.broken.is_some(), verdict.cut_short) {
+    Ok(match (verdict.broken.is_some() || failover.broken.is_some(), whole) {
         (true, _) => 1,
-        (false, 0) => 0,
-        (false, _) => 4,
+        (false, true) => 0,
+        (false, false) => 4,
     })
 }
 
@@ -190,11 +199,12 @@ fn text(document: &Document) -> String {
     text += &format!("the rule loop_wait + 2*retry_timeout + drift <= ttl is {kept}\n\n");
     let one = &document.one_writable_leader;
     text += &format!(
-        "{:<19} {}, when a node is cut off from the DCS and the other: {} states{}\n",
+        "{:<19} {}, when a node is cut off from the DCS and the other: {} states{}{}\n",
         one.result,
         Property::OneWritableLeader.id(),
         one.states,
-        if one.cut_short > 0 { format!(", {} of them not followed any further", one.cut_short) } else { String::new() }
+        if one.cut_short > 0 { format!(", {} of them not followed any further", one.cut_short) } else { String::new() },
+        if one.out_of_memory { "; the limit of --memory was reached" } else { "" }
     );
     let failover = &document.failover_bound;
     text += &format!(

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use pghaspec_model::belief::{Divergence, Refusal};
+use pghaspec_model::belief::{Divergence, Limits, Refusal};
 use pghaspec_model::cluster::Settings;
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::Edition;
@@ -15,6 +15,15 @@ use super::query::Query;
 
 /// Rules that are named at most, where the breach of each explains as much.
 const NAMED: usize = 6;
+
+/// Models that are asked at a time, at most: each of them takes memory.
+const AT_ONCE: usize = 3;
+
+/// The work for each of them, at most: there are many, and none decides over a verdict.
+const WORK: u64 = 10_000_000;
+
+/// The bytes for each of them.
+const BYTES: usize = 48 << 20;
 
 /// One way to break the rules.
 #[derive(Clone, Copy)]
@@ -95,7 +104,8 @@ fn is_former_rule(mutant: Mutant) -> bool {
 /// furthest.
 pub fn broken_rule(query: &Query, edition: Edition, divergence: &Divergence) -> Vec<String> {
     let whole = query.observations.len() + 1;
-    let reach = |settings| match query.ask(settings) {
+    let limits = Limits { work: WORK, bytes: BYTES, ..Limits::default() };
+    let reach = |settings| match query.ask_within(settings, limits) {
         Ok(_) => whole,
         Err(Refusal::Diverged(further)) => further.explained,
         Err(Refusal::Limit { explained, .. }) => explained,
@@ -103,7 +113,7 @@ pub fn broken_rule(query: &Query, edition: Edition, divergence: &Divergence) -> 
     let breaches = Breach::all(query, edition);
     let reached = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get()).min(AT_ONCE);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use pghaspec_model::belief::{Belief, Explanation, Refusal, Start};
+use pghaspec_model::belief::{Belief, Explanation, Limits, Refusal, Start};
 use pghaspec_model::cluster::{Budget, Cluster, Names, Rewind, Settings, StartTimeouts, State, SyncKey};
 use pghaspec_model::mutants::Mutant;
 use pghaspec_model::rules::edition::{Edition, Rules};
@@ -95,7 +95,12 @@ impl Query {
 
     /// Asks the model with these settings for an explanation.
     pub fn ask(&self, settings: Settings) -> Result<Explanation, Refusal> {
-        with_belief(settings, |belief| self.ask_belief(belief))
+        self.ask_within(settings, Limits::default())
+    }
+
+    /// Asks the model with these settings for an explanation that is found within these limits.
+    pub fn ask_within(&self, settings: Settings, limits: Limits) -> Result<Explanation, Refusal> {
+        with_belief(settings, limits, |belief| self.ask_belief(belief))
     }
 
     fn ask_belief(&self, belief: &mut Belief) -> Result<Explanation, Refusal> {

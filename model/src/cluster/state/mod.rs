@@ -6,11 +6,13 @@
 //! | `agent.rs` | an agent: its memory, and its place in its cycle |
 //! | `wal.rs` | the WAL of all data directories, as a tree of records |
 //! | `packed.rs` | a state in a few machine words |
+//! | `believed.rs` | the same for a belief, which follows one cluster for long |
 //! | `fields.rs` | the fields of these words, in bits |
 //! | `dead_variables.rs` | values that nobody will read again, set to a fixed value |
 //! | `canonical.rs` | the orbit representative: the one state that stands for all that behave alike |
 
 mod agent;
+mod believed;
 mod canonical;
 mod dead_variables;
 mod fields;

@@ -302,39 +302,3 @@ impl Cluster {
         self.in_words(state)
     }
 }
-
-/// In the word of the cluster, the first bits of the announced timeline and of the timeline of the shared past, 5 bits
-/// each.
-const TIMELINES: [u32; 2] = [12, 25];
-
-/// Packed states whose timelines can be shifted together, for a belief that follows one cluster until the numbers grow
-/// out of 5 bits.
-impl Cluster {
-    /// Packs a state without what only properties or budgets read; `None` if its WAL does not fit.
-    pub(crate) fn packed_for_belief(&self, state: &State) -> Option<[u64; 5]> {
-        let mut state = *state;
-        self.rename_records(&mut state);
-        // Nobody has less than the shared past; but a leader on its last timeline may not have announced it yet.
-        state.history = state.history.max(state.wal.timeline.saturating_sub(1));
-        state.budget = Budget::NONE;
-        for node in &mut state.nodes {
-            node.single_user_starts = 0;
-        }
-        let fits = state.wal.records().count() <= PACKED_RECORDS && state.history < 32 && state.wal.timeline < 32;
-        fits.then(|| self.packed(&state))
-    }
-
-    /// The number of the timeline of the shared past in a packed state.
-    pub(crate) fn timeline_of(&self, packed: &[u64; 5]) -> u8 {
-        (packed[3] >> TIMELINES[1] & 31) as u8
-    }
-
-    /// The same state with all timelines shifted by `by`; `None` if they do not fit.
-    pub(crate) fn with_timelines_shifted(&self, mut packed: [u64; 5], by: i32) -> Option<[u64; 5]> {
-        for place in TIMELINES {
-            let shifted = u64::try_from((packed[3] >> place & 31) as i64 + i64::from(by)).ok().filter(|to| *to < 32)?;
-            packed[3] = packed[3] & !(31 << place) | shifted << place;
-        }
-        Some(packed)
-    }
-}

@@ -5,13 +5,17 @@
 //! directory is a [`Point`] in the tree: it has the records on the path to that point, and no others. Positions are
 //! counted in records.
 
+use super::fields::PACKED_RECORDS;
+
 /// A point in the tree: 0 is the past that all nodes share, `n` is the end of record number `n`.
 pub type Point = u8;
 
 /// The largest number of records in the tree. Records that all nodes have, and records that no node has any more, are
-/// removed from it. Packed states hold fewer. A recorded history in which a dead node misses more promotions than this
-/// would be a strange one.
+/// removed from it. Packed states of a search hold fewer.
 pub const MAX_RECORDS: usize = 28;
+
+/// Records that one step adds, at most, and one to spare.
+const RECORDS_OF_A_STEP: usize = 3;
 
 /// One record, or a stretch of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +63,16 @@ impl Wal {
     /// The records after the shared past in the order in which they were written, each with the point that it follows.
     pub fn records(&self) -> impl Iterator<Item = (Point, Record)> {
         self.entries[..usize::from(self.len)].iter().map(|entry| (entry.after, entry.record))
+    }
+
+    /// True if one more step may lead to more records than a packed state of a search holds.
+    pub(in crate::cluster) fn is_nearly_full(&self) -> bool {
+        usize::from(self.len) + RECORDS_OF_A_STEP > PACKED_RECORDS
+    }
+
+    /// True if a packed state of a search holds these records.
+    pub(in crate::cluster) fn is_packable(&self) -> bool {
+        usize::from(self.len) <= PACKED_RECORDS
     }
 
     /// The number of these records.

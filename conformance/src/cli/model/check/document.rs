@@ -29,6 +29,9 @@ pub(super) struct Document {
     /// A shortest behaviour that ends in a deadlock.
     pub(super) deadlock: Option<Vec<Step>>,
     pub(super) complete: bool,
+    /// States with so many WAL records that some of their steps were left out.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(super) cut_short: usize,
     /// The limit that ended an incomplete search: `depth`, `time`, `memory` or `spill`.
     pub(super) limit: Option<&'static str>,
     pub(super) unexpanded: usize,
@@ -47,6 +50,10 @@ pub(super) struct Document {
     pub(super) properties: Vec<PropertyResult>,
     pub(super) branches: Vec<BranchResult>,
     pub(super) actions: Vec<ActionResult>,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize)]
@@ -104,7 +111,8 @@ pub(super) fn document(report: &Report, promises: &[(Property, Option<Kept>)]) -
         depth: report.depth,
         deadlocks: report.deadlocks,
         deadlock: report.deadlock.as_ref().map(|path| steps(&report.cluster, path)),
-        complete: report.incomplete.is_none(),
+        complete: report.incomplete.is_none() && report.cut_short == 0,
+        cut_short: report.cut_short,
         limit: report.incomplete.map(|limit| match limit {
             Limit::Depth => "depth",
             Limit::Time => "time",
@@ -129,8 +137,8 @@ pub(super) fn document(report: &Report, promises: &[(Property, Option<Kept>)]) -
                 kind: "safety",
                 result: match (counterexample, report.incomplete) {
                     (Some(_), _) => "violated",
-                    (None, None) => "holds",
-                    (None, Some(_)) => "not-violated-so-far",
+                    (None, None) if report.cut_short == 0 => "holds",
+                    (None, _) => "not-violated-so-far",
                 },
                 counterexample: counterexample.as_ref().map(|path| steps(&report.cluster, path)),
                 repeats_from: None,

@@ -14,7 +14,7 @@ mod mutants;
 mod spill;
 mod text;
 
-use std::num::NonZeroUsize;
+use std::collections::BTreeSet;
 use std::path::{Path as FsPath, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,13 +27,34 @@ use pghaspec_model::vocabulary::property::Property;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::settings;
-use crate::cli::{Failure, known, print};
+use crate::cli::{Failure, bounds, known, print};
 use document::{Document, SecondEngine, document};
 use spill::SpillFile;
 use text::text;
 
-/// The greatest size of the graph for liveness, in bytes.
-const GRAPH: usize = 4 << 30;
+/// The greatest size of the graph for liveness, in MiB.
+const GRAPH: u64 = 4 << 10;
+
+/// States that fit into a MiB of stateright's, roughly.
+const SECOND_ENGINE: u64 = 1 << 10;
+
+/// Seconds of a search, and steps from the beginning, at most: a week, and far more than any shortest path has.
+const MOST_SECONDS: u64 = 7 * 24 * 3600;
+const MOST_STEPS: usize = 100_000;
+
+/// Options of a search, which say nothing where many are made.
+const OF_ONE_SEARCH: [&str; 10] = [
+    "modelled",
+    "properties",
+    "symmetry",
+    "no_symmetry",
+    "memory",
+    "spill",
+    "time",
+    "depth",
+    "no_second_engine",
+    "svg",
+];
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -49,39 +70,39 @@ pub struct Args {
     /// Explore every single state of three nodes.
     #[arg(long)]
     no_symmetry: bool,
-    /// Threads; all cores if not given. Results do not depend on it.
-    #[arg(long)]
-    threads: Option<NonZeroUsize>,
-    /// Stop when the search holds this many MiB.
-    #[arg(long, value_name = "MIB")]
-    memory: Option<usize>,
+    /// Threads, 1 to 64; all cores if not given. Results do not depend on it.
+    #[arg(long, value_parser = bounds::threads)]
+    threads: Option<usize>,
+    /// Stop when the search holds this many MiB; three quarters of what is available if not given.
+    #[arg(long, value_name = "MIB", value_parser = bounds::mebibytes)]
+    memory: Option<u64>,
     /// When half of --memory is taken (from the beginning if it is not given), move what the search seldom needs to a
     /// file in this folder: the ways back to the beginning.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = bounds::folder)]
     spill: Option<PathBuf>,
-    /// Stop after this many seconds.
-    #[arg(long, value_name = "SECONDS")]
+    /// Stop after this many seconds, up to 604800.
+    #[arg(long, value_name = "SECONDS", value_parser = bounds::whole(0, MOST_SECONDS))]
     time: Option<u64>,
-    /// Stop after this many steps from the beginning.
-    #[arg(long, value_name = "STEPS")]
+    /// Stop after this many steps from the beginning, up to 100000.
+    #[arg(long, value_name = "STEPS", value_parser = bounds::whole(0, MOST_STEPS))]
     depth: Option<usize>,
     /// Leave the second opinion out: stateright's search needs several times the memory. It is also left out under
-    /// symmetry, and with --time or --memory, which it does not obey.
+    /// symmetry, with --time or --memory, which it does not obey, and where it may need more memory than is available.
     #[arg(long)]
     no_second_engine: bool,
     /// Check every edition under every set of assumptions and compare with what is committed
     /// (`model/docs/ASSUMPTIONS.md`); exit code 1 if anything differs.
-    #[arg(long, conflicts_with_all = ["mutants", "svg", "symmetry", "no_symmetry", "properties"])]
+    #[arg(long, conflicts_with_all = OF_ONE_SEARCH, conflicts_with = "mutants")]
     matrix: bool,
     /// With --matrix: write what was found into this folder (`model`) instead.
-    #[arg(long, value_name = "FOLDER", requires = "matrix")]
+    #[arg(long, value_name = "FOLDER", requires = "matrix", value_parser = bounds::folder)]
     write: Option<PathBuf>,
     /// Check every mutant under the assumption that shows it, and say which properties kill it; exit code 1 if one
     /// survives.
-    #[arg(long, conflicts_with_all = ["svg", "symmetry", "no_symmetry", "properties"])]
+    #[arg(long, conflicts_with_all = OF_ONE_SEARCH)]
     mutants: bool,
     /// Write each counterexample as a sequence diagram, PROPERTY.svg, into this folder.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = bounds::folder)]
     svg: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
@@ -89,12 +110,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
-    let threads = args.threads.map_or_else(all_cores, NonZeroUsize::get);
+    let threads = args.threads.unwrap_or_else(bounds::processors);
+    // Here each thread is a search of its own.
+    let searches = threads.min(bounds::processors());
     if args.matrix {
-        return matrix::run(args.write.as_deref(), threads, args.json);
+        return matrix::run(args.write.as_deref(), searches, args.json);
     }
     if args.mutants {
-        return mutants::run(threads, args.json);
+        return mutants::run(searches, args.json);
     }
     let settings = settings::settings(&args.settings)?;
     let properties = match &args.properties {
@@ -108,17 +131,19 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
             if let Some(timed) = chosen.iter().find(|property| property.is_timed()) {
                 return Err(Failure::usage(format!("{} needs clocks; help: use `pghaspec timing`", timed.id())));
             }
-            chosen.dedup();
+            let mut seen = BTreeSet::new();
+            chosen.retain(|property| seen.insert(*property));
             chosen
         }
     };
+    let memory = args.memory.unwrap_or_else(bounds::usual_mebibytes);
     let symmetry = args.symmetry || settings.nodes > 2 && !args.no_symmetry;
     let options = Options {
         threads,
         symmetry,
         depth: args.depth,
         time: args.time.map(Duration::from_secs),
-        memory: args.memory.map(|mib| mib << 20),
+        memory: Some((memory << 20) as usize),
     };
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let spill = args.spill.as_deref().map(SpillFile::in_folder).transpose()?;
@@ -129,7 +154,8 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     }
     let (seconds, cpu_seconds) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let limited = args.time.is_some() || args.memory.is_some();
-    let comparable = !args.no_second_engine && !symmetry && !limited && report.incomplete.is_none();
+    let fits = report.states as u64 / SECOND_ENGINE < memory;
+    let comparable = !args.no_second_engine && !symmetry && !limited && fits && report.incomplete.is_none();
     let second_engine = comparable.then(|| report.second_opinion()).map(|second| SecondEngine {
         name: "stateright 0.31.0 breadth-first",
         states: second.states,
@@ -151,9 +177,9 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     }
     Ok(match (report.holds() && kept, report.incomplete) {
         (false, _) => 1,
-        (true, None) => 0,
+        (true, None) if report.cut_short == 0 => 0,
         // Nothing was found in the part that was covered, which does not mean that the properties hold.
-        (true, Some(_)) => 4,
+        (true, _) => 4,
     })
 }
 
@@ -161,18 +187,16 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 /// symmetry and no limits.
 fn promises(args: &Args, report: &Report, properties: &[Property]) -> Vec<(Property, Option<Kept>)> {
     let wanted: Vec<_> = properties.iter().copied().filter(|property| property.is_liveness()).collect();
-    let whole = report.incomplete.is_none() && !report.options.symmetry && args.time.is_none() && args.memory.is_none();
+    let limited = args.time.is_some() || args.memory.is_some() || report.cut_short > 0;
+    let whole = report.incomplete.is_none() && !report.options.symmetry && !limited;
+    let most = GRAPH.min(bounds::usual_mebibytes()) << 20;
     let kept = (whole && report.cluster.settings.nodes == 2)
-        .then(|| check_promises(&report.cluster, &wanted, GRAPH))
+        .then(|| check_promises(&report.cluster, &wanted, most as usize))
         .flatten();
     match kept {
         Some(kept) => kept.into_iter().map(|kept| (kept.property, Some(kept))).collect(),
         None => wanted.into_iter().map(|property| (property, None)).collect(),
     }
-}
-
-fn all_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Writes a line now and then on a long run.

@@ -28,6 +28,11 @@ pub(super) fn text(document: &Document) -> String {
     );
     text += &format!("pghaspec {}, specification {}\n", document.version, &document.spec_sha256[..16]);
     text += &match document.limit {
+        None if document.cut_short > 0 => format!(
+            "INCOMPLETE: in {} states the WAL differs by so many records that some steps were left out; help: allow \
+             fewer faults or commits\n",
+            document.cut_short
+        ),
         None => format!("every behaviour was explored{spread}\n"),
         Some(limit) => format!(
             "INCOMPLETE: the limit of {limit} was reached with {} states unexpanded; all behaviours of {} steps were \
