@@ -49,7 +49,7 @@ fn docker(args: &[&str]) -> String {
 
 async fn log_of(container: &str, folder: &Path) -> ContainerLog {
     let recorder = Recorder::create(&folder.join("events.jsonl"), RunClock::start(), &["n1".to_owned()]).unwrap();
-    let speaker = Speaker { container: container.to_owned(), node: Some("n1".to_owned()), of: Source::AgentLog };
+    let speaker = Speaker { container: container.to_owned(), node: Some("n1".to_owned()), of: Source::AgentLog, most_mib: None };
     ContainerLog::new(docker_client_instance().await.unwrap(), recorder, speaker, &folder.join("raw.log")).unwrap()
 }
 
