@@ -1,6 +1,7 @@
 //! The observer: a helper container on the host that sees the processes of all nodes, and signals them.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::tasks::Ends;
 use super::testbed::Testbed;
 use crate::observe::processes::report::{Report, TrapReport};
 use crate::observe::processes::{Input, Processes};
+use crate::run::error::RunDirError;
 
 /// Image of the helper.
 pub const OBSERVER_IMAGE: &str = "pghaspec/observer:6";
@@ -27,6 +29,9 @@ const CAPABILITIES: [&str; 5] = ["NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "KILL", 
 
 /// The time that the helper may take to come up.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// The bytes that a run leaves on the disk under the containers: it ends before a node has filled that to the last.
+const LEAST_FREE: u64 = 512 << 20;
 
 /// The helper that sees processes.
 pub struct Observer {
@@ -68,7 +73,14 @@ impl Observer {
                     let _ = ready.take().map(|ready| ready.send(mechanism));
                 }
                 Ok(Report::Trap(report)) => sprung.send_modify(|all| all.push(report)),
-                Ok(report) => drop(reports.send(Input::Report(report))),
+                Ok(report) => {
+                    if let Report::Alive { disk_free: Some(free), .. } = report
+                        && free < LEAST_FREE
+                    {
+                        recorder.fail(no_room(free));
+                    }
+                    drop(reports.send(Input::Report(report)));
+                }
                 Err(error) => {
                     let why = format!("the helper said `{}`, no report: {error}", line.text);
                     recorder.gap(None, line.received[0], Source::Process, why);
@@ -141,4 +153,10 @@ impl Observer {
         let namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
         namespaces.get(node).copied().ok_or_else(|| LabError::harness(format!("{node} was never started")))
     }
+}
+
+/// The error that ends a run when hardly anything is left on the disk under the containers.
+fn no_room(free: u64) -> RunDirError {
+    let why = format!("only {} MiB are left; a node may be filling it, or make room there", free >> 20);
+    RunDirError::new("looking after the disk that Docker's containers are on", io::Error::other(why))
 }

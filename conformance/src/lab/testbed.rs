@@ -89,8 +89,8 @@ impl Testbed<'_> {
         let (docker, recorder) = (self.sandbox.docker.clone(), self.recorder.clone());
         let (container, file) = (self.sandbox.name(part), self.sandbox.log_file(part));
         let node = self.scenario.node_names().into_iter().find(|name| name == part);
-        // Of the lab's own programs all is heard; in a node an agent writes.
-        let most_mib = node.is_some().then_some(self.manifest.limits.log_mib);
+        // All is heard of the lab's own helper; elsewhere an agent writes, or has its say.
+        let most_mib = (of != Source::Process).then_some(self.manifest.limits.log_mib);
         let speaker = Speaker { container, node: node.clone(), of, most_mib };
         self.tasks.spawn(format!("following the log of {part}"), Ends::WhenStopped, async move {
             let followed = async {

@@ -8,13 +8,13 @@ use crate::opt_in;
 const IMAGE: &str = "pghaspec/observer:6";
 
 /// Containers and networks of one test, removed at its end.
-struct Lab {
+pub struct Lab {
     name: String,
 }
 
 impl Lab {
     /// `None` if tests on containers are not asked for.
-    fn new(test: &str) -> Option<Lab> {
+    pub fn new(test: &str) -> Option<Lab> {
         let asked = opt_in::is_asked_for("PGHASPEC_DOCKER", "Docker and the images of ci/setup");
         asked.then(|| Lab { name: format!("pghaspec-test-{}-{test}", std::process::id()) })
     }
@@ -35,7 +35,7 @@ impl Lab {
 
     /// A helper as the lab runs it; `/canary` in it is a small file system with a file that must stay as it is. A link of
     /// a node that a helper followed in its own root would lead there.
-    fn observer(&self) {
+    pub fn observer(&self) {
         let rights = ["NET_ADMIN", "SYS_PTRACE", "KILL", "SYS_ADMIN"].map(|right| format!("--cap-add={right}"));
         let mut options = vec!["--pid=host", "--network=host", "--tmpfs=/canary:size=1m"];
         options.extend(rights.iter().map(String::as_str));
@@ -58,8 +58,13 @@ impl Lab {
         (answer.status.code(), String::from_utf8_lossy(&said).into_owned())
     }
 
+    /// The id on the host of a container's first process.
+    pub fn host_pid(&self, part: &str) -> String {
+        docker(&["inspect", "--format", "{{.State.Pid}}", &self.part(part)])
+    }
+
     fn init(&self) -> String {
-        docker(&["inspect", "--format", "{{.State.Pid}}", &self.part("node")])
+        self.host_pid("node")
     }
 
     /// The PID namespace of a process.
@@ -68,7 +73,7 @@ impl Lab {
         link.trim().trim_start_matches("pid:[").trim_end_matches(']').to_owned()
     }
 
-    fn assert_canary_lives(&self) {
+    pub fn assert_canary_lives(&self) {
         assert_eq!(self.helper(&["sh", "-c", "ls /canary && cat /canary/file"]).1, "file\nalive\n");
     }
 }

@@ -5,6 +5,7 @@
 mod opt_in;
 
 mod containers;
+mod hostile;
 
 use std::path::Path;
 use std::process::Command;

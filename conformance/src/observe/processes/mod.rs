@@ -176,7 +176,7 @@ impl Processes {
                 self.recorder.record(None, Source::Process, [from.max(self.since), to], Kind::DiskStalled);
             }
             // By the helper's own clock: a report that Docker passed on late was not missed.
-            Report::Alive { monotonic_ns } => self.silence.heard(clock.of_monotonic(monotonic_ns)),
+            Report::Alive { monotonic_ns, .. } => self.silence.heard(clock.of_monotonic(monotonic_ns)),
             Report::Ready { .. } | Report::Trap(_) => {}
         }
     }

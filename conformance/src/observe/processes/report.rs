@@ -96,6 +96,9 @@ pub enum Report {
     Alive {
         /// The time of the report, CLOCK_MONOTONIC.
         monotonic_ns: u64,
+        /// Bytes that are left on the disk under the containers.
+        #[serde(default)]
+        disk_free: Option<u64>,
     },
 }
 
