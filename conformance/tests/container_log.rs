@@ -25,8 +25,8 @@ fn has_docker() -> bool {
 struct Container(String);
 
 impl Container {
-    fn start() -> Container {
-        let args = ["run", "--detach", "--network", "none", "--entrypoint", "sh", "pghaspec/observer:5", "-c", TALKS];
+    fn start(script: &str) -> Container {
+        let args = ["run", "--detach", "--network", "none", "--entrypoint", "sh", "pghaspec/observer:6", "-c", script];
         Container(docker(&args).trim().to_owned())
     }
 
@@ -47,9 +47,9 @@ fn docker(args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-async fn log_of(container: &str, folder: &Path) -> ContainerLog {
+async fn log_of(container: &str, folder: &Path, most_mib: Option<u32>) -> ContainerLog {
     let recorder = Recorder::create(&folder.join("events.jsonl"), RunClock::start(), &["n1".to_owned()]).unwrap();
-    let speaker = Speaker { container: container.to_owned(), node: Some("n1".to_owned()), of: Source::AgentLog };
+    let speaker = Speaker { container: container.to_owned(), node: Some("n1".to_owned()), of: Source::AgentLog, most_mib };
     ContainerLog::new(docker_client_instance().await.unwrap(), recorder, speaker, &folder.join("raw.log")).unwrap()
 }
 
@@ -59,8 +59,8 @@ async fn no_line_is_lost_or_doubled_over_restarts_and_broken_streams() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let container = Container::start();
-    let mut log = log_of(&container.0, folder.path()).await;
+    let container = Container::start(TALKS);
+    let mut log = log_of(&container.0, folder.path(), None).await;
     let heard = Arc::new(Mutex::new(Vec::new()));
     let take = |line: pghaspec::observe::container_log::Line| heard.lock().unwrap().push(line.text);
 
@@ -97,10 +97,39 @@ async fn a_log_that_cannot_be_heard_is_a_gap() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut log = log_of("pghaspec-no-such-container", folder.path()).await;
+    let mut log = log_of("pghaspec-no-such-container", folder.path(), None).await;
     assert!(tokio::time::timeout(Duration::from_millis(300), log.follow(|_| ())).await.is_err());
     drop(log);
     let events = std::fs::read_to_string(folder.path().join("events.jsonl")).unwrap();
     assert_eq!(events.lines().count(), 1);
     assert!(events.contains("its stream broke and was not heard again"), "{events}");
+}
+
+/// What is written too fast, or without an end of a line, is neither kept nor remembered; the end of the container is
+/// noticed all the same.
+#[tokio::test]
+async fn a_log_without_end_is_kept_in_part_and_is_a_gap() {
+    if !has_docker() {
+        return;
+    }
+    for flood in ["yes 'pghaspec <script>' | head -c 100000000", "head -c 100000000 /dev/zero"] {
+        let folder = tempfile::tempdir().unwrap();
+        let container = Container::start(&format!("echo begun; {flood}; echo over"));
+        let mut log = log_of(&container.0, folder.path(), Some(4)).await;
+        let mut heard = Vec::new();
+        let followed = log.follow(|line| heard.push(line.text));
+        tokio::time::timeout(Duration::from_secs(100), followed).await.expect("it ends with the container").unwrap();
+        // Called again, as after a restart of the node, it stays silent.
+        tokio::time::timeout(Duration::from_secs(5), log.follow(|_| panic!("heard again"))).await.unwrap().unwrap();
+        drop(log);
+        assert_eq!(heard[0], "begun", "{flood}");
+        assert!(!heard.contains(&"over".to_owned()), "{flood}");
+        let raw = std::fs::metadata(folder.path().join("raw.log")).unwrap().len();
+        assert!(raw < 5 << 20, "{flood}: {raw} bytes are kept");
+        let events = std::fs::read_to_string(folder.path().join("events.jsonl")).unwrap();
+        let gaps: Vec<&str> = events.lines().collect();
+        assert_eq!(gaps.len(), 2, "{events}");
+        assert!(gaps[0].contains(r#""of":"agent-log""#) && gaps[0].contains("limits.log_mib"), "{events}");
+        assert!(gaps[1].contains(r#""of":"agent-log""#) && gaps[1].contains("not heard any more"), "{events}");
+    }
 }

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::cluster::{CLUSTER, CONTROL, Node, WATCHDOG};
+use super::cluster::{Node, WATCHDOG};
 use super::docker::container::{ContainerPlan, Place};
+use super::docker::network::{CLUSTER, CONTROL};
 use super::error::LabError;
 use super::observer::{OBSERVER_IMAGE, Observer};
 use super::tasks::Ends;
@@ -94,14 +95,15 @@ impl<'run> Power<'run> {
         };
         let part = format!("{node}-watchdog-{number}");
         let init = self.bed.sandbox.process_id(&self.bed.sandbox.name(node)).await?;
+        let pidns = self.observer.namespace_of(node)?.to_string();
         let plan = ContainerPlan {
-            command: vec!["fake-watchdog".to_owned(), init.to_string(), WATCHDOG.to_owned()],
+            command: vec!["fake-watchdog".to_owned(), init.to_string(), pidns, WATCHDOG.to_owned()],
             ..ContainerPlan::of(&part, OBSERVER_IMAGE, Place::Host(&CAPABILITIES))
         };
         let container = self.bed.sandbox.start(plan).await?;
         let (docker, recorder) = (self.bed.sandbox.docker.clone(), self.bed.recorder.clone());
         let fired = self.fired.clone();
-        let speaker = Speaker { container, node: Some(node.to_owned()), of: Source::Watchdog };
+        let speaker = Speaker { container, node: Some(node.to_owned()), of: Source::Watchdog, most_mib: None };
         let (file, node) = (self.bed.sandbox.log_file(&part), node.to_owned());
         // It ends with its node.
         self.bed.tasks.spawn(format!("following the watchdog of {node}"), Ends::Anytime, async move {

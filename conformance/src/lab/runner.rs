@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::event::{GapReason, Kind, Mechanism, Phase, Run, Source, WriteResult};
 
-use super::cluster::{Builder, Node, Prepared, Remote, has_synchronous, is_named, up};
+use super::cluster::{Builder, Node, Prepared, REMOTE, Remote, has_synchronous, is_named, up};
 use super::error::LabError;
 use super::faults::Toolbox;
 use super::nemesis::Nemesis;
@@ -65,6 +65,10 @@ impl Runner<'_> {
             let (etcd, remote) = tokio::try_join!(builder.etcd(&networks), builder.remote(&networks))?;
             Ok((networks, etcd, remote))
         })?;
+        if remote.is_some() {
+            // An agent is superuser of the Postgres there.
+            observer.fence(&bed, REMOTE).await?;
+        }
         self.record_run(observer.mechanism);
         bed.recorder.phase(Phase::Bootstrap);
         observer.record(&bed);

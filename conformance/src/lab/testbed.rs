@@ -89,7 +89,9 @@ impl Testbed<'_> {
         let (docker, recorder) = (self.sandbox.docker.clone(), self.recorder.clone());
         let (container, file) = (self.sandbox.name(part), self.sandbox.log_file(part));
         let node = self.scenario.node_names().into_iter().find(|name| name == part);
-        let speaker = Speaker { container, node: node.clone(), of };
+        // All is heard of the lab's own helper; elsewhere an agent writes, or has its say.
+        let most_mib = (of != Source::Process).then_some(self.manifest.limits.log_mib);
+        let speaker = Speaker { container, node: node.clone(), of, most_mib };
         self.tasks.spawn(format!("following the log of {part}"), Ends::WhenStopped, async move {
             let followed = async {
                 let mut log = ContainerLog::new(docker, recorder.clone(), speaker, &file)?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::limits::TomlLimits;
 use super::{Credentials, Ports};
 
 /// One `agent.toml`.
@@ -22,6 +23,7 @@ pub(super) struct Toml {
     pub(super) leader_key: Option<String>,
     pub(super) sync_key: Option<String>,
     pub(super) data_volume: Option<String>,
+    pub(super) limits: Option<TomlLimits>,
     #[serde(default)]
     pub(super) files: Vec<TomlFile>,
     #[serde(default)]

@@ -8,7 +8,7 @@ use regex::Regex;
 use super::agent_toml::Toml;
 use super::releases::Table;
 use super::values::{checked_file, checked_says, regex, unknown_variable};
-use super::{Credentials, File, Manifest, Ports, Release, Says, VARIABLES, find, release, render};
+use super::{Credentials, File, Limits, Manifest, Ports, Release, Says, VARIABLES, find, release, render};
 use crate::input;
 use crate::input::InputError;
 
@@ -27,6 +27,7 @@ pub struct Draft {
     leader_key: Option<String>,
     sync_key: Option<String>,
     data_volume: Option<String>,
+    limits: Limits,
     files: Vec<File>,
     env: BTreeMap<String, String>,
     prepared_by: Option<Box<Draft>>,
@@ -92,6 +93,9 @@ impl Draft {
         self.leader_key = toml.leader_key.or(self.leader_key.take());
         self.sync_key = toml.sync_key.or(self.sync_key.take());
         self.data_volume = toml.data_volume.or(self.data_volume.take());
+        if let Some(limits) = &toml.limits {
+            self.limits.put_over(file, text, limits)?;
+        }
         self.ports = toml.ports.or(self.ports.take());
         self.credentials = toml.credentials.or(self.credentials.take());
         self.env.extend(toml.env);
@@ -184,6 +188,7 @@ impl Draft {
             leader_key,
             sync_key: self.sync_key,
             data_volume: self.data_volume,
+            limits: self.limits,
             ports: self.ports.ok_or_else(|| missing("ports"))?,
             credentials: self.credentials.ok_or_else(|| missing("credentials"))?,
             remote_sql: self.remote_sql,

@@ -9,6 +9,7 @@
 //! | `agent_toml.rs` | the keys of `agent.toml`, as they are written |
 //! | `values.rs` | checks of their values |
 //! | `draft.rs` | a manifest and all that it `extends`, put together |
+//! | `limits.rs` | the most that a node may take of the machine |
 //! | `release.rs` | the number of a release |
 //! | `releases.rs` | the table of all releases, `releases.json` |
 //! | `says.rs` | the meaning of the agent's messages |
@@ -17,6 +18,7 @@
 
 mod agent_toml;
 mod draft;
+mod limits;
 mod release;
 mod releases;
 mod says;
@@ -35,6 +37,7 @@ use crate::input::InputError;
 use crate::rules;
 
 pub use crate::input::InputError as ManifestError;
+pub use limits::Limits;
 pub use release::Release;
 pub use releases::Row;
 pub use says::{Meaning, Says, meaning_of};
@@ -70,6 +73,8 @@ pub struct Manifest {
     /// The folder of a node that holds the data directory: a scenario that fills the disk mounts a small file system
     /// there.
     pub data_volume: Option<String>,
+    /// The most that each node may take of the machine.
+    pub limits: Limits,
     /// The ports on which a node listens.
     pub ports: Ports,
     /// A superuser of Postgres.

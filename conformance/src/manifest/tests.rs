@@ -167,3 +167,23 @@ fn a_defect_begins_with_a_cluster_that_a_sound_agent_has_prepared() {
     let error = load(&other, "").unwrap_err();
     assert!(error.problem.contains("another image"), "{error}");
 }
+
+#[test]
+fn limits_are_read_one_by_one_and_have_ranges() {
+    assert_eq!(load(SOUND, "").unwrap().limits, Limits { memory_mib: 1024, pids: 512, log_mib: 64 });
+    let with = |limits: &str| load(&SOUND.replace("[ports]", &format!("[limits]\n{limits}\n[ports]")), "");
+    assert_eq!(with("pids = 64").unwrap().limits, Limits { pids: 64, ..Limits::default() });
+    for (wrong, key) in [
+        ("memory_mib = 255", "memory_mib"),
+        ("memory_mib = 4294967552", "memory_mib"),
+        ("pids = -1", "pids"),
+        ("pids = 0", "pids"),
+        ("log_mib = 1025", "log_mib"),
+    ] {
+        let error = with(wrong).unwrap_err();
+        assert_eq!((error.key.as_deref(), error.line), (Some(&*format!("limits.{key}")), Some(10)), "{error}");
+        assert!(error.help.contains("from") && error.help.contains("to"), "{error}");
+    }
+    assert!(with("cpus = 2").unwrap_err().problem.contains("cpus"));
+    assert_eq!(with("pids = \"many\"").unwrap_err().line, Some(10));
+}

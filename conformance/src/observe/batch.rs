@@ -12,7 +12,7 @@ use pghaspec_model::vocabulary::event::{Kind, Source, WriteResult};
 use tokio::sync::watch;
 use tokio_postgres::{AsyncMessage, Config, NoTls};
 
-use super::postgres::{Failure, query_once, within};
+use super::postgres::{Failure, connected, query_once};
 use super::recorder::Recorder;
 use super::writer::TABLE;
 
@@ -81,7 +81,7 @@ impl Batch {
         lasts: Duration,
     ) -> Result<(Batch, impl Future<Output = ()> + Send + 'static), Failure> {
         query_once(config, &PROCEDURE.replace("TABLE_NAME", TABLE), LIMIT).await?;
-        let (client, mut connection) = within(LIMIT, config.connect(NoTls)).await?;
+        let (client, mut connection) = connected(LIMIT, config).await?;
         let (say, progress) = watch::channel(Progress::default());
         let node = node.to_owned();
         let task = async move {
@@ -96,7 +96,7 @@ impl Batch {
                     let (from, to) = (clock.of_realtime(from)[0], clock.of_realtime(to)[1]);
                     let kind = Kind::Batch { rows: [next, row], result: WriteResult::Ok };
                     recorder.record(Some(&node), Source::Writer, [since.min(from), to], kind);
-                    (next, since) = (row + 1, from);
+                    (next, since) = (row.saturating_add(1), from);
                     say.send_replace(Progress { row, not_before: from });
                 }
             };

@@ -17,12 +17,15 @@ use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt;
 use pghaspec_model::vocabulary::event::Source;
 
+use super::allowance::Allowance;
 use super::clock;
 use super::recorder::Recorder;
 use crate::run::error::RunDirError;
 
 /// Pause before a stream is opened anew, and between two looks at a container that does not run.
 const AGAIN: Duration = Duration::from_millis(100);
+/// Pause between two looks at a container that is not heard any more.
+const STILL: Duration = Duration::from_millis(500);
 
 /// One line of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Speaker {
     pub node: Option<String>,
     /// The source of the observations that the log carries: it has a gap while the log is not heard.
     pub of: Source,
+    /// MiB that are heard of it, if there is a limit.
+    pub most_mib: Option<u32>,
 }
 
 /// The log of a container, which is copied to a file.
@@ -55,6 +60,10 @@ pub struct ContainerLog {
     last: u64,
     /// The reason why the stream broke, until it is heard again.
     deaf: Option<String>,
+    /// What the container may still say; `None` for one that may say all it likes.
+    allowance: Option<Allowance>,
+    /// Since when nothing is heard any more, since it has said too much.
+    silenced: Option<u64>,
 }
 
 impl ContainerLog {
@@ -64,25 +73,44 @@ impl ContainerLog {
     /// The file cannot be made.
     pub fn new(docker: Docker, recorder: Recorder, speaker: Speaker, file: &Path) -> Result<ContainerLog, RunDirError> {
         let (raw, last) = (RawLog::create(file)?, recorder.clock().now());
-        Ok(ContainerLog { docker, recorder, speaker, raw, place: Place::default(), last, deaf: None })
+        let (allowance, place) = (speaker.most_mib.map(Allowance::of_mib), Place::default());
+        Ok(ContainerLog { docker, recorder, speaker, raw, place, last, deaf: None, allowance, silenced: None })
     }
 
     /// Follows the log until the container ends: each line goes to the file with Docker's time before it, and to
-    /// `take`. Called again, it goes on where it stopped.
+    /// `take`. Called again, it goes on where it stopped. What passes the container's allowance is not heard.
     ///
     /// # Errors
     /// The file cannot be written.
     pub async fn follow(&mut self, mut take: impl FnMut(Line)) -> Result<(), RunDirError> {
-        while let Some(broken) = self.read(&mut take).await? {
-            self.deaf = Some(broken);
-            tokio::time::sleep(AGAIN).await;
+        while self.silenced.is_none() {
+            match self.read(&mut take).await? {
+                None => break,
+                // Nothing is read any more: a stream that is not read out costs nothing when it is dropped.
+                Some(Broken::TooMuch(why)) => self.silence(&why)?,
+                Some(Broken::Stream(why)) => {
+                    self.deaf = Some(why);
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
         }
         self.deaf = None;
+        while self.silenced.is_some() && self.runs().await {
+            tokio::time::sleep(STILL).await;
+        }
         Ok(())
     }
 
+    /// Hears nothing from now on.
+    fn silence(&mut self, why: &str) -> Result<(), RunDirError> {
+        let now = self.recorder.clock().now();
+        self.gap(now, &format!("{why}; the rest is not heard"));
+        self.silenced = Some(now);
+        self.raw.write(&format!("pghaspec: the container's log goes on, and is not kept: {why}"))
+    }
+
     /// Reads the log to its end, or until the stream breaks; returns the reason why it broke.
-    async fn read(&mut self, take: &mut impl FnMut(Line)) -> Result<Option<String>, RunDirError> {
+    async fn read(&mut self, take: &mut impl FnMut(Line)) -> Result<Option<Broken>, RunDirError> {
         let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true);
         let options = options.since(self.place.second).build();
         let mut stream = self.docker.logs(&self.speaker.container, Some(options));
@@ -91,13 +119,18 @@ impl ContainerLog {
         while let Some(frame) = stream.next().await {
             let frame = match frame {
                 Ok(frame) => frame,
-                Err(error) => return Ok(Some(error.to_string())),
+                Err(error) => return Ok(Some(Broken::Stream(error.to_string()))),
             };
             let now = self.recorder.clock().now();
-            let lines = match &frame {
-                LogOutput::StdErr { message } => err.push(message),
-                other => out.push(other.as_ref()),
+            let (lines, bytes) = match &frame {
+                LogOutput::StdErr { message } => (err.push(message), message.len()),
+                other => (out.push(other.as_ref()), other.as_ref().len()),
             };
+            // What is repeated was counted before.
+            let allowance = self.allowance.as_mut().filter(|_| repeated == 0);
+            if let Some(Err(why)) = allowance.map(|allowance| allowance.take(bytes, self.place.second)) {
+                return Ok(Some(Broken::TooMuch(why)));
+            }
             for line in lines {
                 let new = self.place.is_new(&line, &mut repeated);
                 match (new, self.deaf.take()) {
@@ -124,13 +157,14 @@ impl ContainerLog {
         }
     }
 
+    /// Says whether the container runs.
     async fn runs(&self) -> bool {
         let found = self.docker.inspect_container(&self.speaker.container, None).await;
         found.ok().and_then(|found| found.state).and_then(|state| state.running).unwrap_or(false)
     }
 
     fn gap(&self, until: u64, why: &str) {
-        let Speaker { container, node, of } = &self.speaker;
+        let Speaker { container, node, of, .. } = &self.speaker;
         self.recorder.gap_within(node.as_deref(), [self.last, until], *of, format!("log of {container}: {why}"));
     }
 }
@@ -140,7 +174,19 @@ impl Drop for ContainerLog {
         if let Some(why) = self.deaf.take() {
             self.gap(self.recorder.clock().now(), &format!("its stream broke and was not heard again: {why}"));
         }
+        if let Some(since) = self.silenced {
+            self.last = since;
+            self.gap(self.recorder.clock().now(), "it was not heard any more");
+        }
     }
+}
+
+/// The reason why a log is not read on.
+enum Broken {
+    /// The stream broke, and can be opened anew.
+    Stream(String),
+    /// The container has said too much.
+    TooMuch(String),
 }
 
 /// The place up to which a log was read.

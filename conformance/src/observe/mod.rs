@@ -2,6 +2,7 @@
 //! recorded as one stream of events. `docs/time.md` says how each of them dates what it sees.
 
 pub mod agent_log;
+pub mod allowance;
 pub mod batch;
 pub mod clock;
 pub mod container_log;

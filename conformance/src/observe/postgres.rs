@@ -3,15 +3,28 @@
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Config, Connection, NoTls, SimpleQueryMessage};
 
 /// The time that a connection may take. tokio-postgres' own limit covers only the socket, not the start-up that
 /// follows.
 const CONNECT: Duration = Duration::from_secs(1);
+
+/// The most that a server may answer in one session, bytes. All rows of a long run are a few MiB; what listens on a
+/// node's port may be no Postgres at all, and send without end.
+const ANSWERS: usize = 64 << 20;
+
+/// The most characters of a server's message that are kept.
+const MESSAGE: usize = 1000;
 
 /// An open session. Dropping it ends it.
 pub struct Session {
@@ -40,12 +53,20 @@ pub enum Failure {
 impl Failure {
     fn of(error: &tokio_postgres::Error) -> Failure {
         if let Some(error) = error.as_db_error() {
-            return Failure::Server { code: error.code().clone(), message: error.message().to_owned() };
+            let message = error.message().chars().take(MESSAGE).collect();
+            return Failure::Server { code: error.code().clone(), message };
         }
         let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         match io.map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionRefused) => Failure::Refused,
             _ => Failure::Broken(error.to_string()),
+        }
+    }
+
+    fn of_socket(error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Failure::Refused,
+            _ => Failure::Broken(format!("error connecting to server: {error}")),
         }
     }
 
@@ -66,7 +87,7 @@ impl Session {
     /// # Errors
     /// The connection is refused, or not open in time.
     pub async fn open(config: &Config) -> Result<Session, Failure> {
-        let (client, connection) = within(CONNECT, config.connect(NoTls)).await?;
+        let (client, connection) = connected(CONNECT, config).await?;
         // Its end shows in the answers to statements.
         let connection = tokio::spawn(async move { drop(connection.await) });
         Ok(Session { client, connection })
@@ -108,6 +129,57 @@ pub async fn query_once(config: &Config, sql: &str, limit: Duration) -> Result<V
     answer
 }
 
+/// Connects to the one host of `config`, within `limit`.
+pub(super) async fn connected(
+    limit: Duration,
+    config: &Config,
+) -> Result<(Client, Connection<Bounded, NoTlsStream>), Failure> {
+    let connecting = async {
+        let place = match (config.get_hosts(), config.get_ports()) {
+            ([Host::Tcp(host)], [port]) => (host.as_str(), *port),
+            _ => return Err(Failure::Broken("it has not one host and one port".to_owned())),
+        };
+        let stream = TcpStream::connect(place).await.map_err(|error| Failure::of_socket(&error))?;
+        stream.set_nodelay(true).map_err(|error| Failure::of_socket(&error))?;
+        config.connect_raw(Bounded { stream, left: ANSWERS }, NoTls).await.map_err(|error| Failure::of(&error))
+    };
+    tokio::time::timeout(limit, connecting).await.unwrap_or(Err(Failure::TimedOut))
+}
+
+/// A connection whose other end may send so many bytes and no more.
+pub(super) struct Bounded {
+    stream: TcpStream,
+    left: usize,
+}
+
+impl AsyncRead for Bounded {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if let Poll::Ready(Ok(())) = read {
+            match self.left.checked_sub(into.filled().len() - before) {
+                Some(left) => self.left = left,
+                None => return Poll::Ready(Err(io::Error::other("it answers without end"))),
+            }
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Bounded {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
 /// Waits for an answer, at most for `limit`.
 pub(super) async fn within<T>(
     limit: Duration,
@@ -137,6 +209,33 @@ mod tests {
         let mut config = Config::new();
         config.host("127.0.0.1").port(silent.local_addr().unwrap().port()).user("nobody");
         assert!(matches!(Session::open(&config).await, Err(Failure::TimedOut)));
+    }
+
+    /// What listens there sends a row without end, a byte a column.
+    #[tokio::test]
+    async fn a_server_that_answers_without_end_is_broken() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(listener.local_addr().unwrap().port()).user("nobody");
+        let server = tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 1024];
+            let _ = client.read(&mut asked).await.unwrap();
+            client.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await.unwrap();
+            let _ = client.read(&mut asked).await.unwrap();
+            let row = [b"D\0\x10\0\x0a\0\x01\0\x10\0\0".as_slice(), &[b'x'; 1 << 20]].concat();
+            let mut sent = 0;
+            while client.write_all(&row).await.is_ok() {
+                sent += row.len();
+            }
+            sent
+        });
+        let failure = query_once(&config, "SELECT 1", Duration::from_secs(60)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Broken(_)), "{failure:?}");
+        let sent = server.await.unwrap();
+        assert!(sent < ANSWERS + (32 << 20), "{sent} bytes were taken");
     }
 
     /// A server that lets a client in and then says no more, as one that is stopped, or one whose commit waits for a

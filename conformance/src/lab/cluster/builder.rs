@@ -6,14 +6,10 @@ use pghaspec_model::vocabulary::fault::Fault;
 use tokio_postgres::Config;
 
 use super::prepared::Prepared;
+use crate::lab::docker::network::{CLUSTER, CONTROL};
 use crate::lab::error::LabError;
 use crate::lab::testbed::Testbed;
 use crate::observe::etcd::LeaderWatch;
-
-/// Part of the sandbox: the network in which nodes and etcd know one another.
-pub const CLUSTER: &str = "cluster";
-/// Part of the sandbox: the network in which the harness reaches them.
-pub const CONTROL: &str = "control";
 
 /// The watchdog's device in a node, if it has one.
 pub const WATCHDOG: &str = "/run/pghaspec/watchdog";

@@ -10,9 +10,9 @@ mod remote;
 mod synchronous;
 mod variables;
 
-pub use builder::{Builder, CLUSTER, CONTROL, WATCHDOG};
+pub use builder::{Builder, WATCHDOG};
 pub use dcs::{Dcs, ETCD_IMAGE};
 pub use nodes::{Node, up};
 pub use prepared::Prepared;
-pub use remote::{REMOTE_IMAGE, Remote};
+pub use remote::{REMOTE, REMOTE_IMAGE, Remote};
 pub use synchronous::{has_synchronous, is_named};

@@ -13,7 +13,7 @@ use crate::lab::docker::container::{ContainerPlan, Place};
 use crate::lab::error::LabError;
 use crate::lab::observer::Observer;
 use crate::lab::wait::Seen;
-use crate::observe::agent_log;
+use crate::observe::agent_log::AgentLog;
 use crate::observe::processes::Input;
 use crate::observe::view::{Healthy, View};
 
@@ -45,10 +45,8 @@ impl Builder<'_> {
         let since = bed.now();
         try_join_all(names.iter().map(|name| self.start_node(name, networks, faketime.as_ref()))).await?;
         for name in &names {
-            let (manifest, node) = (bed.manifest.clone(), name.clone());
-            bed.follow(name, Source::AgentLog, move |recorder, line| {
-                agent_log::take(recorder, &manifest, &node, &line)
-            });
+            let mut log = AgentLog::new(bed.recorder.clone(), bed.manifest.clone(), name);
+            bed.follow(name, Source::AgentLog, move |_, line| log.take(&line));
         }
         let nodes = try_join_all(names.iter().map(|name| self.reach_node(name, networks, observer, since))).await?;
         // The task ends only with the run.
@@ -76,7 +74,8 @@ impl Builder<'_> {
         }
         let image = self.prepared.and_then(|prepared| prepared.image(name)).unwrap_or(&manifest.image);
         let place = Place::Network(&networks.cluster);
-        let plan = ContainerPlan { env, files, in_memory: self.volume(), ..ContainerPlan::of(name, image, place) };
+        let (in_memory, limits) = (self.volume(), manifest.limits);
+        let plan = ContainerPlan { env, files, in_memory, limits, ..ContainerPlan::of(name, image, place) };
         self.bed.sandbox.start(plan).await.map(drop)
     }
 
@@ -90,11 +89,12 @@ impl Builder<'_> {
     ) -> Result<Node, LabError> {
         let sandbox = self.bed.sandbox;
         let container = sandbox.name(name);
-        let (control, address, ()) = tokio::try_join!(
-            sandbox.connect(&container, &networks.control),
-            sandbox.address(&container, &networks.cluster),
-            observer.meet(&self.bed, name, since)
+        // In the cluster network the machine has no address, and from the control network on it is fenced off.
+        let ((), address) = tokio::try_join!(
+            observer.meet(&self.bed, name, since),
+            sandbox.address(&container, &networks.cluster)
         )?;
+        let control = sandbox.connect(&container, &networks.control).await?;
         Ok(Node { name: name.to_owned(), config: self.postgres_at(control), address, control })
     }
 }

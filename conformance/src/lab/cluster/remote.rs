@@ -18,7 +18,7 @@ use crate::observe::postgres::query_once;
 pub const REMOTE_IMAGE: &str = "pghaspec/postgres:17";
 
 /// Its part in the sandbox.
-pub(super) const REMOTE: &str = "remote";
+pub const REMOTE: &str = "remote";
 
 /// The program in it.
 const PROGRAM: &str = "/etc/pghaspec/remote";

@@ -3,13 +3,27 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use bollard::models::{HostConfig, HostConfigLogConfig};
 use testcontainers::{ContainerRequest, CopyTargetOptions, GenericImage, ImageExt};
+
+use crate::manifest::Limits;
 
 /// CPU shares of what observes; 1024 is what everybody else has.
 const OBSERVER_SHARES: i64 = 16_384;
 
-/// Options of a small file system: room for a cluster and the WAL of a scenario.
-const SMALL: &str = "rw,size=768m,mode=0755";
+/// Size of a small file system, MiB: room for a cluster and the WAL of a scenario.
+const SMALL_MIB: u32 = 768;
+
+const MIB: i64 = 1 << 20;
+
+/// Docker's own copy of a log in MiB for each MiB that the lab takes of it: JSON makes six bytes of a control character.
+/// Docker begins that copy anew when it is full, and whoever follows it misses lines then; so the lab must have had its
+/// part before.
+const STORED: u32 = 6;
+
+/// What the first processes of a container may do beyond a common user: give files and processes to other users, and
+/// end those. Not among them: raw packets (`NET_RAW`), which would pass the fence of a node's network.
+const CAPABILITIES: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"];
 
 /// The time that Docker may take to start a container.
 const START: Duration = Duration::from_secs(60);
@@ -30,6 +44,8 @@ pub struct ContainerPlan<'plan> {
     pub files: Vec<(String, Vec<u8>)>,
     /// A folder that is a small file system in memory, so that it can be filled.
     pub in_memory: Option<&'plan str>,
+    /// The most that it may take of the machine, if it is in a network of the sandbox: an agent has its say there.
+    pub limits: Limits,
 }
 
 /// The namespaces that a container lives in.
@@ -54,6 +70,7 @@ impl<'plan> ContainerPlan<'plan> {
             env: BTreeMap::new(),
             files: Vec::new(),
             in_memory: None,
+            limits: Limits::default(),
         }
     }
 
@@ -71,14 +88,14 @@ impl<'plan> ContainerPlan<'plan> {
         for (path, content) in self.files {
             request = request.with_copy_to(CopyTargetOptions::new(path).with_mode(0o644), content);
         }
-        let in_memory = self.in_memory.map(str::to_owned);
+        let (in_memory, limits) = (self.in_memory.map(str::to_owned), self.limits);
         match self.place {
             Place::Network(network) => {
                 request.with_hostname(self.part).with_network(network).with_host_config_modifier(move |host| {
                     // Without an init that reaps, an agent takes a killed postmaster for a living one.
                     host.init = Some(true);
                     host.publish_all_ports = Some(false);
-                    host.tmpfs = in_memory.clone().map(|folder| HashMap::from([(folder, SMALL.to_owned())]));
+                    confine(host, limits, in_memory.as_deref());
                 })
             }
             Place::NetworkOf(container) => {
@@ -103,5 +120,48 @@ impl<'plan> ContainerPlan<'plan> {
                 })
             }
         }
+    }
+}
+
+/// Keeps what runs in the container from taking the machine: by limits, and by rights that it does not get.
+fn confine(host: &mut HostConfig, limits: Limits, in_memory: Option<&str>) {
+    host.tmpfs = in_memory
+        .map(|folder| HashMap::from([(folder.to_owned(), format!("rw,nosuid,nodev,size={SMALL_MIB}m,mode=0755"))]));
+    // What lies in such a file system counts as memory of whoever wrote it.
+    let memory_mib = limits.memory_mib + if in_memory.is_some() { SMALL_MIB } else { 0 };
+    host.memory = Some(i64::from(memory_mib) * MIB);
+    host.memory_swap = host.memory;
+    host.pids_limit = Some(i64::from(limits.pids));
+    host.log_config = Some(HostConfigLogConfig {
+        typ: Some("json-file".to_owned()),
+        config: Some(HashMap::from([("max-size".to_owned(), format!("{}m", limits.log_mib * STORED))])),
+    });
+    host.cap_drop = Some(vec!["ALL".to_owned()]);
+    host.cap_add = Some(CAPABILITIES.map(str::to_owned).into());
+    host.security_opt = Some(vec!["no-new-privileges".to_owned()]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_in_which_an_agent_has_its_say_is_confined() {
+        let mut host = HostConfig::default();
+        confine(&mut host, Limits { memory_mib: 300, pids: 70, log_mib: 5 }, None);
+        assert_eq!((host.memory, host.memory_swap, host.pids_limit), (Some(300 << 20), Some(300 << 20), Some(70)));
+        assert_eq!(host.log_config.unwrap().config.unwrap()["max-size"], "30m");
+        assert_eq!(host.cap_drop.unwrap(), ["ALL"]);
+        let kept = host.cap_add.unwrap();
+        assert!(["NET_RAW", "NET_ADMIN", "SYS_ADMIN", "MKNOD"].iter().all(|cap| !kept.contains(&(*cap).to_owned())));
+        assert_eq!((host.tmpfs, host.security_opt.unwrap()), (None, vec!["no-new-privileges".to_owned()]));
+    }
+
+    #[test]
+    fn a_file_system_in_memory_comes_on_top() {
+        let mut host = HostConfig::default();
+        confine(&mut host, Limits { memory_mib: 300, ..Limits::default() }, Some("/data"));
+        assert_eq!(host.memory, Some((300 + 768) << 20));
+        assert!(host.tmpfs.unwrap()["/data"].contains("size=768m"));
     }
 }

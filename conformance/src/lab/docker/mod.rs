@@ -2,9 +2,11 @@
 
 pub mod agent_image;
 pub mod container;
-mod network;
+pub mod network;
 pub mod sandbox;
 pub mod sweep;
+
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
@@ -17,6 +19,11 @@ use super::error::LabError;
 
 /// The remedy for whatever the machine lacks.
 const SETUP: &str = "run ci/setup";
+
+/// The most that a command may print, bytes: in a node it may be any program by that name.
+const PRINTED: usize = 4 << 20;
+/// The time that a command may take, on a machine with much else to do.
+const COMMAND: Duration = Duration::from_secs(180);
 
 /// Exit code and output of a command in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +83,19 @@ pub fn failed_with(doing: &str, words: &str) -> LabError {
 /// Runs a command in a running container and waits for its end.
 ///
 /// # Errors
-/// Docker cannot run it. A command that fails is no error, see [`Output::code`].
+/// Docker cannot run it, it prints without end, or it does not end. A command that fails is no error, see
+/// [`Output::code`].
 pub async fn exec(docker: &Docker, container: &str, command: &[&str]) -> Result<Output, LabError> {
+    match tokio::time::timeout(COMMAND, exec_for_ever(docker, container, command)).await {
+        Ok(done) => done,
+        Err(_) => {
+            let (limit, shown) = (COMMAND.as_secs(), command.join(" "));
+            Err(LabError::harness(format!("running `{shown}` in {container}: it does not end within {limit} s")))
+        }
+    }
+}
+
+async fn exec_for_ever(docker: &Docker, container: &str, command: &[&str]) -> Result<Output, LabError> {
     let doing = || failed(format!("running `{}` in {container}", command.join(" ")));
     let options = CreateExecOptions {
         attach_stdout: Some(true),
@@ -94,6 +112,11 @@ pub async fn exec(docker: &Docker, container: &str, command: &[&str]) -> Result<
             match frame.map_err(doing())? {
                 LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
                 other => stdout.extend_from_slice(other.as_ref()),
+            }
+            if stdout.len() + stderr.len() > PRINTED {
+                let shown = command.join(" ");
+                let message = format!("running `{shown}` in {container}: it prints more than {} MiB", PRINTED >> 20);
+                return Err(LabError::harness(message));
             }
         }
     }

@@ -11,24 +11,29 @@ use super::sandbox::Sandbox;
 use super::{failed, failed_with};
 use crate::lab::error::LabError;
 
+/// Part of the sandbox: the network in which nodes and etcd know one another. The machine has no address there.
+pub const CLUSTER: &str = "cluster";
+/// Part of the sandbox: the network in which the harness reaches them.
+pub const CONTROL: &str = "control";
+
 /// The number of times that another process may take the subnet between two requests.
 const SUBNETS: usize = 5;
 
 impl Sandbox {
-    /// Makes a network that leads nowhere else; `mutual` says whether containers may talk to one another in it, or only
-    /// to the host, and `pinned` whether [`Sandbox::pin`] is to work there.
+    /// Makes a network that leads nowhere else; `mutual` says whether containers may talk to one another in it, and not
+    /// to the host, which has no address there, or only to the host, and `pinned` whether [`Sandbox::pin`] is to work there.
     ///
     /// # Errors
     /// Docker refuses.
     pub async fn make_network(&self, part: &str, mutual: bool, pinned: bool) -> Result<String, LabError> {
         let name = self.name(part);
         let doing = format!("making network {name}");
-        let option = ("com.docker.network.bridge.enable_icc".to_owned(), mutual.to_string());
+        let bridge = |option: &str| (format!("com.docker.network.bridge.{option}"), mutual.to_string());
         let request = NetworkCreateRequest {
             name: name.clone(),
             driver: Some("bridge".to_owned()),
             internal: Some(true),
-            options: Some(HashMap::from([option])),
+            options: Some(HashMap::from(["enable_icc", "inhibit_ipv4"].map(bridge))),
             labels: Some(self.labels().clone().into_iter().collect()),
             ..NetworkCreateRequest::default()
         };
@@ -75,6 +80,18 @@ impl Sandbox {
         self.docker.connect_network(network, request).await.map_err(failed(&doing))?;
         let address = self.addresses_by_network(container, &doing).await?.remove(network);
         address.ok_or_else(|| LabError::harness(format!("{doing}: it has no address there; did it end?")))
+    }
+
+    /// The addresses of a network, `ADDRESS/BITS`.
+    ///
+    /// # Errors
+    /// Docker does not know the network, or its addresses.
+    pub async fn subnet(&self, network: &str) -> Result<String, LabError> {
+        let doing = format!("looking for the addresses of network {network}");
+        let found = self.docker.inspect_network(network, None).await.map_err(failed(&doing))?;
+        let pools = found.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+        let subnet = pools.into_iter().filter_map(|pool| pool.subnet).find(|subnet| !subnet.contains(':'));
+        subnet.ok_or_else(|| LabError::harness(format!("{doing}: it has none of IPv4")))
     }
 
     /// Addresses of a container in all of its networks.

@@ -153,10 +153,14 @@ impl Processes {
         match report {
             // Not even the namespace of an ancestor could be read: the process may be of any node.
             Report::Unread { pidns: None, .. } => self.unread(None, report),
+            // Before the run began there was no node yet, and nothing of a node to miss.
+            Report::Gap { at, .. } | Report::Stalled { at } if run_time(at)[1] <= self.since => {}
+            Report::Gap { at, why, pidns: None } => self.gap(None, at, why),
             Report::Exec { pidns, .. }
             | Report::Exit { pidns, .. }
             | Report::Unread { pidns, .. }
-            | Report::Starved { pidns, .. } => {
+            | Report::Starved { pidns, .. }
+            | Report::Gap { pidns, .. } => {
                 let starts = matches!(report, Report::Exec { .. });
                 let alive = pidns.filter(|pidns| !starts || !self.dead.contains(pidns));
                 let Some(node) = alive.and_then(|pidns| self.nodes.get(&pidns)).cloned() else {
@@ -167,22 +171,12 @@ impl Processes {
                 };
                 self.of_node(&node, report);
             }
-            // Before the run began there was no node yet, and nothing of a node to miss.
-            Report::Gap { at, .. } | Report::Stalled { at } if run_time(at)[1] <= self.since => {}
             Report::Stalled { at } => {
                 let [from, to] = run_time(at);
                 self.recorder.record(None, Source::Process, [from.max(self.since), to], Kind::DiskStalled);
             }
-            Report::Gap { at, why } => {
-                self.recorder.record(
-                    None,
-                    Source::Harness,
-                    run_time(at),
-                    Kind::Gap { of: Source::Process, why, reason: None },
-                );
-            }
             // By the helper's own clock: a report that Docker passed on late was not missed.
-            Report::Alive { monotonic_ns } => self.silence.heard(clock.of_monotonic(monotonic_ns)),
+            Report::Alive { monotonic_ns, .. } => self.silence.heard(clock.of_monotonic(monotonic_ns)),
             Report::Ready { .. } | Report::Trap(_) => {}
         }
     }
@@ -216,6 +210,7 @@ impl Processes {
                 (at, Kind::Starved { what, pid, waited_ns })
             }
             Report::Unread { .. } => return self.unread(Some(node), report),
+            Report::Gap { at, why, .. } => return self.gap(Some(node), at, why),
             _ => return,
         };
         let at = at.map(|edge| clock.of_monotonic(edge));
@@ -245,8 +240,11 @@ impl Processes {
         let [lived, ran] = [lived_ns, ran_ns.unwrap_or_default()].map(|ns| ns as f64 / 1e6);
         let ran = ran_ns.map_or_else(String::new, |_| format!(" and ran for {ran:.1} ms"));
         let why = format!("{name} (pid {pid}) was gone before it could be read: it lived {lived:.1} ms{ran}, {end}");
-        let clock = self.recorder.clock();
-        let at = [at[0], exit_at[1]].map(|edge| clock.of_monotonic(edge));
+        self.gap(node, [at[0], exit_at[1]], why);
+    }
+
+    fn gap(&self, node: Option<&str>, at: [u64; 2], why: String) {
+        let at = at.map(|edge| self.recorder.clock().of_monotonic(edge));
         self.recorder.record(node, Source::Harness, at, Kind::Gap { of: Source::Process, why, reason: None });
     }
 }

@@ -86,6 +86,9 @@ pub enum Report {
         at: [u64; 2],
         /// The reason.
         why: String,
+        /// Inode of the PID namespace whose processes alone were missed.
+        #[serde(default)]
+        pidns: Option<u64>,
     },
     /// A trap was set, or struck.
     Trap(TrapReport),
@@ -93,6 +96,9 @@ pub enum Report {
     Alive {
         /// The time of the report, CLOCK_MONOTONIC.
         monotonic_ns: u64,
+        /// Bytes that are left on the disk under the containers.
+        #[serde(default)]
+        disk_free: Option<u64>,
     },
 }
 
@@ -104,10 +110,10 @@ impl Report {
             Report::Exec { pidns, at, .. }
             | Report::Exit { pidns, at, .. }
             | Report::Unread { pidns, at, .. }
-            | Report::Starved { pidns, at, .. } => pidns.map(|pidns| (pidns, at[0])),
+            | Report::Starved { pidns, at, .. }
+            | Report::Gap { pidns, at, .. } => pidns.map(|pidns| (pidns, at[0])),
             Report::Ready { .. }
             | Report::Stalled { .. }
-            | Report::Gap { .. }
             | Report::Trap(_)
             | Report::Alive { .. } => None,
         }

@@ -233,6 +233,16 @@ fn an_unread_process_that_does_nothing_that_counts_is_no_gap() {
     assert_eq!(gaps(&[unread("111", r#""pg_rewind""#, 13_999_999)]).len(), 2);
 }
 
+/// A node that starts too many processes to be told of is not seen well; the others are.
+#[test]
+fn processes_that_were_too_many_to_be_reported_are_a_gap_of_their_node() {
+    let late = 9_000_000_000_000_000_000_u64;
+    let gap = |pidns: u64| format!(r#"{{"kind":"gap","at":[{late},{late}],"pidns":{pidns},"why":"too many"}}"#);
+    let found = gaps(&[gap(111), gap(112)]);
+    // Once of what was kept, once at once; and none of another lane's node.
+    assert_eq!(found, vec![(Some("n1".to_owned()), "too many".to_owned()); 2]);
+}
+
 /// Its waits for a CPU do not count, where they are known.
 #[test]
 fn an_unread_postgres_that_succeeded_and_hardly_ran_is_no_gap() {

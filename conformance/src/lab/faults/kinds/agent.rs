@@ -93,7 +93,7 @@ impl Inject for Freeze {
 
     async fn begin(&self, tools: &mut Toolbox<'_>, at: &str, _: &How) -> Result<Begun, LabError> {
         let (pid, program) = tools.signals.running(at, Process::Agent)?;
-        let (sent, at) = tools.signals.send("STOP", &[&program, &pid.to_string()]).await?;
+        let (sent, at) = tools.signals.send("STOP", at, &program, &[&pid.to_string()]).await?;
         let stopped = sent.state.as_deref() == Some("T");
         let effect = Effect { at, shown_by: stopped.then(|| format!("process {pid} is stopped")) };
         Ok(Begun::lasting(effect, Handle::Process(pid, program)))
@@ -121,7 +121,7 @@ impl End for Thaw {
 
     async fn end(&self, tools: &mut Toolbox<'_>, at: &str, _: Vec<Handle>) -> Result<Option<Effect>, LabError> {
         let (pid, program) = tools.signals.running(at, Process::Agent)?;
-        let (sent, at) = tools.signals.send("CONT", &[&program, &pid.to_string()]).await?;
+        let (sent, at) = tools.signals.send("CONT", at, &program, &[&pid.to_string()]).await?;
         let runs = sent.state.as_deref().is_some_and(|state| state != "T" && state != "Z");
         Ok(Some(Effect { at, shown_by: runs.then(|| format!("process {pid} goes on")) }))
     }

@@ -62,7 +62,7 @@ async fn set_clock(tools: &Toolbox<'_>, node: &str, seconds: i32) -> Result<Effe
         let message = format!("setting the clock at {node} failed: {} {}", answer.stdout, answer.stderr);
         return Err(LabError::harness(message));
     };
-    let off = faked - real;
-    let right = (off - i64::from(seconds)).abs() <= 2;
+    let off = faked.saturating_sub(real);
+    let right = off.saturating_sub(i64::from(seconds)).unsigned_abs() <= 2;
     Ok(Effect { at, shown_by: right.then(|| format!("a program with the agent's environment is {off} s off")) })
 }

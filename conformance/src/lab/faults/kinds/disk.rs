@@ -98,7 +98,8 @@ async fn disk(tools: &Toolbox<'_>, what: &str, node: &str) -> Result<([u64; 2], 
     let bed = tools.bed;
     let folder = tools.volume.ok_or_else(|| LabError::harness("the nodes have no small disk"))?;
     let init = bed.sandbox.process_id(&bed.sandbox.name(node)).await?.to_string();
-    let answer = bed.exec(&tools.observer.container, &["fill-disk", what, &init, folder]).await?;
+    let pidns = tools.observer.namespace_of(node)?.to_string();
+    let answer = bed.exec(&tools.observer.container, &["fill-disk", what, &init, &pidns, folder]).await?;
     let filled: Filled = serde_json::from_str(&answer.stdout).map_err(|_| {
         LabError::harness(format!("fill-disk {what} at {node} failed ({}): {}", answer.code, answer.stderr))
     })?;

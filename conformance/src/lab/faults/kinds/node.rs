@@ -29,7 +29,7 @@ impl Inject for Kill {
         let sandbox = tools.bed.sandbox;
         let init = sandbox.process_id(&sandbox.name(at)).await?;
         let (agent, _) = tools.signals.running(at, Process::Agent)?;
-        let (_, killed_at) = tools.signals.send("KILL", &["docker-init", &init.to_string()]).await?;
+        let (_, killed_at) = tools.signals.send("KILL", at, "docker-init", &[&init.to_string()]).await?;
         // Docker may be slow to notice, so it is not asked whether the node runs.
         tools.power.note_cut(at);
         let killed = tools.signals.killed(at, agent).await;

@@ -69,7 +69,7 @@ impl Inject for Leave {
 async fn stop_backend(tools: &Toolbox<'_>, node: &Node) -> Result<(u32, String), LabError> {
     let (postmaster, program) = tools.signals.running(&node.name, Process::Postmaster)?;
     let pid = process_id(node, CALLING, "the backend that runs the procedure").await?;
-    let (sent, _) = tools.signals.send("STOP", &[&program, &pid, &postmaster.to_string()]).await?;
+    let (sent, _) = tools.signals.send("STOP", &node.name, &program, &[&pid, &postmaster.to_string()]).await?;
     if sent.state.as_deref() != Some("T") {
         return Err(LabError::harness(format!("process {} of {} does not stop", sent.pid, node.name)));
     }
@@ -89,12 +89,12 @@ impl End for Continue {
         "the signal was sent, or there is no such process any more"
     }
 
-    async fn end(&self, tools: &mut Toolbox<'_>, _: &str, open: Vec<Handle>) -> Result<Option<Effect>, LabError> {
+    async fn end(&self, tools: &mut Toolbox<'_>, at: &str, open: Vec<Handle>) -> Result<Option<Effect>, LabError> {
         let before = tools.bed.now();
         let mut words = Vec::new();
         for handle in &open {
             let Handle::Process(pid, program) = handle else { continue };
-            words.push(match tools.signals.send_if_there("CONT", program, *pid).await? {
+            words.push(match tools.signals.send_if_there("CONT", at, program, *pid).await? {
                 0 => format!("process {pid} goes on"),
                 1 => format!("process {pid} had been ended"),
                 code => {

@@ -66,7 +66,7 @@ impl Inject for KillChild {
         let before = process_id(node, CHECKPOINTER, "the checkpointer").await?;
         let pid = process_id(node, query, what).await?;
         let since = tools.bed.now();
-        let (sent, at) = tools.signals.send("KILL", &[&program, &pid, &postmaster.to_string()]).await?;
+        let (sent, at) = tools.signals.send("KILL", at, &program, &[&pid, &postmaster.to_string()]).await?;
         let killed = format!("{what}, process {}, was killed", sent.pid);
         // A postmaster that recovers by itself starts another checkpointer; one that may not ends.
         let deadline = Instant::now() + EFFECT;

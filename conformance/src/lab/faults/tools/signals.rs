@@ -56,13 +56,20 @@ impl Signals<'_> {
         Ok((pid, name.to_owned()))
     }
 
-    /// Sends a signal to a process by its id on the host; `arguments` are those of `kill-one` after the signal. Returns
-    /// also when it was sent, nanoseconds of the run.
+    /// Sends a signal to a process of a node, by the name of its program and its id on the host, or else by its id in
+    /// the node and that of its parent on the host. Returns also when it was sent, nanoseconds of the run.
     ///
     /// # Errors
-    /// There is no such process, or it may not be signalled.
-    pub async fn send(&self, signal: &str, arguments: &[&str]) -> Result<(Sent, [u64; 2]), LabError> {
-        let command = [&["kill-one", signal], arguments].concat();
+    /// There is no such process in the node, or it may not be signalled.
+    pub async fn send(
+        &self,
+        signal: &str,
+        node: &str,
+        program: &str,
+        process: &[&str],
+    ) -> Result<(Sent, [u64; 2]), LabError> {
+        let pidns = self.observer.namespace_of(node)?.to_string();
+        let command = [&["kill-one", signal, program, &pidns], process].concat();
         let answer = self.bed.exec(&self.observer.container, &command).await?;
         let sent: Sent = serde_json::from_str(&answer.stdout).map_err(|_| {
             LabError::harness(format!("`{}` failed ({}): {}", command.join(" "), answer.code, answer.stderr))
@@ -77,8 +84,9 @@ impl Signals<'_> {
     ///
     /// # Errors
     /// The command cannot be run.
-    pub async fn send_if_there(&self, signal: &str, program: &str, pid: u32) -> Result<i64, LabError> {
-        let command = ["kill-one", signal, program, &pid.to_string()];
+    pub async fn send_if_there(&self, signal: &str, node: &str, program: &str, pid: u32) -> Result<i64, LabError> {
+        let pidns = self.observer.namespace_of(node)?.to_string();
+        let command = ["kill-one", signal, program, &pidns, &pid.to_string()];
         Ok(self.bed.exec(&self.observer.container, &command).await?.code)
     }
 
@@ -88,7 +96,7 @@ impl Signals<'_> {
     /// There is not one such process, or it may not be signalled.
     pub async fn kill(&self, node: &str, what: Process) -> Result<Effect, LabError> {
         let (pid, program) = self.running(node, what)?;
-        let (_, at) = self.send("KILL", &[&program, &pid.to_string()]).await?;
+        let (_, at) = self.send("KILL", node, &program, &[&pid.to_string()]).await?;
         Ok(Effect { at, shown_by: self.killed(node, pid).await })
     }
 

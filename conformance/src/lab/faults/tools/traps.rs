@@ -182,7 +182,7 @@ impl<'run> Traps<'run> {
         for (pid, node, fault) in stopped {
             let before = bed.now();
             // It may have been ended long ago.
-            if self.signals.send_if_there("KILL", "postgres", pid).await? != 0 {
+            if self.signals.send_if_there("KILL", &node, "postgres", pid).await? != 0 {
                 continue;
             }
             let at = [before, bed.now()];
