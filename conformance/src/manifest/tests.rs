@@ -167,3 +167,19 @@ fn a_defect_begins_with_a_cluster_that_a_sound_agent_has_prepared() {
     let error = load(&other, "").unwrap_err();
     assert!(error.problem.contains("another image"), "{error}");
 }
+
+#[test]
+fn a_manifest_outside_of_the_fixtures_is_a_strangers() {
+    for own in ["patroni", "patroni@4.1.5", "patroni-defects/keeps-lock"] {
+        assert!(!super::is_foreign(own).unwrap(), "{own}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.toml");
+    std::fs::write(&file, "extends = 'patroni'").unwrap();
+    for foreign in [folder.path(), &file] {
+        assert!(super::is_foreign(&foreign.display().to_string()).unwrap(), "{}", foreign.display());
+    }
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(fixtures::agents().join("patroni"), &link).unwrap();
+    assert!(!super::is_foreign(&link.display().to_string()).unwrap());
+}

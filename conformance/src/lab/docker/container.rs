@@ -1,18 +1,15 @@
 //! The plan of a container: its image, where it lives, and what it is given at its start.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
-use testcontainers::{ContainerRequest, CopyTargetOptions, GenericImage, ImageExt};
+use bollard::models::{ContainerCreateBody, HostConfig};
+use tokio_tar::{Builder, Header};
 
 /// CPU shares of what observes; 1024 is what everybody else has.
 const OBSERVER_SHARES: i64 = 16_384;
 
 /// Options of a small file system: room for a cluster and the WAL of a scenario.
 const SMALL: &str = "rw,size=768m,mode=0755";
-
-/// The time that Docker may take to start a container.
-const START: Duration = Duration::from_secs(60);
 
 /// A container to be started.
 pub struct ContainerPlan<'plan> {
@@ -57,51 +54,61 @@ impl<'plan> ContainerPlan<'plan> {
         }
     }
 
-    /// The request to Docker for a container of that name.
-    pub(super) fn request(self, name: &str, labels: &BTreeMap<String, String>) -> ContainerRequest<GenericImage> {
-        let (image, tag) = self.image.rsplit_once(':').unwrap_or((self.image, "latest"));
-        let mut request = ContainerRequest::from(GenericImage::new(image, tag))
-            .with_container_name(name)
-            .with_labels(labels)
-            .with_startup_timeout(START)
-            .with_cmd(self.command);
-        for (key, value) in self.env {
-            request = request.with_env_var(key, value);
-        }
-        for (path, content) in self.files {
-            request = request.with_copy_to(CopyTargetOptions::new(path).with_mode(0o644), content);
-        }
-        let in_memory = self.in_memory.map(str::to_owned);
+    /// The request to Docker for such a container.
+    pub(super) fn request(&self, labels: &BTreeMap<String, String>) -> ContainerCreateBody {
+        let mut host = HostConfig {
+            // Without an init that reaps, an agent takes a killed postmaster for a living one.
+            init: Some(true),
+            publish_all_ports: Some(false),
+            ..HostConfig::default()
+        };
+        let mut hostname = None;
         match self.place {
             Place::Network(network) => {
-                request.with_hostname(self.part).with_network(network).with_host_config_modifier(move |host| {
-                    // Without an init that reaps, an agent takes a killed postmaster for a living one.
-                    host.init = Some(true);
-                    host.publish_all_ports = Some(false);
-                    host.tmpfs = in_memory.clone().map(|folder| HashMap::from([(folder, SMALL.to_owned())]));
-                })
+                hostname = Some(self.part.to_owned());
+                host.network_mode = Some(network.to_owned());
+                host.tmpfs = self.in_memory.map(|folder| HashMap::from([(folder.to_owned(), SMALL.to_owned())]));
             }
             Place::NetworkOf(container) => {
-                let container = format!("container:{container}");
-                request.with_host_config_modifier(move |host| {
-                    host.init = Some(true);
-                    host.publish_all_ports = Some(false);
-                    host.network_mode = Some(container.clone());
-                    host.cap_add = Some(vec!["NET_ADMIN".to_owned()]);
-                })
+                host.network_mode = Some(format!("container:{container}"));
+                host.cap_add = Some(vec!["NET_ADMIN".to_owned()]);
             }
             Place::Host(capabilities) => {
-                let capabilities: Vec<String> = capabilities.iter().map(|&name| name.to_owned()).collect();
-                request.with_host_config_modifier(move |host| {
-                    host.init = Some(true);
-                    host.publish_all_ports = Some(false);
-                    host.pid_mode = Some("host".to_owned());
-                    host.network_mode = Some("host".to_owned());
-                    host.cap_add = Some(capabilities.clone());
-                    // A process may live for milliseconds only: an observer that looks at it late does not see it.
-                    host.cpu_shares = Some(OBSERVER_SHARES);
-                })
+                host.pid_mode = Some("host".to_owned());
+                host.network_mode = Some("host".to_owned());
+                host.cap_add = Some(capabilities.iter().map(|&name| name.to_owned()).collect());
+                // A process may live for milliseconds only: an observer that looks at it late does not see it.
+                host.cpu_shares = Some(OBSERVER_SHARES);
             }
         }
+        let some = |list: Vec<String>| Some(list).filter(|list| !list.is_empty());
+        ContainerCreateBody {
+            image: Some(self.image.to_owned()),
+            labels: Some(labels.clone().into_iter().collect()),
+            hostname,
+            cmd: some(self.command.clone()),
+            env: some(self.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+            host_config: Some(host),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    /// An archive of its files, to be unpacked at the root of the container; none if it has no files.
+    ///
+    /// # Errors
+    /// A path is too long for an archive.
+    pub(super) async fn archive(&self) -> std::io::Result<Option<Vec<u8>>> {
+        if self.files.is_empty() {
+            return Ok(None);
+        }
+        let mut archive = Builder::new(Vec::new());
+        for (path, content) in &self.files {
+            let mut header = Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            let path = path.trim_start_matches('/');
+            archive.append_data(&mut header, path, content.as_slice()).await?;
+        }
+        archive.into_inner().await.map(Some)
     }
 }
