@@ -204,6 +204,28 @@ fn a_second_ctrl_c_ends_at_once() {
     let _ = kill_process(Pid::from_raw(left).unwrap(), Signal::KILL);
 }
 
+#[test]
+fn defects_go_on_where_they_were_ended() {
+    let out = tempfile::tempdir().unwrap();
+    let engine = Engine::new(|_| Answer::Stalls);
+    let defects = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pghaspec"));
+        command.env("DOCKER_HOST", engine.host()).arg("defects").args(args);
+        ended(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    };
+    let begun = defects(&["--agent", "patroni-defects/keeps-lock", "--out", &out.path().display().to_string()]);
+    assert_eq!(begun.code, Some(3), "{}", begun.said);
+    let run = fs::read_dir(out.path()).unwrap().flatten().next().unwrap().path();
+    assert!(!out.path().join("latest").exists() && begun.said.contains("--resume"), "{}", begun.said);
+    let resumed = defects(&["--resume", &run.display().to_string()]);
+    assert_eq!(resumed.code, Some(3), "{}", resumed.said);
+    assert!(resumed.said.contains("does not answer"), "{}", resumed.said);
+    // Killed before all of its plans were written: not taken for a smaller run.
+    fs::remove_file(run.join("groups.json")).unwrap();
+    let refused = defects(&["--resume", &run.display().to_string()]);
+    assert_eq!(refused.code, Some(2), "{}", refused.said);
+}
+
 /// What is labelled with a run of another machine is left, and that is said.
 #[test]
 fn what_cannot_be_known_is_left_and_said() {

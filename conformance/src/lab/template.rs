@@ -73,6 +73,9 @@ const UP: Duration = Duration::from_secs(90);
 /// Seconds that a node may take to stop.
 const STOP_S: i32 = 60;
 
+/// The time that the making of an image may take: as long as a slow disk takes for a data directory.
+const KEEP: Duration = Duration::from_secs(300);
+
 /// The time that a request to etcd may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -290,8 +293,8 @@ impl<'run> Wanted<'run> {
             let options =
                 CommitContainerOptionsBuilder::new().container(&sandbox.name(&node)).repo(REPOSITORY).tag(&tag);
             let config = ContainerConfig { labels: Some(labels), ..ContainerConfig::default() };
-            let keeping = self.docker.commit_container(options.build(), config);
-            asked(format!("keeping {node} as an image"), keeping).await?;
+            let kept = self.docker.clone().with_timeout(KEEP).commit_container(options.build(), config).await;
+            kept.map_err(failed(format!("keeping {node} as an image")))?;
             Ok::<_, LabError>((node, format!("{REPOSITORY}:{tag}")))
         }))
         .await?;

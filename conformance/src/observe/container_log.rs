@@ -24,6 +24,9 @@ use crate::run::error::RunDirError;
 /// Pause before a stream is opened anew, and between two looks at a container that does not run.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// The time for which a container may be silent: Docker may answer only with its first line.
+const SILENCE: Duration = Duration::from_secs(24 * 3600);
+
 /// One line of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -64,6 +67,7 @@ impl ContainerLog {
     /// The file cannot be made.
     pub fn new(docker: Docker, recorder: Recorder, speaker: Speaker, file: &Path) -> Result<ContainerLog, RunDirError> {
         let (raw, last) = (RawLog::create(file)?, recorder.clock().now());
+        let docker = docker.with_timeout(SILENCE);
         Ok(ContainerLog { docker, recorder, speaker, raw, place: Place::default(), last, deaf: None })
     }
 

@@ -22,7 +22,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub use super::error::RunDirError;
 use super::error::{is_draft, write};
 use super::lock::Lock;
-use super::owner::{Owner, random_digits};
+use super::owner::Owner;
+use super::random::random_digits;
 pub use super::scenario_folder::{Outcome, ScenarioDir, scenario_dir};
 
 /// The folder for runs unless another one is asked for.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, OFlags, flock, fstatfs};
 use rustix::io::Errno;
 
-use super::owner::random_digits;
+use super::random::random_digits;
 
 /// Name of the file in the folder.
 const FILE: &str = "lock";

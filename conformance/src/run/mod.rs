@@ -5,6 +5,7 @@
 //! | `folder.rs` | the folder of a run |
 //! | `lock.rs` | the lock of that folder |
 //! | `owner.rs` | the owner of a run, and whether it lives |
+//! | `random.rs` | random digits for names |
 //! | `scenario_folder.rs` | the folder of one scenario, and `outcome.json` |
 //! | `plan.rs` | what a run sets out to do, `plan.json`; parts of a run that is split |
 //! | `spec.rs` | the specification that it is held to, by its digest |
@@ -17,5 +18,6 @@ pub mod lap;
 pub mod lock;
 pub mod owner;
 pub mod plan;
+mod random;
 pub mod scenario_folder;
 pub mod spec;

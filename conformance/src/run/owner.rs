@@ -15,12 +15,10 @@
 //! Of whatever else (another machine, a folder that is not visible, a network file system) it cannot be told.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, getuid, test_kill_process};
-use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -229,21 +227,6 @@ pub fn booted_at() -> Option<i64> {
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
 
-/// So many hexadecimal digits that nobody can foretell.
-///
-/// # Errors
-/// The kernel has no randomness yet.
-pub fn random_digits(count: usize) -> io::Result<String> {
-    let mut bytes = vec![0u8; count.div_ceil(2)];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        filled += getrandom(&mut bytes[filled..], GetRandomFlags::empty())?;
-    }
-    let mut digits = hex(&bytes);
-    digits.truncate(count);
-    Ok(digits)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,12 +360,5 @@ mod tests {
         let stat = "12 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20";
         assert!(life(stat).is_some_and(|life| life.started == 4242 && !life.over));
         assert!(life("12 (a) Z 1").is_none());
-    }
-
-    #[test]
-    fn digits_differ() {
-        let [one, other] = [12, 12].map(|count| random_digits(count).unwrap());
-        assert_eq!((one.len(), random_digits(5).unwrap().len()), (12, 5));
-        assert_ne!(one, other);
     }
 }
