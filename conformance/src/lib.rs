@@ -21,6 +21,7 @@
 //! | `cli/` | the commands |
 //! | `fixtures.rs` | the paths of the fixtures |
 //! | `input.rs` | errors about the files that people write |
+//! | `interrupt.rs` | the signals that end a run |
 //! | `untrusted/` | files, names and words that come from strangers |
 //! | `rules.rs` | rules of the specification as text |
 //! | `progress.rs` | progress on standard error |
@@ -31,6 +32,7 @@ pub mod coverage;
 pub mod fixtures;
 pub mod history;
 pub mod input;
+pub mod interrupt;
 pub mod judge;
 pub mod known;
 pub mod lab;

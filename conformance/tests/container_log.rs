@@ -12,7 +12,6 @@ use pghaspec::observe::clock::RunClock;
 use pghaspec::observe::container_log::{ContainerLog, Speaker};
 use pghaspec::observe::recorder::Recorder;
 use pghaspec_model::vocabulary::event::Source;
-use testcontainers::core::client::docker_client_instance;
 
 /// A script that writes 40 lines in four seconds, and stays.
 const TALKS: &str = "for line in $(seq 40); do echo said $$ $line; sleep 0.1; done; exec sleep 600";
@@ -49,8 +48,10 @@ fn docker(args: &[&str]) -> String {
 
 async fn log_of(container: &str, folder: &Path, most_mib: Option<u32>) -> ContainerLog {
     let recorder = Recorder::create(&folder.join("events.jsonl"), RunClock::start(), &["n1".to_owned()]).unwrap();
-    let speaker = Speaker { container: container.to_owned(), node: Some("n1".to_owned()), of: Source::AgentLog, most_mib };
-    ContainerLog::new(docker_client_instance().await.unwrap(), recorder, speaker, &folder.join("raw.log")).unwrap()
+    let speaker =
+        Speaker { container: container.to_owned(), node: Some("n1".to_owned()), of: Source::AgentLog, most_mib };
+    ContainerLog::new(bollard::Docker::connect_with_defaults().unwrap(), recorder, speaker, &folder.join("raw.log"))
+        .unwrap()
 }
 
 #[tokio::test]

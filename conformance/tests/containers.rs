@@ -173,6 +173,65 @@ fn a_killed_harness_leaves_evidence_and_nothing_else() {
     assert_eq!(left_over(&PathBuf::from(run.file_name().unwrap())), "");
 }
 
+#[test]
+fn a_killed_run_goes_on_at_once() {
+    if !has_docker() {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let turn = machine();
+    let mut child = pghaspec()
+        .args(["certify", "patroni", "--scenario", STANDBY, "--out"])
+        .arg(out.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let latest = out.path().join("latest");
+    let recorded = |folder: &Path| std::fs::read_to_string(folder.join("events.jsonl")).unwrap_or_default();
+    wait_for(&mut child, || recorded(&latest.join(STANDBY)).contains(r#""phase":"bootstrap""#));
+    child.kill().unwrap(); // SIGKILL
+    child.wait().unwrap();
+    let run = latest.canonicalize().unwrap();
+    let name = PathBuf::from(run.file_name().unwrap());
+    assert!(!left_over(&name).is_empty(), "it was killed in the middle of its run");
+    let history = recorded(&run.join(STANDBY));
+    let resumed = pghaspec().args(["certify", "patroni", "--resume"]).arg(&run).output().unwrap();
+    drop(turn);
+    let said = String::from_utf8_lossy(&resumed.stderr);
+    assert_eq!(resumed.status.code(), Some(0), "{said}");
+    assert_eq!(left_over(&name), "", "{said}");
+    assert_eq!(recorded(&run.join(format!("{STANDBY}.attempt-1"))), history, "what was recorded is kept");
+}
+
+/// Manifests that are wrong about the agent, each told within the time of a start and not as "nobody leads".
+#[test]
+fn a_manifest_that_is_wrong_about_the_agent_is_told_what_is_wrong() {
+    if !has_docker() {
+        return;
+    }
+    let wrong = [
+        ("extends = 'patroni'\n[credentials]\nuser = 'postgres'\npassword = 'wrong'\n", "[credentials]", 2),
+        ("extends = 'patroni'\n[ports]\npostgres = 5433\n", "[ports] postgres", 2),
+        ("extends = 'patroni'\nleader_key = '/service/other/leader'\n", "`leader_key`", 2),
+        ("extends = 'patroni'\n[processes]\nagent = 'nobody'\n", "[processes] agent", 2),
+        // An image that ends at once.
+        ("extends = 'patroni'\nimage = 'pghaspec/etcd:3'\n", "exit code", 4),
+    ];
+    let out = tempfile::tempdir().unwrap();
+    for (manifest, words, code) in wrong {
+        let file = out.path().join("agent.toml");
+        std::fs::write(&file, manifest).unwrap();
+        let started = Instant::now();
+        let args = ["--fresh", "--scenario", STANDBY];
+        let told = certify(&file.display().to_string(), &out.path().join("runs"), &args);
+        assert_eq!(told.code, code, "{manifest}: {}", told.said);
+        let all = format!("{}{}", told.said, told.document);
+        assert!(all.contains(words), "{manifest}: {words}: {all}");
+        assert!(started.elapsed() < Duration::from_secs(60), "{manifest}: {:?}", started.elapsed());
+    }
+}
+
 fn wait_for(child: &mut Child, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {

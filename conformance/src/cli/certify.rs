@@ -2,18 +2,20 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
 use pghaspec_model::rules::edition::Edition;
 
-use super::scenario_run::{Chosen, Run, default_jobs, of_fixture, run_one};
+use super::scenario_run::{Chosen, Run, default_jobs, of_fixture, run_one, sweep};
 use super::{Failure, known, print};
 use crate::input;
+use crate::interrupt;
 use crate::judge::Verdict;
 use crate::known::deviations;
 use crate::known::deviations::Deviations;
 use crate::lab;
-use crate::lab::Options;
+use crate::lab::{Build, LabError, Options};
 use crate::manifest;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
@@ -68,12 +70,24 @@ pub struct Args {
     /// Let the agents bootstrap each cluster, instead of beginning with one that was prepared once.
     #[arg(long)]
     fresh: bool,
+    /// Where the agent's image is missing, run the command of its manifest that builds it, also if the manifest is not
+    /// one of the project's own: that command may do on this machine whatever you may.
+    #[arg(long)]
+    allow_build: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
 }
 
 impl Args {
+    /// The command that goes on with the run in this folder.
+    fn go_on(&self, folder: &Path) -> String {
+        let edition = self.edition.as_ref().map(|edition| format!(" --edition {edition}")).unwrap_or_default();
+        let allow_build = if self.allow_build { " --allow-build" } else { "" };
+        let fresh = if self.fresh { " --fresh" } else { "" };
+        format!("pghaspec certify {}{edition}{allow_build}{fresh} --resume {}", self.agent, folder.display())
+    }
+
     fn run<'run>(&self, dir: &'run RunDir, progress: &'run Progress) -> Run<'run> {
         Run { options: Options { keep: self.keep, fresh: self.fresh }, dir, progress }
     }
@@ -99,7 +113,10 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let recorded = RecordedRun::read(dir.path())?;
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::environment(format!("no async runtime: {error}")))?;
-    runtime.block_on(certify(args, &manifest, edition, chosen, &dir, &recorded))
+    let ended = runtime.block_on(certify(args, &manifest, edition, chosen, &dir, &recorded));
+    // Nothing that still waits for an answer keeps the process.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Begins a run: its folder, with the plan, and its scenarios.
@@ -126,11 +143,12 @@ fn begin(
         ..Plan::new(manifest, planned)
     };
     let dir = RunDir::create(&args.out, &manifest.name)?;
-    plan.write(dir.path())?;
     if deviations.is_file() {
         // The run says by which list it was compared.
         dir.add(deviations::FILE, &input::read(deviations)?)?;
     }
+    // The plan comes last: whoever finds one can go on with the run.
+    plan.write(dir.path())?;
     Ok((dir, chosen))
 }
 
@@ -220,54 +238,113 @@ async fn certify(
         }
     }
     let mut results = recorded.results(done.clone())?;
-    let mut stopped = None;
-    if !todo.is_empty() {
-        let (swept, stuck) = lab::sweep().await?;
-        for error in stuck {
-            progress.say(&format!("left behind by a run that was killed: {error}"));
+    let mut end = End::default();
+    match get_ready(args, manifest, dir, !todo.is_empty(), &progress).await {
+        Ok(()) => {}
+        Err(error) if todo.is_empty() => progress.say(&format!("what may be left was not looked for: {error}")),
+        Err(error) => end.stop(error),
+    }
+    let over = AtomicBool::new(end.has_come());
+    let mut running = stream::iter(todo)
+        .map(|scenario| {
+            let (run, over) = (args.run(dir, &progress), &over);
+            async move {
+                match over.load(Ordering::Relaxed) || interrupt::caught().is_some() {
+                    true => None,
+                    false => Some(run_one(run, manifest, &recorded.evaluator, scenario).await),
+                }
+            }
+        })
+        .buffer_unordered(args.jobs.map_or_else(default_jobs, NonZeroUsize::get));
+    // What is under way when the end has come still cleans up and keeps its evidence.
+    while let Some(ended) = running.next().await {
+        match ended {
+            None => {}
+            Some(Err(failure)) => end.fail(failure),
+            Some(Ok((result, stops))) => {
+                progress.say(&format!("{} of {total} done: {} {}", done.len() + 1, result.id, result.verdict.text()));
+                done.push(result);
+                results = recorded.results(done.clone())?;
+                // After each scenario, so that a killed run leaves the verdicts that it reached.
+                if let Err(error) = report::write(&results, dir.path()) {
+                    end.fail(error.into());
+                }
+                if let Some(error) = stops {
+                    end.stop(error);
+                }
+            }
         }
-        if swept > 0 {
-            progress.say(&format!("removed {swept} containers and networks of runs that were killed"));
-        }
-        lab::ensure_agent_image(manifest, &progress).await?;
-        let mut running = stream::iter(todo)
-            .map(|scenario| {
-                let run = args.run(dir, &progress);
-                async move { run_one(run, manifest, &recorded.evaluator, scenario).await }
-            })
-            .buffer_unordered(args.jobs.map_or_else(default_jobs, NonZeroUsize::get));
-        while let Some(ended) = running.next().await {
-            let (result, stops) = ended?;
-            progress.say(&format!("{} of {total} done: {} {}", done.len() + 1, result.id, result.verdict.text()));
-            done.push(result);
-            results = recorded.results(done.clone())?;
-            // After each scenario, so that a killed run leaves the verdicts that it reached.
-            report::write(&results, dir.path())?;
-            if let Some(error) = stops {
-                stopped = Some(error);
+        over.store(end.has_come(), Ordering::Relaxed);
+    }
+    drop(running);
+    if !end.has_come() {
+        report::write(&results, dir.path())?;
+        let unknown: Vec<_> = results.deviations.unknown.iter().map(|one| one.scenario.clone()).collect();
+        for (id, text) in drawn.iter().filter(|(id, _)| unknown.contains(id)) {
+            if let Some(error) = shrink(args, manifest, (id, text), dir, &recorded.evaluator, &progress).await? {
+                end.stop(error);
                 break;
             }
         }
     }
-    report::write(&results, dir.path())?;
-    if stopped.is_none() {
-        let unknown: Vec<_> = results.deviations.unknown.iter().map(|one| one.scenario.clone()).collect();
-        for (id, text) in drawn.iter().filter(|(id, _)| unknown.contains(id)) {
-            shrink(args, manifest, (id, text), dir, &recorded.evaluator, &progress).await?;
-        }
+    if let Some(interrupt) = interrupt::caught().filter(|_| !end.has_come()) {
+        end.stop(LabError::interrupted(interrupt.words()));
     }
-    print(args.json, &results, || report::text::results(&results, dir.path(), &[dir.path().to_owned()]))?;
-    match stopped {
-        Some(error) => {
-            progress.say(&format!("go on with: pghaspec certify {} --resume {}", args.agent, dir.path().display()));
-            Err(error.into())
+    let written = report::write(&results, dir.path());
+    let printed = print(args.json, &results, || report::text::results(&results, dir.path(), &[dir.path().to_owned()]));
+    match end {
+        End(None) => {
+            written?;
+            printed?;
+            Ok(results.exit_code())
         }
-        None => Ok(results.exit_code()),
+        End(Some(failure)) => {
+            progress.say(&format!("go on with: {}", args.go_on(dir.path())));
+            Err(failure)
+        }
     }
 }
 
+/// The first thing after which no other scenario is tried.
+#[derive(Default)]
+struct End(Option<Failure>);
+
+impl End {
+    fn has_come(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn stop(&mut self, error: LabError) {
+        self.fail(error.into());
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.0.get_or_insert(failure);
+    }
+}
+
+/// Removes what dead runs have left, makes sure of the agent's image if a scenario is to be run, and points `latest` to
+/// the run: from here on it is one.
+async fn get_ready(
+    args: &Args,
+    manifest: &Manifest,
+    dir: &RunDir,
+    runs: bool,
+    progress: &Progress,
+) -> Result<(), LabError> {
+    if runs || args.resume.is_some() {
+        sweep(&[dir], progress).await?;
+    }
+    if runs {
+        let is_own = manifest::is_foreign(&args.agent).is_ok_and(|foreign| !foreign);
+        let build = if is_own || args.allow_build { Build::Allowed } else { Build::Refused };
+        lab::ensure_agent_image(manifest, build, progress).await?;
+    }
+    Ok(dir.point_latest()?)
+}
+
 /// Shrinks a drawn scenario that fails: leaves out step after step, as long as it still fails, and keeps the smallest
-/// as `<id>-smallest.toml`.
+/// as `<id>-smallest.toml`. Returns an error after which no other scenario is tried.
 async fn shrink(
     args: &Args,
     manifest: &Manifest,
@@ -275,7 +352,7 @@ async fn shrink(
     dir: &RunDir,
     evaluator: &Evaluator,
     progress: &Progress,
-) -> Result<(), Failure> {
+) -> Result<Option<LabError>, Failure> {
     let mut smallest = text.to_owned();
     let mut candidates = stress::smaller(&smallest).into_iter();
     let mut runs = 0;
@@ -288,8 +365,8 @@ async fn shrink(
         dir.scenario(&id)?.begin(&one.text)?;
         let (result, stops) = run_one(args.run(dir, progress), manifest, evaluator, one.scenario).await?;
         progress.say(&format!("{id}: {}", result.verdict.text()));
-        if let Some(error) = stops {
-            return Err(error.into());
+        if stops.is_some() {
+            return Ok(stops);
         }
         if result.verdict == Verdict::Fail {
             candidates = stress::smaller(&one.text).into_iter();
@@ -299,5 +376,5 @@ async fn shrink(
     let kept = dir.path().join(format!("{id}-smallest.toml"));
     dir.add(&format!("{id}-smallest.toml"), &smallest)?;
     progress.say(&format!("the smallest that fails: {}", kept.display()));
-    Ok(())
+    Ok(None)
 }

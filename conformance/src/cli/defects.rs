@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
 use pghaspec_model::rules::edition::Edition;
 use serde::Serialize;
 
-use super::scenario_run::{Run, default_jobs, of_fixture, run_one};
+use super::scenario_run::{Run, default_jobs, of_fixture, run_one, sweep};
 use super::{Failure, known, print};
+use crate::input;
+use crate::interrupt;
 use crate::known::failed_by::{FailedBy, Standing};
 use crate::lab;
-use crate::lab::Options;
+use crate::lab::{Build, LabError, Options};
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report::evaluate::Evaluator;
@@ -46,6 +49,9 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// The file in the folder of the run that lists the folders of its agents' runs.
+const GROUPS: &str = "groups.json";
 
 /// The run of one agent: all of its pairs.
 struct Group {
@@ -101,7 +107,10 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     pairs.sort_by(|one, other| one.expected.scenario.cmp(&other.expected.scenario));
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::environment(format!("no async runtime: {error}")))?;
-    let rows = runtime.block_on(run_all(args, &pairs, &outer))?;
+    let ended = runtime.block_on(run_all(args, &pairs, &outer));
+    // Nothing that still waits for an answer keeps the process.
+    runtime.shutdown_background();
+    let rows = ended?;
     let count = |standing| rows.iter().filter(|row| row.standing == standing).count();
     let [caught, unknown, escaped] = [Standing::Caught, Standing::Unknown, Standing::Escaped].map(count);
     let worst = rows.iter().map(|row| row.standing).max().unwrap_or(Standing::Unknown);
@@ -151,6 +160,10 @@ fn begin(args: &Args, all: &[FailedBy]) -> Result<(RunDir, Vec<Group>), Failure>
         Plan { shard: args.shard.map(|shard| shard.to_string()), ..Plan::new(&manifest, planned) }.write(dir.path())?;
         groups.push(group(manifest, dir)?);
     }
+    // Last, so that a run of which some plans are missing is not taken for a whole one.
+    let names: Vec<&str> = groups.iter().map(|group| group.dir.id()).collect();
+    let list = serde_json::to_string_pretty(&names).map_err(|error| Failure::harness(error.to_string()))?;
+    outer.add(GROUPS, &(list + "\n"))?;
     Ok((outer, groups))
 }
 
@@ -160,13 +173,19 @@ fn resume(folder: &Path) -> Result<(RunDir, Vec<Group>), Failure> {
         let help = "go on with the agent and the pghaspec that began it, or begin a new run";
         Failure::usage(format!("--resume {}: {why}; help: {help}", folder.display()))
     };
-    let listed = std::fs::read_dir(folder).map_err(|error| refuse(format!("cannot be listed: {error}")))?;
-    let mut folders: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    folders.retain(|path| !path.is_symlink() && path.join("plan.json").is_file());
-    folders.sort();
-    if folders.is_empty() {
-        return Err(refuse("there is no run of an agent in it".into()));
+    if !folder.join(GROUPS).is_file() {
+        let help = "name the folder that `pghaspec defects` told as its evidence, or begin a new run";
+        let problem = format!("it has no {GROUPS}, so nothing was run in it yet");
+        return Err(Failure::usage(format!("--resume {}: {problem}; help: {help}", folder.display())));
     }
+    let outer = RunDir::open(folder)?;
+    let names: Vec<String> = serde_json::from_str(&input::read(&folder.join(GROUPS))?)
+        .map_err(|error| refuse(format!("{GROUPS} is damaged: {error}")))?;
+    if let Some(strange) = names.iter().find(|name| Path::new(name).components().count() != 1 || name.starts_with('.'))
+    {
+        return Err(refuse(format!("{GROUPS} names `{strange}`, which is no folder in it")));
+    }
+    let folders = names.iter().map(|name| outer.path().join(name));
     let mut groups = Vec::new();
     for folder in folders {
         let plan = Plan::read(&folder)?;
@@ -182,7 +201,7 @@ fn resume(folder: &Path) -> Result<(RunDir, Vec<Group>), Failure> {
         }
         groups.push(group(manifest, RunDir::open(&folder)?)?);
     }
-    Ok((RunDir::open(folder)?, groups))
+    Ok((outer, groups))
 }
 
 fn group(manifest: Manifest, dir: RunDir) -> Result<Group, Failure> {
@@ -195,21 +214,22 @@ async fn run_all(args: &Args, pairs: &[Pair<'_>], outer: &RunDir) -> Result<Vec<
     let progress = Progress::stderr();
     progress.say(&format!("evidence: {}", outer.path().display()));
     let todo: Vec<&Pair> = pairs.iter().filter(|pair| !is_recorded(pair)).collect();
-    if !todo.is_empty() {
-        lab::sweep().await?;
-        let mut provided: Vec<&str> = Vec::new();
-        for pair in &todo {
-            if !provided.contains(&pair.group.manifest.image.as_str()) {
-                lab::ensure_agent_image(&pair.group.manifest, &progress).await?;
-                provided.push(&pair.group.manifest.image);
-            }
+    if !todo.is_empty() || args.resume.is_some() {
+        match get_ready(&todo, pairs, outer, &progress).await {
+            Ok(()) => {}
+            Err(error) if todo.is_empty() => progress.say(&format!("what may be left was not looked for: {error}")),
+            Err(error) => return Err(stopped(error.into(), outer, &progress)),
         }
     }
     let total = todo.len();
+    let over = AtomicBool::new(false);
     let mut running = stream::iter(todo)
         .map(|pair| {
-            let progress = &progress;
+            let (progress, over) = (&progress, &over);
             async move {
+                if over.load(Ordering::Relaxed) || interrupt::caught().is_some() {
+                    return Ok(None);
+                }
                 let (group, id) = (pair.group, &pair.expected.scenario);
                 if let Some(kept) = group.dir.set_aside(id)? {
                     progress.say(&format!("{id} is run again; what there is stays in {kept}"));
@@ -220,21 +240,55 @@ async fn run_all(args: &Args, pairs: &[Pair<'_>], outer: &RunDir) -> Result<Vec<
                 let (result, stops) = run_one(run, &group.manifest, &group.evaluator, chosen.scenario).await?;
                 let (standing, _) = pair.expected.standing(&result.checks);
                 let said = format!("{id}: {} by {}", standing.text(), pair.expected.check);
-                Ok::<_, Failure>((said, stops))
+                Ok::<_, Failure>(Some((said, stops)))
             }
         })
         .buffer_unordered(args.jobs.map_or_else(default_jobs, NonZeroUsize::get));
-    let mut done = 0;
+    let (mut done, mut end) = (0, None);
+    // What is under way when the end has come still cleans up and keeps its evidence.
     while let Some(ended) = running.next().await {
-        let (said, stops) = ended?;
-        done += 1;
-        progress.say(&format!("{done} of {total} done: {said}"));
-        if let Some(error) = stops {
-            progress.say(&format!("go on with: pghaspec defects --resume {}", outer.path().display()));
-            return Err(error.into());
+        match ended {
+            Ok(None) => {}
+            Ok(Some((said, stops))) => {
+                done += 1;
+                progress.say(&format!("{done} of {total} done: {said}"));
+                end = end.or(stops.map(Failure::from));
+            }
+            Err(failure) => end = end.or(Some(failure)),
+        }
+        over.store(end.is_some(), Ordering::Relaxed);
+    }
+    let interrupted = interrupt::caught().map(|interrupt| LabError::interrupted(interrupt.words()).into());
+    match end.or(interrupted) {
+        Some(failure) => Err(stopped(failure, outer, &progress)),
+        None => Ok(pairs.iter().map(row).collect()),
+    }
+}
+
+/// Removes what dead runs have left, makes sure of the images, and points `latest` to the run.
+async fn get_ready(todo: &[&Pair<'_>], all: &[Pair<'_>], outer: &RunDir, progress: &Progress) -> Result<(), LabError> {
+    let mut runs = vec![outer];
+    for pair in all {
+        if !runs.iter().any(|run| run.id() == pair.group.dir.id()) {
+            runs.push(&pair.group.dir);
         }
     }
-    Ok(pairs.iter().map(row).collect())
+    sweep(&runs, progress).await?;
+    let mut provided: Vec<&str> = Vec::new();
+    for pair in todo {
+        if !provided.contains(&pair.group.manifest.image.as_str()) {
+            // Only agents of the fixtures are said to fail something.
+            lab::ensure_agent_image(&pair.group.manifest, Build::Allowed, progress).await?;
+            provided.push(&pair.group.manifest.image);
+        }
+    }
+    Ok(outer.point_latest()?)
+}
+
+/// Tells how to go on after a failure.
+fn stopped(failure: Failure, outer: &RunDir, progress: &Progress) -> Failure {
+    progress.say(&format!("go on with: pghaspec defects --resume {}", outer.path().display()));
+    failure
 }
 
 fn is_recorded(pair: &Pair) -> bool {

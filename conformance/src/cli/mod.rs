@@ -43,6 +43,7 @@ use serde::Serialize;
 
 use crate::history::HistoryError;
 use crate::input::InputError;
+use crate::interrupt;
 use crate::lab::{LabError, Trouble};
 use crate::run::error::RunDirError;
 use crate::untrusted::escape;
@@ -167,6 +168,7 @@ impl From<LabError> for Failure {
     fn from(error: LabError) -> Failure {
         let failure = match error.trouble {
             Trouble::Environment => Failure::environment(&error),
+            Trouble::Manifest => Failure::usage(&error),
             Trouble::Harness | Trouble::Interrupted => Failure::harness(&error),
         };
         failure.caused_by(error)
@@ -180,7 +182,14 @@ pub fn command() -> clap::Command {
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // What leaves containers behind is ended in order, from its first moment on.
+    if matches!(command, Command::Certify(_) | Command::Defects(_))
+        && let Err(why) = interrupt::listen()
+    {
+        return told(&Failure::environment(why));
+    }
+    let outcome = match command {
         Command::Check(args) => model::check::run(&args),
         Command::Timing(args) => model::timing::run(&args),
         Command::Diff(args) => diff::run(&args),
@@ -197,16 +206,19 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            warn(&failure);
-            ExitCode::from(failure.code)
-        }
+        Err(failure) => told(&failure),
     }
 }
 
-/// Tells of trouble, on standard error.
+/// Tells of a failure, and returns its exit code.
+fn told(failure: &Failure) -> ExitCode {
+    warn(&failure);
+    ExitCode::from(failure.code)
+}
+
+/// Tells of trouble, on standard error. A terminal that is gone is told nothing.
 fn warn(trouble: &dyn Display) {
-    eprintln!("pghaspec: {}", escape::terminal(&trouble.to_string()));
+    let _ = writeln!(std::io::stderr(), "pghaspec: {}", escape::terminal(&trouble.to_string()));
 }
 
 /// Prints a document, as JSON or as text.

@@ -4,7 +4,7 @@ use super::Failure;
 use crate::fixtures;
 use crate::input;
 use crate::lab;
-use crate::lab::{LabError, Options, Trouble};
+use crate::lab::{LabError, Options};
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report::ScenarioResult;
@@ -47,6 +47,21 @@ pub fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
+/// Removes what dead runs have left, and what these have left when they were interrupted; tells of both.
+///
+/// # Errors
+/// Docker does not answer.
+pub async fn sweep(runs: &[&RunDir], progress: &Progress) -> Result<(), LabError> {
+    let swept = lab::sweep(runs).await?;
+    for left in swept.left {
+        progress.say(&left);
+    }
+    if swept.removed > 0 {
+        progress.say(&format!("removed {} containers, networks and images of runs that were killed", swept.removed));
+    }
+    Ok(())
+}
+
 /// Runs a scenario, evaluates its evidence and draws it. Beside the result: an error after which no other scenario
 /// needs to be tried.
 ///
@@ -63,10 +78,9 @@ pub async fn run_one(
     let done = ran.as_ref().ok();
     let (image_digest, time) = (done.map(|it| it.image_digest.clone()), done.map_or(Vec::new(), |it| it.laps.clone()));
     let error = ran.err();
-    let stops = |error: &LabError| matches!(error.trouble, Trouble::Environment | Trouble::Interrupted);
     match &error {
         // It may go on from here: the scenario has no outcome yet.
-        Some(error) if stops(error) => {}
+        Some(error) if error.ends_the_run() => {}
         _ => {
             let error = error.as_ref().map(LabError::to_string);
             paths.end(&Outcome { image_digest, time, error, unsupported: None })?;
@@ -80,5 +94,5 @@ pub async fn run_one(
         draw(&paths, &result).map(|()| result)
     });
     let result = judged.await.map_err(|error| Failure::harness(format!("the judge broke: {error}")))??;
-    Ok((result, error.filter(stops)))
+    Ok((result, error.filter(LabError::ends_the_run)))
 }

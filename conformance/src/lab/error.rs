@@ -10,6 +10,8 @@ use crate::run::error::RunDirError;
 pub enum Trouble {
     /// The machine lacks something: Docker, an image, room on the disk. Exit code 3.
     Environment,
+    /// The manifest is wrong about the agent: no scenario can be run by it. Exit code 2.
+    Manifest,
     /// The lab itself failed, or the cluster never came up. Exit code 4.
     Harness,
     /// The user ended it. Exit code 4.
@@ -33,6 +35,19 @@ impl LabError {
     /// The error of a machine that lacks something.
     pub fn environment(message: impl Into<String>, help: impl Into<String>) -> LabError {
         LabError { trouble: Trouble::Environment, message: message.into(), help: Some(help.into()), logs: None }
+    }
+
+    /// The error of a manifest that is wrong about the agent.
+    pub fn manifest(message: impl Into<String>, help: impl Into<String>) -> LabError {
+        LabError { trouble: Trouble::Manifest, message: message.into(), help: Some(help.into()), logs: None }
+    }
+
+    /// Says whether no further scenario needs to be tried.
+    pub fn ends_the_run(&self) -> bool {
+        match self.trouble {
+            Trouble::Environment | Trouble::Manifest | Trouble::Interrupted => true,
+            Trouble::Harness => false,
+        }
     }
 
     /// The error of a lab that failed.

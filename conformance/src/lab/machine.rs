@@ -14,7 +14,7 @@ use crate::manifest::Manifest;
 /// Docker does not answer.
 pub async fn docker_version() -> Result<String, LabError> {
     let docker = docker::connect().await?;
-    let version = docker.version().await.map_err(docker::failed("asking Docker for its version"))?;
+    let version = docker::asked("asking Docker for its version", docker.version()).await?;
     let known = |word: Option<String>| word.unwrap_or_else(|| "unknown".into());
     Ok(format!("Docker Engine {}, API {}", known(version.version), known(version.api_version)))
 }
@@ -30,5 +30,5 @@ pub fn needed_images(agents: &[Manifest]) -> BTreeSet<String> {
 /// # Errors
 /// There is no such image on this machine, or Docker does not answer.
 pub async fn has_image(image: &str) -> Result<String, LabError> {
-    docker::image_digest(&docker::connect().await?, image).await
+    docker::own_image_digest(&docker::connect().await?, image).await
 }

@@ -21,6 +21,7 @@ mod writers;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use bollard::Docker;
 use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::manifest::Manifest;
@@ -33,18 +34,19 @@ use crate::run::lap::{Lap, Part};
 use crate::run::scenario_folder::ScenarioDir;
 use crate::scenario::Scenario;
 
-pub use docker::agent_image::ensure_agent_image;
-pub use docker::sweep::sweep;
+pub use docker::agent_image::{Build, ensure_agent_image};
+pub use docker::sweep::Swept;
 pub use error::{LabError, Trouble};
 pub use faults::{Description, descriptions};
 pub use machine::{docker_version, has_image, needed_images};
 
+use docker::agent_image::remedy;
 use docker::sandbox::Sandbox;
 use runner::Runner;
 use stopwatch::Stopwatch;
 use tasks::Tasks;
 use testbed::Testbed;
-use wait::interrupted;
+use wait::{interrupted, unless_interrupted};
 
 /// The options of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,13 +92,14 @@ pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
 
 /// Runs a scenario against an agent and records it below `dir`.
 ///
-/// Containers and networks of the run are removed at its end, be it success, an error, Ctrl-C or SIGTERM (from the
-/// first call on, this process handles those two signals so). After a SIGKILL of the harness they stay until the next
-/// [`sweep`]. Several scenarios may run at once. Wants tokio's multi-threaded runtime, as testcontainers does.
+/// Containers and networks of the run are removed at its end, be it success, an error, Ctrl-C, SIGTERM or SIGHUP (from
+/// the first call on, this process handles those signals so). After a SIGKILL of the harness they stay until the next
+/// [`sweep`]. Several scenarios may run at once.
 ///
 /// # Errors
-/// [`Trouble::Environment`] when the machine lacks something, [`Trouble::Harness`] when the lab could not do its work,
-/// and [`Trouble::Interrupted`] on Ctrl-C. What was recorded until then stays.
+/// [`Trouble::Environment`] when the machine lacks something, [`Trouble::Manifest`] when the agent is not as its
+/// manifest says, [`Trouble::Harness`] when the lab could not do its work, and [`Trouble::Interrupted`] on Ctrl-C. What
+/// was recorded until then stays.
 pub async fn run(
     scenario: &Scenario,
     manifest: &Manifest,
@@ -104,12 +107,7 @@ pub async fn run(
     options: Options,
     progress: &Progress,
 ) -> Result<Completed, LabError> {
-    let docker = docker::connect().await?;
-    let image_digest = docker::image_digest(&docker, &manifest.image).await?;
-    let remote = scenario.settings.standby_cluster.then_some(cluster::REMOTE_IMAGE);
-    for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE].into_iter().chain(remote) {
-        docker::image_digest(&docker, image).await?;
-    }
+    let (docker, image_digest) = unless_interrupted(has_all(scenario, manifest)).await?;
     let prepared = match options.fresh {
         true => None,
         false => template::prepared(&docker, scenario, manifest, dir, progress).await?,
@@ -135,7 +133,6 @@ pub async fn run(
     };
     let seconds = started.elapsed().as_secs_f64();
     let cleaned = if options.keep {
-        sandbox.leave();
         Ok(())
     } else {
         report.doing("removing containers and networks");
@@ -143,9 +140,38 @@ pub async fn run(
     };
     stopwatch.lap(Part::Removing);
     report.done();
+    if let (Err(_), Err(left)) = (&outcome, &cleaned) {
+        report.say(&left.to_string());
+    }
     // A failure of the run itself says more than that of the cleanup after it.
     outcome.and(cleaned).map_err(|error| error.with_logs(logs))?;
     Ok(Completed { dir: path, events, seconds, image_digest, laps: stopwatch.laps() })
+}
+
+/// Removes the containers, networks and half-made templates of runs that are certainly dead, and of these runs all that
+/// was left when they were interrupted.
+///
+/// # Errors
+/// Docker does not answer, or the run is ended by a signal.
+pub async fn sweep(runs: &[&RunDir]) -> Result<Swept, LabError> {
+    unless_interrupted(async {
+        let docker = docker::connect().await?;
+        let mut swept = docker::sweep::sweep(&docker, runs).await?;
+        swept.removed += template::remove_half_made(&docker, runs).await?;
+        Ok(swept)
+    })
+    .await
+}
+
+/// Checks that Docker and all images are there; returns a client, and the digest of the agent's image.
+async fn has_all(scenario: &Scenario, manifest: &Manifest) -> Result<(Docker, String), LabError> {
+    let docker = docker::connect().await?;
+    let image_digest = docker::image_digest(&docker, &manifest.image, &remedy(manifest)).await?;
+    let remote = scenario.settings.standby_cluster.then_some(cluster::REMOTE_IMAGE);
+    for image in [cluster::ETCD_IMAGE, observer::OBSERVER_IMAGE].into_iter().chain(remote) {
+        docker::own_image_digest(&docker, image).await?;
+    }
+    Ok((docker, image_digest))
 }
 
 #[cfg(test)]

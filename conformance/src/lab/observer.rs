@@ -134,7 +134,8 @@ impl Observer {
             return Err(LabError::harness(format!("{container} was started anew while it was looked at")));
         }
         answer.stdout.parse().map_err(|_| {
-            let message = format!("the network of {container} cannot be closed towards this machine: {}", answer.stderr);
+            let message =
+                format!("the network of {container} cannot be closed towards this machine: {}", answer.stderr);
             LabError::environment(message, "the kernel needs nf_tables (modprobe nf_tables)")
         })
     }

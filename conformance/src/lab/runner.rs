@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::event::{GapReason, Kind, Mechanism, Phase, Run, Source, WriteResult};
 
-use super::cluster::{Builder, Node, Prepared, REMOTE, Remote, has_synchronous, is_named, up};
+use super::cluster::{Builder, Node, Prepared, REMOTE, Remote, come_up, has_synchronous, is_named};
 use super::error::LabError;
 use super::faults::Toolbox;
 use super::nemesis::Nemesis;
@@ -104,7 +104,7 @@ impl Runner<'_> {
     ) -> Result<(), LabError> {
         let bed = self.bed;
         let settings = &bed.scenario.settings;
-        let healthy = bed.until("the cluster to come up", UP, up).await?;
+        let healthy = come_up(&bed, etcd.clone(), UP).await?;
         self.stopwatch.lap(Part::ComingUp);
         // The agents need a cycle to learn of one another: a node that has just joined is no candidate yet in the
         // leader's eyes. And an agent that is about to rewind a standby that streams already has said so by then.

@@ -8,7 +8,8 @@
 //! ever wrote to a template: it is made for its own sake, and never of a run.
 //!
 //! Images carry the label `org.pghaspec.template`, the digest of all that the template depends on. No sweep removes
-//! them; `docker image rm $(docker image ls --quiet --filter label=org.pghaspec.template)` does.
+//! them, unless their making was cut short: such a template nobody can use.
+//! `docker image rm $(docker image ls --quiet --filter label=org.pghaspec.template)` removes all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -24,14 +25,16 @@ use pghaspec_model::vocabulary::event::Phase;
 use pghaspec_model::vocabulary::fault::Fault;
 use sha2::{Digest, Sha256};
 
-use super::cluster::{Builder, ETCD_IMAGE, Prepared, up};
+use super::cluster::{Builder, ETCD_IMAGE, Prepared, come_up};
+use super::docker::agent_image::remedy;
 use super::docker::sandbox::Sandbox;
-use super::docker::{failed, image_digest};
+use super::docker::sweep::is_dead;
+use super::docker::{asked, failed, image_digest, own_image_digest};
 use super::error::LabError;
 use super::observer::Observer;
 use super::tasks::{Ends, Tasks};
 use super::testbed::Testbed;
-use super::wait::interrupted;
+use super::wait::{interrupted, unless_interrupted};
 use crate::manifest::Manifest;
 use crate::observe::clock::RunClock;
 use crate::observe::etcd::TICK_KEY;
@@ -48,6 +51,8 @@ const LABEL: &str = "org.pghaspec.template";
 const MAKING: &str = "org.pghaspec.template.making";
 /// Label with the node's name.
 const NODE: &str = "org.pghaspec.template.node";
+/// Label with the names of all nodes, with blanks between them.
+const NODES: &str = "org.pghaspec.template.nodes";
 /// Label with the agent's image.
 const AGENT: &str = "org.pghaspec.template.agent";
 /// Label with that image's digest.
@@ -67,6 +72,9 @@ const RECIPE: u32 = 2;
 const UP: Duration = Duration::from_secs(90);
 /// Seconds that a node may take to stop.
 const STOP_S: i32 = 60;
+
+/// The time that the making of an image may take: as long as a slow disk takes for a data directory.
+const KEEP: Duration = Duration::from_secs(300);
 
 /// The time that a request to etcd may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -101,14 +109,20 @@ pub async fn prepared(
         return Ok(None);
     }
     let manifest = manifest.prepared_by.as_deref().unwrap_or(manifest);
-    let wanted = Wanted::of(docker, scenario, manifest).await?;
-    if let Some(found) = wanted.find().await? {
-        return Ok(Some(found));
-    }
-    let _making = MAKING_ONE.lock().await;
-    match wanted.find().await? {
-        Some(found) => Ok(Some(found)),
-        None => wanted.make(dir, progress).await.map(Some),
+    let looked = unless_interrupted(async {
+        let wanted = Wanted::of(docker, scenario, manifest).await?;
+        if let Some(found) = wanted.find().await? {
+            return Ok(Err(found));
+        }
+        let making = MAKING_ONE.lock().await;
+        match wanted.find().await? {
+            Some(found) => Ok(Err(found)),
+            None => Ok(Ok((wanted, making))),
+        }
+    });
+    match looked.await? {
+        Ok((wanted, _making)) => wanted.make(dir, progress).await.map(Some),
+        Err(found) => Ok(Some(found)),
     }
 }
 
@@ -125,9 +139,9 @@ impl<'run> Wanted<'run> {
             digest.update(part);
         };
         add(&RECIPE.to_be_bytes());
-        let agent_digest = image_digest(docker, &manifest.image).await?;
+        let agent_digest = image_digest(docker, &manifest.image, &remedy(manifest)).await?;
         add(agent_digest.as_bytes());
-        add(image_digest(docker, ETCD_IMAGE).await?.as_bytes());
+        add(own_image_digest(docker, ETCD_IMAGE).await?.as_bytes());
         add(scenario.node_names().join(" ").as_bytes());
         add(format!("{:?}", scenario.settings).as_bytes());
         add(format!("{:?} {:?} {}", manifest.env, manifest.variables, manifest.leader_key).as_bytes());
@@ -197,7 +211,7 @@ impl<'run> Wanted<'run> {
                 let probes = probe::watch(recorder.clone(), node.name.clone(), node.config.clone());
                 tasks.spawn(format!("probing {}", node.name), Ends::WhenStopped, probes);
             }
-            let healthy = bed.until("the cluster to come up", UP, up).await?;
+            let healthy = come_up(&bed, etcd.clone(), UP).await?;
             report.doing("stopping it cleanly");
             self.stop(&sandbox, &healthy).await?;
             report.doing("keeping it");
@@ -215,6 +229,9 @@ impl<'run> Wanted<'run> {
         report.done();
         if made.is_ok() {
             self.remove_stale().await?;
+        }
+        if let (Err(_), Err(left)) = (&made, &cleaned) {
+            report.say(&left.to_string());
         }
         made.and_then(|prepared| cleaned.map(|()| prepared)).map_err(|error| {
             let message = format!("making a template (--fresh does without): {}", error.message);
@@ -238,8 +255,10 @@ impl<'run> Wanted<'run> {
         let container = sandbox.name(name);
         let doing = format!("stopping {container}");
         let options = StopContainerOptionsBuilder::new().t(STOP_S).build();
-        self.docker.stop_container(&container, Some(options)).await.map_err(failed(&doing))?;
-        let ended = self.docker.inspect_container(&container, None).await.map_err(failed(&doing))?;
+        // It takes as long as the node takes, and no longer than that limit.
+        let stopping = self.docker.clone().with_timeout(Duration::from_secs(2 * u64::from(STOP_S.unsigned_abs())));
+        stopping.stop_container(&container, Some(options)).await.map_err(failed(&doing))?;
+        let ended = asked(&doing, self.docker.inspect_container(&container, None)).await?;
         match ended.state.and_then(|state| state.exit_code) {
             Some(KILLED) => Err(LabError::harness(format!("{doing}: it did not stop within {STOP_S} s of SIGTERM"))),
             _ => Ok(()),
@@ -255,22 +274,26 @@ impl<'run> Wanted<'run> {
     ) -> Result<Prepared, LabError> {
         let making = sandbox.name("template");
         let keys_label = serde_json::to_string(&keys).map_err(|error| LabError::harness(error.to_string()))?;
+        let all = self.scenario.node_names().join(" ");
         let images = try_join_all(self.scenario.node_names().into_iter().map(async |node| {
             let tag = format!("{making}-{node}");
             let labels = [
                 (LABEL, self.digest.as_str()),
                 (MAKING, &making),
                 (NODE, &node),
+                (NODES, &all),
                 (AGENT, &self.manifest.image),
                 (AGENT_DIGEST, &self.agent_digest),
                 (LEADER, leader),
                 (KEYS, &keys_label),
             ];
             let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            // Also whose they are: if their making is cut short, that tells whether they may be removed.
+            let labels = labels.into_iter().chain(sandbox.labels().clone()).collect();
             let options =
                 CommitContainerOptionsBuilder::new().container(&sandbox.name(&node)).repo(REPOSITORY).tag(&tag);
-            let config = ContainerConfig { labels: Some(HashMap::from(labels)), ..ContainerConfig::default() };
-            let kept = self.docker.commit_container(options.build(), config).await;
+            let config = ContainerConfig { labels: Some(labels), ..ContainerConfig::default() };
+            let kept = self.docker.clone().with_timeout(KEEP).commit_container(options.build(), config).await;
             kept.map_err(failed(format!("keeping {node} as an image")))?;
             Ok::<_, LabError>((node, format!("{REPOSITORY}:{tag}")))
         }))
@@ -289,11 +312,39 @@ impl<'run> Wanted<'run> {
     }
 }
 
+/// Removes the images of templates whose making was cut short, and whose maker is dead: nobody can use them. Returns
+/// how many were removed.
+///
+/// # Errors
+/// Docker does not answer.
+pub async fn remove_half_made(docker: &Docker, runs: &[&RunDir]) -> Result<usize, LabError> {
+    let half_made = half_made(images(docker, LABEL).await?);
+    let dead = half_made.iter().filter(|image| is_dead(&image.labels, runs));
+    let options = RemoveImageOptionsBuilder::new().build();
+    let removing = dead.map(|image| docker.remove_image(&image.id, Some(options.clone()), None));
+    Ok(join_all(removing).await.iter().filter(|done| done.is_ok()).count())
+}
+
+/// The images of which some other node's is missing.
+fn half_made(images: Vec<ImageSummary>) -> Vec<ImageSummary> {
+    let mut makings: BTreeMap<String, Vec<ImageSummary>> = BTreeMap::new();
+    for image in images {
+        let making = image.labels.get(MAKING).cloned().unwrap_or_default();
+        makings.entry(making).or_default().push(image);
+    }
+    let is_half_made = |images: &Vec<ImageSummary>| {
+        let there: Vec<&String> = images.iter().filter_map(|image| image.labels.get(NODE)).collect();
+        let wanted = images.iter().find_map(|image| image.labels.get(NODES));
+        wanted.is_some_and(|nodes| nodes.split(' ').any(|node| !there.iter().any(|there| *there == node)))
+    };
+    makings.into_values().filter(is_half_made).flatten().collect()
+}
+
 /// All images with a label.
 async fn images(docker: &Docker, label: &str) -> Result<Vec<ImageSummary>, LabError> {
     let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
     let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-    docker.list_images(Some(options)).await.map_err(failed("listing templates"))
+    asked("listing templates", docker.list_images(Some(options))).await
 }
 
 /// The keys of etcd that have no lease, without the lab's own.
@@ -307,4 +358,30 @@ async fn lasting_keys(mut etcd: Client) -> Result<BTreeMap<String, String>, LabE
     let lasting = all.kvs().iter().filter(|kv| kv.lease() == 0 && kv.key() != TICK_KEY.as_bytes());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(lasting.map(|kv| (text(kv.key()), text(kv.value()))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(making: &str, node: &str, nodes: Option<&str>) -> ImageSummary {
+        let labels = [(MAKING, Some(making)), (NODE, Some(node)), (NODES, nodes)];
+        let labels = labels.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())));
+        ImageSummary { id: format!("{making}-{node}"), labels: labels.collect(), ..ImageSummary::default() }
+    }
+
+    #[test]
+    fn a_template_that_lacks_a_node_is_half_made() {
+        let (two, three) = (Some("n1 n2"), Some("n1 n2 n3"));
+        let images = vec![
+            image("whole", "n1", two),
+            image("half", "n1", three),
+            image("whole", "n2", two),
+            image("half", "n3", three),
+            // Made by an older pghaspec: nobody knows how many there should be.
+            image("old", "n1", None),
+        ];
+        let half: Vec<String> = half_made(images).into_iter().map(|image| image.id).collect();
+        assert_eq!(half, ["half-n1", "half-n3"]);
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::error::LabError;
+use crate::interrupt;
 use crate::observe::recorder::Recorder;
 use crate::observe::view::View;
 use crate::progress;
@@ -65,15 +65,23 @@ pub async fn until<T>(
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
+/// Waits for a signal that ends the run; returns at once if it has come already.
 pub async fn interrupted() -> LabError {
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    match (interrupt, terminate) {
-        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
-            _ = interrupt.recv() => LabError::interrupted("Ctrl-C"),
-            _ = terminate.recv() => LabError::interrupted("SIGTERM"),
-        },
-        (Err(error), _) | (_, Err(error)) => LabError::harness(format!("signals cannot be handled: {error}")),
+    match interrupt::listen() {
+        Ok(()) => LabError::interrupted(interrupt::wait().await.words()),
+        Err(why) => LabError::harness(why),
+    }
+}
+
+/// Does something that needs no cleaning up, unless a signal ends the run meanwhile.
+///
+/// # Errors
+/// Its own, or that of the run that was ended.
+pub async fn unless_interrupted<T>(doing: impl Future<Output = Result<T, LabError>>) -> Result<T, LabError> {
+    tokio::select! {
+        biased;
+        error = interrupted() => Err(error),
+        done = doing => done,
     }
 }
 

@@ -159,6 +159,20 @@ pub fn folder(name_or_path: &str) -> Result<PathBuf, ManifestError> {
     Ok(find(place)?.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf))
 }
 
+/// Says whether an agent's manifest lies outside of the fixtures, so that it is a stranger's.
+///
+/// # Errors
+/// There is no such agent.
+pub fn is_foreign(name_or_path: &str) -> Result<bool, ManifestError> {
+    let folder = folder(name_or_path)?;
+    // Links are followed: it counts where it is, not how it is called.
+    let place = |path: &Path| path.canonicalize().ok();
+    Ok(match (place(&folder), place(&fixtures::agents())) {
+        (Some(folder), Some(agents)) => !folder.starts_with(agents),
+        _ => true,
+    })
+}
+
 /// The `agent.toml` of an agent: by a name in the fixtures first, then by a path.
 fn find(place: &str) -> Result<PathBuf, ManifestError> {
     let of_name = fixtures::agents().join(place).join("agent.toml");

@@ -187,3 +187,19 @@ fn limits_are_read_one_by_one_and_have_ranges() {
     assert!(with("cpus = 2").unwrap_err().problem.contains("cpus"));
     assert_eq!(with("pids = \"many\"").unwrap_err().line, Some(10));
 }
+
+#[test]
+fn a_manifest_outside_of_the_fixtures_is_a_strangers() {
+    for own in ["patroni", "patroni@4.1.5", "patroni-defects/keeps-lock"] {
+        assert!(!super::is_foreign(own).unwrap(), "{own}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.toml");
+    std::fs::write(&file, "extends = 'patroni'").unwrap();
+    for foreign in [folder.path(), &file] {
+        assert!(super::is_foreign(&foreign.display().to_string()).unwrap(), "{}", foreign.display());
+    }
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(fixtures::agents().join("patroni"), &link).unwrap();
+    assert!(!super::is_foreign(&link.display().to_string()).unwrap());
+}

@@ -50,7 +50,8 @@ impl AgentLog {
 impl Drop for AgentLog {
     fn drop(&mut self) {
         if let Some(since) = self.full {
-            let why = format!("the agent has said more than {MOST} things that have a meaning; the rest is not recorded");
+            let why =
+                format!("the agent has said more than {MOST} things that have a meaning; the rest is not recorded");
             self.recorder.gap(Some(&self.node), since, Source::AgentLog, why);
         }
     }

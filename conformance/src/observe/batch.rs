@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use pghaspec_model::vocabulary::event::{Kind, Source, WriteResult};
 use tokio::sync::watch;
-use tokio_postgres::{AsyncMessage, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Config};
 
 use super::postgres::{Failure, connected, query_once};
 use super::recorder::Recorder;

@@ -27,6 +27,9 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// Pause between two looks at a container that is not heard any more.
 const STILL: Duration = Duration::from_millis(500);
 
+/// The time for which a container may be silent: Docker may answer only with its first line.
+const SILENCE: Duration = Duration::from_secs(24 * 3600);
+
 /// One line of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -73,6 +76,7 @@ impl ContainerLog {
     /// The file cannot be made.
     pub fn new(docker: Docker, recorder: Recorder, speaker: Speaker, file: &Path) -> Result<ContainerLog, RunDirError> {
         let (raw, last) = (RawLog::create(file)?, recorder.clock().now());
+        let docker = docker.with_timeout(SILENCE);
         let (allowance, place) = (speaker.most_mib.map(Allowance::of_mib), Place::default());
         Ok(ContainerLog { docker, recorder, speaker, raw, place, last, deaf: None, allowance, silenced: None })
     }

@@ -62,7 +62,7 @@ pub async fn watch(recorder: Recorder, node: String, config: Config) {
         // nothing.
         let off = || recorder.view().borrow().nodes.get(&node).is_some_and(|seen| seen.container_ended);
         let was_off = off();
-        let mut finding = probe(&config).await;
+        let (mut finding, login) = look(&config).await;
         if finding.state == ServerState::Unknown && was_off && off() {
             finding.state = ServerState::Refused;
         }
@@ -79,6 +79,11 @@ pub async fn watch(recorder: Recorder, node: String, config: Config) {
         recorder.update(|view| {
             if let Some(seen) = view.nodes.get_mut(&node) {
                 seen.probed_at = start;
+                match login {
+                    Login::Accepted => seen.login_refused = None,
+                    Login::Refused(words) => seen.login_refused = Some(words),
+                    Login::Unknown => {}
+                }
             }
         });
     }
@@ -112,11 +117,39 @@ impl Reported {
     }
 }
 
-/// The finding of a new client.
-pub async fn probe(config: &Config) -> Finding {
+/// The login of a probe.
+#[derive(Debug, PartialEq, Eq)]
+enum Login {
+    /// It was not refused.
+    Accepted,
+    /// Postgres refused it, in its own words.
+    Refused(String),
+    /// There was no answer.
+    Unknown,
+}
+
+/// The finding of a new client, and whether it was let in.
+async fn look(config: &Config) -> (Finding, Login) {
     match query_once(config, PROBE, LIMIT).await {
-        Ok(rows) => rows.first().map_or(Finding::only(ServerState::Unknown), |row| read(row)),
-        Err(failure) => Finding::only(state_of(&failure)),
+        Ok(rows) => (rows.first().map_or(Finding::only(ServerState::Unknown), |row| read(row)), Login::Accepted),
+        Err(failure) => (Finding::only(state_of(&failure)), login_of(&failure)),
+    }
+}
+
+/// The login of a probe that failed. A user who may not read the control file is no superuser.
+fn login_of(failure: &Failure) -> Login {
+    let refusals = [
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        SqlState::INVALID_CATALOG_NAME,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+    ];
+    match failure {
+        Failure::Server { code, .. } if refusals.contains(code) => {
+            Login::Refused(failure.words().chars().filter(|one| !one.is_control()).take(300).collect())
+        }
+        Failure::TimedOut => Login::Unknown,
+        Failure::Refused | Failure::Broken(_) | Failure::Server { .. } => Login::Accepted,
     }
 }
 
@@ -191,6 +224,19 @@ mod tests {
         assert_eq!(state_of(&starting), ServerState::Starting);
         let other = Failure::Server { code: SqlState::TOO_MANY_CONNECTIONS, message: String::new() };
         assert_eq!(state_of(&other), ServerState::Unknown);
+    }
+
+    #[test]
+    fn a_login_that_is_refused_is_told_from_a_server_that_is_not_ready() {
+        let server = |code: SqlState| Failure::Server { code, message: "no\u{1b}".to_owned() };
+        for code in [SqlState::INVALID_PASSWORD, SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE] {
+            let words = format!("{}: no", code.code());
+            assert_eq!(login_of(&server(code)), Login::Refused(words));
+        }
+        assert_eq!(login_of(&server(SqlState::CANNOT_CONNECT_NOW)), Login::Accepted);
+        assert_eq!(login_of(&server(SqlState::TOO_MANY_CONNECTIONS)), Login::Accepted);
+        assert_eq!(login_of(&Failure::Refused), Login::Accepted);
+        assert_eq!(login_of(&Failure::TimedOut), Login::Unknown);
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct NodeView {
     pub wrote: BTreeSet<Session>,
     /// Its container has ended, and was not started again.
     pub container_ended: bool,
+    /// The words with which Postgres refused the login of the last probe that was answered.
+    pub login_refused: Option<String>,
 }
 
 /// The finding of a probe of Postgres.

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::{fmt, fs, io};
 
+use crate::untrusted::folder::Folder;
+
 /// An operation on the run's folder that failed.
 #[derive(Debug)]
 pub struct RunDirError {
@@ -37,7 +39,43 @@ impl std::error::Error for RunDirError {
     }
 }
 
-/// Writes a file of the run.
+/// Writes a file of the run, whole or not at all: a process that is killed meanwhile leaves the old file, and so does a
+/// machine that loses its power.
 pub(super) fn write(file: &Path, text: &str) -> Result<(), RunDirError> {
-    fs::write(file, text).map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let written = || {
+        let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        Folder::open(folder)?.write(&name, text.as_bytes())?;
+        // The name is as lasting as the content.
+        fs::File::open(folder)?.sync_all()
+    };
+    written().map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
+}
+
+/// Says whether a file of that name is one that a killed process was writing.
+pub(super) fn is_draft(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".part")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("outcome.json");
+        write(&file, "first").unwrap();
+        write(&file, "second").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "second");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
+        assert!(write(&folder.path().join("gone").join("x"), "text").is_err());
+        // A link is replaced, and what it points to is not written.
+        let target = folder.path().join("target");
+        fs::write(&target, "kept").unwrap();
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&target, &file).unwrap();
+        write(&file, "third").unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
+    }
 }

@@ -1,7 +1,7 @@
 //! The folder of a run. Evidence is written here as it happens, and a lock says whether the run still lives.
 //!
 //! ```text
-//! runs/20260131-120000-patroni-3f9a1c/      the run; `runs/latest` points to it
+//! runs/20260131-120000-patroni-3f9a1c07b2d4/  the run; `runs/latest` points to it
 //!   lock                                    held with flock while the run lives
 //!   plan.json                               what it sets out to do
 //!   deviations.toml                         the known deviations of the agent
@@ -15,35 +15,38 @@
 //! ```
 
 use std::fs;
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use rustix::fs::{FlockOperation, flock};
 
 pub use super::error::RunDirError;
-use super::error::write;
+use super::error::{is_draft, write};
+use super::lock::Lock;
+use super::owner::Owner;
+use super::random::random_digits;
 pub use super::scenario_folder::{Outcome, ScenarioDir, scenario_dir};
 
 /// The folder for runs unless another one is asked for.
 pub const DEFAULT_OUT: &str = "runs";
 
-/// The file whose lock is held while the run lives.
-const LOCK: &str = "lock";
+/// Digits that tell a run from all others, on whichever machine they are made.
+const RUN_DIGITS: usize = 12;
+/// Digits that tell apart what one run makes when it is begun and each time it is resumed.
+const SESSION_DIGITS: usize = 6;
 
 /// An open folder of a run. The lock is given back when this is dropped, or when the process dies.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
     id: String,
+    session: String,
     lanes: AtomicU32,
-    _lock: File,
+    owner: Owner,
+    _lock: Lock,
 }
 
 impl RunDir {
-    /// Makes a new run's folder below `out`, takes its lock and points `out/latest` to it.
+    /// Makes a new run's folder below `out` and takes its lock.
     ///
     /// # Errors
     /// The folder cannot be made, for instance because the disk is full.
@@ -65,13 +68,11 @@ impl RunDir {
             clock.minute(),
             clock.second(),
             file_name_of(agent),
-            short_id(),
+            random_digits(RUN_DIGITS).map_err(failed("naming a run in", &out))?,
         );
         let path = out.join(&id);
         fs::create_dir(&path).map_err(failed("making", &path))?;
-        let run = RunDir::open(&path)?;
-        point_latest(&out, &id).map_err(failed("pointing latest to", &path))?;
-        Ok(run)
+        RunDir::open(&path)
     }
 
     /// Opens an existing run's folder to go on with it, and takes its lock.
@@ -82,14 +83,25 @@ impl RunDir {
         let failed = |error| RunDirError::new(format!("opening the run {}", path.display()), error);
         let path = path.canonicalize().map_err(failed)?;
         let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(failed)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
-            rustix::io::Errno::WOULDBLOCK => {
-                failed(io::Error::new(io::ErrorKind::WouldBlock, "another process still runs it"))
-            }
-            other => failed(other.into()),
-        })?;
-        Ok(RunDir { path, id, lanes: AtomicU32::new(0), _lock: lock })
+        let lock = Lock::take(&path).map_err(failed)?;
+        remove_drafts(&path).map_err(failed)?;
+        let (owner, session) = (Owner::this(&lock.mark), random_digits(SESSION_DIGITS).map_err(failed)?);
+        Ok(RunDir { path, id, session, lanes: AtomicU32::new(0), owner, _lock: lock })
+    }
+
+    /// Points `latest` beside the folder to it.
+    ///
+    /// # Errors
+    /// The link cannot be made.
+    pub fn point_latest(&self) -> Result<(), RunDirError> {
+        let Some(out) = self.path.parent() else { return Ok(()) };
+        point_latest(out, &self.id)
+            .map_err(|error| RunDirError::new(format!("pointing latest to {}", self.path.display()), error))
+    }
+
+    /// The process that holds the lock.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// The absolute path.
@@ -102,13 +114,16 @@ impl RunDir {
         &self.id
     }
 
-    /// The last part of the run's name, short enough for container names.
-    pub fn short_id(&self) -> &str {
-        self.id.rsplit('-').next().unwrap_or(&self.id)
+    /// The beginning of the names of a lane's containers and networks, which nobody else uses: neither another run nor
+    /// this one when it is resumed, while Docker still removes what was left.
+    pub fn lane_prefix(&self) -> String {
+        let run = self.id.rsplit('-').next().unwrap_or_default();
+        let run: String = run.chars().filter(char::is_ascii_alphanumeric).take(RUN_DIGITS).collect();
+        format!("pghaspec-{run}-{}-{}", self.session, self.next_lane())
     }
 
-    /// The number of a new lane, from 1; no other lane of this run has it.
-    pub fn next_lane(&self) -> u32 {
+    /// The number of a new lane, from 1; no other lane of this process has it.
+    fn next_lane(&self) -> u32 {
         self.lanes.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -126,13 +141,13 @@ impl RunDir {
     }
 
     /// Puts aside the recording of a scenario that was interrupted, so that nothing gets lost. Returns its new name;
-    /// nothing if there was no recording.
+    /// nothing if there was no recording, though the scenario may have been about to be run.
     ///
     /// # Errors
     /// The folder cannot be moved.
     pub fn set_aside(&self, id: &str) -> Result<Option<String>, RunDirError> {
         let path = self.path.join(id);
-        if !path.exists() {
+        if !self.scenario_paths(id).has_recording() {
             return Ok(None);
         }
         let free = |number: &u32| !self.path.join(format!("{id}.attempt-{number}")).exists();
@@ -169,13 +184,22 @@ impl RunDir {
     }
 }
 
-/// True if a living process holds the lock of the run in that folder. A folder that is gone has no owner.
-pub fn has_living_owner(path: &Path) -> bool {
-    let Ok(lock) = OpenOptions::new().write(true).open(path.join(LOCK)) else {
-        return false;
-    };
-    // Any other error counts as an owner: only a run that certainly has none may be swept.
-    flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err()
+/// Removes what a killed process was writing in the folder of a run and in those of its scenarios.
+fn remove_drafts(run: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(run)? {
+        let entry = entry?;
+        if is_draft(&entry.file_name().to_string_lossy()) {
+            fs::remove_file(entry.path())?;
+        } else if entry.file_type()?.is_dir() {
+            for inner in fs::read_dir(entry.path())? {
+                let inner = inner?;
+                if is_draft(&inner.file_name().to_string_lossy()) {
+                    fs::remove_file(inner.path())?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Replaces the symbolic link `latest` in one step, so that it is never absent.
@@ -190,44 +214,32 @@ fn file_name_of(agent: &str) -> String {
     agent.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect()
 }
 
-/// Six hexadecimal digits that differ between runs that are started in the same second.
-fn short_id() -> String {
-    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-    // The process id tells apart runs that start at once; the odd factor spreads both numbers over all digits.
-    let mixed = (nanoseconds ^ std::process::id().rotate_left(16)).wrapping_mul(0x9E37_79B1);
-    format!("{:06x}", mixed >> 8)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_lock_says_whether_the_owner_lives() {
+    fn a_run_has_one_owner_at_a_time() {
         let out = tempfile::tempdir().unwrap();
         let run = RunDir::create(out.path(), "patroni-defects/keeps-lock").unwrap();
-        let path = run.path().to_path_buf();
-        assert!(has_living_owner(&path));
+        let (path, owner) = (run.path().to_path_buf(), run.owner().clone());
         assert!(RunDir::open(&path).is_err());
         drop(run);
-        assert!(!has_living_owner(&path));
-        assert!(RunDir::open(&path).is_ok());
+        let again = RunDir::open(&path).unwrap();
+        assert!(owner.held_lock_of(again.owner()));
     }
 
     #[test]
-    fn a_folder_that_is_gone_has_no_owner() {
-        let out = tempfile::tempdir().unwrap();
-        assert!(!has_living_owner(&out.path().join("gone")));
-    }
-
-    #[test]
-    fn latest_points_to_the_newest_run() {
+    fn latest_points_where_it_was_pointed_last() {
         let out = tempfile::tempdir().unwrap();
         let first = RunDir::create(out.path(), "a").unwrap();
+        assert!(!out.path().join("latest").exists(), "a run that never started is not the latest");
+        first.point_latest().unwrap();
         let second = RunDir::create(out.path(), "a").unwrap();
         assert_ne!(first.id(), second.id());
+        assert_eq!(out.path().join("latest").canonicalize().unwrap(), first.path());
+        second.point_latest().unwrap();
         assert_eq!(out.path().join("latest").canonicalize().unwrap(), second.path());
-        assert_eq!(second.short_id().len(), 6);
     }
 
     #[test]
@@ -235,6 +247,13 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let run = RunDir::create(out.path(), "a").unwrap();
         assert_eq!((run.next_lane(), run.next_lane()), (1, 2));
+        let (path, prefix) = (run.path().to_path_buf(), run.lane_prefix());
+        drop(run);
+        let again = RunDir::open(&path).unwrap();
+        let run_alone = |prefix: &str| prefix.split('-').take(2).collect::<String>();
+        assert_ne!(again.lane_prefix(), prefix);
+        assert_eq!(run_alone(&again.lane_prefix()), run_alone(&prefix));
+        assert!(prefix.len() < 40, "{prefix}");
     }
 
     #[test]
@@ -245,6 +264,8 @@ mod tests {
         for attempt in ["s.attempt-1", "s.attempt-2"] {
             let dir = run.scenario("s").unwrap();
             dir.begin("title = 1").unwrap();
+            assert_eq!(run.set_aside("s").unwrap(), None, "nothing was recorded yet");
+            fs::write(&dir.events, "").unwrap();
             assert!(!dir.is_complete());
             assert_eq!(run.set_aside("s").unwrap().unwrap(), attempt);
             assert!(run.path().join(attempt).join("scenario.toml").is_file());
@@ -256,6 +277,19 @@ mod tests {
         assert!(dir.is_complete());
         fs::write(dir.path.join("timeline.svg"), "").unwrap();
         assert_eq!(dir.evidence().unwrap(), std::slice::from_ref(&dir.outcome));
+    }
+
+    #[test]
+    fn what_a_killed_process_was_writing_is_removed() {
+        let out = tempfile::tempdir().unwrap();
+        let run = RunDir::create(out.path(), "a").unwrap();
+        let (path, dir) = (run.path().to_path_buf(), run.scenario("s").unwrap());
+        drop(run);
+        for folder in [&path, &dir.path] {
+            fs::write(folder.join(".x.part"), "half").unwrap();
+        }
+        drop(RunDir::open(&path).unwrap());
+        assert!(!path.join(".x.part").exists() && dir.evidence().unwrap().is_empty());
     }
 
     #[test]

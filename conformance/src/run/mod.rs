@@ -2,7 +2,10 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `folder.rs` | the folder of a run, and its lock |
+//! | `folder.rs` | the folder of a run |
+//! | `lock.rs` | the lock of that folder |
+//! | `owner.rs` | the owner of a run, and whether it lives |
+//! | `random.rs` | random digits for names |
 //! | `scenario_folder.rs` | the folder of one scenario, and `outcome.json` |
 //! | `plan.rs` | what a run sets out to do, `plan.json`; parts of a run that is split |
 //! | `spec.rs` | the specification that it is held to, by its digest |
@@ -12,6 +15,9 @@
 pub mod error;
 pub mod folder;
 pub mod lap;
+pub mod lock;
+pub mod owner;
 pub mod plan;
+mod random;
 pub mod scenario_folder;
 pub mod spec;

@@ -2,14 +2,13 @@
 //! together.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::error::RunDirError;
+use super::error::{RunDirError, write};
 use super::spec::{SPEC_SHA256, Spec, hex};
 use crate::input;
 use crate::input::InputError;
@@ -76,9 +75,9 @@ impl Plan {
     /// The file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), RunDirError> {
         let file = folder.join(FILE);
-        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from);
-        text.and_then(|text| fs::write(&file, text + "\n"))
-            .map_err(|error| RunDirError::new(format!("writing {}", file.display()), error))
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| RunDirError::new(format!("writing {}", file.display()), error.into()))?;
+        write(&file, &(text + "\n"))
     }
 
     /// Reads the plan in the folder of a run.
@@ -149,6 +148,8 @@ impl FromStr for Shard {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

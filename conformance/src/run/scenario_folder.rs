@@ -45,11 +45,17 @@ impl ScenarioDir {
         write(&self.scenario, text)
     }
 
-    /// Writes how the harness came to the end.
+    /// Writes how the harness came to the end. By then the history is on the disk.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn end(&self, outcome: &Outcome) -> Result<(), RunDirError> {
+        match fs::File::open(&self.events).and_then(|events| events.sync_all()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(RunDirError::new(format!("writing {}", self.events.display()), error));
+            }
+            _ => {}
+        }
         let text = serde_json::to_string(outcome)
             .map_err(|error| RunDirError::new(format!("writing {}", self.outcome.display()), error.into()))?;
         write(&self.outcome, &(text + "\n"))
@@ -71,6 +77,12 @@ impl ScenarioDir {
     /// The scenario was recorded to its end, and need not be run again.
     pub fn is_complete(&self) -> bool {
         self.outcome().is_some_and(|outcome| outcome.error.is_none())
+    }
+
+    /// True if something of a run is in the folder: more than the scenario that was to be run.
+    pub fn has_recording(&self) -> bool {
+        let has_entries = |folder: &Path| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        self.events.exists() || self.outcome.exists() || has_entries(&self.logs)
     }
 
     /// All recorded files, sorted by path; pictures are made from them and do not count.

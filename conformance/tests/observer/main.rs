@@ -15,11 +15,8 @@ use std::process::Command;
 fn what_a_node_controls_is_followed_nowhere() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/observer/test_inside.py");
     let helpers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/images/observer");
-    let python = Command::new("python3")
-        .arg(tests)
-        .env("PYTHONPATH", helpers)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output();
+    let python =
+        Command::new("python3").arg(tests).env("PYTHONPATH", helpers).env("PYTHONDONTWRITEBYTECODE", "1").output();
     let Ok(output) = python else {
         opt_in::is_asked_for("PGHASPEC_PYTHON", "python3");
         return;

@@ -2,6 +2,7 @@
 //! cluster.
 
 mod builder;
+mod coming_up;
 pub mod dcs;
 pub mod faketime;
 mod nodes;
@@ -11,8 +12,9 @@ mod synchronous;
 mod variables;
 
 pub use builder::{Builder, WATCHDOG};
+pub use coming_up::come_up;
 pub use dcs::{Dcs, ETCD_IMAGE};
-pub use nodes::{Node, up};
+pub use nodes::Node;
 pub use prepared::Prepared;
 pub use remote::{REMOTE, REMOTE_IMAGE, Remote};
 pub use synchronous::{has_synchronous, is_named};

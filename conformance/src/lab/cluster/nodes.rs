@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use futures_util::future::try_join_all;
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::{Process, Source};
+use pghaspec_model::vocabulary::event::Source;
 use tokio_postgres::Config;
 
 use super::builder::{Builder, Networks, WATCHDOG};
@@ -12,10 +12,8 @@ use super::faketime::Faketime;
 use crate::lab::docker::container::{ContainerPlan, Place};
 use crate::lab::error::LabError;
 use crate::lab::observer::Observer;
-use crate::lab::wait::Seen;
 use crate::observe::agent_log::AgentLog;
 use crate::observe::processes::Input;
-use crate::observe::view::{Healthy, View};
 
 /// A node of the cluster.
 #[derive(Clone)]
@@ -90,25 +88,22 @@ impl Builder<'_> {
         let sandbox = self.bed.sandbox;
         let container = sandbox.name(name);
         // In the cluster network the machine has no address, and from the control network on it is fenced off.
-        let ((), address) = tokio::try_join!(
-            observer.meet(&self.bed, name, since),
-            sandbox.address(&container, &networks.cluster)
-        )?;
-        let control = sandbox.connect(&container, &networks.control).await?;
+        let reached = async {
+            let ((), address) = tokio::try_join!(
+                observer.meet(&self.bed, name, since),
+                sandbox.address(&container, &networks.cluster)
+            )?;
+            Ok((address, sandbox.connect(&container, &networks.control).await?))
+        };
+        let (address, control) = match reached.await {
+            Ok(reached) => reached,
+            Err(error) => {
+                return Err(match sandbox.end_of(&container).await {
+                    Some(end) => LabError { message: format!("the container of {name} has ended {end}"), ..error },
+                    None => error,
+                });
+            }
+        };
         Ok(Node { name: name.to_owned(), config: self.postgres_at(control), address, control })
     }
-}
-
-/// Looks whether a cluster is up that just was started. An agent or a container that has ended by now will not come
-/// back.
-pub fn up(view: &View) -> Seen<Healthy> {
-    for (name, node) in &view.nodes {
-        if node.container_ended {
-            return Seen::Never(format!("the container of {name} has ended"));
-        }
-        if node.exits.iter().any(|(what, _, _)| *what == Process::Agent) {
-            return Seen::Never(format!("the agent of {name} has ended"));
-        }
-    }
-    view.healthy().into()
 }

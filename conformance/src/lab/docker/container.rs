@@ -26,7 +26,7 @@ const STORED: u32 = 6;
 const CAPABILITIES: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"];
 
 /// The time that Docker may take to start a container.
-const START: Duration = Duration::from_secs(60);
+pub(super) const START: Duration = Duration::from_secs(60);
 
 /// A container to be started.
 pub struct ContainerPlan<'plan> {

@@ -8,7 +8,7 @@ use bollard::models::{
 };
 
 use super::sandbox::Sandbox;
-use super::{failed, failed_with};
+use super::{asked, failed_with};
 use crate::lab::error::LabError;
 
 /// Part of the sandbox: the network in which nodes and etcd know one another. The machine has no address there.
@@ -37,22 +37,26 @@ impl Sandbox {
             labels: Some(self.labels().clone().into_iter().collect()),
             ..NetworkCreateRequest::default()
         };
-        let mut last = String::new();
-        for _ in 0..SUBNETS {
-            self.docker.create_network(request.clone()).await.map_err(failed(&doing))?;
-            if !pinned {
-                return Ok(name);
+        let docker = self.docker.clone();
+        self.to_its_end(async move {
+            let mut last = String::new();
+            for _ in 0..SUBNETS {
+                asked(&doing, docker.create_network(request.clone())).await?;
+                if !pinned {
+                    return Ok(name);
+                }
+                // Docker assigns addresses on request only in a subnet that was requested as well. So Docker chooses a
+                // free subnet first, and that one is requested; another network may be quicker to take it.
+                let ipam = asked(&doing, docker.inspect_network(&name, None)).await?.ipam;
+                asked(&doing, docker.remove_network(&name)).await?;
+                match docker.create_network(NetworkCreateRequest { ipam, ..request.clone() }).await {
+                    Ok(_) => return Ok(name),
+                    Err(error) => last = error.to_string(),
+                }
             }
-            // Docker assigns addresses on request only in a subnet that was requested as well. So Docker chooses a free
-            // subnet first, and that one is requested; another network may be quicker to take it.
-            let ipam = self.docker.inspect_network(&name, None).await.map_err(failed(&doing))?.ipam;
-            self.docker.remove_network(&name).await.map_err(failed(&doing))?;
-            match self.docker.create_network(NetworkCreateRequest { ipam, ..request.clone() }).await {
-                Ok(_) => return Ok(name),
-                Err(error) => last = error.to_string(),
-            }
-        }
-        Err(failed_with(&doing, &last))
+            Err(failed_with(&doing, &last))
+        })
+        .await
     }
 
     /// Reserves an address for a container that does not run, for when it runs again. Docker would otherwise give it
@@ -63,11 +67,11 @@ impl Sandbox {
     pub async fn pin(&self, container: &str, network: &str, address: IpAddr) -> Result<(), LabError> {
         let doing = format!("keeping the address of {container} in {network}");
         let leave = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
-        self.docker.disconnect_network(network, leave).await.map_err(failed(&doing))?;
+        asked(&doing, self.docker.disconnect_network(network, leave)).await?;
         let own = EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..EndpointIpamConfig::default() };
         let endpoint = EndpointSettings { ipam_config: Some(own), ..EndpointSettings::default() };
         let join = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
-        self.docker.connect_network(network, join).await.map_err(failed(&doing))
+        asked(&doing, self.docker.connect_network(network, join)).await
     }
 
     /// Connects a container to one more network and returns its address there.
@@ -77,7 +81,7 @@ impl Sandbox {
     pub async fn connect(&self, container: &str, network: &str) -> Result<IpAddr, LabError> {
         let doing = format!("connecting {container} to {network}");
         let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: None };
-        self.docker.connect_network(network, request).await.map_err(failed(&doing))?;
+        asked(&doing, self.docker.connect_network(network, request)).await?;
         let address = self.addresses_by_network(container, &doing).await?.remove(network);
         address.ok_or_else(|| LabError::harness(format!("{doing}: it has no address there; did it end?")))
     }
@@ -88,7 +92,7 @@ impl Sandbox {
     /// Docker does not know the network, or its addresses.
     pub async fn subnet(&self, network: &str) -> Result<String, LabError> {
         let doing = format!("looking for the addresses of network {network}");
-        let found = self.docker.inspect_network(network, None).await.map_err(failed(&doing))?;
+        let found = asked(&doing, self.docker.inspect_network(network, None)).await?;
         let pools = found.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
         let subnet = pools.into_iter().filter_map(|pool| pool.subnet).find(|subnet| !subnet.contains(':'));
         subnet.ok_or_else(|| LabError::harness(format!("{doing}: it has none of IPv4")))
@@ -114,7 +118,7 @@ impl Sandbox {
     }
 
     async fn addresses_by_network(&self, container: &str, doing: &str) -> Result<HashMap<String, IpAddr>, LabError> {
-        let found = self.docker.inspect_container(container, None).await.map_err(failed(doing))?;
+        let found = asked(doing, self.docker.inspect_container(container, None)).await?;
         let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
         let address = |(name, endpoint): (String, EndpointSettings)| Some((name, endpoint.ip_address?.parse().ok()?));
         Ok(networks.into_iter().filter_map(address).collect())

@@ -112,10 +112,7 @@ impl Report {
             | Report::Unread { pidns, at, .. }
             | Report::Starved { pidns, at, .. }
             | Report::Gap { pidns, at, .. } => pidns.map(|pidns| (pidns, at[0])),
-            Report::Ready { .. }
-            | Report::Stalled { .. }
-            | Report::Trap(_)
-            | Report::Alive { .. } => None,
+            Report::Ready { .. } | Report::Stalled { .. } | Report::Trap(_) | Report::Alive { .. } => None,
         }
     }
 }
