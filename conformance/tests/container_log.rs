@@ -26,7 +26,7 @@ struct Container(String);
 
 impl Container {
     fn start() -> Container {
-        let args = ["run", "--detach", "--network", "none", "--entrypoint", "sh", "pghaspec/observer:5", "-c", TALKS];
+        let args = ["run", "--detach", "--network", "none", "--entrypoint", "sh", "pghaspec/observer:6", "-c", TALKS];
         Container(docker(&args).trim().to_owned())
     }
 

@@ -164,7 +164,7 @@ impl From<LabError> for Failure {
     fn from(error: LabError) -> Failure {
         let failure = match error.trouble {
             Trouble::Environment => Failure::environment(&error),
-            Trouble::Harness | Trouble::Interrupted => Failure::harness(&error),
+            Trouble::Harness | Trouble::Node | Trouble::Interrupted => Failure::harness(&error),
         };
         failure.caused_by(error)
     }

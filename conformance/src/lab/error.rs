@@ -12,6 +12,9 @@ pub enum Trouble {
     Environment,
     /// The lab itself failed, or the cluster never came up. Exit code 4.
     Harness,
+    /// A node does not do what was asked of it: it does not run, or its agent or Postgres does not. What a fault is made
+    /// at makes it a fault without an effect; anywhere else it is as if the lab itself failed. Exit code 4.
+    Node,
     /// The user ended it. Exit code 4.
     Interrupted,
 }
@@ -38,6 +41,11 @@ impl LabError {
     /// The error of a lab that failed.
     pub fn harness(message: impl Into<String>) -> LabError {
         LabError { trouble: Trouble::Harness, message: message.into(), help: None, logs: None }
+    }
+
+    /// The error of a node that does not do what was asked of it.
+    pub fn node(message: impl Into<String>) -> LabError {
+        LabError { trouble: Trouble::Node, message: message.into(), help: None, logs: None }
     }
 
     /// The error of a run that the user ended.

@@ -15,7 +15,7 @@ use crate::observe::processes::report::{Report, TrapReport};
 use crate::observe::processes::{Input, Processes};
 
 /// Image of the helper.
-pub const OBSERVER_IMAGE: &str = "pghaspec/observer:5";
+pub const OBSERVER_IMAGE: &str = "pghaspec/observer:6";
 
 /// The helper's part in the sandbox.
 const OBSERVER: &str = "observer";

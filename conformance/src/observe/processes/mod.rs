@@ -156,6 +156,8 @@ impl Processes {
             Report::Exec { pidns, .. }
             | Report::Exit { pidns, .. }
             | Report::Unread { pidns, .. }
+            | Report::Killed { pidns, .. }
+            | Report::Oom { pidns, .. }
             | Report::Starved { pidns, .. } => {
                 let starts = matches!(report, Report::Exec { .. });
                 let alive = pidns.filter(|pidns| !starts || !self.dead.contains(pidns));
@@ -168,7 +170,11 @@ impl Processes {
                 self.of_node(&node, report);
             }
             // Before the run began there was no node yet, and nothing of a node to miss.
-            Report::Gap { at, .. } | Report::Stalled { at } if run_time(at)[1] <= self.since => {}
+            Report::Gap { at, .. } | Report::Stalled { at } | Report::Full { at } if run_time(at)[1] <= self.since => {}
+            Report::Full { at } => {
+                let [from, to] = run_time(at);
+                self.recorder.record(None, Source::Process, [from.max(self.since), to], Kind::NoSpace);
+            }
             Report::Stalled { at } => {
                 let [from, to] = run_time(at);
                 self.recorder.record(None, Source::Process, [from.max(self.since), to], Kind::DiskStalled);
@@ -215,6 +221,13 @@ impl Processes {
                 }
                 (at, Kind::Starved { what, pid, waited_ns })
             }
+            Report::Killed { at, pid, parent, signal, .. } => {
+                if self.running.get(&parent) != Some(&Process::Postmaster) {
+                    return;
+                }
+                (at, Kind::ChildKilled { postmaster: parent, pid, signal })
+            }
+            Report::Oom { at, kills, .. } => (at, Kind::OutOfMemory { kills }),
             Report::Unread { .. } => return self.unread(Some(node), report),
             _ => return,
         };
