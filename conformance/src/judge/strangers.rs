@@ -79,9 +79,7 @@ impl Strangers {
                 let at = check.event.and_then(&moment);
                 let follows = match &check.id {
                     id if demanded(id) => at.is_none_or(|at| at >= death.at[0]),
-                    id if *id == ALLOWED_BY_THE_MODEL.id() => {
-                        death.may_be_own && at.is_none_or(|at| at >= death.at[0])
-                    }
+                    id if *id == ALLOWED_BY_THE_MODEL.id() => death.may_be_own && at.is_none_or(|at| at >= death.at[0]),
                     id => is_left_behind(death, id, at, run),
                 };
                 if follows {
@@ -109,7 +107,8 @@ fn is_left_behind(death: &Death, check: &str, at: Option<u64>, run: &Run) -> boo
         configuration.watchdog_present && (configuration.watchdog_required || configuration.watchdog_automatic);
     let can = match death.dead {
         Dead::Process(Process::Agent) => {
-            !watched && (is(&[Property::OneWritableLeader, Property::NoSilentDivergence]) || check == "acknowledged-writes")
+            !watched
+                && (is(&[Property::OneWritableLeader, Property::NoSilentDivergence]) || check == "acknowledged-writes")
         }
         Dead::Process(Process::Postmaster) => is(&[
             Property::OneWritableLeader,

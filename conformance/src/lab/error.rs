@@ -12,8 +12,8 @@ pub enum Trouble {
     Environment,
     /// The lab itself failed, or the cluster never came up. Exit code 4.
     Harness,
-    /// A node does not do what was asked of it: it does not run, or its agent or Postgres does not. What a fault is made
-    /// at makes it a fault without an effect; anywhere else it is as if the lab itself failed. Exit code 4.
+    /// A node does not do what was asked of it: it does not run, or its agent or Postgres does not. A fault that was to
+    /// be made there then had no effect; anywhere else it is as if the lab itself failed. Exit code 4.
     Node,
     /// The user ended it. Exit code 4.
     Interrupted,

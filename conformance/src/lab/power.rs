@@ -157,9 +157,14 @@ impl<'run> Power<'run> {
                     format!("{container} came up at {addresses:?}, not at {} and {}", node.address, node.control);
                 // Docker gives an address away only while its node does not run. That another one ended meanwhile was
                 // not to be expected.
-                let other = self.bed.recorder.view().borrow().nodes.iter().any(|(other, seen)| {
-                    other != name && seen.container_ended
-                });
+                let other = self
+                    .bed
+                    .recorder
+                    .view()
+                    .borrow()
+                    .nodes
+                    .iter()
+                    .any(|(other, seen)| other != name && seen.container_ended);
                 return Err(if other { LabError::node(message) } else { LabError::harness(message) });
             }
         }

@@ -214,9 +214,9 @@ impl Runner<'_> {
             let names = gone.iter().copied().collect::<Vec<_>>().join(", ");
             match found {
                 found if gone.is_empty() => found.into(),
-                Ok(Healthy { leader, .. }) => {
-                    Seen::Never(format!("the containers of these have ended: {names}; without them all is well, and {leader} leads"))
-                }
+                Ok(Healthy { leader, .. }) => Seen::Never(format!(
+                    "the containers of these have ended: {names}; without them all is well, and {leader} leads"
+                )),
                 Err(_) if gone.len() == view.nodes.len() => Seen::Never("all containers have ended".to_owned()),
                 Err(instead) => Seen::NotYet(format!("the containers of these have ended: {names}; {instead}")),
             }

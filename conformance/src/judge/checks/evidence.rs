@@ -9,7 +9,7 @@ use super::definition::{Agents, Applies, Asked, Definition, End, Name};
 use crate::history::intervals::FirstFrom;
 use crate::history::parts::Carry;
 use crate::history::{History, describe, seconds};
-use crate::judge::facts::deaths::{Death, deaths};
+use crate::judge::facts::deaths::Death;
 use crate::judge::facts::end_state::last_primary;
 use crate::judge::facts::lock;
 use crate::judge::facts::processes::OPEN;
@@ -79,12 +79,16 @@ pub static OBSERVERS_ALIVE: Definition = Definition {
     inconclusive: "a node was not probed after the end, the last primary acknowledged no write after the fault, or a \
                    process or node died that no fault of the scenario hit, and that its agent had no reason to end",
     carries: &[&PROOFS, &OPEN, &lock::LAST],
-    asked: Asked::Both(strangers, |end| Some(observers(end.last))),
+    asked: Asked::AtTheEnd(observers),
 };
 
-/// `observers-alive`, at the end: each node was probed with a telling answer after everything settled, the last
-/// primary acknowledged a write after the fault. That nobody else killed anything, [`strangers`] sees to.
-fn observers(history: &History) -> Check {
+/// `observers-alive`: nobody died but by faults of the scenario, and by agents that had a reason to; each node was
+/// probed with a telling answer after everything settled, and the last primary acknowledged a write after the fault.
+fn observers(end: &End) -> Check {
+    let history = end.last;
+    if let Some(check) = somebody_else(end) {
+        return check;
+    }
     let (Some(fault), Some(settled)) = (history.phase(Phase::Fault), history.phase(Phase::Settled)) else {
         return OBSERVERS_ALIVE.inconclusive("the run did not get that far");
     };
@@ -121,17 +125,18 @@ fn nobody_wrote(history: &History, fault: u64) -> Option<String> {
     (!wrote).then(|| format!("{primary}, the primary in the end, acknowledged no write after the fault"))
 }
 
-/// `observers-alive`, of each part: nobody died but by faults of the scenario, and by agents that had a reason to.
-fn strangers(history: &History) -> Check {
-    let deaths: Vec<Death> = deaths(history).into_iter().filter(|death| !death.may_be_own).collect();
-    let Some(first) = deaths.first() else { return OBSERVERS_ALIVE.pass("nobody else killed anything") };
+/// The first death, in words, that neither a fault of the scenario caused nor an agent that had a reason to, and its
+/// event.
+fn somebody_else(end: &End) -> Option<Check> {
+    let deaths: Vec<&Death> = end.deaths.iter().filter(|death| !death.may_be_own).collect();
+    let first = deaths.first()?;
     let more = match deaths.len() - 1 {
         0 => String::new(),
         1 => "; and one more death like this".to_owned(),
         more => format!("; and {more} more deaths like this"),
     };
     let why = format!("{}{more}. The run says little about what came after it", first.words);
-    OBSERVERS_ALIVE.inconclusive(why).at(Some(first.seq))
+    Some(OBSERVERS_ALIVE.inconclusive(why).at(Some(first.seq)))
 }
 
 /// `fault-took-effect`: every injected fault has a witness of its effect.

@@ -36,7 +36,8 @@ fn missing(end: &End, check: &Definition, since: u64, why: String) -> Check {
     let until = history.phase(Phase::ReadBack).unwrap_or(since);
     let before = end.deaths.iter().filter(|death| death.at[0] <= until);
     if let Some(death) = before.clone().find(|death| death.agentless) {
-        return check.inconclusive(format!("{why}; but nobody started the agent of {} again: {}", death.node, death.words));
+        return check
+            .inconclusive(format!("{why}; but nobody started the agent of {} again: {}", death.node, death.words));
     }
     let since = before.map(|death| death.at[1]).max().map_or(since, |died| died.max(since));
     let (had, needs) = (until.saturating_sub(since), patience(history));

@@ -9,7 +9,7 @@ use pghaspec_model::belief::{Channels, Observation, Seen};
 use pghaspec_model::cluster::sight::Sight;
 use pghaspec_model::cluster::{Names, NodeId};
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, ServerState, Source, WriteResult};
+use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::history::{History, SECOND, describe, seconds};
@@ -46,6 +46,8 @@ pub struct Observer {
     /// The highest timeline on which each node was a primary, and the cycle that it is given for that.
     timelines: Vec<u32>,
     cycles: Vec<Cycle>,
+    /// Nodes whose agents died by no fault of the scenario, and were not started again.
+    agentless: BTreeSet<NodeId>,
 }
 
 /// A cycle that the agent of a new primary has had in time.
@@ -99,6 +101,7 @@ impl Observer {
             writable: vec![false; run.nodes.len()],
             timelines: vec![0; run.nodes.len()],
             cycles: Vec::new(),
+            agentless: BTreeSet::new(),
         })
     }
 
@@ -171,7 +174,16 @@ impl Observer {
                         _ => Seen::Change(Sight::LeaderKey(holder)),
                     }
                 }
-                Kind::ProcessStarted { what, .. } => Seen::Change(Sight::Started(*what, known(id)?)),
+                Kind::ProcessStarted { what, .. } => {
+                    let id = known(id)?;
+                    // Who killed an agent, or its node, may have it started again, too.
+                    if *what == Process::Agent && self.agentless.remove(&id) && !is_restarted(history, event) {
+                        let what = Seen::Change(Sight::Fault(Fault::AgentRestarted, id));
+                        self.faults.insert(Fault::AgentRestarted);
+                        shown.push(Observation { at, what, seq: event.seq, chain });
+                    }
+                    Seen::Change(Sight::Started(*what, id))
+                }
                 Kind::ProcessExited { what, .. } => {
                     let id = known(id)?;
                     at[0] = servers[usize::from(id)].began_to_end(*what, at[0]).max(from);
@@ -211,8 +223,8 @@ impl Observer {
         Ok(())
     }
 
-    /// A death that no fault of the scenario caused is the fault that it equals, inflicted by somebody else. One that may
-    /// be the agent's own is explained by its rules, or it is not.
+    /// A death that no fault of the scenario caused is the fault that it equals, inflicted by somebody else. One that
+    /// may be the agent's own is explained by its rules, or it is not.
     fn observe_death(
         &mut self,
         history: &History,
@@ -229,6 +241,9 @@ impl Observer {
         let id = known(self.names.id(&death.node))?;
         let server = &servers[usize::from(id)];
         self.faults.insert(fault);
+        if matches!(fault, Fault::AgentKilled | Fault::NodeKilled) {
+            self.agentless.insert(id);
+        }
         let mut at = death.at;
         if let Dead::Process(what) = death.dead {
             at[0] = server.began_to_end(what, at[0]);
@@ -328,6 +343,14 @@ impl Observer {
             shown.push(Observation { at: [end; 2], what: Seen::Sighted(channel), seq, chain: 0 });
         }
     }
+}
+
+/// The harness has started this agent.
+fn is_restarted(history: &History, started: &Event) -> bool {
+    history.events.iter().any(|event| {
+        let restarts = matches!(event.kind, Kind::Fault { fault: Fault::AgentRestarted, .. });
+        restarts && event.node == started.node && event.at[0] <= started.at[1] && event.at[1] >= started.at[0]
+    })
 }
 
 /// A fault that hits the cluster as a whole, and not one node.
