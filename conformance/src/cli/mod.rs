@@ -169,7 +169,7 @@ impl From<LabError> for Failure {
         let failure = match error.trouble {
             Trouble::Environment => Failure::environment(&error),
             Trouble::Manifest => Failure::usage(&error),
-            Trouble::Harness | Trouble::Interrupted => Failure::harness(&error),
+            Trouble::Harness | Trouble::Node | Trouble::Interrupted => Failure::harness(&error),
         };
         failure.caused_by(error)
     }

@@ -45,6 +45,17 @@ pub fn what(event: &Event) -> String {
             };
             format!("{} ends {how} (process {pid})", process_text(*what))
         }
+        Kind::ChildKilled { postmaster, pid, signal } => {
+            format!("a child of postmaster {postmaster} ends of signal {signal} (process {pid})")
+        }
+        Kind::OutOfMemory { kills: 1 } => "the kernel kills a process for want of memory".to_owned(),
+        Kind::OutOfMemory { kills } => format!("the kernel kills {kills} processes for want of memory"),
+        Kind::NodeEnded { code, out_of_memory } => {
+            let code = code.map_or_else(String::new, |code| format!(" with code {code}"));
+            let why = if *out_of_memory { ", and a process of it was killed for want of memory" } else { "" };
+            format!("the whole node ends{code}{why}")
+        }
+        Kind::NoSpace => "there is no room on the disk".to_owned(),
         Kind::Starved { what, pid, waited_ns } => {
             format!("{} had no CPU for {} (process {pid})", process_text(*what), seconds(*waited_ns))
         }

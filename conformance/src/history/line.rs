@@ -8,8 +8,8 @@
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::recover::control::ControlFile;
 use pghaspec_model::vocabulary::event::{
-    Event, FORMAT, KeyChange, Kind, Phase, Process, ServerState, Session, Source, WITH_CONTROL, WITH_DISK_STALLED,
-    WITH_GAP_REASON, WITH_STARVED, Watchdog, WriteResult,
+    Event, FORMAT, KeyChange, Kind, Phase, Process, ServerState, Session, Source, WITH_CONTROL, WITH_DEATHS,
+    WITH_DISK_STALLED, WITH_GAP_REASON, WITH_STARVED, Watchdog, WriteResult,
 };
 use pghaspec_model::vocabulary::fault::Fault;
 use serde::{Deserialize, Deserializer};
@@ -39,6 +39,7 @@ fn by_the_book(line: &[u8]) -> Result<Event, String> {
     let since = match event.kind {
         Kind::Starved { .. } => WITH_STARVED,
         Kind::DiskStalled => WITH_DISK_STALLED,
+        Kind::ChildKilled { .. } | Kind::OutOfMemory { .. } | Kind::NodeEnded { .. } | Kind::NoSpace => WITH_DEATHS,
         _ => 1,
     };
     if event.v < since {

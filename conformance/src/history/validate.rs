@@ -63,13 +63,20 @@ fn described(run: &Run) -> Result<(), String> {
 /// Each kind of event has its own observer, and only who observed can have seen something.
 fn said_by_who_can(run: &Run, event: &Event) -> Result<(), String> {
     let may: &[Source] = match event.kind {
-        Kind::Run(_) | Kind::Phase { .. } | Kind::Fault { .. } | Kind::Disturbance { .. } | Kind::Gap { .. } => {
-            &[Source::Harness]
-        }
+        Kind::Run(_)
+        | Kind::Phase { .. }
+        | Kind::Fault { .. }
+        | Kind::Disturbance { .. }
+        | Kind::Gap { .. }
+        | Kind::NodeEnded { .. } => &[Source::Harness],
         Kind::LeaderKey { .. } => &[Source::Etcd],
-        Kind::ProcessStarted { .. } | Kind::ProcessExited { .. } | Kind::Starved { .. } | Kind::DiskStalled => {
-            &[Source::Process]
-        }
+        Kind::ProcessStarted { .. }
+        | Kind::ProcessExited { .. }
+        | Kind::ChildKilled { .. }
+        | Kind::OutOfMemory { .. }
+        | Kind::Starved { .. }
+        | Kind::DiskStalled
+        | Kind::NoSpace => &[Source::Process],
         Kind::Server { .. } | Kind::ReadBack { .. } => &[Source::Postgres],
         Kind::Write { .. } => &[Source::Writer],
         Kind::Batch { .. } => &[Source::Writer, Source::Postgres],
@@ -86,14 +93,16 @@ fn said_by_who_can(run: &Run, event: &Event) -> Result<(), String> {
 /// Events are about a node, or about the cluster.
 fn placed(run: &Run, event: &Event) -> Result<(), String> {
     match (&event.kind, &event.node) {
-        (Kind::Run(_) | Kind::Phase { .. } | Kind::LeaderKey { .. } | Kind::DiskStalled, Some(node)) => {
-            Err(format!("node: is about the cluster, and names {node}"))
-        }
+        (
+            Kind::Run(_) | Kind::Phase { .. } | Kind::LeaderKey { .. } | Kind::DiskStalled | Kind::NoSpace,
+            Some(node),
+        ) => Err(format!("node: is about the cluster, and names {node}")),
         (
             Kind::Run(_)
             | Kind::Phase { .. }
             | Kind::LeaderKey { .. }
             | Kind::DiskStalled
+            | Kind::NoSpace
             | Kind::Fault { .. }
             | Kind::Disturbance { .. }
             | Kind::Gap { .. },
@@ -122,6 +131,15 @@ fn fields(event: &Event) -> Result<(), String> {
             ensure(code.is_none() || signal.is_none(), || "code, signal: it ended by itself or by a signal".into())?;
             ensure(code.is_none_or(|code| (0..=255).contains(&code)), || "code: is none".into())?;
             ensure(signal.is_none_or(|signal| (1..=64).contains(&signal)), || "signal: there is no such signal".into())
+        }
+        Kind::ChildKilled { postmaster, pid, signal } => {
+            ensure(*pid > 0 && *postmaster > 0, || "pid, postmaster: 0 is no process".into())?;
+            ensure(pid != postmaster, || "pid: nobody is a child of its own".into())?;
+            ensure((1..=64).contains(signal), || "signal: there is no such signal".into())
+        }
+        Kind::OutOfMemory { kills } => ensure(*kills > 0, || "kills: nobody was killed".into()),
+        Kind::NodeEnded { code, .. } => {
+            ensure(code.is_none_or(|code| (0..=255).contains(&code)), || "code: is none".into())
         }
         Kind::Server { state, timeline, lsn, streaming, control } => {
             let answers = matches!(state, ServerState::Primary | ServerState::Standby);

@@ -17,6 +17,7 @@ use super::model::observations::Observer;
 use super::model::query::Query;
 use super::model::spool::Spool;
 use super::starved::Starved;
+use super::strangers::Strangers;
 use super::verdict::{Check, Verdict};
 use super::{Judged, Judgement};
 use crate::history::History;
@@ -40,6 +41,7 @@ struct Pass {
     measured: Vec<Measure>,
     unlisted: usize,
     starved: Starved,
+    strangers: Strangers,
     observed: Option<Result<(Observer, Spool), String>>,
     /// Most events that were held at once.
     held: usize,
@@ -68,8 +70,10 @@ pub fn judge(recording: &Recording, edition: Edition, expect: Option<&Expect>) -
     let ledger = Ledger::new(&last, std::mem::take(&mut pass.writes), recording);
     let observed = pass.observed.take().unwrap_or_else(|| Err("nothing was recorded".into()));
     let query = observed.and_then(|(observer, spool)| Query::new(&last.run, observer, spool));
-    let end = End { last: &last, edition, expect: expect.as_ref(), ledger: &ledger, query: &query, recording };
-    let checks = pass.outcomes_at(&end);
+    let strangers = std::mem::take(&mut pass.strangers);
+    let deaths = strangers.deaths();
+    let end = End { last: &last, edition, expect: expect.as_ref(), ledger: &ledger, query: &query, recording, deaths };
+    let checks = pass.outcomes_at(&end, &strangers);
     if let Some(trouble) = ledger.as_ref().ok().and_then(Ledger::trouble) {
         return Err(trouble);
     }
@@ -117,6 +121,7 @@ impl Pass {
         self.branches.extend(part.fresh().iter().filter_map(took));
         self.measured.extend(durations::measure(part));
         self.starved.take(part);
+        self.strangers.take(part);
         self.unlisted += self.branches.len().saturating_sub(LISTED) + self.measured.len().saturating_sub(LISTED);
         self.branches.truncate(LISTED);
         self.measured.truncate(LISTED);
@@ -144,7 +149,7 @@ impl Pass {
     }
 
     /// All checks that apply, in the order of the registry.
-    fn outcomes_at(&mut self, end: &End) -> Vec<Check> {
+    fn outcomes_at(&mut self, end: &End, strangers: &Strangers) -> Vec<Check> {
         let moment = |seq| end.recording.part_with(seq).ok()?.over(seq);
         let mut outcomes = Vec::new();
         let mut demanded = Vec::new();
@@ -169,6 +174,8 @@ impl Pass {
         }
         let of_the_scenario = outcomes.iter_mut().filter(|check| demanded.contains(&check.id.as_str()));
         demands::excuse_undone(end.last, of_the_scenario, moment);
+        let read_back = end.last.phase(Phase::ReadBack).unwrap_or(u64::MAX);
+        strangers.excuse(&mut outcomes, &end.last.run, read_back, |id| demanded.contains(&id), moment);
         self.starved.excuse(&mut outcomes, &end.last.run, moment);
         outcomes
     }

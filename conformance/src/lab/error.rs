@@ -14,6 +14,9 @@ pub enum Trouble {
     Manifest,
     /// The lab itself failed, or the cluster never came up. Exit code 4.
     Harness,
+    /// A node does not do what was asked of it: it does not run, or its agent or Postgres does not. A fault that was to
+    /// be made there then had no effect; anywhere else it is as if the lab itself failed. Exit code 4.
+    Node,
     /// The user ended it. Exit code 4.
     Interrupted,
 }
@@ -46,13 +49,18 @@ impl LabError {
     pub fn ends_the_run(&self) -> bool {
         match self.trouble {
             Trouble::Environment | Trouble::Manifest | Trouble::Interrupted => true,
-            Trouble::Harness => false,
+            Trouble::Harness | Trouble::Node => false,
         }
     }
 
     /// The error of a lab that failed.
     pub fn harness(message: impl Into<String>) -> LabError {
         LabError { trouble: Trouble::Harness, message: message.into(), help: None, logs: None }
+    }
+
+    /// The error of a node that does not do what was asked of it.
+    pub fn node(message: impl Into<String>) -> LabError {
+        LabError { trouble: Trouble::Node, message: message.into(), help: None, logs: None }
     }
 
     /// The error of a run that the user ended.

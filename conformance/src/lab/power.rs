@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use super::cluster::{Node, WATCHDOG};
 use super::docker::container::{ContainerPlan, Place};
 use super::docker::network::{CLUSTER, CONTROL};
-use super::error::LabError;
+use super::error::{LabError, Trouble};
 use super::observer::{OBSERVER_IMAGE, Observer};
 use super::tasks::Ends;
 use super::testbed::Testbed;
-use crate::observe::container_log::{ContainerLog, Speaker};
+use crate::observe::container_log::{ContainerLog, Ended, Speaker};
 use crate::observe::processes::Input;
 use crate::observe::recorder::Recorder;
 
@@ -105,15 +105,22 @@ impl<'run> Power<'run> {
         let fired = self.fired.clone();
         let speaker = Speaker { container, node: Some(node.to_owned()), of: Source::Watchdog, most_mib: None };
         let (file, node) = (self.bed.sandbox.log_file(&part), node.to_owned());
-        // It ends with its node.
-        self.bed.tasks.spawn(format!("following the watchdog of {node}"), Ends::Anytime, async move {
+        let name = format!("the helper that is the watchdog of {node}");
+        self.bed.tasks.spawn(name, Ends::WhenStopped, async move {
             let followed = async {
                 let mut log = ContainerLog::new(docker, recorder.clone(), speaker, &file)?;
-                log.follow(|line| take(&recorder, &node, &fired, &line.text)).await
+                log.follow(|line| take(&recorder, &node, &fired, &line.text)).await?;
+                Ok(log.how_it_ended().await)
             };
-            if let Err(error) = followed.await {
-                recorder.fail(error);
+            match followed.await {
+                Ok(Some(Ended { code: Some(0), .. })) => {}
+                // A helper that died by itself guards nothing any more.
+                Ok(_) if recorder.view().borrow().nodes.get(&node).is_some_and(|seen| !seen.container_ended) => return,
+                Ok(_) => {}
+                Err(error) => recorder.fail(error),
             }
+            // It has ended with its node, as it should, or the run ends by another error.
+            std::future::pending().await
         });
         Ok(())
     }
@@ -150,7 +157,17 @@ impl<'run> Power<'run> {
             if !addresses.contains(&node.address) || !addresses.contains(&node.control) {
                 let message =
                     format!("{container} came up at {addresses:?}, not at {} and {}", node.address, node.control);
-                return Err(LabError::harness(message));
+                // Docker gives an address away only while its node does not run. That another one ended meanwhile was
+                // not to be expected.
+                let other = self
+                    .bed
+                    .recorder
+                    .view()
+                    .borrow()
+                    .nodes
+                    .iter()
+                    .any(|(other, seen)| other != name && seen.container_ended);
+                return Err(if other { LabError::node(message) } else { LabError::harness(message) });
             }
         }
         Ok(())
@@ -169,10 +186,15 @@ impl<'run> Power<'run> {
             // something else.
             drop(tokio::time::timeout(lease, lost).await);
             let since = self.bed.now();
-            if let Err(error) = self.revive(&node).await {
-                return error;
+            match self.revive(&node).await {
+                Ok(()) => self.record_restart(&node, since),
+                // It has ended again at once.
+                Err(error) if error.trouble == Trouble::Node => {
+                    let why = format!("{node} was reset by its watchdog and did not come back: {}", error.message);
+                    self.bed.recorder.gap(Some(&node), since, Source::Harness, why);
+                }
+                Err(error) => return error,
             }
-            self.record_restart(&node, since);
         }
         // `self` holds a sender.
         std::future::pending().await

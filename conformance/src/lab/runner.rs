@@ -1,5 +1,6 @@
 //! The runner of a scenario: its phases, in their order, from the first container to the read-back.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use etcd_client::Client;
@@ -135,7 +136,7 @@ impl Runner<'_> {
             None => Writers::start(&bed, nodes, &healthy.leader).await?,
         };
         bed.recorder.phase(Phase::Ready);
-        self.until_probed_anew().await?;
+        self.until_probed_anew().await;
         self.stopwatch.lap(Part::Steadying);
 
         bed.recorder.phase(Phase::Fault);
@@ -146,7 +147,7 @@ impl Runner<'_> {
         nemesis.heal().await?;
         let primary = self.settle().await;
         bed.recorder.phase(Phase::Settled);
-        self.until_probed_anew().await?;
+        self.until_probed_anew().await;
         self.stopwatch.lap(Part::Settling);
 
         writers.stop().await;
@@ -199,8 +200,8 @@ impl Runner<'_> {
         let since = self.bed.now();
         // A leader that waits for a standby acknowledges nothing, however well all looks. And while a fault lasted, it
         // may have been impossible to tell that all was not well.
-        let settled = |view: &View| {
-            let healthy = view.healthy_for(self.hold(), since)?;
+        let settled = |view: &View, gone: &BTreeSet<&str>| {
+            let healthy = view.healthy_for_but_for(self.hold(), since, gone)?;
             if settings.standby_cluster {
                 return Ok(healthy);
             }
@@ -210,7 +211,21 @@ impl Runner<'_> {
             });
             if wrote { Ok(healthy) } else { Err(format!("{} has acknowledged no write", healthy.leader)) }
         };
-        match self.bed.until("the cluster to settle", limit, |view| settled(view).into()).await {
+        // Nobody waits for a node that is gone, but for all others.
+        let look = |view: &View| {
+            let gone = view.gone();
+            let found = settled(view, &gone);
+            let names = gone.iter().copied().collect::<Vec<_>>().join(", ");
+            match found {
+                found if gone.is_empty() => found.into(),
+                Ok(Healthy { leader, .. }) => Seen::Never(format!(
+                    "the containers of these have ended: {names}; without them all is well, and {leader} leads"
+                )),
+                Err(_) if gone.len() == view.nodes.len() => Seen::Never("all containers have ended".to_owned()),
+                Err(instead) => Seen::NotYet(format!("the containers of these have ended: {names}; {instead}")),
+            }
+        };
+        match self.bed.until("the cluster to settle", limit, look).await {
             Ok(Healthy { leader, .. }) => Some(leader),
             Err(error) => {
                 let cannot_tell = recorder.view().borrow().may_be_healthy();
@@ -231,16 +246,23 @@ impl Runner<'_> {
         (u64::from(self.bed.scenario.settings.loop_wait_s) + 1) * SECOND
     }
 
-    /// Waits until every node was probed once more, so that each phase begins with a finding of each node.
-    async fn until_probed_anew(&self) -> Result<(), LabError> {
+    /// Waits until every node was probed once more, so that each phase begins with a finding of each node. A node that
+    /// was not is recorded as a gap: it may be the node's doing that a probe gets stuck there.
+    async fn until_probed_anew(&self) {
         let now = self.bed.now();
-        self.bed
-            .until("a probe of every node", PROBES, |view| {
-                match view.nodes.iter().find(|(_, node)| node.probed_at < now) {
-                    None => Seen::Yes(()),
-                    Some((name, _)) => Seen::NotYet(format!("{name} was not probed")),
-                }
-            })
-            .await
+        let missing = |view: &View| -> Vec<String> {
+            view.nodes.iter().filter(|(_, node)| node.probed_at < now).map(|(name, _)| name.clone()).collect()
+        };
+        let probed = self.bed.until("a probe of every node", PROBES, |view| match missing(view).first() {
+            None => Seen::Yes(()),
+            Some(name) => Seen::NotYet(format!("{name} was not probed")),
+        });
+        if probed.await.is_err() {
+            let recorder = self.bed.recorder;
+            let missing = missing(&recorder.view().borrow());
+            for node in missing {
+                recorder.gap(Some(&node), now, Source::Postgres, "no probe came to an end in the time that it had");
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use pghaspec_model::vocabulary::event::{Event, Source};
+use pghaspec_model::vocabulary::event::{Event, Kind, Source};
 
 use super::docker::sandbox::Sandbox;
 use super::docker::{self, Output};
@@ -13,11 +13,14 @@ use super::error::LabError;
 use super::tasks::{Ends, Tasks};
 use super::wait::{Seen, until};
 use crate::manifest::Manifest;
-use crate::observe::container_log::{ContainerLog, Line, Speaker};
+use crate::observe::container_log::{ContainerLog, Ended, Line, Speaker};
 use crate::observe::recorder::Recorder;
 use crate::observe::view::View;
 use crate::progress;
 use crate::scenario::Scenario;
+
+/// The end of a container that was started again before it was looked at.
+const UNTOLD: Ended = Ended { code: None, out_of_memory: false };
 
 /// All that the parts of the lab share while a scenario runs.
 #[derive(Clone, Copy)]
@@ -98,6 +101,9 @@ impl Testbed<'_> {
                 loop {
                     log.follow(|line| take(&recorder, line)).await?;
                     let Some(node) = &node else { return Ok(()) };
+                    let Ended { code, out_of_memory } = log.how_it_ended().await.unwrap_or(UNTOLD);
+                    let at = [log.heard_at(), recorder.clock().now()];
+                    recorder.record(Some(node), Source::Harness, at, Kind::NodeEnded { code, out_of_memory });
                     recorder.update(|view| view.container_ended(node, true));
                     log.until_it_runs().await;
                     recorder.update(|view| view.container_ended(node, false));

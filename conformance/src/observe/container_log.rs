@@ -52,6 +52,15 @@ pub struct Speaker {
     pub most_mib: Option<u32>,
 }
 
+/// The end of a container, as Docker tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// A process of it was killed for want of memory.
+    pub out_of_memory: bool,
+}
+
 /// The log of a container, which is copied to a file.
 pub struct ContainerLog {
     docker: Docker,
@@ -159,6 +168,20 @@ impl ContainerLog {
         while !self.runs().await {
             tokio::time::sleep(AGAIN).await;
         }
+    }
+
+    /// The moment up to which the log was read: the container was there until then.
+    pub fn heard_at(&self) -> u64 {
+        self.last
+    }
+
+    /// The end of the container; `None` while it runs, or if Docker does not know it any more.
+    pub async fn how_it_ended(&self) -> Option<Ended> {
+        let found = self.docker.inspect_container(&self.speaker.container, None).await;
+        let state = found.ok().and_then(|found| found.state)?;
+        let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).filter(|code| (0..=255).contains(code));
+        let out_of_memory = state.oom_killed.unwrap_or(false);
+        (!state.running.unwrap_or(false)).then_some(Ended { code, out_of_memory })
     }
 
     /// Says whether the container runs.

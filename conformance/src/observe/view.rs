@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pghaspec_model::recover::control::ControlFile;
-use pghaspec_model::vocabulary::event::{Event, Kind, Process, ServerState, Session, WriteResult};
+use pghaspec_model::vocabulary::event::{Event, Kind, Process, ServerState, Session, Watchdog, WriteResult};
 
 /// The cluster as last observed.
 #[derive(Clone, Debug, Default)]
@@ -108,6 +108,23 @@ impl View {
         View { nodes: nodes.iter().map(|node| (node.clone(), NodeView::default())).collect(), ..View::default() }
     }
 
+    /// Says whether a watchdog has reset the node, and its agent was not seen since.
+    pub fn is_coming_back(&self, node: &str) -> bool {
+        let mut of_node = self.events.iter().rev().filter(|event| event.node.as_deref() == Some(node));
+        let newest = of_node.find_map(|event| match event.kind {
+            Kind::Watchdog { change, .. } => (change == Watchdog::Fired).then_some(true),
+            Kind::ProcessStarted { what: Process::Agent, .. } => Some(false),
+            _ => None,
+        });
+        newest == Some(true)
+    }
+
+    /// The nodes that are gone: their containers have ended, and no watchdog starts them again.
+    pub fn gone(&self) -> BTreeSet<&str> {
+        let ended = self.nodes.iter().filter(|(name, node)| node.container_ended && !self.is_coming_back(name));
+        ended.map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Notes whether a node's container has ended.
     pub fn container_ended(&mut self, node: &str, ended: bool) {
         if let Some(node) = self.nodes.get_mut(node) {
@@ -174,10 +191,19 @@ impl View {
     /// # Errors
     /// The first thing that is not well, in words.
     pub fn healthy(&self) -> Result<Healthy, String> {
+        self.healthy_but_for(&BTreeSet::new())
+    }
+
+    /// As [`View::healthy`], of all nodes but these.
+    fn healthy_but_for(&self, gone: &BTreeSet<&str>) -> Result<Healthy, String> {
+        let there = |name: &&String| !gone.contains(name.as_str());
         let leader = self.leader.clone().ok_or("nobody holds the leader key")?;
         let finding = |name: &String, node: &NodeView| node.finding.ok_or_else(|| format!("{name} was not probed yet"));
         let holder =
             self.nodes.get(&leader).ok_or_else(|| format!("the leader key is held by {leader}, who is no node"))?;
+        if gone.contains(leader.as_str()) {
+            return Err(format!("the leader key is held by {leader}, whose container has ended"));
+        }
         let timeline = match finding(&leader, holder)? {
             Finding { state: ServerState::Primary, timeline: Some(timeline), .. } if !self.standby_cluster => timeline,
             Finding { state: ServerState::Standby, timeline: Some(timeline), streaming: Some(true), .. }
@@ -187,7 +213,7 @@ impl View {
             }
             other => return Err(format!("{leader} holds the leader key but is {}", other.words())),
         };
-        for (name, node) in self.nodes.iter().filter(|(name, _)| **name != leader) {
+        for (name, node) in self.nodes.iter().filter(|(name, _)| **name != leader && there(name)) {
             match finding(name, node)? {
                 Finding { state: ServerState::Standby, streaming: Some(true), timeline: Some(theirs), .. }
                     if theirs == timeline => {}
@@ -228,8 +254,17 @@ impl View {
     /// # Errors
     /// The first thing that is missing, in words.
     pub fn healthy_for(&self, hold: u64, since: u64) -> Result<Healthy, String> {
-        let healthy = self.healthy()?;
-        match self.nodes.iter().find(|(_, node)| node.probed_at < self.changed_at.max(since) + hold) {
+        self.healthy_for_but_for(hold, since, &BTreeSet::new())
+    }
+
+    /// As [`View::healthy_for`], of all nodes but these.
+    ///
+    /// # Errors
+    /// The first thing that is missing, in words.
+    pub fn healthy_for_but_for(&self, hold: u64, since: u64, gone: &BTreeSet<&str>) -> Result<Healthy, String> {
+        let healthy = self.healthy_but_for(gone)?;
+        let there = self.nodes.iter().filter(|(name, _)| !gone.contains(name.as_str()));
+        match there.clone().find(|(_, node)| node.probed_at < self.changed_at.max(since) + hold) {
             None => Ok(healthy),
             Some((name, _)) => Err(format!("all is well, but not for long enough yet at {name}")),
         }
@@ -278,6 +313,28 @@ mod tests {
         assert!(view.healthy().unwrap_err().contains("n1 is primary"));
         view.apply(&event(7, None, key(None)));
         assert_eq!(view.healthy().unwrap_err(), "nobody holds the leader key");
+    }
+
+    #[test]
+    fn a_cluster_is_healthy_but_for_the_nodes_that_are_gone() {
+        let mut view = settled();
+        let refused =
+            Kind::Server { state: ServerState::Refused, timeline: None, lsn: None, streaming: None, control: None };
+        view.apply(&event(4, Some("n2"), refused));
+        for node in view.nodes.values_mut() {
+            node.probed_at = 10;
+        }
+        let well = |view: &View| view.healthy_for_but_for(3, 0, &view.gone()).map(|healthy| healthy.leader);
+        assert!(view.gone().is_empty() && well(&view).is_err());
+        view.container_ended("n2", true);
+        assert_eq!(well(&view), Ok("n1".to_owned()));
+        // Who holds the key is awaited until the key is gone.
+        view.container_ended("n2", false);
+        view.container_ended("n1", true);
+        assert_eq!(well(&view).unwrap_err(), "the leader key is held by n1, whose container has ended");
+        // A watchdog starts it again.
+        view.apply(&event(5, Some("n1"), Kind::Watchdog { change: Watchdog::Fired, timeout_s: None }));
+        assert!(view.gone().is_empty());
     }
 
     #[test]

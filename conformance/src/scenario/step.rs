@@ -34,6 +34,17 @@ pub enum Action {
     Await,
 }
 
+impl Action {
+    /// Its name, that of what is made or ended.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Fault(fault) | Action::Lift(fault) => fault.id(),
+            Action::Disturbance(disturbance) => disturbance.id(),
+            Action::Await => "await",
+        }
+    }
+}
+
 /// The step as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -157,10 +168,6 @@ impl Step {
 
     /// Name of the action.
     pub fn name(&self) -> &'static str {
-        match self.action {
-            Action::Fault(fault) | Action::Lift(fault) => fault.id(),
-            Action::Disturbance(disturbance) => disturbance.id(),
-            Action::Await => "await",
-        }
+        self.action.name()
     }
 }

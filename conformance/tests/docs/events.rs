@@ -21,6 +21,10 @@ fn name(kind: &Kind) -> &'static str {
         Kind::LeaderKey { .. } => "leader-key",
         Kind::ProcessStarted { .. } => "process-started",
         Kind::ProcessExited { .. } => "process-exited",
+        Kind::ChildKilled { .. } => "child-killed",
+        Kind::OutOfMemory { .. } => "out-of-memory",
+        Kind::NodeEnded { .. } => "node-ended",
+        Kind::NoSpace => "no-space",
         Kind::Starved { .. } => "starved",
         Kind::DiskStalled => "disk-stalled",
         Kind::Server { .. } => "server",
@@ -33,7 +37,7 @@ fn name(kind: &Kind) -> &'static str {
     }
 }
 
-const KINDS: usize = 17;
+const KINDS: usize = 21;
 
 #[test]
 fn the_example_is_a_history_with_every_kind() {

@@ -26,6 +26,8 @@ fn by_the_book(line: &[u8]) -> Option<Event> {
     let foreign = fields.iter().any(|(name, value)| !value.is_null() && read.get(name).is_none());
     let newer = event.v < 2 && value.get("control").is_some_and(|control| !control.is_null());
     let newer = newer || event.v < 3 && value["kind"] == "starved" || event.v < 4 && value["kind"] == "disk-stalled";
+    let of_deaths = ["child-killed", "out-of-memory", "node-ended", "no-space"];
+    let newer = newer || event.v < 6 && of_deaths.iter().any(|kind| value["kind"] == *kind);
     ((1..=FORMAT).contains(&event.v) && !foreign && !newer).then_some(event)
 }
 
@@ -52,6 +54,15 @@ fn recorded_lines_are_read() {
         let line = format!(r#"{{"v":1,"seq":1,"at":[1,2],"node":"n1",{rest}"#);
         let known = assert_agree(line.as_bytes());
         assert!(known || line.contains("disturbance"), "{line}");
+    }
+    for rest in [
+        r#""source":"process","kind":"child-killed","postmaster":7,"pid":8,"signal":9}"#,
+        r#""source":"process","kind":"out-of-memory","kills":1}"#,
+        r#""source":"harness","kind":"node-ended","code":null,"out_of_memory":false}"#,
+        r#""source":"process","kind":"no-space"}"#,
+    ] {
+        let line = |format: u32| format!(r#"{{"v":{format},"seq":1,"at":[1,2],"node":"n1",{rest}"#);
+        assert_eq!([5, 6].map(|format| assert_agree(line(format).as_bytes())), [false, true], "{rest}");
     }
     let starved = |format: u32| {
         let rest = r#""source":"process","kind":"starved","what":"agent","pid":7,"waited_ns":1}"#;

@@ -13,6 +13,7 @@ mod recorded;
 mod repeated;
 mod rewinds;
 mod starved;
+mod strangers;
 mod system_identifier;
 mod traces;
 mod verdicts;

@@ -149,7 +149,7 @@ fn what_fails_while_the_disk_does_not_answer_is_inconclusive() {
 }
 
 #[test]
-fn what_passes_on_a_slow_machine_passes_and_what_the_harness_did_wrong_stays() {
+fn what_passes_on_a_slow_machine_passes_and_what_strangers_did_stays() {
     let text = of_the_format(&trace("patroni-4.1.5-control", FAILOVER));
     let slow = |text: &[u8]| {
         let (fault, pid) = (phase(text, "fault"), agent(text, "n1"));
@@ -163,7 +163,7 @@ fn what_passes_on_a_slow_machine_passes_and_what_the_harness_did_wrong_stays() {
     let end = phase(&text, "read-back") + MS;
     let killed = exited(end, "n1", "agent", u32::try_from(agent(&text, "n1")).unwrap(), None, Some(9));
     let judgement = judged(&with(&slow(&text), [killed]), FAILOVER);
-    assert_eq!(check(&judgement, "observers-alive").verdict, Verdict::Error, "{judgement:#?}");
+    assert_eq!(check(&judgement, "observers-alive").verdict, Verdict::Inconclusive, "{judgement:#?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! it shows. A history is a file `events.jsonl`, one JSON object a line:
 //!
 //! ```json
-//! {"v":5,"seq":7,"at":[1200345,1200412],"node":"n1","source":"watchdog","kind":"watchdog","change":"fired"}
+//! {"v":6,"seq":7,"at":[1200345,1200412],"node":"n1","source":"watchdog","kind":"watchdog","change":"fired"}
 //! ```
 //!
 //! | field | meaning |
@@ -29,6 +29,7 @@
 //! | 3 | [`Kind::Starved`] |
 //! | 4 | [`Kind::DiskStalled`] |
 //! | 5 | [`GapReason`]: `reason` of [`Kind::Gap`] |
+//! | 6 | [`Kind::ChildKilled`], [`Kind::OutOfMemory`], [`Kind::NodeEnded`], [`Kind::NoSpace`] |
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,7 @@ use crate::recover::branch::Branch;
 use crate::recover::control::ControlFile;
 
 /// Version of the event format that this crate writes; it reads all from 1 on.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// The first format that tells what the control files say.
 pub const WITH_CONTROL: u32 = 2;
@@ -52,6 +53,10 @@ pub const WITH_DISK_STALLED: u32 = 4;
 
 /// The first format that tells by a word what a gap of the harness means for the run.
 pub const WITH_GAP_REASON: u32 = 5;
+
+/// The first format that tells of deaths that nobody here caused: of children of a server, of whole nodes, for want of
+/// memory; and of a disk without room.
+pub const WITH_DEATHS: u32 = 6;
 
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -263,6 +268,31 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         control: Option<ControlFile>,
     },
+    /// A signal that ends a process at once ended a child of a server, such as a backend, while the server itself was
+    /// there.
+    ChildKilled {
+        /// The server, its process id on the observing host.
+        postmaster: u32,
+        /// The child, its process id on the observing host.
+        pid: u32,
+        /// The signal.
+        signal: i32,
+    },
+    /// The kernel killed processes of a node for want of memory, at some time in `at`: it counts them.
+    OutOfMemory {
+        /// Their number in that time.
+        kills: u32,
+    },
+    /// The first process of a node ended, and with it all that ran there.
+    NodeEnded {
+        /// The exit code that the container has had since.
+        code: Option<i32>,
+        /// The containers' engine says that a process of the node was killed for want of memory.
+        out_of_memory: bool,
+    },
+    /// There was no room on the disk that the nodes' data are on: a small write of the observer's own was refused. `at`
+    /// spans from the last write that went through to the last one that was refused.
+    NoSpace,
     /// A process that could run had to wait for a CPU for long: the machine had no time for it. `at` spans the wait.
     Starved {
         /// The kind of process.

@@ -42,7 +42,9 @@ impl Quiescence {
         self.latest = self.latest.max(event.at[1]);
         let node = event.node.as_ref().and_then(|name| self.nodes.get_mut(name));
         let changes = match (&event.kind, node) {
-            (Kind::Write { .. } | Kind::Batch { .. } | Kind::Starved { .. } | Kind::DiskStalled, _) => false,
+            (Kind::Write { .. } | Kind::Batch { .. } | Kind::Starved { .. } | Kind::DiskStalled | Kind::NoSpace, _) => {
+                false
+            }
             (Kind::Server { state, streaming, .. }, Some(node)) => {
                 let found = Some((*state, *streaming));
                 std::mem::replace(&mut node.found, found) != found

@@ -10,6 +10,7 @@ use super::definition::{Agents, Applies, Asked, Definition, Name};
 use crate::history::intervals::Intervals;
 use crate::history::{History, describe, seconds};
 use crate::judge::facts::commits::Commits;
+use crate::judge::facts::deaths::{Death, deaths};
 use crate::judge::facts::end_state::FINDINGS;
 use crate::judge::facts::processes::{Life, OPEN, is_of_pg_rewind, lives, of_pg_rewind};
 use crate::judge::facts::writable::PROOFS;
@@ -29,14 +30,16 @@ pub static CRASH_RECOVERY_ONCE: Definition = Definition {
     needs: &[Source::Process],
     agents: Agents::Any,
     applies: Applies::Always,
-    inconclusive: "processes were only looked for now and then",
+    inconclusive: "processes were only looked for now and then, or a process of the node died in between that no fault \
+                   of the scenario hit",
     carries: &[&OPEN, &FINDINGS],
     asked: Asked::EachPart(crash_recovery_once),
 };
 
 fn crash_recovery_once(history: &History) -> Check {
     let mut earliest = Earliest::default();
-    let mut total = 0;
+    let (mut total, mut excused) = (0, None);
+    let deaths = deaths(history);
     for node in &history.run.nodes {
         let mut events: Vec<&Event> = history.events.iter().filter(|event| event.node.as_ref() == Some(node)).collect();
         events.sort_by_key(|event| event.at);
@@ -49,6 +52,20 @@ fn crash_recovery_once(history: &History) -> Check {
                     if let [.., first, second] = starts.as_slice()
                         && history.is_fresh(second)
                     {
+                        let between = |death: &&Death| {
+                            death.node == *node && death.at[1] >= first.at[0] && death.at[0] <= second.at[1]
+                        };
+                        if let Some(death) = deaths.iter().find(between) {
+                            excused.get_or_insert_with(|| {
+                                CRASH_RECOVERY_ONCE.inconclusive(format!(
+                                    "{node}: postgres --single started at {} and again at {}, and in between: {}",
+                                    seconds(first.at[1]),
+                                    seconds(second.at[1]),
+                                    death.words
+                                ))
+                            });
+                            continue;
+                        }
                         earliest.offer(second.seq, || {
                             CRASH_RECOVERY_ONCE.fail(format!(
                                 "{node}: postgres --single started at {} and again at {}, and nothing had come up in \
@@ -67,7 +84,7 @@ fn crash_recovery_once(history: &History) -> Check {
             }
         }
     }
-    if let Some(check) = earliest.found() {
+    if let Some(check) = earliest.found().or(excused) {
         return check;
     }
     if let Some(check) = unseen(history, &CRASH_RECOVERY_ONCE) {

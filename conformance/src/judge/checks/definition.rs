@@ -9,6 +9,7 @@ use pghaspec_model::vocabulary::property::Property;
 
 use crate::history::History;
 use crate::history::parts::{Carry, Recording};
+use crate::judge::facts::deaths::Death;
 use crate::judge::facts::ledger::Ledger;
 use crate::judge::model::query::Query;
 use crate::judge::verdict::{Check, Verdict};
@@ -115,6 +116,8 @@ pub struct End<'e> {
     pub query: &'e Result<Query, String>,
     /// The whole recording.
     pub recording: &'e Recording<'e>,
+    /// Deaths that no fault of the scenario caused.
+    pub deaths: &'e [Death],
 }
 
 impl Definition {

@@ -2,16 +2,19 @@
 //!
 //! Without that no other check proves anything.
 
-use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source, Watchdog, WriteResult};
+use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use super::definition::{Agents, Applies, Asked, Definition, End, Name};
 use crate::history::intervals::FirstFrom;
 use crate::history::parts::Carry;
 use crate::history::{History, describe, seconds};
+use crate::judge::facts::deaths::Death;
 use crate::judge::facts::end_state::last_primary;
+use crate::judge::facts::lock;
+use crate::judge::facts::processes::OPEN;
 use crate::judge::facts::writable::PROOFS;
-use crate::judge::verdict::{Check, Verdict};
+use crate::judge::verdict::Check;
 
 /// `harness`: the run of a scenario that ended before its history could be judged.
 pub static HARNESS: Definition = Definition {
@@ -64,23 +67,28 @@ fn complete(end: &End) -> Check {
     COMPLETE.pass(format!("{} events, recorded to the end", history.count()))
 }
 
-/// `observers-alive`: the observers went on to the end, and nobody but the harness killed anything.
+/// `observers-alive`: the observers went on to the end, and nobody killed anything but the harness and the agents.
 pub static OBSERVERS_ALIVE: Definition = Definition {
     name: Name::Own {
         id: "observers-alive",
-        says: "the observers went on to the end, and nobody but the harness killed anything",
+        says: "the observers went on to the end, and nobody killed anything but the harness and the agents",
     },
     needs: &[Source::Etcd, Source::Postgres, Source::Process, Source::AgentLog, Source::Writer],
     agents: Agents::Any,
     applies: Applies::Always,
-    inconclusive: "a node was not probed after the end, or the last primary acknowledged no write after the fault",
-    carries: &[&PROOFS],
-    asked: Asked::Both(strangers, |end| Some(observers(end.last))),
+    inconclusive: "a node was not probed after the end, the last primary acknowledged no write after the fault, or a \
+                   process or node died that no fault of the scenario hit, and that its agent had no reason to end",
+    carries: &[&PROOFS, &OPEN, &lock::LAST],
+    asked: Asked::AtTheEnd(observers),
 };
 
-/// `observers-alive`, at the end: each node was probed with a telling answer after everything settled, the last
-/// primary acknowledged a write after the fault. That nobody but the harness killed anything, [`strangers`] sees to.
-fn observers(history: &History) -> Check {
+/// `observers-alive`: nobody died but by faults of the scenario, and by agents that had a reason to; each node was
+/// probed with a telling answer after everything settled, and the last primary acknowledged a write after the fault.
+fn observers(end: &End) -> Check {
+    let history = end.last;
+    if let Some(check) = somebody_else(end) {
+        return check;
+    }
     let (Some(fault), Some(settled)) = (history.phase(Phase::Fault), history.phase(Phase::Settled)) else {
         return OBSERVERS_ALIVE.inconclusive("the run did not get that far");
     };
@@ -117,30 +125,18 @@ fn nobody_wrote(history: &History, fault: u64) -> Option<String> {
     (!wrote).then(|| format!("{primary}, the primary in the end, acknowledged no write after the fault"))
 }
 
-/// `observers-alive`, of each part: nobody but the harness killed an agent.
-fn strangers(history: &History) -> Check {
-    // Each end of an agent by SIGKILL needs a kill of its own.
-    for node in &history.run.nodes {
-        let of_node = || history.fresh().iter().filter(|event| event.node.as_ref() == Some(node));
-        let kills = |event: &&Event| match &event.kind {
-            Kind::Fault { fault, .. } => matches!(fault, Fault::AgentKilled | Fault::NodeKilled),
-            Kind::Watchdog { change, .. } => *change == Watchdog::Fired,
-            _ => false,
-        };
-        let injected = of_node().filter(kills).count();
-        let killed =
-            |event: &&Event| matches!(event.kind, Kind::ProcessExited { what: Process::Agent, signal: Some(9), .. });
-        if let Some(event) = of_node().filter(killed).nth(injected) {
-            return OBSERVERS_ALIVE.came_out(
-                Verdict::Error,
-                format!(
-                    "somebody else killed the agent of {node} at {}: the run says nothing about it",
-                    seconds(event.at[1])
-                ),
-            );
-        }
-    }
-    OBSERVERS_ALIVE.pass("nobody else killed anything")
+/// The first death, in words, that neither a fault of the scenario caused nor an agent that had a reason to, and its
+/// event.
+fn somebody_else(end: &End) -> Option<Check> {
+    let deaths: Vec<&Death> = end.deaths.iter().filter(|death| !death.may_be_own).collect();
+    let first = deaths.first()?;
+    let more = match deaths.len() - 1 {
+        0 => String::new(),
+        1 => "; and one more death like this".to_owned(),
+        more => format!("; and {more} more deaths like this"),
+    };
+    let why = format!("{}{more}. The run says little about what came after it", first.words);
+    Some(OBSERVERS_ALIVE.inconclusive(why).at(Some(first.seq)))
 }
 
 /// `fault-took-effect`: every injected fault has a witness of its effect.

@@ -29,9 +29,17 @@ fn waited(history: &History) -> Option<[u64; 2]> {
     Some([history.phase(Phase::Heal)?, history.phase(Phase::ReadBack)?])
 }
 
-/// The outcome of a check for a thing that has not come: a failure if there was time for it.
-fn missing(history: &History, check: &Definition, since: u64, why: String) -> Check {
+/// The outcome of a check for a thing that has not come: a failure if there was time for it, since the faults were over
+/// and since the last death that none of them caused.
+fn missing(end: &End, check: &Definition, since: u64, why: String) -> Check {
+    let history = end.last;
     let until = history.phase(Phase::ReadBack).unwrap_or(since);
+    let before = end.deaths.iter().filter(|death| death.at[0] <= until);
+    if let Some(death) = before.clone().find(|death| death.agentless) {
+        return check
+            .inconclusive(format!("{why}; but nobody started the agent of {} again: {}", death.node, death.words));
+    }
+    let since = before.map(|death| death.at[1]).max().map_or(since, |died| died.max(since));
     let (had, needs) = (until.saturating_sub(since), patience(history));
     if had >= needs {
         return check.fail(format!("{why}, though {} passed", seconds(had)));
@@ -67,7 +75,7 @@ fn leader_eventually(end: &End) -> Check {
     }
     let holder = spans(history).last().and_then(|(holder, ..)| *holder);
     let Some(holder) = holder else {
-        return missing(history, &LEADER_EVENTUALLY, heal, "nobody holds the leader lock at the end".into());
+        return missing(end, &LEADER_EVENTUALLY, heal, "nobody holds the leader lock at the end".into());
     };
     let wrote = history.events.iter().find(|event| {
         event.node.as_deref() == Some(holder)
@@ -78,12 +86,12 @@ fn leader_eventually(end: &End) -> Check {
     match (found_at_the_end(history, holder).map(|found| found.state), wrote) {
         (Some(ServerState::Primary), Some(_)) => LEADER_EVENTUALLY.pass(format!("{holder} leads and accepts writes")),
         (Some(ServerState::Primary), None) => missing(
-            history,
+            end,
             &LEADER_EVENTUALLY,
             heal,
             format!("{holder} leads, and acknowledged no write after the faults"),
         ),
-        _ => missing(history, &LEADER_EVENTUALLY, heal, format!("{holder} holds the leader lock and is no primary")),
+        _ => missing(end, &LEADER_EVENTUALLY, heal, format!("{holder} holds the leader lock and is no primary")),
     }
 }
 
@@ -132,7 +140,7 @@ fn unstartable_leader_yields(end: &End) -> Check {
         seconds(down_since),
         candidates.join(" or ")
     );
-    missing(history, &UNSTARTABLE_LEADER_YIELDS, down_since, why)
+    missing(end, &UNSTARTABLE_LEADER_YIELDS, down_since, why)
 }
 
 /// The failover of the primary elsewhere that a standby cluster follows.
@@ -203,7 +211,7 @@ fn crashed_node_rejoins(end: &End) -> Check {
                     "{node}, whose Postgres died, is no streaming standby at the end and does not lead: {}",
                     describe::state(found.state)
                 );
-                return missing(history, &CRASHED_NODE_REJOINS, heal, why);
+                return missing(end, &CRASHED_NODE_REJOINS, heal, why);
             }
         }
     }

@@ -6,6 +6,7 @@
 //! | file | fact |
 //! | --- | --- |
 //! | `commits.rs` | acknowledged writes of each node, by time |
+//! | `deaths.rs` | deaths that no fault of the scenario caused |
 //! | `end_state.rs` | the cluster after it settled: findings, the last primary, rows that were read back |
 //! | `gaps.rs` | gaps in the observation, and those that hide nothing |
 //! | `ledger.rs` | the clients' writes against the rows of the last primary |
@@ -15,6 +16,7 @@
 //! | `writable.rs` | spans in which a node was writable |
 
 pub mod commits;
+pub mod deaths;
 pub mod end_state;
 pub mod gaps;
 pub mod ledger;

@@ -9,10 +9,11 @@ use pghaspec_model::belief::{Channels, Observation, Seen};
 use pghaspec_model::cluster::sight::Sight;
 use pghaspec_model::cluster::{Names, NodeId};
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, ServerState, Source, WriteResult};
+use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, Process, ServerState, Source, WriteResult};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::history::{History, SECOND, describe, seconds};
+use crate::judge::facts::deaths::{Dead, Death, deaths};
 use crate::judge::facts::shutdown::Server;
 
 /// The observer that turns a history into observations, from the phase `ready`, when the cluster was healthy, to the
@@ -45,6 +46,8 @@ pub struct Observer {
     /// The highest timeline on which each node was a primary, and the cycle that it is given for that.
     timelines: Vec<u32>,
     cycles: Vec<Cycle>,
+    /// Nodes whose agents died by no fault of the scenario, and were not started again.
+    agentless: BTreeSet<NodeId>,
 }
 
 /// A cycle that the agent of a new primary has had in time.
@@ -98,6 +101,7 @@ impl Observer {
             writable: vec![false; run.nodes.len()],
             timelines: vec![0; run.nodes.len()],
             cycles: Vec::new(),
+            agentless: BTreeSet::new(),
         })
     }
 
@@ -119,6 +123,9 @@ impl Observer {
     fn observe(&mut self, history: &History, shown: &mut Vec<Observation>) -> Result<(), String> {
         let (from, to) = (self.from, self.to);
         let servers: Vec<Server> = history.run.nodes.iter().map(|node| Server::of(history, node)).collect();
+        for death in deaths(history) {
+            self.observe_death(history, &servers, &death, shown)?;
+        }
         for event in history.fresh() {
             match &event.kind {
                 Kind::Fault { fault, .. } => drop(self.faults.insert(*fault)),
@@ -167,7 +174,16 @@ impl Observer {
                         _ => Seen::Change(Sight::LeaderKey(holder)),
                     }
                 }
-                Kind::ProcessStarted { what, .. } => Seen::Change(Sight::Started(*what, known(id)?)),
+                Kind::ProcessStarted { what, .. } => {
+                    let id = known(id)?;
+                    // Who killed an agent, or its node, may have it started again, too.
+                    if *what == Process::Agent && self.agentless.remove(&id) && !is_restarted(history, event) {
+                        let what = Seen::Change(Sight::Fault(Fault::AgentRestarted, id));
+                        self.faults.insert(Fault::AgentRestarted);
+                        shown.push(Observation { at, what, seq: event.seq, chain });
+                    }
+                    Seen::Change(Sight::Started(*what, id))
+                }
                 Kind::ProcessExited { what, .. } => {
                     let id = known(id)?;
                     at[0] = servers[usize::from(id)].began_to_end(*what, at[0]).max(from);
@@ -207,12 +223,51 @@ impl Observer {
         Ok(())
     }
 
+    /// A death that no fault of the scenario caused is the fault that it equals, inflicted by somebody else. One that
+    /// may be the agent's own is explained by its rules, or it is not.
+    fn observe_death(
+        &mut self,
+        history: &History,
+        servers: &[Server],
+        death: &Death,
+        shown: &mut Vec<Observation>,
+    ) -> Result<(), String> {
+        if death.may_be_own || death.at[1] < self.from || death.at[0] > self.to {
+            return Ok(());
+        }
+        let Some(fault) = death.fault() else {
+            return Err(format!("the model does not know such a death: {}", death.words));
+        };
+        let id = known(self.names.id(&death.node))?;
+        let server = &servers[usize::from(id)];
+        self.faults.insert(fault);
+        if matches!(fault, Fault::AgentKilled | Fault::NodeKilled) {
+            self.agentless.insert(id);
+        }
+        let mut at = death.at;
+        if let Dead::Process(what) = death.dead {
+            at[0] = server.began_to_end(what, at[0]);
+        }
+        let fault = match fault {
+            // As of those that are injected: a postmaster that may not go on without one of its processes ends.
+            Fault::BackendCrashed if !history.run.configuration.restart_after_crash => {
+                at[1] = server.next_exit(at[0]).unwrap_or(at[1]).max(at[1]);
+                Fault::PostmasterKilled
+            }
+            fault => fault,
+        };
+        at[0] = at[0].max(self.from);
+        shown.push(Observation { at, what: Seen::Change(Sight::Fault(fault, id)), seq: death.seq, chain: 0 });
+        Ok(())
+    }
+
     /// The model knows no time, and an agent's cycle cannot be seen. But a new primary's agent does not do without for
     /// long.
     fn await_cycles(&mut self, history: &History, end: u64, shown: &mut Vec<Observation>) {
         let run = &history.run;
         // The cycle in which it became one, and another in which an operation had to be tried again.
         let cycle = u64::from(2 * run.loop_wait_s + run.retry_timeout_s) * SECOND;
+        let died = deaths(history);
         for name in &run.nodes {
             let Some(id) = self.names.id(name) else { continue };
             let highest = &mut self.timelines[usize::from(id)];
@@ -231,6 +286,7 @@ impl Observer {
                     && event.node.as_ref().is_none_or(|node| node == name)
             };
             let mut disturbed: Vec<[u64; 2]> = history.events.iter().filter(disturbs).map(|event| event.at).collect();
+            disturbed.extend(died.iter().filter(|death| death.node == *name).map(|death| death.at));
             disturbed.sort_unstable();
             // What begins no earlier than the cycle is over does not make it longer, and neither does what begins later
             // still.
@@ -287,6 +343,14 @@ impl Observer {
             shown.push(Observation { at: [end; 2], what: Seen::Sighted(channel), seq, chain: 0 });
         }
     }
+}
+
+/// The harness has started this agent.
+fn is_restarted(history: &History, started: &Event) -> bool {
+    history.events.iter().any(|event| {
+        let restarts = matches!(event.kind, Kind::Fault { fault: Fault::AgentRestarted, .. });
+        restarts && event.node == started.node && event.at[0] <= started.at[1] && event.at[1] >= started.at[0]
+    })
 }
 
 /// A fault that hits the cluster as a whole, and not one node.

@@ -210,7 +210,7 @@ impl Sandbox {
         let doing = format!("looking for the first process of {container}");
         let found = asked(&doing, self.docker.inspect_container(container, None)).await?;
         let pid = found.state.and_then(|state| state.pid).filter(|pid| *pid > 0);
-        pid.ok_or_else(|| LabError::harness(format!("{doing}: it does not run")))
+        pid.ok_or_else(|| LabError::node(format!("{doing}: it does not run")))
     }
 
     /// Removes all containers and networks of the sandbox, also those whose start was cut short.

@@ -1,7 +1,7 @@
 //! The events that steps await, looked for in the view of the cluster.
 
 use pghaspec_model::cluster::sight::process_text;
-use pghaspec_model::vocabulary::event::{Event, Kind, WriteResult};
+use pghaspec_model::vocabulary::event::{Event, Kind, ServerState, WriteResult};
 
 use super::targets;
 use super::targets::Roles;
@@ -13,6 +13,14 @@ use crate::scenario::{Target, When};
 /// long a cluster must be healthy before it counts, `now` is a moment of the run.
 pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64, now: u64) -> Seen<()> {
     let Some(when) = when else { return Seen::Yes(()) };
+    // A node that is gone does nothing any more.
+    let gone = view.gone();
+    let unless_gone = |seen: Seen<()>, at: Target| match (&seen, targets::find(at, view, roles)) {
+        (Seen::NotYet(last), Ok(nodes)) if !nodes.is_empty() && nodes.iter().all(|node| gone.contains(&**node)) => {
+            Seen::Never(format!("{last}, and the container of {} has ended", nodes.join(", ")))
+        }
+        _ => seen,
+    };
     let happened = |fits: &dyn Fn(&Event) -> bool, what: &str| match view.events_since(roles.since).any(fits) {
         true => Seen::Yes(()),
         false => Seen::NotYet(format!("no {what}")),
@@ -50,11 +58,13 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
         When::TtlOver => Seen::NotYet("the ttl is not over".to_owned()),
         When::Starts(one) => {
             let starts = |event: &Event| matches!(event.kind, Kind::ProcessStarted { what, .. } if what == one.process);
-            happened(&|event| starts(event) && of(event, one.at), &format!("start of {}", process_text(one.process)))
+            let what = format!("start of {}", process_text(one.process));
+            unless_gone(happened(&|event| starts(event) && of(event, one.at), &what), one.at)
         }
         When::Ends(one) => {
             let ends = |event: &Event| matches!(event.kind, Kind::ProcessExited { what, .. } if what == one.process);
-            happened(&|event| ends(event) && of(event, one.at), &format!("end of {}", process_text(one.process)))
+            let what = format!("end of {}", process_text(one.process));
+            unless_gone(happened(&|event| ends(event) && of(event, one.at), &what), one.at)
         }
         When::Server { at, is } => match targets::find(*at, view, roles) {
             Err(why) => Seen::NotYet(why),
@@ -62,20 +72,21 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
                 let probed = |name: &String| view.nodes.get(name).filter(|node| node.probed_at >= roles.since);
                 let finding = |name: &String| probed(name).and_then(|node| node.finding);
                 let other = nodes.iter().find(|name| finding(name).map(|finding| finding.state) != Some(*is));
-                match other.map(|name| (name, finding(name))) {
+                let seen = match other.map(|name| (name, finding(name))) {
                     None => Seen::Yes(()),
                     Some((name, Some(finding))) => Seen::NotYet(format!("Postgres of {name} is {}", finding.words())),
                     Some((name, None)) => Seen::NotYet(format!("Postgres of {name} was not probed yet")),
-                }
+                };
+                if *is == ServerState::Refused { seen } else { unless_gone(seen, *at) }
             }
         },
         When::Takes { at, branch } => {
             let takes = |event: &Event| matches!(event.kind, Kind::Recover { branch: taken, .. } if taken == *branch);
-            happened(&|event| takes(event) && of(event, *at), &format!("word of {}", branch.id()))
+            unless_gone(happened(&|event| takes(event) && of(event, *at), &format!("word of {}", branch.id())), *at)
         }
         When::Says { at, name } => {
             let says = |event: &Event| matches!(&event.kind, Kind::Said { pattern, .. } if pattern == name);
-            happened(&|event| says(event) && of(event, *at), &format!("word of {name}"))
+            unless_gone(happened(&|event| says(event) && of(event, *at), &format!("word of {name}")), *at)
         }
         When::Struck(fault) => {
             let struck =
@@ -88,7 +99,7 @@ pub fn met(when: Option<&When>, view: &View, roles: &Roles, hold: u64, ttl: u64,
 #[cfg(test)]
 mod tests {
     use pghaspec_model::recover::branch::Branch;
-    use pghaspec_model::vocabulary::event::{FORMAT, KeyChange, Process, ServerState, Session, Source};
+    use pghaspec_model::vocabulary::event::{FORMAT, KeyChange, Process, Session, Source, Watchdog};
     use pghaspec_model::vocabulary::fault::Fault;
 
     use super::*;
@@ -124,6 +135,32 @@ mod tests {
         assert!(!is_met(&struck, &view, &roles));
         view.apply(&event(64, Some("n1"), Kind::Fault { fault: Fault::StartFails, effect: Some("e".to_owned()) }));
         assert!(is_met(&struck, &view, &roles));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_node_that_is_gone() {
+        let mut view = View::of(&["n1".to_owned(), "n2".to_owned()]);
+        let roles = Roles { first_hit: vec!["n1".to_owned()], since: 50, effect_at: 100 };
+        let met = |when: &When, view: &View| met(Some(when), view, &roles, 10, 20, 115);
+        let starts = |at| When::Starts(ProcessAt { process: Process::Postmaster, at });
+        let primary = When::Server { at: Target::FirstHit, is: ServerState::Primary };
+        let refused = When::Server { at: Target::FirstHit, is: ServerState::Refused };
+        assert!(matches!(met(&starts(Target::FirstHit), &view), Seen::NotYet(_)));
+        view.container_ended("n1", true);
+        assert!(matches!(met(&starts(Target::FirstHit), &view), Seen::Never(_)));
+        assert!(matches!(met(&primary, &view), Seen::Never(_)));
+        // A probe will find that nothing listens there, and the other node is there.
+        assert!(matches!(met(&refused, &view), Seen::NotYet(_)));
+        assert!(matches!(met(&starts(Target::Other), &view), Seen::NotYet(_)));
+        // What had come before it went has come.
+        let start = Kind::ProcessStarted { what: Process::Postmaster, pid: 7, argv: Vec::new() };
+        let mut started = view.clone();
+        started.apply(&event(60, Some("n1"), start));
+        assert!(matches!(met(&starts(Target::FirstHit), &started), Seen::Yes(())));
+        // A watchdog starts it again.
+        let fired = Kind::Watchdog { change: Watchdog::Fired, timeout_s: None };
+        view.apply(&event(60, Some("n1"), fired));
+        assert!(matches!(met(&starts(Target::FirstHit), &view), Seen::NotYet(_)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use pghaspec_model::vocabulary::event::{GapReason, Kind, Source};
 use pghaspec_model::vocabulary::fault::Fault;
 
-use super::error::LabError;
+use super::error::{LabError, Trouble};
 use super::faults::{Act, Effect, Handle, Open, OpenFaults, Toolbox, act_of};
 use super::wait::Seen;
 use crate::scenario::catalogue::Hits;
@@ -94,27 +94,51 @@ impl<'run> Nemesis<'run> {
         }
     }
 
-    /// Makes or ends a fault at a node, or at what else a step names, and records the effect.
+    /// Makes or ends a fault at a node, or at what else a step names, and records the effect. A node that does not run,
+    /// or whose agent or Postgres does not, is no error: the fault had no effect, and a gap says why.
     async fn act(&mut self, action: Action, at: &str, how: &How) -> Result<(), LabError> {
-        let effect = match act_of(action, how) {
-            Act::Wait => None,
+        let since = self.tools.bed.now();
+        let effect = match self.effect(action, at, how).await {
+            Ok(effect) => effect,
+            Err(error) if self.is_of_the_node(&error, at).await => {
+                let bed = self.tools.bed;
+                let span = [since, bed.now()];
+                let why = format!("{} could not be done at {at}: {}", action.name(), error.message);
+                bed.recorder.gap_within(None, span, Source::Harness, why);
+                Some(Effect { at: span, shown_by: None })
+            }
+            Err(error) => return Err(error),
+        };
+        self.record(action, at, effect);
+        Ok(())
+    }
+
+    async fn effect(&mut self, action: Action, at: &str, how: &How) -> Result<Option<Effect>, LabError> {
+        match act_of(action, how) {
+            Act::Wait => Ok(None),
             Act::Begin(inject) => {
                 let begun = inject.begin(&mut self.tools, at, how).await?;
                 if let (Some(handle), Some(ended_by)) = (begun.lasts, inject.ended_by()) {
                     self.open.push(Open { ended_by, at: at.to_owned(), handle });
                 }
-                begun.effect
+                Ok(begun.effect)
             }
             Act::End(end) => {
                 let open = self.open.close(action, at);
-                end.end(&mut self.tools, at, open).await?
+                end.end(&mut self.tools, at, open).await
             }
-            Act::Never(reason) => {
-                return Err(LabError::harness(format!("the lab cannot do that: {}", reason.why)));
-            }
-        };
-        self.record(action, at, effect);
-        Ok(())
+            Act::Never(reason) => Err(LabError::harness(format!("the lab cannot do that: {}", reason.why))),
+        }
+    }
+
+    /// The error is the node's: it says so, or the node does not run, which no tool can bear.
+    async fn is_of_the_node(&self, error: &LabError, at: &str) -> bool {
+        let sandbox = self.tools.bed.sandbox;
+        match error.trouble {
+            Trouble::Node => true,
+            Trouble::Harness if self.tools.node(at).is_ok() => !sandbox.runs(&sandbox.name(at)).await.unwrap_or(true),
+            _ => false,
+        }
     }
 
     fn record(&self, action: Action, at: &str, effect: Option<Effect>) {
@@ -145,7 +169,7 @@ impl<'run> Nemesis<'run> {
             self.tools.bed.report.doing("ending the faults");
             let how = How::default();
             match act_of(open.ended_by, &how) {
-                Act::End(end) if end.is_over(&mut self.tools, &open).await? => self.open.drop_first(),
+                Act::End(end) if end.is_over(&mut self.tools, &open).await.unwrap_or(false) => self.open.drop_first(),
                 _ => self.act(open.ended_by, &open.at, &how).await?,
             }
         }

@@ -154,12 +154,14 @@ impl Processes {
             // Not even the namespace of an ancestor could be read: the process may be of any node.
             Report::Unread { pidns: None, .. } => self.unread(None, report),
             // Before the run began there was no node yet, and nothing of a node to miss.
-            Report::Gap { at, .. } | Report::Stalled { at } if run_time(at)[1] <= self.since => {}
+            Report::Gap { at, .. } | Report::Stalled { at } | Report::Full { at } if run_time(at)[1] <= self.since => {}
             Report::Gap { at, why, pidns: None } => self.gap(None, at, why),
             Report::Exec { pidns, .. }
             | Report::Exit { pidns, .. }
             | Report::Unread { pidns, .. }
             | Report::Starved { pidns, .. }
+            | Report::Killed { pidns, .. }
+            | Report::Oom { pidns, .. }
             | Report::Gap { pidns, .. } => {
                 let starts = matches!(report, Report::Exec { .. });
                 let alive = pidns.filter(|pidns| !starts || !self.dead.contains(pidns));
@@ -170,6 +172,10 @@ impl Processes {
                     return;
                 };
                 self.of_node(&node, report);
+            }
+            Report::Full { at } => {
+                let [from, to] = run_time(at);
+                self.recorder.record(None, Source::Process, [from.max(self.since), to], Kind::NoSpace);
             }
             Report::Stalled { at } => {
                 let [from, to] = run_time(at);
@@ -209,6 +215,13 @@ impl Processes {
                 }
                 (at, Kind::Starved { what, pid, waited_ns })
             }
+            Report::Killed { at, pid, parent, signal, .. } => {
+                if self.running.get(&parent) != Some(&Process::Postmaster) {
+                    return;
+                }
+                (at, Kind::ChildKilled { postmaster: parent, pid, signal })
+            }
+            Report::Oom { at, kills, .. } => (at, Kind::OutOfMemory { kills }),
             Report::Unread { .. } => return self.unread(Some(node), report),
             Report::Gap { at, why, .. } => return self.gap(Some(node), at, why),
             _ => return,

@@ -75,6 +75,33 @@ pub enum Report {
         /// Nanoseconds that it waited.
         waited_ns: u64,
     },
+    /// A child of a process whose start was reported was ended by a signal, and its parent was there.
+    Killed {
+        /// CLOCK_MONOTONIC.
+        at: [u64; 2],
+        /// Process id on the host.
+        pid: u32,
+        /// Its parent's.
+        parent: u32,
+        /// Inode of their PID namespace.
+        pidns: Option<u64>,
+        /// Signal that ended it.
+        signal: i32,
+    },
+    /// The kernel has killed processes for want of memory.
+    Oom {
+        /// The interval in which it did, CLOCK_MONOTONIC.
+        at: [u64; 2],
+        /// Inode of the PID namespace of other processes in the same control group.
+        pidns: Option<u64>,
+        /// Number of processes.
+        kills: u32,
+    },
+    /// There was no room on the disk for a write of the helper itself.
+    Full {
+        /// The interval, CLOCK_MONOTONIC.
+        at: [u64; 2],
+    },
     /// A write of the helper itself waited for the disk.
     Stalled {
         /// The interval of the wait, CLOCK_MONOTONIC.
@@ -111,8 +138,14 @@ impl Report {
             | Report::Exit { pidns, at, .. }
             | Report::Unread { pidns, at, .. }
             | Report::Starved { pidns, at, .. }
+            | Report::Killed { pidns, at, .. }
+            | Report::Oom { pidns, at, .. }
             | Report::Gap { pidns, at, .. } => pidns.map(|pidns| (pidns, at[0])),
-            Report::Ready { .. } | Report::Stalled { .. } | Report::Trap(_) | Report::Alive { .. } => None,
+            Report::Ready { .. }
+            | Report::Full { .. }
+            | Report::Stalled { .. }
+            | Report::Trap(_)
+            | Report::Alive { .. } => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The agent's process: killed and started again, frozen and thawed.
 
 use async_trait::async_trait;
-use pghaspec_model::vocabulary::event::{Kind, Process, Watchdog};
+use pghaspec_model::vocabulary::event::{Kind, Process};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::lab::error::LabError;
@@ -55,7 +55,8 @@ impl End for Restart {
         }
         let since = tools.bed.now();
         if tools.signals.running(node, Process::Agent).is_err() && started(tools, node, since).await.is_none() {
-            return Err(LabError::harness(format!("{node} was reset by its watchdog and has not come back")));
+            // It was reset by its watchdog and has not come back: that is tried once more, and seen.
+            return Ok(false);
         }
         Ok(true)
     }
@@ -139,13 +140,5 @@ async fn started(tools: &Toolbox<'_>, node: &str, since: u64) -> Option<([u64; 2
 
 /// Says whether a watchdog has reset the node, and its agent was not seen since.
 fn is_coming_back(tools: &Toolbox<'_>, node: &str) -> bool {
-    let view = tools.bed.recorder.view();
-    let view = view.borrow();
-    let mut of_node = view.events.iter().rev().filter(|event| event.node.as_deref() == Some(node));
-    let newest = of_node.find_map(|event| match event.kind {
-        Kind::Watchdog { change, .. } => (change == Watchdog::Fired).then_some(true),
-        Kind::ProcessStarted { what: Process::Agent, .. } => Some(false),
-        _ => None,
-    });
-    newest == Some(true)
+    tools.bed.recorder.view().borrow().is_coming_back(node)
 }

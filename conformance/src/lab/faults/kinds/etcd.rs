@@ -37,11 +37,15 @@ impl Inject for RevokeLease {
             _ => None,
         });
         let Some(lease) = lease.filter(|lease| *lease != 0) else {
-            return Err(LabError::harness(format!("{doing}: {at} holds no leader key with a lease")));
+            return Err(LabError::node(format!("{doing}: {at} holds no leader key with a lease")));
         };
         let mut client = first_member(tools)?.client().await.map_err(etcd_says(doing))?;
         let before = bed.now();
-        client.lease_revoke(lease).await.map_err(etcd_says(doing))?;
+        client.lease_revoke(lease).await.map_err(|error| match error.to_string().contains("lease not found") {
+            // Its holder has let it go just now.
+            true => LabError::node(format!("{doing}: {error}")),
+            false => etcd_says(doing)(error),
+        })?;
         let at = [before, bed.now()];
         let what = "the leader key to go with its lease";
         let gone = bed.event_of(None, what, EFFECT, before, |event| match &event.kind {

@@ -83,6 +83,13 @@ impl End for Restore {
     }
 
     async fn end(&self, tools: &mut Toolbox<'_>, at: &str, _: Vec<Handle>) -> Result<Option<Effect>, LabError> {
+        let sandbox = tools.bed.sandbox;
+        let init = sandbox.process_id(&sandbox.name(at)).await?;
+        let helper = sandbox.name(&format!("{at}-slow-{init}"));
+        // Of a node that was started again there is no such helper.
+        if !sandbox.runs(&helper).await.unwrap_or(true) {
+            return Err(LabError::harness(format!("{helper}, the helper that lets packets wait, has ended")));
+        }
         let filters = Filter::both_ways(tools.dcs.members.iter().map(|member| member.address));
         let at = tools.networks.delete(at, &filters, &TARGET).await?;
         Ok(Some(Effect { at, shown_by: Some("packets wait no longer".to_owned()) }))

@@ -44,11 +44,11 @@ impl Inject for Leave {
         let first = batch_numbers(tools.nodes().len(), tools.batches.len());
         let batch = Batch::call(tools.bed.recorder.clone(), at, &node.config, first, lasts).await;
         let (batch, task) = batch.map_err(|failure| {
-            LabError::harness(format!("{at} does not run a procedure that commits: {}", failure.words()))
+            LabError::node(format!("{at} does not run a procedure that commits: {}", failure.words()))
         })?;
         tools.batches.spawn(task);
         if batch.committed_after(0, EFFECT).await.is_none() {
-            return Err(LabError::harness(format!("the procedure at {at} commits nothing")));
+            return Err(LabError::node(format!("the procedure at {at} commits nothing")));
         }
         let stopped = if how.stopped { Some(stop_backend(tools, node).await?) } else { None };
         let killed = tools.signals.kill(at, Process::Postmaster).await?;

@@ -103,7 +103,7 @@ pub(super) async fn process_id(node: &Node, query: &str, what: &str) -> Result<S
             return Ok(pid);
         }
         if Instant::now() >= deadline {
-            return Err(LabError::harness(format!("{} does not say which process {what} is", node.name)));
+            return Err(LabError::node(format!("{} does not say which process {what} is", node.name)));
         }
         tokio::time::sleep(PAUSE).await;
     }

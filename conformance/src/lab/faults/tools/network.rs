@@ -65,6 +65,12 @@ impl<'run> NodeNetworks<'run> {
     /// # Errors
     /// A filter cannot be deleted.
     pub async fn delete(&mut self, node: &str, filters: &[Filter], then: &[&str]) -> Result<[u64; 2], LabError> {
+        let init = self.bed.sandbox.process_id(&self.bed.sandbox.name(node)).await?;
+        if !self.helpers.contains_key(&(node.to_owned(), init)) {
+            // They went with the network of the node as it was before it was started again.
+            let now = self.bed.now();
+            return Ok([now, now]);
+        }
         self.change("-D", node, filters, then).await
     }
 

@@ -46,7 +46,7 @@ impl Signals<'_> {
         let running: Vec<u32> = processes.filter(|(_, kind)| **kind == what).map(|(pid, _)| *pid).collect();
         let [pid] = running[..] else {
             let (count, kind) = (running.len(), process_text(what));
-            return Err(LabError::harness(format!("{node} has {count} running processes of kind {kind}, not one")));
+            return Err(LabError::node(format!("{node} has {count} running processes of kind {kind}, not one")));
         };
         let program = view.events.iter().rev().find_map(|event| match &event.kind {
             Kind::ProcessStarted { pid: started, argv, .. } if *started == pid => argv.first(),
@@ -72,7 +72,9 @@ impl Signals<'_> {
         let command = [&["kill-one", signal, program, &pidns], process].concat();
         let answer = self.bed.exec(&self.observer.container, &command).await?;
         let sent: Sent = serde_json::from_str(&answer.stdout).map_err(|_| {
-            LabError::harness(format!("`{}` failed ({}): {}", command.join(" "), answer.code, answer.stderr))
+            let why = format!("`{}` failed ({}): {}", command.join(" "), answer.code, answer.stderr);
+            // The process ended just now, or is another one.
+            if answer.code == 1 { LabError::node(why) } else { LabError::harness(why) }
         })?;
         let clock = self.bed.recorder.clock();
         let at = [clock.of_monotonic(sent.before_ns), clock.of_monotonic(sent.after_ns)];
