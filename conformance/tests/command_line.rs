@@ -195,7 +195,7 @@ fn a_search_that_fills_its_memory_says_so() {
 
 #[test]
 fn a_property_that_is_named_often_is_checked_once() {
-    let all = ["one-writable-leader", "single-lock-owner"].repeat(40).join(",");
+    let all = vec!["one-writable-leader,single-lock-owner"; 40].join(",");
     let document =
         json(&["check", "--json", "--no-second-engine", "--faults", "lease-expires", "--properties", &all], 0);
     assert_eq!(document["properties"].as_array().unwrap().len(), 2);
