@@ -8,5 +8,20 @@
 pub mod deviations;
 pub mod failed_by;
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use crate::judge::checks;
+
+/// The schema of a list of checks.
+fn check_ids(_: &mut SchemaGenerator) -> Schema {
+    let one = json_schema!({ "type": "string", "enum": checks::ALL.map(checks::Definition::id) });
+    json_schema!({ "type": "array", "items": one, "minItems": 1, "examples": [["one-writable-leader"]] })
+}
+
+/// The schema of a check.
+fn check_id(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": checks::ALL.map(checks::Definition::id) })
+}
+
 /// The remedy where a file names a check that does not exist.
 const LIST_CHECKS: &str = "`pghaspec list checks` names them all";
