@@ -1,5 +1,6 @@
 //! `pghaspec diff`: compares the specification with the code of released agents.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -24,7 +25,7 @@ const MARKDOWN: &str = "RELEASES.md";
 #[derive(clap::Args)]
 pub struct Args {
     /// A release of patroni, such as 4.1.5; may be given several times. All that are known if not given.
-    #[arg(long = "release", value_name = "VERSION")]
+    #[arg(long = "release", value_name = "VERSION", value_parser = super::release)]
     releases: Vec<String>,
     /// A function to compare, such as recover; may be given several times. All that the release has if not given. Rules
     /// on which only the others depend are then not decided.
@@ -44,8 +45,8 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
     /// Releases at a time; as many as there are processors if not given.
-    #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = super::jobs)]
+    jobs: Option<NonZeroUsize>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -132,7 +133,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let releases = if args.releases.is_empty() { known()? } else { args.releases.clone() };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let wanted = Extent { functions: &functions, mutant, coverage: args.coverage };
-    let found = in_parallel(&environment, &releases, args.jobs.unwrap_or(processors).max(1), wanted);
+    let found = in_parallel(&environment, &releases, args.jobs.map_or(processors, NonZeroUsize::get), wanted);
 
     let errors: Vec<u8> = found.iter().filter_map(|(_, found)| Some(code(found.as_ref().err()?))).collect();
     let compared: Vec<&ReleaseComparison> = found.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();

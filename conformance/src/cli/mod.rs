@@ -16,6 +16,7 @@
 //! | `diff.rs` | `diff`: the specification against released code |
 //! | `model/` | `check`, `timing`, `explore` and `simulate`: the model alone |
 //! | `list.rs` | `list`: all that has a name |
+//! | `schema.rs` | `schema`: the shapes of the files that people write |
 //! | `doctor.rs` | `doctor`: what this machine has and lacks |
 
 mod certify;
@@ -28,22 +29,25 @@ mod model;
 mod report;
 mod scenario_run;
 mod scenarios;
+mod schema;
 mod verify;
 
 use std::error::Error;
 use std::fmt;
 use std::fmt::Display;
 use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::history::HistoryError;
-use crate::input::InputError;
+use crate::input::{self, InputError};
 use crate::lab::{LabError, Trouble};
 use crate::run::error::RunDirError;
-use crate::untrusted::escape;
+use crate::untrusted::{escape, name};
 
 /// Model-checked specification and conformance tests for PostgreSQL high-availability agents.
 #[derive(Parser)]
@@ -96,6 +100,8 @@ enum Command {
     Simulate(model::simulate::Args),
     /// List what there is.
     List(list::Args),
+    /// Print the JSON Schema of a file that people write, for an editor.
+    Schema(schema::Args),
     /// Say what this machine has and lacks, and how to mend it.
     Doctor(doctor::Args),
 }
@@ -171,6 +177,11 @@ impl From<LabError> for Failure {
     }
 }
 
+/// The JSON Schemas of the files that people write, by the names of their committed files.
+pub fn schemas() -> [(&'static str, serde_json::Value); 4] {
+    schema::all()
+}
+
 /// The command line as data, for the page that documents it.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -191,6 +202,7 @@ pub fn main() -> ExitCode {
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Simulate(args) => model::simulate::run(&args),
         Command::List(args) => list::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match outcome {
@@ -227,8 +239,39 @@ fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -
     }
 }
 
+/// A path in JSON, which has no place for bytes that are no text.
+fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
 /// The thing that a user named, among all that are known.
 fn known<T>(kind: &str, word: &str, find: impl Fn(&str) -> Option<T>, all: &[&str]) -> Result<T, Failure> {
-    let unknown = || format!("there is no {kind} `{word}`; help: use one of: {}", all.join(", "));
-    find(word).ok_or_else(|| Failure::usage(unknown()))
+    let told = || format!("{}; help: use one of: {}", input::unknown(kind, word, all.iter().copied()), all.join(", "));
+    find(word).ok_or_else(|| Failure::usage(told()))
+}
+
+/// Most lanes at a time: each has a cluster of its own, or a copy of a release.
+const MOST_JOBS: usize = 64;
+
+/// Most scenarios that are drawn for a run.
+const MOST_WALKS: usize = 1000;
+
+/// The value of an option `--jobs`.
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= MOST_JOBS);
+    number.ok_or_else(|| format!("write a number from 1 to {MOST_JOBS}, such as 2"))
+}
+
+/// The value of an option `--walks`.
+fn walks(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|walks| (1..=MOST_WALKS).contains(walks));
+    number.ok_or_else(|| format!("write a number from 1 to {MOST_WALKS}, such as 5"))
+}
+
+/// The value of an option that names a release.
+fn release(text: &str) -> Result<String, String> {
+    match name::trouble(text) {
+        None => Ok(text.to_owned()),
+        Some(trouble) => Err(format!("the name of a release {trouble}; write one such as 4.1.5")),
+    }
 }

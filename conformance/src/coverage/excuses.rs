@@ -28,10 +28,10 @@ struct Toml {
 #[serde(deny_unknown_fields)]
 struct TomlExcuse {
     /// Name of a derived item; `*` stands for anything.
-    #[schemars(length(min = 1), example = "fault/*/leader")]
+    #[schemars(length(min = 1), example = &"fault/*/leader")]
     item: String,
     /// The reason why nothing leads there.
-    #[schemars(length(min = 1), example = "Nobody but the lab can do it.")]
+    #[schemars(length(min = 1), example = &"Nobody but the lab can do it.")]
     reason: String,
 }
 

@@ -127,9 +127,11 @@ impl About<'_> {
         };
         // Of a list only its element may be wrong; it is the list that is written.
         let of_list = Path::parse(&key);
-        let whole = path.0.iter().rposition(|step| matches!(step, Step::Key(_))).map_or(of_list, |last| {
-            Path(path.0[..=last].to_vec())
-        });
+        let whole = path
+            .0
+            .iter()
+            .rposition(|step| matches!(step, Step::Key(_)))
+            .map_or(of_list, |last| Path(path.0[..=last].to_vec()));
         let example = said.unwrap_or_else(|| self.shape.at(&whole).example());
         let example = match path.0.last() {
             Some(Step::Index(_)) if !example.starts_with(['[', '{']) => format!("[{example}]"),
@@ -162,7 +164,9 @@ fn mended(value: &DeValue<'_>, raw: &str, shape: &Shape<'_>) -> Option<String> {
             let digits: String = word.trim().chars().take_while(|c| c.is_ascii_digit()).collect();
             let unit = word.trim()[digits.len()..].trim();
             let is_unit = matches!(unit, "" | "s" | "sec" | "second" | "seconds");
-            (is_unit && !digits.is_empty()).then(|| digits.trim_start_matches('0').to_owned()).filter(|it| !it.is_empty())
+            (is_unit && !digits.is_empty())
+                .then(|| digits.trim_start_matches('0').to_owned())
+                .filter(|it| !it.is_empty())
         }
         DeValue::String(word) if shape.takes("boolean") => match word.to_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Some("true".to_owned()),

@@ -48,7 +48,8 @@ impl<'s> Shape<'s> {
         if hops == 0 {
             return;
         }
-        let referred = schema.get("$ref").and_then(Value::as_str).and_then(|to| self.root.pointer(to.strip_prefix('#')?));
+        let referred =
+            schema.get("$ref").and_then(Value::as_str).and_then(|to| self.root.pointer(to.strip_prefix('#')?));
         if let Some(referred) = referred {
             self.add(referred, hops - 1);
         }

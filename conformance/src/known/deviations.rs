@@ -76,13 +76,13 @@ struct TomlDeviation {
     #[serde(default)]
     releases: Range,
     /// The reason, in a sentence.
-    #[schemars(length(min = 1), example = "A backend that outlives its postmaster goes on committing.")]
+    #[schemars(length(min = 1), example = &"A backend that outlives its postmaster goes on committing.")]
     reason: String,
     /// The address where one reads about it.
-    #[schemars(regex(pattern = "^https://."), example = "https://example.org/issues/1")]
+    #[schemars(regex(pattern = "^https://."), example = &"https://example.org/issues/1")]
     link: String,
     /// It depends on a race, and on which, so that it may be absent.
-    #[schemars(length(min = 1), example = "Which of the standbys is asked first decides.")]
+    #[schemars(length(min = 1), example = &"Which of the standbys is asked first decides.")]
     sometimes: Option<String>,
 }
 
@@ -91,10 +91,10 @@ struct TomlDeviation {
 #[serde(deny_unknown_fields)]
 struct Range {
     /// The first.
-    #[schemars(regex(pattern = r"^\d+(\.\d+)*$"), example = "2.1.2")]
+    #[schemars(regex(pattern = r"^\d+(\.\d+)*$"), example = &"2.1.2")]
     from: Option<String>,
     /// The last.
-    #[schemars(regex(pattern = r"^\d+(\.\d+)*$"), example = "4.1.5")]
+    #[schemars(regex(pattern = r"^\d+(\.\d+)*$"), example = &"4.1.5")]
     to: Option<String>,
 }
 
@@ -202,7 +202,8 @@ impl Deviations {
                 for scenario in &one.scenarios {
                     if let Err(()) = known.add((check.clone(), scenario.clone()), deviation.clone()) {
                         let (check, scenario) = (shown(check), shown(scenario));
-                        let problem = format!("names {check}, which is known already for {scenario} and such a release");
+                        let problem =
+                            format!("names {check}, which is known already for {scenario} and such a release");
                         let help = "keep one of the two, or let their releases not overlap";
                         return Err(source.wrong(&key(&format!("checks[{place}]")), problem, help));
                     }
@@ -217,7 +218,8 @@ impl Deviations {
         let all = self.0.entry(pair).or_default();
         // None stands before every release.
         let place = all.partition_point(|other| other.from <= deviation.from);
-        let apart = |one: &Deviation, other: &Deviation| one.to.is_some() && other.from.is_some() && one.to < other.from;
+        let apart =
+            |one: &Deviation, other: &Deviation| one.to.is_some() && other.from.is_some() && one.to < other.from;
         let after_before = place == 0 || apart(&all[place - 1], &deviation);
         let before_after = all.get(place).is_none_or(|after| apart(&deviation, after));
         if !after_before || !before_after {
@@ -272,24 +274,24 @@ fn checked(
     one: &TomlDeviation,
     scenarios: Scenarios,
 ) -> Result<Deviation, InputError> {
-    let wrong = |key: &str, problem: String, help: &str| {
-        Err(source.wrong(&format!("deviation[{index}].{key}"), problem, help))
-    };
+    let told =
+        |key: &str, problem: String, help: &str| source.wrong(&format!("deviation[{index}].{key}"), problem, help);
+    let wrong = |key: &str, problem: String, help: &str| Err(told(key, problem, help));
     let sometimes = one.sometimes.as_ref().map(|why| ("sometimes", why));
     for (key, word) in [("reason", &one.reason), ("link", &one.link)].into_iter().chain(sometimes) {
         if word.trim().is_empty() {
             return wrong(key, "is empty".to_owned(), "a deviation that nobody explains is a defect");
         }
     }
-    if !one.link.starts_with("https://") || one.link.len() == "https://".len() || one.link.contains(char::is_whitespace) {
+    if !one.link.starts_with("https://") || one.link.len() == "https://".len() || one.link.contains(char::is_whitespace)
+    {
         return wrong("link", "is no link".to_owned(), "write https://… where one reads about it");
     }
     let numbers = |key: &str, word: &Option<String>| match word {
         None => Ok(None),
-        Some(word) => match Release::parse(word) {
-            Some(release) => Ok(Some(release)),
-            None => wrong(key, "is no release".to_owned(), "write numbers with dots between them, like 4.1.5"),
-        },
+        Some(word) => Release::parse(word)
+            .map(Some)
+            .ok_or_else(|| told(key, "is no release".to_owned(), "write numbers with dots between them, like 4.1.5")),
     };
     let (from, to) = (numbers("releases.from", &one.releases.from)?, numbers("releases.to", &one.releases.to)?);
     if from.is_some() && to.is_some() && from > to {
@@ -410,7 +412,12 @@ link = "https://example.org/1"
             ("4.1.5", "newest", "deviation[0].releases.to: is no release", Some(5)),
             ("4.1.5", "2.0.0", "ends before it begins", Some(5)),
             ("one-writable", "one-writeable", "there is no check `one-writeable-leader`; the nearest is", Some(3)),
-            ("orphan-writer", "orphan-writers", "there is no scenario `orphan-writers`; the nearest is `orphan", Some(4)),
+            (
+                "orphan-writer",
+                "orphan-writers",
+                "there is no scenario `orphan-writers`; the nearest is `orphan",
+                Some(4),
+            ),
             ("orphan-writer", "*", "scenarios[0]: `*`: a `*` stands for nothing here", Some(4)),
             ("orphan-writer", "../scenarios/orphan-writer", "there is no scenario `../scenarios/", Some(4)),
         ] {
@@ -452,7 +459,9 @@ link = "https://example.org/1"
         let standing = all.compare("1.0", ["stress-1-1"; 300].map(of));
         assert_eq!((standing.known.len(), standing.unknown.len()), (300, 0));
         let many: String = (0..300)
-            .map(|number| text(&checks[0], &scenarios[..300].join(", "), &format!("from = \"{number}\", to = \"{number}\"")))
+            .map(|number| {
+                text(&checks[0], &scenarios[..300].join(", "), &format!("from = \"{number}\", to = \"{number}\""))
+            })
             .collect();
         parse(&many).unwrap();
         assert!(begun.elapsed().as_secs_f64() < 5.0, "{:?}", begun.elapsed());

@@ -34,7 +34,7 @@ pub type Toml = BTreeMap<String, Entry>;
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The agent, with a release if wanted (`pghaspec list agents`).
-    #[schemars(length(min = 1), example = "patroni-defects/keeps-lock")]
+    #[schemars(length(min = 1), example = &"patroni-defects/keeps-lock")]
     agent: String,
     /// The check (`pghaspec list checks`).
     #[schemars(schema_with = "check_id")]
@@ -154,7 +154,11 @@ mod tests {
         for (from, to, words) in [
             ("orphan-writer", "orphan-writers", "failed_by.toml:1: orphan-writers: there is no scenario"),
             ("orphan-writer", "\"*\"", "failed_by.toml:1: \"*\": `*`: a `*` stands for nothing here"),
-            ("\"patroni\"", "\"patrony\"", "failed_by.toml:2: orphan-writer.agent: there is no agent `patrony`; the nearest"),
+            (
+                "\"patroni\"",
+                "\"patrony\"",
+                "failed_by.toml:2: orphan-writer.agent: there is no agent `patrony`; the nearest",
+            ),
         ] {
             let text = "[orphan-writer]\nagent = \"patroni\"\ncheck = \"leader\"\n".replace(from, to);
             let error = FailedBy::parse(file, &text).unwrap_err();

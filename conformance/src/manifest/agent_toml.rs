@@ -17,32 +17,32 @@ use crate::features;
 pub struct Toml {
     /// Another agent's name or manifest; this one's keys go over it: single values replace, lists grow, own `says`
     /// patterns are tried first.
-    #[schemars(length(min = 1), example = "patroni")]
+    #[schemars(length(min = 1), example = &"patroni")]
     pub(super) extends: Option<String>,
     /// Name of the agent in reports; for an agent in the fixtures the name of its folder.
-    #[schemars(length(min = 1), example = "my-agent")]
+    #[schemars(length(min = 1), example = &"my-agent")]
     pub(super) name: Option<String>,
     /// Release that runs when none is asked for.
-    #[schemars(length(min = 1), example = "1.0.0")]
+    #[schemars(length(min = 1), example = &"1.0.0")]
     pub(super) version: Option<String>,
     /// Edition of the specification that the release follows (`pghaspec list editions`).
     #[schemars(schema_with = "edition")]
     pub(super) edition: Option<String>,
     /// Container image; may hold `{{version}}`.
-    #[schemars(length(min = 1), example = "my-agent:{{version}}")]
+    #[schemars(length(min = 1), example = &"my-agent:{{version}}")]
     pub(super) image: Option<String>,
     /// The command that builds the image where it is missing: a program, by its path from the manifest, and arguments,
     /// which may hold `{{version}}`.
     #[schemars(length(min = 1), example = ["build", "{{version}}"])]
     pub(super) build: Option<Vec<String>>,
     /// Key in etcd whose value is the name of the leading node; may hold `{{scope}}`.
-    #[schemars(length(min = 1), example = "/service/{{scope}}/leader")]
+    #[schemars(length(min = 1), example = &"/service/{{scope}}/leader")]
     pub(super) leader_key: Option<String>,
     /// Key in etcd that names the synchronous standby; may hold `{{scope}}`.
-    #[schemars(length(min = 1), example = "/service/{{scope}}/sync")]
+    #[schemars(length(min = 1), example = &"/service/{{scope}}/sync")]
     pub(super) sync_key: Option<String>,
     /// Folder of a node in which the data directory lies; scenarios that fill the disk mount a small file system there.
-    #[schemars(regex(pattern = "^/."), example = "/var/lib/postgresql")]
+    #[schemars(regex(pattern = "^/."), example = &"/var/lib/postgresql")]
     pub(super) data_volume: Option<String>,
     /// Files that are copied into each node before it starts.
     #[serde(default)]
@@ -52,7 +52,7 @@ pub struct Toml {
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
     /// The agent that prepares the clusters with which runs of this agent begin, with the same image.
-    #[schemars(length(min = 1), example = "patroni")]
+    #[schemars(length(min = 1), example = &"patroni")]
     pub(super) prepared_by: Option<String>,
     /// The ports on which a node listens.
     pub(super) ports: Option<Ports>,
@@ -74,7 +74,7 @@ pub struct Toml {
     #[schemars(schema_with = "releases")]
     pub(super) releases: BTreeMap<String, String>,
     /// File with the edition and the rules of each release, as `pghaspec diff --write` leaves it.
-    #[schemars(length(min = 1), example = "releases.json")]
+    #[schemars(length(min = 1), example = &"releases.json")]
     pub(super) found: Option<String>,
     /// Variables for the templates, besides those of the lab.
     #[serde(default)]
@@ -89,7 +89,7 @@ pub struct Toml {
 #[serde(deny_unknown_fields)]
 pub(super) struct TomlOlder {
     /// The first release that does not have them any more.
-    #[schemars(regex(pattern = r"^\d+(\.\d+)*$"), example = "3.0.0")]
+    #[schemars(regex(pattern = r"^\d+(\.\d+)*$"), example = &"3.0.0")]
     pub(super) than: String,
     /// Their values in releases older than that.
     #[schemars(example = BTreeMap::from([("name", "value")]))]
@@ -101,10 +101,10 @@ pub(super) struct TomlOlder {
 #[serde(deny_unknown_fields)]
 pub(super) struct TomlFile {
     /// The file, by its path from the manifest's folder, in which it lies.
-    #[schemars(length(min = 1), example = "agent.yml")]
+    #[schemars(length(min = 1), example = &"agent.yml")]
     pub(super) from: String,
     /// Its path in each node.
-    #[schemars(regex(pattern = "^/."), example = "/etc/agent.yml")]
+    #[schemars(regex(pattern = "^/."), example = &"/etc/agent.yml")]
     pub(super) to: String,
     /// `{{variables}}` in it are filled in.
     #[serde(default)]
@@ -134,7 +134,7 @@ pub(super) struct TomlClaims {
 #[serde(deny_unknown_fields)]
 pub(super) struct TomlProcesses {
     /// Regular expression that finds the agent's own process by its command line, words joined with blanks.
-    #[schemars(length(min = 1), example = r"^\S*python\S* /opt/agent/bin/patroni ")]
+    #[schemars(length(min = 1), example = &r"^\S*python\S* /opt/agent/bin/patroni ")]
     pub(super) agent: String,
 }
 
@@ -143,7 +143,7 @@ pub(super) struct TomlProcesses {
 #[serde(deny_unknown_fields)]
 pub(super) struct TomlLog {
     /// Regular expression that finds the time in a line: `YYYY-MM-DD hh:mm:ss`, `.` or `,` and milliseconds, in UTC.
-    #[schemars(length(min = 1), example = r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2},\d{3}")]
+    #[schemars(length(min = 1), example = &r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2},\d{3}")]
     pub(super) time: String,
 }
 
@@ -152,13 +152,13 @@ pub(super) struct TomlLog {
 #[serde(deny_unknown_fields)]
 pub(super) struct TomlSays {
     /// Regular expression for lines of the log. The group `words`, else the whole match, is what the agent said.
-    #[schemars(length(min = 1), example = "INFO: (?<words>starting as a secondary)$")]
+    #[schemars(length(min = 1), example = &"INFO: (?<words>starting as a secondary)$")]
     pub(super) pattern: String,
     /// The decision of `recover()` that these words mean (`pghaspec list branches`).
     #[schemars(schema_with = "branch")]
     pub(super) branch: Option<String>,
     /// A name for anything else that it says.
-    #[schemars(length(min = 1), example = "promoted")]
+    #[schemars(length(min = 1), example = &"promoted")]
     pub(super) name: Option<String>,
 }
 

@@ -9,9 +9,7 @@ use super::agent_toml::{Toml, TomlFile};
 use super::paths::{Home, Trouble};
 use super::patterns::{of_agent, regex};
 use super::releases::Table;
-use super::values::{
-    self, MOST_FILES, MOST_SAYS, check, checked_file, checked_older, checked_says, unknown_variable,
-};
+use super::values::{self, MOST_FILES, MOST_SAYS, check, checked_file, checked_older, checked_says, unknown_variable};
 use super::{Credentials, File, Manifest, Ports, Release, Says, VARIABLES, named_by, render};
 use crate::input;
 use crate::input::{InputError, Source, shown};
@@ -92,13 +90,7 @@ fn load_after(file: &Path, before: &[PathBuf]) -> Result<Draft, InputError> {
 }
 
 /// Reads the manifest that another one names at a key: by its name in the fixtures, or by a path below.
-fn load_other(
-    source: Source<'_>,
-    key: &str,
-    named: &str,
-    home: &Home,
-    chain: &[PathBuf],
-) -> Result<Draft, InputError> {
+fn load_other(source: Source<'_>, key: &str, named: &str, home: &Home, chain: &[PathBuf]) -> Result<Draft, InputError> {
     let file = named_by(home, named).map_err(|(problem, help)| source.wrong(key, problem, help))?;
     let file = file.canonicalize().unwrap_or(file);
     if chain.contains(&file) {
@@ -231,8 +223,12 @@ impl Draft {
         }
         if self.sync_key.as_ref() == Some(&leader_key) {
             let problem = "is the same as `leader_key`";
-            return Err(InputError::of_file(&file, problem, "name the key of the synchronous standby, or leave it out")
-                .at_key("sync_key"));
+            return Err(InputError::of_file(
+                &file,
+                problem,
+                "name the key of the synchronous standby, or leave it out",
+            )
+            .at_key("sync_key"));
         }
         let prepared_by = self.prepared_by.map(|other| other.finish(Some(&version))).transpose()?;
         if let Some(other) = prepared_by.as_ref().filter(|other| other.image != image) {

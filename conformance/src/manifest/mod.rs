@@ -120,10 +120,10 @@ pub struct Ports {
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The name.
-    #[schemars(length(min = 1), example = "postgres")]
+    #[schemars(length(min = 1), example = &"postgres")]
     pub user: String,
     /// The password.
-    #[schemars(length(min = 1), example = "postgres")]
+    #[schemars(length(min = 1), example = &"postgres")]
     pub password: String,
 }
 

@@ -35,7 +35,8 @@ impl Home {
     /// It is not there, is no regular file, is longer than [`MOST_BYTES`], or lies elsewhere.
     pub(super) fn file(&self, written: &str) -> Result<PathBuf, Trouble> {
         let path = self.place(written)?;
-        let about = fs::metadata(&path).map_err(|error| (format!("{} cannot be read: {error}", path.display()), help()))?;
+        let about =
+            fs::metadata(&path).map_err(|error| (format!("{} cannot be read: {error}", path.display()), help()))?;
         if !about.is_file() {
             let kind = if about.is_dir() { "a folder" } else { "a pipe, a device or the like" };
             return Err((format!("`{}` is {kind}, no regular file", shown(written)), help()));

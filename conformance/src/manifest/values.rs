@@ -288,7 +288,7 @@ pub(super) fn checked_file(
     variables: &[&str],
 ) -> Result<File, InputError> {
     let key = |part: &str| format!("files[{index}].{part}");
-    let at = |part: &str| move |(problem, help): Trouble| source.wrong(&key(part), problem, help);
+    let at = |part: &'static str| move |(problem, help): Trouble| source.wrong(&key(part), problem, help);
     let from = home.file(&one.from).map_err(at("from"))?;
     absolute(&one.to, "write the file's path in the node, such as \"/etc/agent.yml\"").map_err(at("to"))?;
     if one.to.ends_with('/') {
@@ -343,7 +343,8 @@ pub(super) fn checked_says(source: Source<'_>, index: usize, one: &TomlSays) -> 
 
 /// The error about a `{{variable}}` that is not known.
 pub(super) fn unknown_variable(file: &std::path::Path, name: &str, known: &[&str]) -> InputError {
-    let near = input::nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("; the nearest is `{near}`"));
+    let near =
+        input::nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("; the nearest is `{near}`"));
     let problem = format!("`{{{{{}}}}}` is no variable{near}", shown(name));
     InputError::of_file(file, problem, format!("use one of: {}", known.join(", ")))
 }

@@ -109,7 +109,9 @@ impl Written {
         let target = match (target, action) {
             (Some(target), _) => target,
             (None, Action::Await) => Target::All,
-            (None, _) => return no("target", "nobody is named whom it hits", "say `target = \"leader\"`, or another one"),
+            (None, _) => {
+                return no("target", "nobody is named whom it hits", "say `target = \"leader\"`, or another one");
+            }
         };
         let step = Step { when, action, target, how };
         step.check(before)?;
@@ -213,7 +215,13 @@ impl Step {
             false => no(key, format!("{value} is out of range"), format!("write a number from {from} to {to}: {why}")),
         };
         wide("lasts_s", lasts_s.map_or(1, i64::from), 1, 600, "an orphan commits for seconds, ten minutes at most")?;
-        wide("delay_ms", delay_ms.map_or(1, i64::from), 1, 60_000, "packets are held for milliseconds, a minute at most")?;
+        wide(
+            "delay_ms",
+            delay_ms.map_or(1, i64::from),
+            1,
+            60_000,
+            "packets are held for milliseconds, a minute at most",
+        )?;
         wide("skew_s", skew_s.map_or(1, i64::from), -86_400, 86_400, "clocks jump by seconds, a day at most")?;
         match skew_s {
             Some(0) => no("skew_s", "a jump by 0 is none", "write seconds, ahead or back"),

@@ -15,7 +15,17 @@ use crate::untrusted::name;
 
 /// Names that a scenario cannot have: the folder of a run has files and folders of these names.
 const RESERVED: [&str; 12] = [
-    "lock", "latest", "plan", "results", "junit", "report", "deviations", "templates", "logs", "evidence", "signature",
+    "lock",
+    "latest",
+    "plan",
+    "results",
+    "junit",
+    "report",
+    "deviations",
+    "templates",
+    "logs",
+    "evidence",
+    "signature",
     "scenario",
 ];
 
@@ -31,10 +41,10 @@ const TITLE: usize = 300;
 #[schemars(title = "Scenario")]
 pub struct Written {
     /// One line for lists and reports.
-    #[schemars(length(min = 1, max = 300), example = "The leader's postmaster is killed")]
+    #[schemars(length(min = 1, max = 300), example = &"The leader's postmaster is killed")]
     title: String,
     /// The reason to run it.
-    #[schemars(length(min = 1), example = "The commonest crash of all.")]
+    #[schemars(length(min = 1), example = &"The commonest crash of all.")]
     why: String,
     /// The profiles that it belongs to (`pghaspec list profiles`).
     #[schemars(schema_with = "words::profiles")]
@@ -211,13 +221,7 @@ fn checked_steps(source: Source<'_>, written: Vec<step::Written>) -> Result<Vec<
 }
 
 /// Holds the steps to the cluster.
-fn check_fit(
-    source: Source<'_>,
-    steps: &[Step],
-    nodes: u32,
-    etcd: u32,
-    settings: &Settings,
-) -> Result<(), InputError> {
+fn check_fit(source: Source<'_>, steps: &[Step], nodes: u32, etcd: u32, settings: &Settings) -> Result<(), InputError> {
     for (index, step) in steps.iter().enumerate() {
         let needs_three = step.how.outage == Some(Outage::QuorumLoss)
             || step.action == Action::Disturbance(Disturbance::EtcdLeaderMoved);
