@@ -1,5 +1,5 @@
-//! The features of an agent that scenarios ask for. Manifests claim them, and a scenario that needs one is `unsupported`
-//! for an agent that does not claim it.
+//! The features of an agent that scenarios ask for. Manifests claim them, and a scenario that needs one is
+//! `unsupported` for an agent that does not claim it.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 

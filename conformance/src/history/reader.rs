@@ -75,8 +75,8 @@ impl<T: BufRead> Reading<T> {
     }
 }
 
-/// Reads all of a history, and gives each event to `take`, with the bytes of its line. What was run is the answer, and whether the last line was
-/// cut off.
+/// Reads all of a history, and gives each event to `take`, with the bytes of its line. What was run is the answer, and
+/// whether the last line was cut off.
 ///
 /// # Errors
 /// The first line that is damaged.

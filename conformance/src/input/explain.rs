@@ -1,5 +1,5 @@
-//! Errors of the TOML reader in words that say how to mend the file: the path of the key, the value that is wanted there,
-//! and an example of it.
+//! Errors of the TOML reader in words that say how to mend the file: the path of the key, the value that is wanted
+//! there, and an example of it.
 
 use serde_json::Value;
 use toml::de::{DeTable, DeValue, Error};
@@ -111,8 +111,13 @@ impl About<'_> {
         if let Some(word) = written.filter(|word| !words.is_empty() && !words.contains(&word.as_str())) {
             let near = nearest(&word, words.iter().copied());
             let problem = super::nearest::unknown("value", &word, words.iter().copied());
-            let example = near.unwrap_or(words[0]);
-            let help = format!("write `{key} = \"{example}\"`; it may be one of: {}", words.join(", "));
+            let near = near.map_or(String::new(), |near| format!("write `{key} = \"{near}\"`; "));
+            let tables = shape.keys();
+            let tables = match tables.is_empty() {
+                true => String::new(),
+                false => format!("; or a table with one of the keys: {}", tables.join(", ")),
+            };
+            let help = format!("{near}use one of: {}{tables}", words.join(", "));
             return self.of(&path, problem, help);
         }
         let wanted = shape.wanted();

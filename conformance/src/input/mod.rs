@@ -211,7 +211,11 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line() {
         let error = parse::<Sample>(Path::new("x.toml"), "known = 1\nunknown = 2\n").unwrap_err();
         assert_eq!(error.line, Some(2));
-        assert!(error.to_string().starts_with("x.toml:2: unknown field `unknown`"), "{error}");
+        assert_eq!(error.key.as_deref(), Some("unknown"));
+        assert!(
+            error.to_string().starts_with("x.toml:2: unknown: there is no such key; help: write `known`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -226,7 +230,41 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_named() {
-        let error = parse::<Sample>(Path::new("x.toml"), "").unwrap_err();
-        assert!(error.problem.contains("missing field `known`"), "{error}");
+        let error = parse::<Sample>(Path::new("x.toml"), "# nothing\n").unwrap_err();
+        let told = "x.toml: known: is missing; help: write `known = 0` at the head of the file, before the first `[`";
+        assert_eq!(error.to_string(), told);
+        let error = parse::<Sample>(Path::new("x.toml"), " \n").unwrap_err();
+        assert!(error.problem.contains("is empty"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_told_with_one_that_is_right() {
+        let told = |text: &str| parse::<Sample>(Path::new("x.toml"), text).unwrap_err().to_string();
+        for (text, words) in [
+            (
+                "known = \"7\"",
+                "x.toml:1: known: a string, where a whole number, 0 or more is wanted; help: write `known = 7`",
+            ),
+            (
+                "\nknown = [7]",
+                "x.toml:2: known: a list, where a whole number, 0 or more is wanted; help: write `known = 7`",
+            ),
+            ("known = \"7 s\"", "help: write `known = 7`"),
+            ("known = true", "`true` or `false`, where a whole number"),
+            ("known = -1", "known: -1 is out of range: a whole number, 0 or more is wanted; help: write `known = 0`"),
+            ("known = 7.5", "a number with a fraction, where a whole number"),
+            ("known = 2026-11-30", "a date or a time, where"),
+            ("known = seven", "known: a value without quotes; help: write `known = \"seven\"`"),
+            ("known = \"seven", "known: a string that is not closed; help: write `known = \"seven\"`"),
+            ("known 7", "known: a key without `=`; help: write"),
+            ("known: 7", "known: a key without `=`; help: write"),
+            ("known =", "known: a key without a value; help: write"),
+            ("known = 7\nknown = 8", "x.toml:2: known: is written twice; help: keep one of the two lines"),
+            ("known = 07", "known: a number that is none"),
+            ("[known\n", "known: a header that is not closed"),
+            ("{\"known\": 7}", "is no TOML"),
+        ] {
+            assert!(told(text).contains(words), "{text}: {}", told(text));
+        }
     }
 }

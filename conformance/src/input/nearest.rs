@@ -7,7 +7,7 @@ const LONGEST: usize = 100;
 const SHOWN: usize = 60;
 
 /// Similarity, from 0 to 1, from which on a name may be the one that was meant.
-const LIKELY: f64 = 0.45;
+const LIKELY: f64 = 0.6;
 
 /// The known name that is nearest to a word, unless none is near. Capitals, and `_` or a blank for `-`, do not count.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {

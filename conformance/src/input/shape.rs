@@ -1,5 +1,5 @@
-//! The shape that a file must have, as the JSON Schema of the types that it is read into. Errors take from it which keys
-//! there are, which values a key may have, and an example of one.
+//! The shape that a file must have, as the JSON Schema of the types that it is read into. Errors take from it which
+//! keys there are, which values a key may have, and an example of one.
 
 use serde_json::Value;
 

@@ -26,6 +26,7 @@ pub struct Toml {
     #[schemars(length(min = 1), example = &"1.0.0")]
     pub(super) version: Option<String>,
     /// Edition of the specification that the release follows (`pghaspec list editions`).
+    #[serde(default)]
     #[schemars(schema_with = "edition")]
     pub(super) edition: Option<String>,
     /// Container image; may hold `{{version}}`.
@@ -155,6 +156,7 @@ pub(super) struct TomlSays {
     #[schemars(length(min = 1), example = &"INFO: (?<words>starting as a secondary)$")]
     pub(super) pattern: String,
     /// The decision of `recover()` that these words mean (`pghaspec list branches`).
+    #[serde(default)]
     #[schemars(schema_with = "branch")]
     pub(super) branch: Option<String>,
     /// A name for anything else that it says.

@@ -1,5 +1,5 @@
-//! Regular expressions of a manifest. One that finds nothing, or everything, would make a pass of a run in which nothing
-//! was observed.
+//! Regular expressions of a manifest. One that finds nothing, or everything, would make a pass of a run in which
+//! nothing was observed.
 
 use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind, Look};

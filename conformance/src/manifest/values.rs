@@ -138,10 +138,10 @@ pub(super) fn edition(value: &str) -> Result<(), Trouble> {
 fn image(value: &str) -> Result<(), Trouble> {
     let help = "write a reference such as \"my-agent:{{version}}\", or \"registry:5000/group/agent:1.0\"";
     words(value, help)?;
-    let filled = value.replace("{{version}}", "1").replace("{{ version }}", "1");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
     // An unknown variable is told when it is filled in.
-    if let Some(odd) = filled.chars().find(|c| !plain(*c) && !matches!(c, '{' | '}' | ' ')) {
+    let filled = render(value, |_| Some("1".to_owned())).unwrap_or_else(|_| value.to_owned());
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
+    if let Some(odd) = filled.chars().find(|c| !plain(*c)) {
         return no(format!("`{}` is no image: it holds {odd:?}", shown(value)), help);
     }
     let repository = filled.split('@').next().unwrap_or_default();

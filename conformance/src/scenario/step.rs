@@ -44,12 +44,15 @@ pub(super) struct Written {
     /// The event that must be seen before, since the step before was begun; without it, at once.
     when: Option<When>,
     /// A fault to make or to end (`pghaspec list faults`).
+    #[serde(default)]
     #[schemars(schema_with = "words::fault")]
     fault: Option<Fault>,
     /// A benign fault to make or to end: it must change nothing.
+    #[serde(default)]
     #[schemars(schema_with = "words::disturbance")]
     disturbance: Option<Disturbance>,
     /// A trap to take away that a step before laid with `every = true`.
+    #[serde(default)]
     #[schemars(schema_with = "words::fault")]
     lift: Option<Fault>,
     /// The nodes, or what else is hit.

@@ -1,9 +1,9 @@
 //! Fuzzing of every parser of what others write: no input may panic, take long, or take much memory.
 //!
-//! Each target is replayed on its seeds, which come from the fixtures and from `corpus/<target>/`, and then on mutations
-//! of them, for as many seconds as `PGHASPEC_FUZZ_SECONDS` says (1 unless it is set; hours do no harm). An input that a
-//! target cannot bear is made smaller, kept in its corpus, and fails the test from then on. `PGHASPEC_FUZZ_TARGET` names
-//! one target alone.
+//! Each target is replayed on its seeds, which come from the fixtures and from `corpus/<target>/`, and then on
+//! mutations of them, for as many seconds as `PGHASPEC_FUZZ_SECONDS` says (1 unless it is set; hours do no harm). An
+//! input that a target cannot bear is made smaller, kept in its corpus, and fails the test from then on.
+//! `PGHASPEC_FUZZ_TARGET` names one target alone, and `PGHASPEC_FUZZ_SEED` another seed of the mutations.
 //!
 //! ```text
 //! PGHASPEC_FUZZ_SECONDS=300 PGHASPEC_FUZZ_TARGET=history cargo test --release -p pghaspec --test fuzz -- --nocapture

@@ -52,7 +52,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("\"/etc/sample.yml\"", "\"/\"", "files[0].to"),
     ("\"/etc/sample.yml\"", "\"/dev/null\"", "files[0].to"),
     ("[env]", "[[files]]\nfrom = \"sample.yml\"\nto = \"/etc/./sample.yml\"\n[env]", "files[1].to"),
-    ("from = \"sample.yml\"", "from = \"odd.yml\"", "\"{{strat}}\""),
+    ("from = \"sample.yml\"", "from = \"odd.yml\"", "{{strat}}"),
     ("SAMPLE = ", "\"A=B\" = ", "env.\"A=B\""),
     ("SAMPLE = ", "\"\" = ", "env.\"\""),
     ("SAMPLE = ", "\"A B\" = ", "env.\"A B\""),

@@ -91,7 +91,8 @@ fn numbers_that_cannot_be_are_refused() {
         (
             event(
                 "[4,5]",
-                "\"source\":\"postgres\",\"kind\":\"server\",\"state\":\"primary\",\"timeline\":1,\"lsn\":18446744073709551615,\"streaming\":null",
+                "\"source\":\"postgres\",\"kind\":\"server\",\"state\":\"primary\",\"timeline\":1,\
+                 \"lsn\":18446744073709551615,\"streaming\":null",
             ),
             "lsn: no WAL is as long",
         ),

@@ -1,5 +1,5 @@
-//! Mistakes that people make in manifests, scenarios, lists and options. Each is refused, soon and in little memory, with
-//! words that say where it is and how it is mended.
+//! Mistakes that people make in manifests, scenarios, lists and options. Each is refused, soon and in little memory,
+//! with words that say where it is and how it is mended.
 //!
 //! | file | mistakes |
 //! | --- | --- |

@@ -27,7 +27,8 @@ pub const REPORTS: Target = Target {
         let text = concat!(
             r#"{"kind":"ready","mechanism":"proc-connector"}"#,
             "\n",
-            r#"{"kind":"exec","at":[5,5],"pid":70,"pidns":1,"exe":"/bin/postgres","argv":["postgres","-D","/data"]}"#,
+            r#"{"kind":"exec","at":[5,5],"pid":70,"pidns":1,"#,
+            r#""exe":"/bin/postgres","argv":["postgres","-D","/d"]}"#,
             "\n",
             r#"{"kind":"exec","at":[6,7],"pid":71,"pidns":2,"exe":"/usr/bin/python3","argv":["python3","agent"]}"#,
             "\n",
