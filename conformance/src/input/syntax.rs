@@ -54,8 +54,11 @@ fn trouble(message: &str, text: &str, line: &str) -> (String, String) {
             true => "close the header with `]`, on a line of its own".to_owned(),
             false => {
                 let value = value.trim_matches('"');
-                let value = if value.is_empty() { "…".to_owned() } else { shown(value) };
-                format!("write `{key} = \"{value}\"`, or `{key} = {value}` for a number")
+                match value {
+                    "" => format!("write `{key} = \"…\"`"),
+                    number if number_like(number) => format!("write `{key} = {}`", shown(number)),
+                    words => format!("write `{key} = \"{}\"`", shown(words)),
+                }
             }
         };
         return say("a key without `=`", help);

@@ -148,9 +148,8 @@ mod tests {
         let error = FailedBy::parse(file, "[orphan-writer]\nagent = \"patroni\"\ncheck = \"leeder\"\n").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "failed_by.toml:3: orphan-writer.check: there is no check `leeder`; the nearest is `leader`; help: `pghaspec \
-             list \
-             checks` names them all"
+            "failed_by.toml:3: orphan-writer.check: there is no check `leeder`; the nearest is `leader`; help: \
+             `pghaspec list checks` names them all"
         );
         for (from, to, words) in [
             ("orphan-writer", "orphan-writers", "failed_by.toml:1: orphan-writers: there is no scenario"),

@@ -85,6 +85,10 @@ impl Scenario {
     /// # Errors
     /// There is no such scenario, or its file is wrong.
     pub fn load(id: &str) -> Result<Scenario, InputError> {
+        if Scenario::exists(id) && stress::is_drawn(id) {
+            let problem = format!("no scenario that is written down can be named `{id}`, as those are that are drawn");
+            return Err(InputError::of_file(&file_of(id), problem, "choose another name for the file"));
+        }
         if Scenario::exists(id) {
             return Scenario::read(&file_of(id));
         }

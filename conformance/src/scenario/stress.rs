@@ -229,6 +229,7 @@ mod tests {
                 let scenario = Scenario::parse(Path::new(&format!("{}.toml", drawn.id)), &drawn.text)
                     .unwrap_or_else(|error| panic!("{error}\n{}", drawn.text));
                 assert_eq!(scenario.id, drawn.id);
+                Scenario::parse(Path::new("runs/1/stress-1-1/scenario.toml"), &drawn.text).unwrap();
                 let smaller = smaller(&drawn.text);
                 assert_eq!(smaller.len(), if scenario.steps.len() > 1 { scenario.steps.len() } else { 0 });
             }

@@ -14,7 +14,7 @@ use crate::rules;
 use crate::untrusted::name;
 
 /// Names that a scenario cannot have: the folder of a run has files and folders of these names.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 11] = [
     "lock",
     "latest",
     "plan",
@@ -26,8 +26,10 @@ const RESERVED: [&str; 12] = [
     "logs",
     "evidence",
     "signature",
-    "scenario",
 ];
+
+/// The name of the copy of a scenario in the folder of a run.
+const COPY: &str = "scenario";
 
 /// Most steps of a scenario: each waits for its event.
 const MOST_STEPS: usize = 50;
@@ -132,8 +134,6 @@ fn id_of(file: &Path) -> Result<String, InputError> {
     let problem = match name::trouble(&id) {
         Some(trouble) => Some(format!("the name `{}` {trouble}", shown(&id))),
         None if id.contains('.') => Some(format!("the name `{id}` holds a `.`")),
-        // The copy in a run's folder has no name of its own.
-        None if file.file_name().is_some_and(|name| name == "scenario.toml") => None,
         None if RESERVED.contains(&id.to_ascii_lowercase().as_str()) => {
             Some(format!("no scenario can be named `{id}`: the folder of a run has a file or folder of that name"))
         }
@@ -161,7 +161,7 @@ fn check_names(source: Source<'_>, id: &str, written: &Written) -> Result<(), In
             let help = format!("use one of: {}; `pghaspec list profiles` says what they are", profiles.join(", "));
             return Err(source.wrong(&key, unknown("profile", profile, profiles.iter().copied()), help));
         }
-        if profile == profile::ALL || profile == profile::STRESS && !stress::is_drawn_or_smaller(id) {
+        if profile == profile::ALL || profile == profile::STRESS && id != COPY && !stress::is_drawn_or_smaller(id) {
             let problem = format!("nobody puts a scenario into `{profile}`");
             return Err(source.wrong(&key, problem, "leave it out: that profile finds its scenarios by itself"));
         }
