@@ -121,7 +121,7 @@ impl About<'_> {
             return self.of(&path, problem, help);
         }
         let wanted = shape.wanted();
-        let fits = shape.takes(kind(value.get_ref()).0) || matches!(value.get_ref(), DeValue::Array(_));
+        let fits = shape.takes(kind(value.get_ref()).0);
         let (problem, said) = match value.get_ref() {
             DeValue::Integer(_) | DeValue::Float(_) if fits => {
                 (format!("{} is out of range: {wanted} is wanted", shown(raw)), None)

@@ -14,6 +14,10 @@ pub fn explain(source: Source<'_>, error: &Error) -> InputError {
     let start = if start == text.len() { text.trim_end().len() } else { start };
     let begins = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[begins..].lines().next().unwrap_or_default();
+    if let Some((number, key)) = open_list(error.message(), &text[..begins], line) {
+        let help = format!("close it: `{} = […]`", key.rsplit('.').next().unwrap_or(&key));
+        return InputError::of_file(file, "a list or table that is not closed", help).at_line(number).at_key(key);
+    }
     let number = text[..start].matches('\n').count() + 1;
     let (problem, help) = trouble(error.message(), text, line);
     let told = InputError::of_file(file, problem, help).at_line(number);
@@ -21,6 +25,22 @@ pub fn explain(source: Source<'_>, error: &Error) -> InputError {
         Some(key) => told.at_key(key),
         None => told,
     }
+}
+
+/// The line and the key of a list that was not closed before this line, which begins something else.
+fn open_list(message: &str, before: &str, line: &str) -> Option<(usize, String)> {
+    let about_lists = ["comma", "array", "inline table"].iter().any(|word| message.contains(word));
+    let begins_anew =
+        line.starts_with('[') || bare_key(line).is_some_and(|key| line.trim_start()[key.len()..].contains('='));
+    if !about_lists || !begins_anew {
+        return None;
+    }
+    let end = before.trim_end().len();
+    let (number, last) = before[..end].lines().enumerate().filter(|(_, line)| line.contains('=')).last()?;
+    let (_, value) = last.split_once('=')?;
+    let opened = value.trim_start().starts_with(['[', '{']) && !value.trim_end().ends_with([']', '}']);
+    let above: usize = before.lines().take(number).map(|line| line.len() + 1).sum();
+    opened.then(|| Some((number + 1, key_of(&before[..above], last)?)))?
 }
 
 /// The problem of a line, and its remedy.
@@ -50,16 +70,14 @@ fn trouble(message: &str, text: &str, line: &str) -> (String, String) {
         return say("has a carriage return inside of a line", "save it with newlines at the ends of lines".to_owned());
     }
     if is(&["assignment between", "key with no value"]) {
-        let help = match line.trim_start().starts_with('[') {
-            true => "close the header with `]`, on a line of its own".to_owned(),
-            false => {
-                let value = value.trim_matches('"');
-                match value {
-                    "" => format!("write `{key} = \"…\"`"),
-                    number if number_like(number) => format!("write `{key} = {}`", shown(number)),
-                    words => format!("write `{key} = \"{}\"`", shown(words)),
-                }
+        let rest = line.trim_start().strip_prefix(key).unwrap_or_default().trim_start_matches([':', ' ', '\t']).trim();
+        let help = match rest {
+            _ if line.trim_start().starts_with('[') => "close the header with `]`, on a line of its own".to_owned(),
+            "" => format!("write `{key} = \"…\"`"),
+            whole if string_like(whole) || number_like(whole) || matches!(whole, "true" | "false") => {
+                format!("write `{key} = {}`", shown(whole))
             }
+            words => format!("write `{key} = \"{}\"`", shown(words)),
         };
         return say("a key without `=`", help);
     }
@@ -80,6 +98,12 @@ fn trouble(message: &str, text: &str, line: &str) -> (String, String) {
             true => say("a number that is none", format!("write digits only, such as `{key} = 20`")),
             false => say("a value without quotes", format!("write `{key} = \"{}\"`", shown(value))),
         };
+    }
+    if is(&["unexpected key or value", "unexpected content"]) {
+        return say(
+            "something stands after the value",
+            format!("write one value: `{key} = …`, and what follows below"),
+        );
     }
     if is(&["missing value"]) || line.trim_end().ends_with('=') {
         return say("a key without a value", format!("write `{key} = \"…\"`, or a number, or leave the line out"));
@@ -135,7 +159,14 @@ fn key_of(before: &str, line: &str) -> Option<String> {
     if let Some(table) = header(line) {
         return Some(table);
     }
-    let table = before.lines().rev().find(|line| line.starts_with('[')).and_then(header);
     let key = bare_key(line)?;
-    Some(table.map_or(key.to_owned(), |table| format!("{table}.{key}")))
+    let Some(above) = before.lines().rev().find(|line| line.starts_with('[')) else { return Some(key.to_owned()) };
+    let table = header(above)?;
+    match above.starts_with("[[") {
+        true => {
+            let index = before.lines().filter(|line| line.trim() == above.trim()).count() - 1;
+            Some(format!("{table}[{index}].{key}"))
+        }
+        false => Some(format!("{table}.{key}")),
+    }
 }
