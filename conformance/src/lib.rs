@@ -20,8 +20,9 @@
 //! | `simulate.rs` | histories of random behaviours of the model |
 //! | `cli/` | the commands |
 //! | `fixtures.rs` | the paths of the fixtures |
-//! | `input.rs` | errors about the files that people write |
 //! | `interrupt.rs` | the signals that end a run |
+//! | `features.rs` | the features of agents that scenarios ask for |
+//! | `input/` | errors about the files that people write |
 //! | `untrusted/` | files, names and words that come from strangers |
 //! | `rules.rs` | rules of the specification as text |
 //! | `progress.rs` | progress on standard error |
@@ -29,6 +30,7 @@
 
 pub mod cli;
 pub mod coverage;
+pub mod features;
 pub mod fixtures;
 pub mod history;
 pub mod input;

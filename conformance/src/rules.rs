@@ -4,6 +4,8 @@
 use pghaspec_model::rules::edition::{Edition, Rules};
 use pghaspec_model::rules::switch::Switch;
 
+use crate::input::unknown;
+
 /// The rules of an edition, with some in another position.
 ///
 /// # Errors
@@ -20,7 +22,15 @@ pub fn follows(rules: &Rules, rule: &str) -> bool {
     Switch::apply(&mut with, rule).is_ok() && with == *rules
 }
 
-/// The error in such a text; nothing if it is right.
+/// Bytes of the longest text of a rule.
+const LONGEST: usize = 100;
+
+/// The error in such a text, with the nearest rule or position; nothing if it is right.
 pub fn trouble(rule: &str) -> Option<String> {
-    Switch::apply(&mut Edition::V4_1.rules(), rule).err()
+    let error = Switch::apply(&mut Edition::V4_1.rules(), rule.get(..LONGEST).unwrap_or(rule)).err()?;
+    let (id, _) = rule.split_once(':').unwrap_or((rule, ""));
+    match Switch::all().any(|switch| switch.id == id.trim()) {
+        true => Some(error),
+        false => Some(unknown("rule", id, Switch::all().map(|switch| switch.id))),
+    }
 }

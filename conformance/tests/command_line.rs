@@ -260,7 +260,7 @@ fn bad_usage_is_refused_with_what_would_be_right() {
     refused(&["certify", "no-such-agent"], &["no-such-agent", "patroni"]);
     refused(&["certify", "patroni", "--profile", "no-such"], &["no-such", "smoke"]);
     refused(&["certify", "patroni", "--scenario", "no-such"], &["no-such", "leader-postmaster-killed"]);
-    refused(&["judge", "/nonexistent"], &["/nonexistent"]);
+    refused(&["judge", "/nonexistent"], &["/nonexistent", "cannot be read"]);
     refused(&["list", "everything"], &["everything", "scenarios"]);
     refused(&[], &["certify"]);
 }

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -13,6 +14,12 @@ const MOST_THREADS: usize = 64;
 
 /// Memory of a search whose limit nobody named, where it is not known how much there is.
 const USUAL_MIB: u64 = 4096;
+
+/// Most lanes at a time.
+const MOST_JOBS: usize = 64;
+
+/// Most scenarios that are drawn for a run.
+const MOST_DRAWN: usize = 1000;
 
 /// A parser of whole numbers from `least` to `most`.
 pub fn whole<N>(least: N, most: N) -> impl Fn(&str) -> Result<N, String> + Clone
@@ -28,6 +35,17 @@ where
 /// A number of threads, or of pieces of work at a time.
 pub fn threads(word: &str) -> Result<usize, String> {
     whole(1, MOST_THREADS.max(processors()))(word)
+}
+
+/// A number of lanes at a time: each has a cluster of its own.
+pub fn jobs(word: &str) -> Result<NonZeroUsize, String> {
+    let jobs = whole(1, MOST_JOBS)(word).ok().and_then(NonZeroUsize::new);
+    jobs.ok_or_else(|| format!("write a number from 1 to {MOST_JOBS}, such as 2"))
+}
+
+/// A number of scenarios that are drawn for a run.
+pub fn drawn(word: &str) -> Result<usize, String> {
+    whole(1, MOST_DRAWN)(word).map_err(|_| format!("write a number from 1 to {MOST_DRAWN}, such as 5"))
 }
 
 /// A number of MiB that this machine has.

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use pghaspec_model::rules::edition::Edition;
 
 use super::scenario_run::{Chosen, Run, default_jobs, of_fixture, run_one, sweep};
-use super::{Failure, known, print};
+use super::{Failure, bounds, known, print};
 use crate::input;
 use crate::interrupt;
 use crate::judge::Verdict;
@@ -46,14 +46,14 @@ pub struct Args {
     #[arg(long)]
     scenario: Vec<String>,
     /// Run up to this many scenarios at the same time; one for every two cores if not given.
-    #[arg(long)]
+    #[arg(long, value_parser = bounds::jobs)]
     jobs: Option<NonZeroUsize>,
-    /// With --profile stress: seed of the random walks.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// With --profile stress: how many walks.
-    #[arg(long, default_value_t = 5)]
-    walks: usize,
+    /// With --profile stress: seed of the random walks; 1 if not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// With --profile stress: how many walks; 5 if not given.
+    #[arg(long, value_parser = bounds::drawn)]
+    walks: Option<usize>,
     /// Run only this part of the scenarios, for instance `2/3`, the second of three. `pghaspec report` puts the parts
     /// together.
     #[arg(long, value_name = "I/N")]
@@ -92,6 +92,12 @@ impl Args {
         Run { options: Options { keep: self.keep, fresh: self.fresh }, dir, progress }
     }
 }
+
+/// The seed of the random walks unless one is given.
+const SEED: u64 = 1;
+
+/// The number of walks unless one is given.
+const WALKS: usize = 5;
 
 /// The greatest number of runs to make a failing scenario smaller.
 const MOST_SHRINKING: usize = 6;
@@ -138,7 +144,7 @@ fn begin(
     let planned = chosen.iter().map(|one| Planned::new(&one.scenario.id, &one.text)).collect();
     let plan = Plan {
         profile: args.scenario.is_empty().then(|| args.profile.clone()),
-        seed: args.seed,
+        seed: args.seed.unwrap_or(SEED),
         shard: args.shard.map(|shard| shard.to_string()),
         ..Plan::new(manifest, planned)
     };
@@ -183,6 +189,13 @@ fn of_drawn(drawn: Drawn) -> Result<Chosen, Failure> {
 }
 
 fn chosen(args: &Args, edition: Edition) -> Result<Vec<Chosen>, Failure> {
+    let is_drawn = args.profile == profile::STRESS && args.scenario.is_empty();
+    for (option, given) in [("--seed", args.seed.is_some()), ("--walks", args.walks.is_some())] {
+        if given && !is_drawn {
+            let problem = format!("{option} says nothing about scenarios that are written down");
+            return Err(Failure::usage(format!("{problem}; help: leave it out, or say --profile {}", profile::STRESS)));
+        }
+    }
     if !args.scenario.is_empty() {
         let mut ids = args.scenario.clone();
         ids.sort();
@@ -192,7 +205,8 @@ fn chosen(args: &Args, edition: Edition) -> Result<Vec<Chosen>, Failure> {
     let profiles = PROFILES.map(|profile| profile.id);
     let profile = known("profile", &args.profile, profile::find, &profiles)?;
     if profile.id == profile::STRESS {
-        return stress::draw(edition, args.seed, args.walks).into_iter().map(of_drawn).collect();
+        let (seed, walks) = (args.seed.unwrap_or(SEED), args.walks.unwrap_or(WALKS));
+        return stress::draw(edition, seed, walks).into_iter().map(of_drawn).collect();
     }
     let wanted =
         |scenario: &Scenario| profile.id == profile::ALL || scenario.profiles.iter().any(|it| it == profile.id);

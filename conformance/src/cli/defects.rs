@@ -12,7 +12,7 @@ use pghaspec_model::rules::edition::Edition;
 use serde::Serialize;
 
 use super::scenario_run::{Run, default_jobs, of_fixture, run_one, sweep};
-use super::{Failure, known, print};
+use super::{Failure, as_text, bounds, known, print};
 use crate::input;
 use crate::interrupt;
 use crate::known::failed_by::{FailedBy, Standing};
@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long)]
     agent: Vec<String>,
     /// Run up to this many scenarios at the same time; one for every two cores if not given.
-    #[arg(long)]
+    #[arg(long, value_parser = bounds::jobs)]
     jobs: Option<NonZeroUsize>,
     /// Run only this part of the pairs, for instance `2/3`, the second of three.
     #[arg(long, value_name = "I/N")]
@@ -81,6 +81,7 @@ struct Row {
     check: String,
     standing: Standing,
     why: String,
+    #[serde(serialize_with = "as_text")]
     evidence: PathBuf,
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pghaspec_model::rules::edition::Edition;
 use serde::Serialize;
 
-use super::{Failure, known, print, warn};
+use super::{Failure, as_text, known, print, warn};
 use crate::history::parts::Recording;
 use crate::history::{History, HistoryError};
 use crate::judge;
@@ -49,6 +49,7 @@ struct Document {
 
 #[derive(Serialize)]
 struct Judged {
+    #[serde(serialize_with = "as_text")]
     file: PathBuf,
     agent: String,
     version: String,
@@ -59,13 +60,14 @@ struct Judged {
     explained_by: Option<Vec<&'static str>>,
     /// The picture of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    svg: Option<PathBuf>,
+    svg: Option<String>,
     #[serde(flatten)]
     judgement: Judgement,
 }
 
 #[derive(Serialize)]
 struct Refused {
+    #[serde(serialize_with = "as_text")]
     file: PathBuf,
     /// Line in it, from 1, if the trouble has a place.
     line: Option<usize>,
@@ -81,21 +83,22 @@ impl From<HistoryError> for Refused {
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
     let edition = args.edition.as_ref().map(|word| known("edition", word, Edition::from_id, &all)).transpose()?;
-    let mut files = BTreeSet::new();
+    let mut walk = Walk::default();
     for path in &args.paths {
-        files.extend(histories(path)?);
+        walk.take(path);
     }
+    let Walk { files, mut refused, .. } = walk;
     // Trouble with pictures hides no verdict: it is told after them.
     let mut gallery = args.svg.as_deref().map(Gallery::open);
     let mut histories = Vec::new();
-    let mut refused = Vec::new();
     for file in files {
         match judged(&file, edition) {
             Ok((history, mut judged)) => {
                 if let Some(Ok(gallery)) = &mut gallery
                     && (args.all || judged.judgement.verdict >= Verdict::Fail)
                 {
-                    judged.svg = gallery.hang(&file, &picture(&history, &judged.judgement));
+                    let file = gallery.hang(&file, &picture(&history, &judged.judgement));
+                    judged.svg = file.map(|file| file.display().to_string());
                 }
                 histories.push(judged);
             }
@@ -190,36 +193,68 @@ impl Gallery {
     }
 }
 
-/// The histories that a path means.
-fn histories(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if path.is_file() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let mut found = Vec::new();
-    collect(path, &mut found).map_err(|(folder, error)| {
-        let folder = folder.display();
-        Failure::usage(format!("{folder}: cannot be read: {error}; name a history, or a folder with histories in it"))
-    })?;
-    if found.is_empty() {
-        return Err(Failure::usage(format!("{}: there is no history in it: no file ends in .jsonl", path.display())));
-    }
-    Ok(found)
+/// Most histories that are judged at once, and most entries of folders that are looked at for them.
+const MOST: usize = 100_000;
+
+/// Most levels of folders below one that was named.
+const DEEPEST: usize = 32;
+
+/// The histories that paths mean. What cannot be read stops nothing else.
+#[derive(Default)]
+struct Walk {
+    files: BTreeSet<PathBuf>,
+    refused: Vec<Refused>,
+    seen: usize,
 }
 
-/// All histories below a folder. Links are not followed: `latest` names a run that is there anyway.
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
-    let unreadable = |error| (folder.to_path_buf(), error);
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let kind = entry.file_type().map_err(unreadable)?;
-        let path = entry.path();
-        if kind.is_dir() {
-            collect(&path, found)?;
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "jsonl") {
-            found.push(path);
+impl Walk {
+    /// Takes a file, or all histories below a folder.
+    fn take(&mut self, path: &Path) {
+        if !path.is_dir() {
+            // Whatever it is, the reader says what is wrong with it.
+            self.files.insert(path.to_path_buf());
+            return;
+        }
+        let (files, refused) = (self.files.len(), self.refused.len());
+        self.folder(path, 0);
+        if (self.files.len(), self.refused.len()) == (files, refused) {
+            self.refuse(path, "there is no history in it: no file ends in .jsonl".to_owned());
         }
     }
-    Ok(())
+
+    /// Takes all histories below a folder. Links are not followed: `latest` names a run that is there anyway.
+    fn folder(&mut self, folder: &Path, depth: usize) {
+        if depth > DEEPEST {
+            return self.refuse(folder, format!("lies deeper than {DEEPEST} folders: name it to have it judged"));
+        }
+        let unreadable = |error: std::io::Error| format!("cannot be read: {error}; change its permissions");
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) => return self.refuse(folder, unreadable(error)),
+        };
+        for entry in entries {
+            self.seen += 1;
+            if self.seen > MOST {
+                return self.refuse(folder, format!("more than {MOST} files are too many: name fewer folders"));
+            }
+            let (path, kind) = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
+                Ok(found) => found,
+                Err(error) => {
+                    self.refuse(folder, unreadable(error));
+                    continue;
+                }
+            };
+            if kind.is_dir() {
+                self.folder(&path, depth + 1);
+            } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "jsonl") {
+                self.files.insert(path);
+            }
+        }
+    }
+
+    fn refuse(&mut self, path: &Path, problem: String) {
+        self.refused.push(Refused { file: path.to_path_buf(), line: None, problem });
+    }
 }
 
 fn text(document: &Document) -> String {
@@ -237,13 +272,13 @@ fn text(document: &Document) -> String {
             Some(editions) if editions.is_empty() => "; no edition explains it\n".into(),
             Some(editions) => format!("; explained by the rules of: {}\n", editions.join(", ")),
         };
-        text += &judged.svg.as_ref().map_or(String::new(), |svg| format!("  drawn in {}\n", svg.display()));
+        text += &judged.svg.as_ref().map_or(String::new(), |svg| format!("  drawn in {svg}\n"));
         text += &report::text::scenario(&judged.scenario, &judged.judgement, None, None);
     }
     match document.refused.len() {
         0 => {}
-        1 => text += "1 history is refused\n",
-        several => text += &format!("{several} histories are refused\n"),
+        1 => text += "1 history is refused, or could not be looked for\n",
+        several => text += &format!("{several} histories are refused, or could not be looked for\n"),
     }
     text + &format!("verdict: {}\n", document.verdict.text())
 }

@@ -9,6 +9,7 @@ use pghaspec_model::vocabulary::property::Property;
 use serde::Serialize;
 
 use super::{Failure, print};
+use crate::features::FEATURES;
 use crate::history::describe;
 use crate::judge::checks::{self, Definition};
 use crate::manifest::Manifest;
@@ -39,6 +40,8 @@ enum What {
     Faults,
     /// Configurations, faults and budgets under which properties are checked.
     Assumptions,
+    /// Features of agents that scenarios ask for.
+    Features,
     /// Sets of rules.
     Editions,
     /// Rows of the decision table of `recover()`.
@@ -104,6 +107,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         What::Checks => checks::ALL.iter().map(|check| item(check.id(), check.says())).collect(),
         What::Properties => Property::ALL.iter().map(|property| item(property.id(), property.describe())).collect(),
         What::Faults => Fault::ALL.iter().map(|fault| item(fault.id(), fault.describe())).collect(),
+        What::Features => FEATURES.iter().map(|feature| item(feature.id, feature.describe)).collect(),
         What::Editions => Edition::ALL.iter().map(|edition| item(edition.id(), edition.describe())).collect(),
         What::Branches => Branch::ALL
             .iter()

@@ -17,6 +17,7 @@
 //! | `model/` | `check`, `timing`, `explore` and `simulate`: the model alone |
 //! | `list.rs` | `list`: all that has a name |
 //! | `bounds.rs` | bounds of numbers, folders and memory that options name |
+//! | `schema.rs` | `schema`: the shapes of the files that people write |
 //! | `doctor.rs` | `doctor`: what this machine has and lacks |
 
 mod bounds;
@@ -30,19 +31,21 @@ mod model;
 mod report;
 mod scenario_run;
 mod scenarios;
+mod schema;
 mod verify;
 
 use std::error::Error;
 use std::fmt;
 use std::fmt::Display;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::history::HistoryError;
-use crate::input::InputError;
+use crate::input::{self, InputError};
 use crate::interrupt;
 use crate::lab::{LabError, Trouble};
 use crate::run::error::RunDirError;
@@ -99,6 +102,8 @@ enum Command {
     Simulate(model::simulate::Args),
     /// List what there is.
     List(list::Args),
+    /// Print the JSON Schema of a file that people write, for an editor.
+    Schema(schema::Args),
     /// Say what this machine has and lacks, and how to mend it.
     Doctor(doctor::Args),
 }
@@ -175,6 +180,11 @@ impl From<LabError> for Failure {
     }
 }
 
+/// The JSON Schemas of the files that people write, by the names of their committed files.
+pub fn schemas() -> [(&'static str, serde_json::Value); 4] {
+    schema::all()
+}
+
 /// The command line as data, for the page that documents it.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -202,6 +212,7 @@ pub fn main() -> ExitCode {
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Simulate(args) => model::simulate::run(&args),
         Command::List(args) => list::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match outcome {
@@ -241,8 +252,13 @@ fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -
     }
 }
 
+/// A path in JSON, which has no place for bytes that are no text.
+fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
 /// The thing that a user named, among all that are known.
 fn known<T>(kind: &str, word: &str, find: impl Fn(&str) -> Option<T>, all: &[&str]) -> Result<T, Failure> {
-    let unknown = || format!("there is no {kind} `{word}`; help: use one of: {}", all.join(", "));
-    find(word).ok_or_else(|| Failure::usage(unknown()))
+    let told = || format!("{}; help: use one of: {}", input::unknown(kind, word, all.iter().copied()), all.join(", "));
+    find(word).ok_or_else(|| Failure::usage(told()))
 }

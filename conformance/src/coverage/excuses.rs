@@ -3,30 +3,35 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use toml::Spanned;
 
 use super::item_id::ItemId;
 use crate::fixtures;
-use crate::input;
-use crate::input::InputError;
+use crate::input::{self, InputError, Source};
+
+/// Most stars in the name of an item.
+const MOST_STARS: usize = 4;
 
 /// All reasons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Excuses(Vec<(String, String)>);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Toml {
     #[serde(default)]
     uncovered: Vec<TomlExcuse>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TomlExcuse {
     /// Name of a derived item; `*` stands for anything.
-    item: Spanned<String>,
+    #[schemars(length(min = 1), example = &"fault/*/leader")]
+    item: String,
+    /// The reason why nothing leads there.
+    #[schemars(length(min = 1), example = &"Nobody but the lab can do it.")]
     reason: String,
 }
 
@@ -40,16 +45,28 @@ impl Excuses {
         Excuses::parse(&file, &input::read(&file)?)
     }
 
-    fn parse(file: &Path, text: &str) -> Result<Excuses, InputError> {
+    /// The reasons in the text of a file.
+    ///
+    /// # Errors
+    /// A key or value in it is wrong.
+    pub fn parse(file: &Path, text: &str) -> Result<Excuses, InputError> {
         let written: Toml = input::parse(file, text)?;
         let mut excuses = Vec::new();
+        let source = Source { file, text };
         for (index, one) in written.uncovered.into_iter().enumerate() {
-            if one.reason.trim().is_empty() {
-                return Err(InputError::of_file(file, "has no reason", "say why nothing leads there")
-                    .at_key(format!("uncovered[{index}]"))
-                    .at_span(text, one.item.span()));
+            let key = |part: &str| format!("uncovered[{index}].{part}");
+            if one.item.trim().is_empty() {
+                return Err(source.wrong(&key("item"), "is empty", "name a derived item; `*` stands for anything"));
             }
-            excuses.push((one.item.into_inner(), one.reason));
+            if one.reason.trim().is_empty() {
+                return Err(source.wrong(&key("reason"), "is empty", "say why nothing leads there"));
+            }
+            // Each star multiplies the ways in which a name may fit.
+            if one.item.matches('*').count() > MOST_STARS {
+                let problem = format!("has more than {MOST_STARS} stars");
+                return Err(source.wrong(&key("item"), problem, "one star stands for several parts of a name"));
+            }
+            excuses.push((one.item, one.reason));
         }
         Ok(Excuses(excuses))
     }
@@ -98,7 +115,7 @@ mod tests {
     #[test]
     fn a_reason_is_wanted() {
         let error = Excuses::parse(Path::new("x.toml"), "[[uncovered]]\nitem = \"a\"\nreason = \"\"\n").unwrap_err();
-        assert_eq!(error.line, Some(2));
+        assert_eq!((error.line, error.key.as_deref()), (Some(3), Some("uncovered[0].reason")));
         let text = "[[uncovered]]\nitem = \"fault/*/leader\"\nreason = \"r\"\n";
         let excuses = Excuses::parse(Path::new("x.toml"), text).unwrap();
         let [leader, member] = ["leader", "member"].map(|hit| format!("fault/agent-restarted/{hit}").parse().unwrap());

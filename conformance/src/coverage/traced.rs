@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::fixtures;
@@ -133,7 +134,7 @@ impl Traced {
 }
 
 /// A way out of a jump that no run can take.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Impossible {
     releases: Vec<String>,
@@ -146,7 +147,7 @@ pub struct Impossible {
     reason: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ImpossibleWays {
     way: Vec<Impossible>,

@@ -7,6 +7,7 @@ use pghaspec_model::vocabulary::event::{
     Event, Kind, Phase, Process, ServerState, Session, Source, Watchdog, WriteResult,
 };
 
+use super::row_ids::Rows;
 use super::seconds;
 
 /// One line: when, which node, what.
@@ -85,7 +86,7 @@ pub fn what(event: &Event) -> String {
         Kind::Recover { branch, message } => format!("the agent says \"{message}\" (recover decides {})", branch.id()),
         Kind::Said { message, .. } => format!("the agent says \"{message}\""),
         Kind::ReadBack { rows } => {
-            format!("{} rows are read back", rows.iter().map(|[first, last]| last - first + 1).sum::<u64>())
+            format!("{} rows are read back", Rows::new(rows.iter().copied()).len())
         }
         Kind::Gap { of, why, .. } => format!("not all was observed by {}: {why}", source(*of)),
     }

@@ -35,7 +35,7 @@ fn by_the_book(line: &[u8]) -> Result<Event, String> {
         }
         _ => return Err("is not an event: it has no format version `v`".into()),
     }
-    let event: Event = serde_json::from_value(value.clone()).map_err(|error| format!("is not an event: {error}"))?;
+    let event: Event = Event::deserialize(&value).map_err(|error| format!("is not an event: {error}"))?;
     let since = match event.kind {
         Kind::Starved { .. } => WITH_STARVED,
         Kind::DiskStalled => WITH_DISK_STALLED,

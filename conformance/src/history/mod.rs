@@ -27,7 +27,6 @@ pub mod row_ids;
 mod validate;
 
 use std::fmt;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +34,7 @@ use pghaspec_model::rules::edition::{Edition, Rules};
 use pghaspec_model::vocabulary::event::{Event, Kind, Mechanism, Phase, Run, Source};
 
 use crate::rules;
+use crate::untrusted::file;
 use reader::{Problem, read_all};
 
 /// Bytes of a file that are read at once.
@@ -128,9 +128,9 @@ impl History {
     ///
     /// # Errors
     /// The file cannot be read, is empty, is of another version, or is damaged before its last line.
-    pub fn read(file: &Path) -> Result<History, HistoryError> {
-        let refused = |(line, problem)| HistoryError { file: file.to_path_buf(), line, problem };
-        let text = File::open(file).map_err(|error| refused((None, format!("cannot be read: {error}"))))?;
+    pub fn read(path: &Path) -> Result<History, HistoryError> {
+        let refused = |(line, problem)| HistoryError { file: path.to_path_buf(), line, problem };
+        let text = file::open(path).map_err(|error| refused((None, format!("cannot be read: {error}"))))?;
         History::of_lines(BufReader::with_capacity(CHUNK, text)).map_err(refused)
     }
 
@@ -142,7 +142,7 @@ impl History {
     /// Reads line by line.
     fn of_lines(text: impl BufRead) -> Result<History, Problem> {
         let mut events: Vec<Event> = Vec::new();
-        let (run, cut_off) = read_all(text, |event| events.push(event))?;
+        let (run, cut_off) = read_all(text, |event, _| events.push(event))?;
         Ok(History { run, events, cut_off, before: Before::default() })
     }
 

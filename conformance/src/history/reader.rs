@@ -1,8 +1,8 @@
 //! A reader of `events.jsonl`, line by line, that refuses a damaged history.
 //!
-//! No more than a line of the text is held.
+//! No more than a line of the text is held, and a line that is longer than any event is refused.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Run};
 
@@ -12,6 +12,12 @@ use crate::rules;
 
 /// A line, from 1, and what is wrong with it.
 pub type Problem = (Option<usize>, String);
+
+/// Bytes of the longest line. The longest event is that of a node's rows, of which the ranges are told.
+pub const LONGEST_LINE: usize = 16 << 20;
+
+/// The mark with which some programs begin a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The events of a history, in the order of their recording. They are known to be well-formed only when all are read.
 pub struct Reading<T> {
@@ -36,15 +42,23 @@ impl<T: BufRead> Reading<T> {
     /// The line is no event, or not the next one.
     pub fn next_event(&mut self) -> Result<Option<Event>, Problem> {
         self.line.clear();
-        let length = self.text.read_until(b'\n', &mut self.line);
+        let number = self.count;
+        let refuse = |problem: String| (Some(number as usize + 1), problem);
+        let most = LONGEST_LINE as u64 + 1;
+        let length = self.text.by_ref().take(most).read_until(b'\n', &mut self.line);
         let length = length.map_err(|error| (None, format!("cannot be read: {error}")))?;
         // The writer ends each event with a newline, so what follows the last one was cut off.
         if self.line.pop_if(|byte| *byte == b'\n').is_none() {
+            if length as u64 == most {
+                let most = LONGEST_LINE >> 20;
+                return Err(refuse(format!("is longer than {most} MiB: no event is, and this is no history")));
+            }
             self.cut_off = length > 0;
             return Ok(None);
         }
-        let number = self.count;
-        let refuse = |problem: String| (Some(number as usize + 1), problem);
+        if number == 0 && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
         let event = line::read(&self.line).map_err(refuse)?;
         if event.seq != number {
             let what = "lines are missing, doubled or out of order";
@@ -61,12 +75,12 @@ impl<T: BufRead> Reading<T> {
     }
 }
 
-/// Reads all of a history, and gives each event to `take`. What was run is the answer, and whether the last line was
-/// cut off.
+/// Reads all of a history, and gives each event to `take`, with the bytes of its line. What was run is the answer, and
+/// whether the last line was cut off.
 ///
 /// # Errors
 /// The first line that is damaged.
-pub fn read_all(text: impl BufRead, mut take: impl FnMut(Event)) -> Result<(Run, bool), Problem> {
+pub fn read_all(text: impl BufRead, mut take: impl FnMut(Event, usize)) -> Result<(Run, bool), Problem> {
     let mut reading = Reading::new(text);
     let Some(first) = reading.next_event()? else { return Err((None, "is empty: nothing was recorded".into())) };
     let Kind::Run(run) = &first.kind else {
@@ -79,10 +93,10 @@ pub fn read_all(text: impl BufRead, mut take: impl FnMut(Event)) -> Result<(Run,
     let at = |(index, problem): (usize, String)| (Some(index + 1), problem);
     let mut validator = Validator::of(&run).map_err(at)?;
     validator.take(&first).map_err(at)?;
-    take(first);
+    take(first, reading.line.len());
     while let Some(event) = reading.next_event()? {
         validator.take(&event).map_err(at)?;
-        take(event);
+        take(event, reading.line.len());
     }
     validator.end().map_err(at)?;
     Ok((run, reading.cut_off))

@@ -77,19 +77,15 @@ impl Rows {
         after > 0 && self.0[after - 1][1] >= id
     }
 
-    /// Number of rows.
+    /// Number of rows, or the greatest number that there is.
     pub fn len(&self) -> u64 {
-        self.0.iter().map(|[first, last]| last - first + 1).sum()
+        let of = |[first, last]: &[u64; 2]| last.saturating_sub(*first).saturating_add(1);
+        self.0.iter().map(of).fold(0, u64::saturating_add)
     }
 
     /// There are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// In increasing order.
-    pub fn iter(&self) -> impl Iterator<Item = u64> {
-        self.0.iter().flat_map(|[first, last]| *first..=*last)
     }
 
     /// As ranges, first and last inclusive, in increasing order.
@@ -156,24 +152,37 @@ mod tests {
                 ranges.collect::<Vec<_>>()
             };
             let [one, other] = [some(), some()];
+            let all = |rows: &Rows| rows.ranges().flat_map(|[first, last]| first..=last).collect::<Vec<u64>>();
             let set = |ranges: &[[u64; 2]]| ranges.iter().flat_map(|[a, b]| *a..=*b).collect::<BTreeSet<_>>();
             let (rows, others) = (Rows::new(one.clone()), Rows::new(other.clone()));
             let (expected, beyond) = (set(&one), set(&other));
-            assert_eq!(rows.iter().collect::<Vec<_>>(), expected.iter().copied().collect::<Vec<_>>());
+            assert_eq!(all(&rows), expected.iter().copied().collect::<Vec<_>>());
             assert_eq!((rows.len(), rows.is_empty()), (expected.len() as u64, expected.is_empty()));
             assert!((0..40).all(|id| rows.contains(id) == expected.contains(&id)));
-            assert_eq!(Rows::of(rows.iter()), rows);
+            assert_eq!(Rows::of(all(&rows)), rows);
             let left: Vec<u64> = expected.difference(&beyond).copied().collect();
             let mut growing = Growing::default();
             one.iter().for_each(|range| growing.insert(*range));
             assert_eq!(growing.rows(), rows, "{one:?}");
             assert!((0..40).all(|id| growing.contains(id) == expected.contains(&id)));
             let both: Vec<u64> = expected.union(&beyond).copied().collect();
-            assert_eq!(rows.and(&others).iter().collect::<Vec<_>>(), both);
+            assert_eq!(all(&rows.and(&others)), both);
             let common: Vec<u64> = expected.intersection(&beyond).copied().collect();
-            assert_eq!(rows.within(&others).iter().collect::<Vec<_>>(), common);
+            assert_eq!(all(&rows.within(&others)), common);
             assert!((0..40).all(|id| rows.before(id) == expected.range(..id).next_back().copied()));
-            assert_eq!(rows.without(&others).iter().collect::<Vec<_>>(), left, "{one:?} without {other:?}");
+            assert_eq!(all(&rows.without(&others)), left, "{one:?} without {other:?}");
         }
+    }
+
+    #[test]
+    fn the_greatest_numbers_are_no_trouble() {
+        let all = Rows::new([[0, u64::MAX], [5, 6]]);
+        assert_eq!((all.len(), all.contains(u64::MAX)), (u64::MAX, true));
+        assert_eq!(all.without(&Rows::of([u64::MAX])).ranges().collect::<Vec<_>>(), [[0, u64::MAX - 1]]);
+        let mut growing = Growing::default();
+        for range in [[u64::MAX, u64::MAX], [0, 1], [u64::MAX - 1, u64::MAX]] {
+            growing.insert(range);
+        }
+        assert_eq!(growing.ranges(), 2);
     }
 }

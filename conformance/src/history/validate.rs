@@ -8,7 +8,22 @@ use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Run, ServerState
 
 use super::consistency::SoFar;
 use super::damage::{Damage, ensure};
-use super::describe;
+use super::{SECOND, describe};
+
+/// Nanoseconds of the longest run that can be: ten years. Sums of a few times stay far below the greatest number.
+const LONGEST: u64 = 10 * 366 * 86_400 * SECOND;
+
+/// The greatest number of a row. JSON readers know no greater whole number for certain.
+const MOST_ROWS: u64 = 1 << 53;
+
+/// The greatest number of seconds of a setting, more than a week.
+const MOST_SECONDS: u32 = 1_000_000;
+
+/// Most nodes of a run.
+const MOST_NODES: usize = 100;
+
+/// Characters of the longest name.
+const LONGEST_NAME: usize = 300;
 
 /// A validator that is given all events of a history, in the order of their recording.
 pub struct Validator<'r> {
@@ -32,7 +47,8 @@ impl<'r> Validator<'r> {
     /// It cannot be.
     pub fn take(&mut self, event: &Event) -> Result<(), Damage> {
         let index = event.seq as usize;
-        said_by_who_can(self.run, event)
+        in_time(event)
+            .and_then(|()| said_by_who_can(self.run, event))
             .and_then(|()| placed(self.run, event))
             .and_then(|()| fields(event))
             .and_then(|()| self.so_far.take(index, event))
@@ -54,10 +70,36 @@ fn described(run: &Run) -> Result<(), String> {
     ensure(!run.nodes.is_empty(), || "nodes: the run has none".into())?;
     ensure(distinct.len() == run.nodes.len(), || format!("nodes: a name stands twice in {}", run.nodes.join(", ")))?;
     ensure(!run.nodes.iter().any(String::is_empty), || "nodes: a node has no name".into())?;
+    ensure(run.nodes.len() <= MOST_NODES, || format!("nodes: are more than {MOST_NODES}"))?;
+    for (key, name) in
+        [("run", &run.run), ("scenario", &run.scenario), ("agent", &run.agent), ("version", &run.version)]
+            .into_iter()
+            .chain(run.nodes.iter().map(|node| ("nodes", node)))
+    {
+        ensure(name.len() <= LONGEST_NAME, || format!("{key}: a name is longer than {LONGEST_NAME} bytes"))?;
+    }
     ensure(run.loop_wait_s > 0 && run.ttl_s > 0, || "loop_wait_s and ttl_s must be more than 0".into())?;
+    for (key, value) in [
+        ("loop_wait_s", run.loop_wait_s),
+        ("ttl_s", run.ttl_s),
+        ("retry_timeout_s", run.retry_timeout_s),
+        ("primary_start_timeout_s", run.primary_start_timeout_s),
+    ] {
+        ensure(value <= MOST_SECONDS, || format!("{key}: {value} seconds are more than a week"))?;
+    }
+    let lag = run.configuration.maximum_lag_on_failover;
+    ensure(lag <= i64::MAX as u64, || format!("maximum_lag_on_failover: {lag} bytes are more than any WAL has"))?;
+    ensure((1..=MOST_NODES as u32).contains(&run.configuration.etcd_members), || {
+        format!("etcd_members: {} is no number of members", run.configuration.etcd_members)
+    })?;
     let observed: BTreeSet<Source> = run.observed.iter().copied().collect();
     ensure(observed.len() == run.observed.len(), || "observed: a source stands twice".into())?;
     ensure(observed.contains(&Source::Harness), || "observed: `harness` is missing, who records the run".into())
+}
+
+/// The times of an event are such that a run can have.
+fn in_time(event: &Event) -> Result<(), String> {
+    ensure(event.at[1] <= LONGEST, || format!("at: {} ns are more than ten years after the start", event.at[1]))
 }
 
 /// Each kind of event has its own observer, and only who observed can have seen something.
@@ -146,9 +188,11 @@ fn fields(event: &Event) -> Result<(), String> {
             let says = timeline.is_some() || lsn.is_some() || streaming.is_some() || control.is_some();
             ensure(answers || !says, || "state: who accepts no session says no more than that".into())?;
             ensure(*timeline != Some(0), || "timeline: timelines begin with 1".into())?;
+            ensure(lsn.is_none_or(|lsn| lsn <= i64::MAX as u64), || "lsn: no WAL is as long".into())?;
             ensure(*state != ServerState::Primary || streaming.is_none(), || "streaming: a primary does not".into())
         }
-        Kind::Write { result, error, .. } => {
+        Kind::Write { id, result, error, .. } => {
+            ensure(*id <= MOST_ROWS, || format!("id: {id} is no number of a row"))?;
             ensure(*result != WriteResult::Ok || error.is_none(), || "error: what was acknowledged has none".into())
         }
         Kind::Starved { pid, waited_ns, .. } => {
@@ -158,11 +202,16 @@ fn fields(event: &Event) -> Result<(), String> {
             })
         }
         Kind::DiskStalled => ensure(event.at[0] < event.at[1], || "at: nobody waited".into()),
-        Kind::Batch { rows: [first, last], .. } => ensure(first <= last, || "rows: end before they begin".into()),
+        Kind::Batch { rows: [first, last], .. } => {
+            ensure(first <= last, || "rows: end before they begin".into())?;
+            ensure(*last <= MOST_ROWS, || format!("rows: {last} is no number of a row"))
+        }
         Kind::ReadBack { rows } => {
             let inward = rows.iter().all(|[first, last]| first <= last);
             let rising = rows.windows(2).all(|pair| pair[0][1] < pair[1][0]);
-            ensure(inward && rising, || "rows: are not ranges in increasing order".into())
+            ensure(inward && rising, || "rows: are not ranges in increasing order".into())?;
+            let last = rows.last().map_or(0, |[_, last]| *last);
+            ensure(last <= MOST_ROWS, || format!("rows: {last} is no number of a row"))
         }
         Kind::Fault { effect, .. } | Kind::Disturbance { effect, .. } => {
             ensure(effect.as_ref().is_none_or(|effect| !effect.is_empty()), || {

@@ -16,30 +16,35 @@
 //! leave the file, else nobody would notice its return. Only one that depends on a race may be absent, and then the
 //! file says on which.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
 
-use super::LIST_CHECKS;
-use crate::input;
-use crate::input::InputError;
+use super::{LIST_CHECKS, check_ids};
+use crate::input::{self, InputError, Source, shown};
 use crate::judge::checks;
 use crate::judge::{Check, Verdict};
 use crate::manifest::Release;
+use crate::scenario;
 
 /// Name of the file.
 pub const FILE: &str = "deviations.toml";
 
-/// All known deviations of an agent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Deviations(Vec<Deviation>);
+/// Most pairs of a check and a scenario in a list: three hundred checks in three hundred scenarios.
+const MOST: usize = 100_000;
 
-/// One check that is known to fail.
+/// All known deviations of an agent, by check and scenario; of each the releases are apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deviations(BTreeMap<Pair, Vec<Deviation>>);
+
+/// A check, and the scenario in which it fails.
+type Pair = (String, String);
+
+/// The failure of a check in a scenario that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Deviation {
-    check: String,
-    scenario: String,
     from: Option<Release>,
     to: Option<Release>,
     reason: String,
@@ -47,30 +52,50 @@ struct Deviation {
     sometimes: bool,
 }
 
-#[derive(Deserialize)]
+/// The known deviations of an agent: checks that are known to fail.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Toml {
+#[schemars(title = "deviations.toml")]
+pub struct Toml {
+    /// Checks that fail in some scenarios, for one reason.
     #[serde(default)]
     deviation: Vec<TomlDeviation>,
 }
 
-#[derive(Deserialize)]
+/// Checks that fail in some scenarios, for one reason.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TomlDeviation {
-    checks: Spanned<Vec<Spanned<String>>>,
-    scenarios: Spanned<Vec<String>>,
+    /// The checks: each of them fails in each of the scenarios (`pghaspec list checks`).
+    #[schemars(schema_with = "check_ids")]
+    checks: Vec<String>,
+    /// The scenarios, each by its name (`pghaspec list scenarios`).
+    #[schemars(length(min = 1), example = ["leader-postmaster-killed"])]
+    scenarios: Vec<String>,
+    /// The first and the last release that has the deviation; an end that is absent is open.
     #[serde(default)]
     releases: Range,
-    reason: Spanned<String>,
-    link: Spanned<String>,
-    sometimes: Option<Spanned<String>>,
+    /// The reason, in a sentence.
+    #[schemars(length(min = 1), example = &"A backend that outlives its postmaster goes on committing.")]
+    reason: String,
+    /// The address where one reads about it.
+    #[schemars(regex(pattern = "^https://."), example = &"https://example.org/issues/1")]
+    link: String,
+    /// It depends on a race, and on which, so that it may be absent.
+    #[schemars(length(min = 1), example = &"Which of the standbys is asked first decides.")]
+    sometimes: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+/// The first and the last release that has a deviation.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Range {
-    from: Option<Spanned<String>>,
-    to: Option<Spanned<String>>,
+    /// The first.
+    #[schemars(regex(pattern = r"^\d+(\.\d+)*$"), example = &"2.1.2")]
+    from: Option<String>,
+    /// The last.
+    #[schemars(regex(pattern = r"^\d+(\.\d+)*$"), example = &"4.1.5")]
+    to: Option<String>,
 }
 
 /// The checks of one scenario of a run.
@@ -117,120 +142,178 @@ pub struct Unknown {
     pub check: String,
 }
 
+/// Names of scenarios that a list may have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scenarios {
+    /// Those of the fixtures, and drawn ones.
+    Known,
+    /// Any: a run may be older than the fixtures.
+    Any,
+}
+
 impl Deviations {
     /// The deviations in a file; none if there is no such file.
     ///
     /// # Errors
-    /// The file cannot be read, or an entry in it is wrong: without a reason, doubled, or with a range that is empty.
+    /// The file cannot be read, or an entry in it is wrong: without a reason, doubled, about a check or a scenario that
+    /// there is not, or with a range that is empty.
     pub fn read(file: &Path) -> Result<Deviations, InputError> {
-        if !file.exists() {
-            return Ok(Deviations::default());
-        }
-        Deviations::parse(file, &input::read(file)?)
+        Deviations::of_file(file, Scenarios::Known)
     }
 
-    fn parse(file: &Path, text: &str) -> Result<Deviations, InputError> {
+    /// The deviations by which a run was compared, in the file that it keeps; none if there is no such file. It may
+    /// name scenarios that there are no more.
+    ///
+    /// # Errors
+    /// As of [`Deviations::read`], but for the names of scenarios.
+    pub fn recorded(file: &Path) -> Result<Deviations, InputError> {
+        Deviations::of_file(file, Scenarios::Any)
+    }
+
+    fn of_file(file: &Path, scenarios: Scenarios) -> Result<Deviations, InputError> {
+        if file.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(Deviations::default());
+        }
+        Deviations::of_text(file, &input::read(file)?, scenarios)
+    }
+
+    /// The deviations in the text of a file.
+    ///
+    /// # Errors
+    /// As of [`Deviations::read`].
+    pub fn parse(file: &Path, text: &str) -> Result<Deviations, InputError> {
+        Deviations::of_text(file, text, Scenarios::Known)
+    }
+
+    fn of_text(file: &Path, text: &str, scenarios: Scenarios) -> Result<Deviations, InputError> {
         let written: Toml = input::parse(file, text)?;
-        let mut known: Vec<Deviation> = Vec::new();
-        for (index, one) in written.deviation.into_iter().enumerate() {
-            let wrong = |key: &str, span, problem: &str, help: &str| {
-                InputError::of_file(file, problem, help).at_key(format!("deviation[{index}].{key}")).at_span(text, span)
-            };
-            let sometimes = one.sometimes.as_ref().map(|why| ("sometimes", why));
-            for (key, word) in [("reason", &one.reason), ("link", &one.link)].into_iter().chain(sometimes) {
-                if word.get_ref().trim().is_empty() {
-                    return Err(wrong(key, word.span(), "is empty", "a deviation that nobody explains is a defect"));
+        let source = Source { file, text };
+        let mut known = Deviations::default();
+        let mut count = 0;
+        for (index, one) in written.deviation.iter().enumerate() {
+            let key = |part: &str| format!("deviation[{index}].{part}");
+            let deviation = checked(source, index, one, scenarios)?;
+            count += one.checks.len() * one.scenarios.len();
+            if count > MOST {
+                let problem = format!("makes more than {MOST} pairs of a check and a scenario");
+                return Err(source.wrong(&key("checks"), problem, "nobody reviews as many: name those that show"));
+            }
+            for (place, check) in one.checks.iter().enumerate() {
+                for scenario in &one.scenarios {
+                    if let Err(()) = known.add((check.clone(), scenario.clone()), deviation.clone()) {
+                        let (check, scenario) = (shown(check), shown(scenario));
+                        let problem =
+                            format!("names {check}, which is known already for {scenario} and such a release");
+                        let help = "keep one of the two, or let their releases not overlap";
+                        return Err(source.wrong(&key(&format!("checks[{place}]")), problem, help));
+                    }
                 }
-            }
-            if !one.link.get_ref().starts_with("https://") {
-                return Err(wrong("link", one.link.span(), "is no link", "write https://… where one reads about it"));
-            }
-            let numbers = |key: &str, word: &Option<Spanned<String>>| match word {
-                None => Ok(None),
-                Some(word) => Release::parse(word.get_ref()).map(Some).ok_or_else(|| {
-                    wrong(key, word.span(), "is no release", "write numbers with dots between them, like 4.1.5")
-                }),
-            };
-            let (from, to) = (numbers("releases.from", &one.releases.from)?, numbers("releases.to", &one.releases.to)?);
-            if from.is_some() && to.is_some() && from > to {
-                return Err(wrong(
-                    "releases",
-                    one.checks.span(),
-                    "ends before it begins",
-                    "let `from` be the older one",
-                ));
-            }
-            for (key, span, nothing) in [
-                ("checks", one.checks.span(), one.checks.get_ref().is_empty()),
-                ("scenarios", one.scenarios.span(), one.scenarios.get_ref().is_empty()),
-            ] {
-                if nothing {
-                    return Err(wrong(key, span, "is empty", "name what is known to fail, and where"));
-                }
-            }
-            for check in one.checks.get_ref() {
-                if let Err(why) = checks::known(check.get_ref()) {
-                    return Err(wrong("checks", check.span(), &why, LIST_CHECKS));
-                }
-            }
-            for (check, scenario) in one
-                .checks
-                .get_ref()
-                .iter()
-                .flat_map(|check| one.scenarios.get_ref().iter().map(move |scenario| (check, scenario)))
-            {
-                let deviation = Deviation {
-                    check: check.get_ref().clone(),
-                    scenario: scenario.clone(),
-                    from: from.clone(),
-                    to: to.clone(),
-                    reason: one.reason.get_ref().clone(),
-                    link: one.link.get_ref().clone(),
-                    sometimes: one.sometimes.is_some(),
-                };
-                if known.iter().any(|other| other.overlaps(&deviation)) {
-                    let problem =
-                        format!("names {}, which is known already for {scenario} and such a release", check.get_ref());
-                    let help = "keep one of the two, or let their releases not overlap";
-                    return Err(wrong("checks", check.span(), &problem, help));
-                }
-                known.push(deviation);
             }
         }
-        Ok(Deviations(known))
+        Ok(known)
+    }
+
+    /// Adds one, unless it is known already for some of its releases.
+    fn add(&mut self, pair: Pair, deviation: Deviation) -> Result<(), ()> {
+        let all = self.0.entry(pair).or_default();
+        // None stands before every release.
+        let place = all.partition_point(|other| other.from <= deviation.from);
+        let apart =
+            |one: &Deviation, other: &Deviation| one.to.is_some() && other.from.is_some() && one.to < other.from;
+        let after_before = place == 0 || apart(&all[place - 1], &deviation);
+        let before_after = all.get(place).is_none_or(|after| apart(&deviation, after));
+        if !after_before || !before_after {
+            return Err(());
+        }
+        all.insert(place, deviation);
+        Ok(())
     }
 
     /// The names of the scenarios in which something is known to fail.
     pub fn scenarios(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|one| one.scenario.as_str())
+        self.0.keys().map(|(_, scenario)| scenario.as_str())
     }
 
     /// Compares with the checks of a run of that release.
     pub fn compare<'r>(&self, version: &str, outcomes: impl IntoIterator<Item = ScenarioChecks<'r>>) -> Standing {
         let at = Release::parse(version);
-        let here: Vec<&Deviation> = self.0.iter().filter(|one| one.covers(at.as_ref())).collect();
+        let mut here: BTreeMap<&str, BTreeMap<&str, &Deviation>> = BTreeMap::new();
+        for ((check, scenario), all) in &self.0 {
+            if let Some(one) = all.iter().find(|one| one.covers(at.as_ref())) {
+                here.entry(scenario).or_default().insert(check, one);
+            }
+        }
         let mut standing = Standing::default();
         for ScenarioChecks { scenario, verdict, checks } in outcomes {
+            let known = here.get(scenario);
             for check in checks.iter().filter(|check| check.verdict == Verdict::Fail) {
-                match here.iter().find(|one| (one.scenario.as_str(), &one.check) == (scenario, &check.id)) {
-                    Some(known) => standing.known.push(known.told()),
+                match known.and_then(|known| known.get(check.id.as_str())) {
+                    Some(known) => standing.known.push(known.told(scenario, &check.id)),
                     None => {
                         standing.unknown.push(Unknown { scenario: scenario.to_owned(), check: check.id.clone() });
                     }
                 }
             }
             // A deviation that was not observed well enough may still be there.
-            let gone = |one: &&&Deviation| {
-                let made = checks.iter().find(|check| check.id == one.check).map(|check| check.verdict);
-                let observed = matches!(verdict, Verdict::Pass | Verdict::Fail);
-                !one.sometimes
-                    && one.scenario == scenario
-                    && (made == Some(Verdict::Pass) || made.is_none() && observed)
-            };
-            standing.gone.extend(here.iter().filter(gone).map(|one| one.told()));
+            let observed = matches!(verdict, Verdict::Pass | Verdict::Fail);
+            for (id, one) in known.into_iter().flatten().filter(|(_, one)| !one.sometimes) {
+                let made = checks.iter().find(|check| check.id == *id).map(|check| check.verdict);
+                if made == Some(Verdict::Pass) || made.is_none() && observed {
+                    standing.gone.push(one.told(scenario, id));
+                }
+            }
         }
         standing
     }
+}
+
+/// An entry, if all that it says can be.
+fn checked(
+    source: Source<'_>,
+    index: usize,
+    one: &TomlDeviation,
+    scenarios: Scenarios,
+) -> Result<Deviation, InputError> {
+    let told =
+        |key: &str, problem: String, help: &str| source.wrong(&format!("deviation[{index}].{key}"), problem, help);
+    let wrong = |key: &str, problem: String, help: &str| Err(told(key, problem, help));
+    let sometimes = one.sometimes.as_ref().map(|why| ("sometimes", why));
+    for (key, word) in [("reason", &one.reason), ("link", &one.link)].into_iter().chain(sometimes) {
+        if word.trim().is_empty() {
+            return wrong(key, "is empty".to_owned(), "a deviation that nobody explains is a defect");
+        }
+    }
+    if !one.link.starts_with("https://") || one.link.len() == "https://".len() || one.link.contains(char::is_whitespace)
+    {
+        return wrong("link", "is no link".to_owned(), "write https://… where one reads about it");
+    }
+    let numbers = |key: &str, word: &Option<String>| match word {
+        None => Ok(None),
+        Some(word) => Release::parse(word)
+            .map(Some)
+            .ok_or_else(|| told(key, "is no release".to_owned(), "write numbers with dots between them, like 4.1.5")),
+    };
+    let (from, to) = (numbers("releases.from", &one.releases.from)?, numbers("releases.to", &one.releases.to)?);
+    if from.is_some() && to.is_some() && from > to {
+        return wrong("releases", "ends before it begins".to_owned(), "let `from` be the older one");
+    }
+    for (key, names) in [("checks", &one.checks), ("scenarios", &one.scenarios)] {
+        if names.is_empty() {
+            return wrong(key, "is empty".to_owned(), "name what is known to fail, and where");
+        }
+    }
+    for (place, check) in one.checks.iter().enumerate() {
+        if let Err(why) = checks::known(check) {
+            return wrong(&format!("checks[{place}]"), why, LIST_CHECKS);
+        }
+    }
+    for (place, scenario) in one.scenarios.iter().enumerate().filter(|_| scenarios == Scenarios::Known) {
+        if let Some((problem, help)) = scenario::trouble(scenario) {
+            return wrong(&format!("scenarios[{place}]"), problem, &help);
+        }
+    }
+    let (reason, link) = (one.reason.clone(), one.link.clone());
+    Ok(Deviation { from, to, reason, link, sometimes: one.sometimes.is_some() })
 }
 
 impl Deviation {
@@ -239,18 +322,9 @@ impl Deviation {
         self.from.as_ref().is_none_or(|from| from <= release) && self.to.as_ref().is_none_or(|to| release <= to)
     }
 
-    fn overlaps(&self, other: &Deviation) -> bool {
-        let ends_before = |one: &Deviation, other: &Deviation| {
-            one.to.as_ref().is_some_and(|to| other.from.as_ref().is_some_and(|from| to < from))
-        };
-        (&self.check, &self.scenario) == (&other.check, &other.scenario)
-            && !ends_before(self, other)
-            && !ends_before(other, self)
-    }
-
-    fn told(&self) -> Known {
-        let Deviation { check, scenario, reason, link, .. } = self.clone();
-        Known { scenario, check, reason, link }
+    fn told(&self, scenario: &str, check: &str) -> Known {
+        let Deviation { reason, link, .. } = self.clone();
+        Known { scenario: scenario.to_owned(), check: check.to_owned(), reason, link }
     }
 }
 
@@ -273,7 +347,7 @@ mod tests {
     const TEXT: &str = r#"
 [[deviation]]
 checks = ["one-writable-leader"]
-scenarios = ["orphan"]
+scenarios = ["orphan-writer"]
 releases = { from = "2.1.2", to = "4.1.5" }
 reason = "a backend outlives its postmaster"
 link = "https://example.org/1"
@@ -286,7 +360,7 @@ link = "https://example.org/1"
     /// The standing of a run of that release, whose check came out so.
     fn compared(deviations: &Deviations, version: &str, verdict: Verdict) -> Standing {
         let checks = [Check::new("one-writable-leader", verdict, "why"), Check::pass("leader", "why")];
-        deviations.compare(version, [ScenarioChecks { scenario: "orphan", verdict, checks: &checks }])
+        deviations.compare(version, [ScenarioChecks { scenario: "orphan-writer", verdict, checks: &checks }])
     }
 
     #[test]
@@ -294,7 +368,7 @@ link = "https://example.org/1"
         let deviations = parse(TEXT).unwrap();
         let standing = compared(&deviations, "4.1.5", Verdict::Fail);
         assert!(standing.is_as_expected());
-        assert_eq!(standing.known("orphan", "one-writable-leader").unwrap().link, "https://example.org/1");
+        assert_eq!(standing.known("orphan-writer", "one-writable-leader").unwrap().link, "https://example.org/1");
 
         let standing = compared(&deviations, "4.1.5", Verdict::Pass);
         assert_eq!((standing.known.len(), standing.unknown.len(), standing.gone.len()), (0, 0, 1));
@@ -332,12 +406,20 @@ link = "https://example.org/1"
     fn mistakes_are_told_with_their_place() {
         for (from, to, words, line) in [
             ("scenarios =", "scenario =", "scenario", Some(4)),
-            ("[\"orphan\"]", "[]", "deviation[0].scenarios: is empty", Some(4)),
+            ("[\"orphan-writer\"]", "[]", "deviation[0].scenarios: is empty", Some(4)),
             ("\"a backend outlives its postmaster\"", "\" \"", "deviation[0].reason: is empty", Some(6)),
             ("https://example.org/1", "somewhere", "deviation[0].link: is no link", Some(7)),
             ("4.1.5", "newest", "deviation[0].releases.to: is no release", Some(5)),
-            ("4.1.5", "2.0.0", "ends before it begins", Some(3)),
+            ("4.1.5", "2.0.0", "ends before it begins", Some(5)),
             ("one-writable", "one-writeable", "there is no check `one-writeable-leader`; the nearest is", Some(3)),
+            (
+                "orphan-writer",
+                "orphan-writers",
+                "there is no scenario `orphan-writers`; the nearest is `orphan",
+                Some(4),
+            ),
+            ("orphan-writer", "*", "scenarios[0]: `*`: a `*` stands for nothing here", Some(4)),
+            ("orphan-writer", "../scenarios/orphan-writer", "there is no scenario `../scenarios/", Some(4)),
         ] {
             let error = parse(&TEXT.replace(from, to)).unwrap_err();
             assert!(error.to_string().contains(words), "{error}");
@@ -347,5 +429,44 @@ link = "https://example.org/1"
         assert!(error.to_string().contains("known already"), "{error}");
         parse(&format!("{TEXT}{}", TEXT.replace("from = \"2.1.2\", to = \"4.1.5\"", "from = \"4.1.6\""))).unwrap();
         assert_eq!(parse("").unwrap(), Deviations::default());
+    }
+
+    #[test]
+    fn a_run_may_be_older_than_the_scenarios() {
+        let text = TEXT.replace("orphan-writer", "of-former-days");
+        assert!(parse(&text).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), &text).unwrap();
+        assert_eq!(Deviations::recorded(&folder.path().join(FILE)).unwrap().scenarios().count(), 1);
+    }
+
+    #[test]
+    fn many_deviations_are_read_in_a_moment() {
+        let checks: Vec<String> = checks::ALL.iter().map(|check| format!("{:?}", check.id())).collect();
+        let scenarios: Vec<String> = (0..2600).map(|index| format!("\"stress-1-{index}\"")).collect();
+        let text = |checks: &str, scenarios: &str, release: &str| {
+            format!(
+                "[[deviation]]\nchecks = [{checks}]\nscenarios = [{scenarios}]\nreleases = {{ {release} }}\n\
+                 reason = \"r\"\nlink = \"https://example.org/1\"\n"
+            )
+        };
+        let begun = std::time::Instant::now();
+        // As many as three hundred checks in three hundred scenarios would be.
+        let all = parse(&text(&checks.join(", "), &scenarios.join(", "), "")).unwrap();
+        assert_eq!(all.scenarios().count(), 2600 * checks.len());
+        let made = [Check::new("one-writable-leader", Verdict::Fail, "why")];
+        let of = |scenario| ScenarioChecks { scenario, verdict: Verdict::Fail, checks: &made };
+        let standing = all.compare("1.0", ["stress-1-1"; 300].map(of));
+        assert_eq!((standing.known.len(), standing.unknown.len()), (300, 0));
+        let many: String = (0..300)
+            .map(|number| {
+                text(&checks[0], &scenarios[..300].join(", "), &format!("from = \"{number}\", to = \"{number}\""))
+            })
+            .collect();
+        parse(&many).unwrap();
+        assert!(begun.elapsed().as_secs_f64() < 5.0, "{:?}", begun.elapsed());
+        let scenarios: Vec<String> = (0..3000).map(|index| format!("\"stress-1-{index}\"")).collect();
+        let error = parse(&text(&checks.join(", "), &scenarios.join(", "), "")).unwrap_err();
+        assert!(error.problem.contains("more than 100000 pairs"), "{error}");
     }
 }

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use toml::Spanned;
-
-use super::LIST_CHECKS;
+use super::{LIST_CHECKS, check_id};
 use crate::fixtures;
-use crate::input;
-use crate::input::InputError;
+use crate::input::{self, InputError, Source, shown};
 use crate::judge::checks;
 use crate::judge::{Check, Verdict};
+use crate::manifest;
+use crate::scenario;
 
 /// A scenario, an agent that fails it, and the check by which it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +26,19 @@ pub struct FailedBy {
     pub check: String,
 }
 
-#[derive(Deserialize)]
+/// The agents that fail the scenarios, by the names of these.
+pub type Toml = BTreeMap<String, Entry>;
+
+/// The agent that fails a scenario, and the check by which it does.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+pub struct Entry {
+    /// The agent, with a release if wanted (`pghaspec list agents`).
+    #[schemars(length(min = 1), example = &"patroni-defects/keeps-lock")]
     agent: String,
-    check: Spanned<String>,
+    /// The check (`pghaspec list checks`).
+    #[schemars(schema_with = "check_id")]
+    check: String,
 }
 
 /// The outcome of a failure that was foretold.
@@ -55,15 +63,29 @@ impl FailedBy {
         FailedBy::parse(&file, &input::read(&file)?)
     }
 
-    fn parse(file: &Path, text: &str) -> Result<Vec<FailedBy>, InputError> {
-        let entries: BTreeMap<String, Entry> = input::parse(file, text)?;
-        let of = |(scenario, Entry { agent, check }): (String, Entry)| match checks::known(check.get_ref()) {
-            Ok(_) => Ok(FailedBy { scenario, agent, check: check.into_inner() }),
-            Err(why) => Err(InputError::of_file(file, why, LIST_CHECKS)
-                .at_key(format!("{scenario}.check"))
-                .at_span(text, check.span())),
-        };
-        entries.into_iter().map(of).collect()
+    /// The pairs in the text of a file.
+    ///
+    /// # Errors
+    /// A key or value in it is wrong.
+    pub fn parse(file: &Path, text: &str) -> Result<Vec<FailedBy>, InputError> {
+        let entries: Toml = input::parse(file, text)?;
+        let source = Source { file, text };
+        let mut all = Vec::new();
+        for (scenario, Entry { agent, check }) in entries {
+            let bare = scenario.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+            let table = if bare { scenario.clone() } else { format!("\"{}\"", shown(&scenario)) };
+            if let Some((problem, help)) = scenario::trouble(&scenario) {
+                return Err(source.wrong(&table, problem, help));
+            }
+            if let Some((problem, help)) = manifest::trouble(&agent) {
+                return Err(source.wrong(&format!("{table}.agent"), problem, help));
+            }
+            if let Err(why) = checks::known(&check) {
+                return Err(source.wrong(&format!("{table}.check"), why, LIST_CHECKS));
+            }
+            all.push(FailedBy { scenario, agent, check });
+        }
+        Ok(all)
     }
 
     /// The outcome by the checks of a run of the scenario, and the words of the check that decided it. An error of the
@@ -110,7 +132,7 @@ mod tests {
     #[test]
     fn only_the_failure_of_that_check_counts() {
         let file = Path::new("failed_by.toml");
-        let all = FailedBy::parse(file, "[one]\nagent = \"a\"\ncheck = \"leader\"\n").unwrap();
+        let all = FailedBy::parse(file, "[orphan-writer]\nagent = \"patroni\"\ncheck = \"leader\"\n").unwrap();
         let of = |leader: Verdict, other: Verdict| {
             let checks = [Check::new("leader", leader, "l"), Check::new("timeline", other, "t")];
             all[0].standing(&checks).0
@@ -121,13 +143,26 @@ mod tests {
         assert_eq!(of(Verdict::Pass, Verdict::Fail), Standing::Escaped);
         assert_eq!(all[0].standing(&[]).0, Standing::Unknown);
         assert!(Standing::Caught < Standing::Unknown && Standing::Unknown < Standing::Escaped);
-        let error = FailedBy::parse(file, "[one]\nagent = \"a\"\nchecks = \"leader\"\n").unwrap_err();
+        let error = FailedBy::parse(file, "[orphan-writer]\nagent = \"patroni\"\nchecks = \"leader\"\n").unwrap_err();
         assert_eq!(error.line, Some(3), "{error}");
-        let error = FailedBy::parse(file, "[one]\nagent = \"a\"\ncheck = \"leeder\"\n").unwrap_err();
+        let error = FailedBy::parse(file, "[orphan-writer]\nagent = \"patroni\"\ncheck = \"leeder\"\n").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "failed_by.toml:3: one.check: there is no check `leeder`; the nearest is `leader`; help: `pghaspec list \
-             checks` names them all"
+            "failed_by.toml:3: orphan-writer.check: there is no check `leeder`; the nearest is `leader`; help: \
+             `pghaspec list checks` names them all"
         );
+        for (from, to, words) in [
+            ("orphan-writer", "orphan-writers", "failed_by.toml:1: orphan-writers: there is no scenario"),
+            ("orphan-writer", "\"*\"", "failed_by.toml:1: \"*\": `*`: a `*` stands for nothing here"),
+            (
+                "\"patroni\"",
+                "\"patrony\"",
+                "failed_by.toml:2: orphan-writer.agent: there is no agent `patrony`; the nearest",
+            ),
+        ] {
+            let text = "[orphan-writer]\nagent = \"patroni\"\ncheck = \"leader\"\n".replace(from, to);
+            let error = FailedBy::parse(file, &text).unwrap_err();
+            assert!(error.to_string().starts_with(words), "{error}");
+        }
     }
 }

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-use super::agent_toml::Toml;
+use super::agent_toml::{Toml, TomlFile};
+use super::paths::{Home, Trouble};
+use super::patterns::{of_agent, regex};
 use super::releases::Table;
-use super::values::{checked_file, checked_says, regex, unknown_variable};
-use super::{Credentials, File, Limits, Manifest, Ports, Release, Says, VARIABLES, find, release, render};
+use super::values::{self, MOST_FILES, MOST_SAYS, check, checked_file, checked_older, checked_says, unknown_variable};
+use super::{Credentials, File, Limits, Manifest, Ports, Release, Says, VARIABLES, named_by, render};
 use crate::input;
-use crate::input::InputError;
+use crate::input::{InputError, Source, shown};
 
-/// The number of manifests that may extend one another, which also ends a circle of them.
+/// Most manifests that lead to one another, by `extends` and `prepared_by`.
 const DEPTH: usize = 4;
 
 /// A manifest and all that it extends, put together.
@@ -41,8 +43,15 @@ pub struct Draft {
     releases: BTreeMap<String, String>,
     found: Option<Table>,
     variables: BTreeMap<String, String>,
-    /// Variables of releases older than one.
-    older: Vec<(Release, BTreeMap<String, String>)>,
+    older: Vec<Older>,
+}
+
+/// Variables of releases older than one.
+struct Older {
+    than: Release,
+    variables: BTreeMap<String, String>,
+    /// Where the release is written, for an error about it.
+    place: InputError,
 }
 
 /// Reads a manifest and all that it extends.
@@ -50,32 +59,61 @@ pub struct Draft {
 /// # Errors
 /// A file cannot be read, or something in it is wrong.
 pub fn load(file: &Path) -> Result<Draft, InputError> {
-    load_at(file, 0)
+    load_after(file, &[])
 }
 
-fn load_at(file: &Path, depth: usize) -> Result<Draft, InputError> {
+/// Reads a manifest that others, in this order, have led to.
+fn load_after(file: &Path, before: &[PathBuf]) -> Result<Draft, InputError> {
     let text = input::read(file)?;
     let toml: Toml = input::parse(file, &text)?;
+    let source = Source { file, text: &text };
+    let home = Home::of(file);
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+    let chain: Vec<PathBuf> = before.iter().cloned().chain([file]).collect();
     let mut written = match &toml.extends {
         None => Draft::default(),
-        Some(base) if depth < DEPTH => load_at(&find(base.get_ref())?, depth + 1)?,
-        Some(base) => {
-            let problem = format!("more than {DEPTH} manifests extend one another");
-            return Err(InputError::of_file(file, problem, "extend an agent that extends none")
-                .at_key("extends")
-                .at_span(&text, base.span()));
+        Some(base) => load_other(source, "extends", base, &home, &chain)?,
+    };
+    let prepares = match &toml.prepared_by {
+        None => None,
+        Some(name) => {
+            let other = load_other(source, "prepared_by", name, &home, &chain)?;
+            if other.prepared_by.is_some() {
+                let problem = format!("{} does not prepare its own clusters", shown(name));
+                return Err(source.wrong("prepared_by", problem, "name the agent that prepares those"));
+            }
+            Some(Box::new(other))
         }
     };
-    written.put_over(file, &text, toml)?;
+    written.put_over(source, &home, toml)?;
+    written.prepared_by = prepares.or(written.prepared_by.take());
     Ok(written)
+}
+
+/// Reads the manifest that another one names at a key: by its name in the fixtures, or by a path below.
+fn load_other(source: Source<'_>, key: &str, named: &str, home: &Home, chain: &[PathBuf]) -> Result<Draft, InputError> {
+    let file = named_by(home, named).map_err(|(problem, help)| source.wrong(key, problem, help))?;
+    let file = file.canonicalize().unwrap_or(file);
+    if chain.contains(&file) {
+        let circle = chain.iter().skip_while(|one| **one != file).chain([&file]);
+        let circle: Vec<String> = circle.map(|one| one.display().to_string()).collect();
+        let problem = format!("leads back to where it began: {}", circle.join(" → "));
+        return Err(source.wrong(key, problem, format!("let one of them have no `{key}`")));
+    }
+    if chain.len() > DEPTH {
+        let problem = format!("more than {DEPTH} manifests lead to one another");
+        return Err(source.wrong(key, problem, format!("name an agent that has no `{key}` itself")));
+    }
+    load_after(&file, chain)
 }
 
 impl Draft {
     /// Puts one `agent.toml` over what is there: single values replace, lists grow, and its own patterns are tried
     /// first.
-    fn put_over(&mut self, file: &Path, text: &str, toml: Toml) -> Result<(), InputError> {
-        let folder = file.parent().unwrap_or(Path::new("."));
-        self.file = file.to_path_buf();
+    fn put_over(&mut self, source: Source<'_>, home: &Home, toml: Toml) -> Result<(), InputError> {
+        check(source, &toml)?;
+        let wrong = |key: &str, (problem, help): Trouble| source.wrong(key, problem, help);
+        self.file = source.file.to_path_buf();
         self.name = toml.name.or(self.name.take());
         self.version = toml.version.or(self.version.take());
         self.edition = toml.edition.or(self.edition.take());
@@ -85,62 +123,77 @@ impl Draft {
         }
         self.image = toml.image.or(self.image.take());
         if let Some(build) = toml.build {
-            self.build = build;
-            if let Some(program) = self.build.first_mut() {
-                *program = folder.join(&*program).display().to_string();
-            }
+            let Some(program) = build.first() else {
+                let help = "write the program and its arguments: build = [\"build\", \"{{version}}\"]";
+                return Err(source.wrong("build", "is empty", help));
+            };
+            let program = home.file(program).map_err(|trouble| wrong("build[0]", trouble))?.display().to_string();
+            self.build = [program].into_iter().chain(build.into_iter().skip(1)).collect();
         }
         self.leader_key = toml.leader_key.or(self.leader_key.take());
         self.sync_key = toml.sync_key.or(self.sync_key.take());
         self.data_volume = toml.data_volume.or(self.data_volume.take());
         if let Some(limits) = &toml.limits {
-            self.limits.put_over(file, text, limits)?;
+            self.limits.put_over(source, limits)?;
         }
         self.ports = toml.ports.or(self.ports.take());
         self.credentials = toml.credentials.or(self.credentials.take());
         self.env.extend(toml.env);
-        if let Some(name) = toml.prepared_by {
-            let other = load(&find(name.get_ref())?)?;
-            if other.prepared_by.is_some() {
-                let problem = format!("{} does not prepare its own clusters", name.get_ref());
-                return Err(InputError::of_file(file, problem, "name the agent that prepares those")
-                    .at_key("prepared_by")
-                    .at_span(text, name.span()));
-            }
-            self.prepared_by = Some(Box::new(other));
-        }
         self.releases.extend(toml.releases);
         if let Some(found) = toml.found {
-            self.found = Some(Table::read(&folder.join(found))?);
+            self.found = Some(Table::read(&home.file(&found).map_err(|trouble| wrong("found", trouble))?)?);
         }
         self.variables.extend(toml.variables);
-        for (index, older) in toml.older.into_iter().enumerate() {
-            self.older.push((release::of(file, text, &format!("older[{index}].than"), &older.than)?, older.variables));
+        for (index, older) in toml.older.iter().enumerate() {
+            let of = (older.than.as_str(), &older.variables);
+            let than = checked_older(source, index, of, &self.variables)?;
+            let place = source.wrong(&format!("older[{index}].than"), "", "");
+            self.older.push(Older { than, variables: older.variables.clone(), place });
         }
-        let variables: Vec<&str> = VARIABLES.into_iter().chain(self.variables.keys().map(String::as_str)).collect();
         if let Some(remote) = toml.remote {
             self.remote_sql = remote.sql;
         }
         if let Some(claims) = toml.claims {
-            self.features = claims.features;
+            self.features = claims.features.into_iter().collect();
         }
         if let Some(processes) = toml.processes {
-            self.agent_process = Some(regex(file, text, "processes.agent", &processes.agent)?);
+            self.agent_process = Some(of_agent(source, "processes.agent", &processes.agent)?);
         }
         if let Some(log) = toml.log {
-            self.log_time = Some(regex(file, text, "log.time", &log.time)?);
+            self.log_time = Some(regex(source, "log.time", &log.time)?);
         }
-        for (index, one) in toml.files.into_iter().enumerate() {
-            let one = checked_file(file, text, folder, index, one, &variables)?;
-            self.files.retain(|other| other.to != one.to);
-            self.files.push(one);
+        self.put_files(source, home, &toml.files)?;
+        if toml.says.len() + self.says.len() > MOST_SAYS {
+            let problem = format!("there are more than {MOST_SAYS} patterns");
+            return Err(source.wrong("says", problem, "every line of the log is held to each: join them with `|`"));
         }
         let mut says = Vec::new();
         for (index, one) in toml.says.iter().enumerate() {
-            says.push(checked_says(file, text, index, one)?);
+            says.push(checked_says(source, index, one)?);
         }
         says.append(&mut self.says);
         self.says = says;
+        Ok(())
+    }
+
+    /// Adds the files of one `agent.toml`; they replace those of what it extends.
+    fn put_files(&mut self, source: Source<'_>, home: &Home, files: &[TomlFile]) -> Result<(), InputError> {
+        if files.len() + self.files.len() > MOST_FILES {
+            let problem = format!("there are more than {MOST_FILES} files");
+            return Err(source.wrong("files", problem, "put them into the image"));
+        }
+        let variables: Vec<&str> = VARIABLES.into_iter().chain(self.variables.keys().map(String::as_str)).collect();
+        let mut own: Vec<File> = Vec::new();
+        for (index, one) in files.iter().enumerate() {
+            let one = checked_file(source, home, index, one, &variables)?;
+            if let Some(first) = own.iter().position(|other| other.to == one.to) {
+                let problem = format!("{} is the place of files[{first}], too", one.to);
+                return Err(source.wrong(&format!("files[{index}].to"), problem, "leave one of the two out"));
+            }
+            own.push(one);
+        }
+        self.files.retain(|other| !own.iter().any(|one| one.to == other.to));
+        self.files.append(&mut own);
         Ok(())
     }
 
@@ -152,10 +205,14 @@ impl Draft {
         let file = std::mem::take(&mut self.file);
         let missing = |key: &str| InputError::of_file(&file, "is missing", format!("write `{key} = …`")).at_key(key);
         let version = match (release, &self.version) {
-            (Some(release), _) => release.to_owned(),
+            (Some(asked), _) => {
+                values::release(asked).map_err(|(problem, help)| InputError::of_file(&file, problem, help))?;
+                asked.to_owned()
+            }
             (None, own) => own.clone().ok_or_else(|| missing("version"))?,
         };
         let (edition, rules) = self.edition_of(&file, &version)?;
+        self.check_older()?;
         let variables = self.variables_of(&version);
         let image = self.image.ok_or_else(|| missing("image"))?;
         let image = render(&image, |name| (name == "version").then(|| version.clone()))
@@ -167,6 +224,15 @@ impl Draft {
         for (key, value) in [("leader_key", Some(&leader_key)), ("sync_key", self.sync_key.as_ref())] {
             render(value.map_or("", String::as_str), |name| (name == "scope").then(String::new))
                 .map_err(|name| unknown_variable(&file, &name, &["scope"]).at_key(key))?;
+        }
+        if self.sync_key.as_ref() == Some(&leader_key) {
+            let problem = "is the same as `leader_key`";
+            return Err(InputError::of_file(
+                &file,
+                problem,
+                "name the key of the synchronous standby, or leave it out",
+            )
+            .at_key("sync_key"));
         }
         let prepared_by = self.prepared_by.map(|other| other.finish(Some(&version))).transpose()?;
         if let Some(other) = prepared_by.as_ref().filter(|other| other.image != image) {
@@ -237,11 +303,30 @@ impl Draft {
     fn variables_of(&self, version: &str) -> BTreeMap<String, String> {
         let mut variables = self.variables.clone();
         let Some(version) = Release::parse(version) else { return variables };
-        let mut older: Vec<_> = self.older.iter().filter(|(than, _)| version < *than).collect();
-        older.sort_by(|one, other| other.0.cmp(&one.0));
-        for (_, own) in older {
-            variables.extend(own.clone());
+        let mut older: Vec<_> = self.older.iter().filter(|older| version < older.than).collect();
+        older.sort_by(|one, other| other.than.cmp(&one.than));
+        for older in older {
+            variables.extend(older.variables.clone());
         }
         variables
+    }
+
+    /// Holds the entries for older releases to the releases that are known: one that counts for none is a slip.
+    fn check_older(&self) -> Result<(), InputError> {
+        let found = self.found.iter().flat_map(Table::releases);
+        let known = self.version.iter().chain(self.releases.keys()).map(String::as_str).chain(found);
+        let known: Vec<Release> = known.filter_map(Release::parse).collect();
+        for older in &self.older {
+            let problem = match known.iter().filter(|release| **release < older.than).count() {
+                0 => "no release that the manifest knows is older",
+                all if all == known.len() => "every release that the manifest knows is older",
+                _ => continue,
+            };
+            let mut error = older.place.clone();
+            error.problem = problem.to_owned();
+            error.help = "name the first release that has other values".into();
+            return Err(error);
+        }
+        Ok(())
     }
 }

@@ -3,12 +3,10 @@
 //! An agent is a stranger's program. Without limits a fork bomb, a leak or a chatty log in one node takes the machine,
 //! and with it what runs beside it, other lanes and their verdicts included.
 
-use std::path::Path;
-
+use schemars::JsonSchema;
 use serde::Deserialize;
-use toml::Spanned;
 
-use crate::input::InputError;
+use crate::input::{InputError, Source};
 
 /// The most that a node's container may take of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,33 +26,37 @@ impl Default for Limits {
 }
 
 /// The table `[limits]`, as it is written.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TomlLimits {
-    memory_mib: Option<Spanned<i64>>,
-    pids: Option<Spanned<i64>>,
-    log_mib: Option<Spanned<i64>>,
+#[schemars(rename = "Limits")]
+pub struct TomlLimits {
+    /// MiB of memory of each node.
+    #[schemars(range(min = 256, max = 65_536), example = 1024)]
+    memory_mib: Option<i64>,
+    /// Processes and threads of each node.
+    #[schemars(range(min = 64, max = 32_768), example = 512)]
+    pids: Option<i64>,
+    /// MiB of each node's log that are heard and kept.
+    #[schemars(range(min = 1, max = 1024), example = 64)]
+    log_mib: Option<i64>,
 }
 
 impl Limits {
     /// Puts the limits that are written over these.
-    pub(super) fn put_over(&mut self, file: &Path, text: &str, toml: &TomlLimits) -> Result<(), InputError> {
-        let range = |key: &str, value: &Option<Spanned<i64>>, place: &mut u32, least: u32, most: u32, of: &str| {
+    pub(super) fn put_over(&mut self, source: Source<'_>, toml: &TomlLimits) -> Result<(), InputError> {
+        let range = |key: &str, value: Option<i64>, place: &mut u32, least: u32, most: u32, of: &str| {
             let Some(value) = value else { return Ok(()) };
-            match u32::try_from(*value.get_ref()).ok().filter(|number| (least..=most).contains(number)) {
+            match u32::try_from(value).ok().filter(|number| (least..=most).contains(number)) {
                 Some(number) => *place = number,
                 None => {
-                    let problem = format!("{} is out of range", value.get_ref());
                     let help = format!("write a number from {least} to {most}: {of}");
-                    return Err(InputError::of_file(file, problem, help)
-                        .at_key(format!("limits.{key}"))
-                        .at_span(text, value.span()));
+                    return Err(source.wrong(&format!("limits.{key}"), format!("{value} is out of range"), help));
                 }
             }
             Ok(())
         };
-        range("memory_mib", &toml.memory_mib, &mut self.memory_mib, 256, 65_536, "MiB of memory of each node")?;
-        range("pids", &toml.pids, &mut self.pids, 64, 32_768, "processes and threads of each node")?;
-        range("log_mib", &toml.log_mib, &mut self.log_mib, 1, 1024, "MiB of each node's log that are kept")
+        range("memory_mib", toml.memory_mib, &mut self.memory_mib, 256, 65_536, "MiB of memory of each node")?;
+        range("pids", toml.pids, &mut self.pids, 64, 32_768, "processes and threads of each node")?;
+        range("log_mib", toml.log_mib, &mut self.log_mib, 1, 1024, "MiB of each node's log that are kept")
     }
 }

@@ -8,6 +8,8 @@
 //! | --- | --- |
 //! | `agent_toml.rs` | the keys of `agent.toml`, as they are written |
 //! | `values.rs` | checks of their values |
+//! | `patterns.rs` | the regular expressions among them |
+//! | `paths.rs` | the files that they name |
 //! | `draft.rs` | a manifest and all that it `extends`, put together |
 //! | `limits.rs` | the most that a node may take of the machine |
 //! | `release.rs` | the number of a release |
@@ -19,6 +21,8 @@
 mod agent_toml;
 mod draft;
 mod limits;
+mod paths;
+mod patterns;
 mod release;
 mod releases;
 mod says;
@@ -30,13 +34,17 @@ use std::path::{Path, PathBuf};
 
 use pghaspec_model::rules::edition::{Edition, Rules};
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::fixtures;
-use crate::input::InputError;
+use crate::input::{InputError, unknown};
 use crate::rules;
+use crate::untrusted::name;
+use paths::{Home, Trouble};
 
 pub use crate::input::InputError as ManifestError;
+pub use agent_toml::Toml;
 pub use limits::Limits;
 pub use release::Release;
 pub use releases::Row;
@@ -104,20 +112,23 @@ pub struct File {
 }
 
 /// The ports on which a node listens.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ports {
     /// The port of Postgres.
+    #[schemars(range(min = 1, max = 65535), example = 5432)]
     pub postgres: u16,
 }
 
 /// A superuser of Postgres, as whom the lab logs in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The name.
+    #[schemars(length(min = 1), example = &"postgres")]
     pub user: String,
     /// The password.
+    #[schemars(length(min = 1), example = &"postgres")]
     pub password: String,
 }
 
@@ -133,10 +144,7 @@ impl Manifest {
     /// # Errors
     /// There is no such agent, or its manifest is wrong; the error names file, key and remedy.
     pub fn load(name_or_path: &str) -> Result<Manifest, ManifestError> {
-        let (place, release) = match name_or_path.rsplit_once('@') {
-            Some((place, release)) => (place, Some(release)),
-            None => (name_or_path, None),
-        };
+        let (place, release) = with_release(name_or_path);
         let file = find(place)?;
         draft::load(&file)?.finish(release)
     }
@@ -155,8 +163,22 @@ impl Manifest {
 /// # Errors
 /// There is no such agent.
 pub fn folder(name_or_path: &str) -> Result<PathBuf, ManifestError> {
-    let place = name_or_path.rsplit_once('@').map_or(name_or_path, |(place, _)| place);
-    Ok(find(place)?.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf))
+    Ok(find(with_release(name_or_path).0)?.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf))
+}
+
+/// The problem with the name of an agent of the fixtures, with a release or without, and its remedy; nothing if there
+/// is one.
+pub fn trouble(name: &str) -> Option<(String, String)> {
+    of_fixtures(with_release(name).0).is_none().then(|| no_agent(name))
+}
+
+/// The agent, and the release if one is asked for.
+fn with_release(name_or_path: &str) -> (&str, Option<&str>) {
+    match name_or_path.rsplit_once('@') {
+        // The folders of a path may have an `@` in their names.
+        Some((place, release)) if !release.contains('/') => (place, Some(release)),
+        _ => (name_or_path, None),
+    }
 }
 
 /// Says whether an agent's manifest lies outside of the fixtures, so that it is a stranger's.
@@ -175,17 +197,39 @@ pub fn is_foreign(name_or_path: &str) -> Result<bool, ManifestError> {
 
 /// The `agent.toml` of an agent: by a name in the fixtures first, then by a path.
 fn find(place: &str) -> Result<PathBuf, ManifestError> {
-    let of_name = fixtures::agents().join(place).join("agent.toml");
     let path = Path::new(place);
-    let candidates = [of_name.clone(), path.join("agent.toml"), path.to_path_buf()];
-    match candidates.into_iter().find(|candidate| candidate.is_file()) {
-        Some(file) => Ok(file),
-        None => Err(InputError::of_file(
-            &of_name,
-            format!("there is no agent `{place}`"),
-            format!("name one of: {}; or the path of an agent.toml", names()?.join(", ")),
-        )),
+    let candidates = [path.join("agent.toml"), path.to_path_buf()];
+    let by_path = || candidates.into_iter().find(|candidate| !place.is_empty() && candidate.is_file());
+    of_fixtures(place).or_else(by_path).ok_or_else(|| {
+        let (problem, help) = no_agent(place);
+        InputError::of_file(&fixtures::agents(), problem, help)
+    })
+}
+
+/// The `agent.toml` that another manifest names: by a name in the fixtures first, then by a path from its folder.
+fn named_by(home: &Home, place: &str) -> Result<PathBuf, Trouble> {
+    if let Some(file) = of_fixtures(place) {
+        return Ok(file);
     }
+    match home.place(place) {
+        Ok(path) if path.is_dir() => home.file(&format!("{place}/agent.toml")),
+        Ok(_) => home.file(place),
+        Err(_) if !place.contains('/') && !place.ends_with(".toml") => Err(no_agent(place)),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// The `agent.toml` of an agent of that name in the fixtures.
+fn of_fixtures(name: &str) -> Option<PathBuf> {
+    let file = fixtures::agents().join(name).join("agent.toml");
+    (name.split('/').all(name::is_plain) && file.is_file()).then_some(file)
+}
+
+/// The error about a name that no agent has, and its remedy.
+fn no_agent(name: &str) -> Trouble {
+    let names = names().unwrap_or_default();
+    let problem = unknown("agent", name, names.iter().map(String::as_str));
+    (problem, format!("name one of: {}; or the path of an agent.toml", names.join(", ")))
 }
 
 /// The names of all agents in the fixtures, sorted: folders with an `agent.toml`, or folders of such folders.

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use pghaspec_model::rules::edition::Edition;
 use serde::{Deserialize, Serialize};
 
 use crate::input;
-use crate::input::InputError;
+use crate::input::{InputError, shown, unknown};
+use crate::rules;
 
 /// One release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,13 +47,19 @@ impl Table {
     /// # Errors
     /// The file cannot be read, or is no such table.
     pub fn read(file: &Path) -> Result<Table, InputError> {
-        let rows = serde_json::from_str(&input::read(file)?).map_err(|error| {
-            InputError::of_file(
-                file,
-                format!("is no table of releases: {error}"),
-                "write it with `pghaspec diff --write`",
-            )
+        let wrong = |problem: String| InputError::of_file(file, problem, "write it with `pghaspec diff --write`");
+        let rows: Vec<Row> = serde_json::from_str(&input::read(file)?).map_err(|error| {
+            wrong(format!("is no table of releases: {error}")).at_line(error.line().max(1)).caused_by(error)
         })?;
+        for (index, row) in rows.iter().enumerate() {
+            let edition = row.editions.iter().find(|edition| Edition::from_id(edition).is_none());
+            let problem = match (edition, row.rules.iter().find_map(|rule| rules::trouble(rule))) {
+                (Some(edition), _) => unknown("edition", edition, Edition::ALL.map(Edition::id)),
+                (None, Some(problem)) => problem,
+                (None, None) => continue,
+            };
+            return Err(wrong(problem).at_key(format!("[{index}] ({})", shown(&row.release))));
+        }
         Ok(Table { file: file.to_path_buf(), rows })
     }
 

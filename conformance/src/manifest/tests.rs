@@ -91,7 +91,11 @@ fn older_releases_have_variables_of_their_own() {
 fn an_unknown_key_is_named_with_its_line() {
     let error = load(&SOUND.replace("[ports]", "colour = \"red\"\n[ports]"), "").unwrap_err();
     assert_eq!(error.line, Some(9));
-    assert!(error.problem.contains("colour"), "{error}");
+    assert_eq!(error.key.as_deref(), Some("colour"), "{error}");
+    let error = load(&SOUND.replace("[ports]", "[ports]\nimage = \"x\""), "").unwrap_err();
+    assert!(error.help.contains("move it to the head of the file"), "{error}");
+    let error = load(&SOUND.replace("[ports]", "pattern = 'x'\n[ports]"), "").unwrap_err();
+    assert!(error.help.contains("move it below `[[says]]`"), "{error}");
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn interval(recorder: &Recorder, manifest: &Manifest, line: &Line) -> [u64; 2] {
     let clock = recorder.clock();
     // The stamp is cut, not rounded, to milliseconds.
     let not_before = clock.of_realtime(realtime)[0];
-    let not_after = clock.of_realtime(realtime + MILLISECOND)[1].min(line.received[1]);
+    let not_after = clock.of_realtime(realtime.saturating_add(MILLISECOND))[1].min(line.received[1]);
     [not_before.min(not_after), not_after]
 }
 

@@ -57,7 +57,9 @@ pub fn realtime_of(text: &str) -> Option<u64> {
 
 /// The interval in which `realtime` lies on a clock that read a value within `bracket` when CLOCK_REALTIME read `real`.
 fn translate(realtime: u64, real: u64, bracket: [u64; 2]) -> [u64; 2] {
-    bracket.map(|edge| if realtime >= real { edge + (realtime - real) } else { edge.saturating_sub(real - realtime) })
+    bracket.map(|edge| {
+        if realtime >= real { edge.saturating_add(realtime - real) } else { edge.saturating_sub(real - realtime) }
+    })
 }
 
 fn read(clock: ClockId) -> u64 {

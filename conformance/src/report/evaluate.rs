@@ -56,7 +56,7 @@ impl RecordedRun {
             let problem = format!("there is no edition `{}`", plan.spec.edition);
             InputError::of_file(folder, problem, "use the pghaspec that made the run")
         })?;
-        let deviations = Deviations::read(&folder.join(deviations::FILE))?;
+        let deviations = Deviations::recorded(&folder.join(deviations::FILE))?;
         Ok(RecordedRun { folder: folder.to_path_buf(), plan, deviations, evaluator: Evaluator::new(edition)? })
     }
 

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::rules::edition::Rules;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::words;
 use crate::rules;
 
 /// The demands of a scenario on its outcome. A key that is absent demands nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
     /// The branches of `recover` that the node hit first takes first, in their order; empty: it takes none.
+    #[schemars(schema_with = "words::branches")]
     pub branches: Option<Vec<Branch>>,
     /// The branches of `recover` that the other nodes take, each by one of them at least; empty: they take none.
+    #[schemars(schema_with = "words::branches")]
     pub others: Option<Vec<Branch>>,
     /// The leader in the end.
     pub leader: Option<LeaderAfter>,
@@ -53,20 +57,29 @@ impl Expect {
         demanded
     }
 
-    /// The problem with the conditional demands, and its remedy, if there is one.
-    pub(super) fn trouble(&self) -> Option<(String, String)> {
+    /// The key of a demand that cannot be, the problem, and its remedy, if there is one.
+    pub(super) fn trouble(&self) -> Option<(String, String, String)> {
+        let nobody = self.leader == Some(LeaderAfter::None) && self.rejoins == Some(Rejoins::Primary);
+        if nobody {
+            let problem = "a primary without the leader lock: `leader` is \"none\"".to_owned();
+            return Some((".rejoins".into(), problem, "write rejoins = \"standby\", or another leader".into()));
+        }
         self.otherwise.iter().find_map(|(rule, other)| {
+            let key = |below: &str| format!(".if.\"{rule}\"{below}");
             if let Some(why) = rules::trouble(rule) {
-                return Some((why, "write it as `[expect.if.\"starts_crashed_primary: no\"]`".into()));
+                return Some((key(""), why, "write it as `[expect.if.\"starts_crashed_primary: no\"]`".into()));
             }
-            let nested = (format!("the demands if {rule} have some of their own"), "write each below `expect`".into());
-            (!other.otherwise.is_empty()).then_some(nested)
+            if !other.otherwise.is_empty() {
+                let problem = format!("the demands if {rule} have some of their own");
+                return Some((key(".if"), problem, "write each below `expect`".into()));
+            }
+            other.trouble().map(|(below, problem, help)| (key(&below), problem, help))
         })
     }
 }
 
 /// The leader in the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaderAfter {
     /// The leader from before the fault.
@@ -78,7 +91,7 @@ pub enum LeaderAfter {
 }
 
 /// The timeline in the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimelineAfter {
     /// The timeline stays.
@@ -88,7 +101,7 @@ pub enum TimelineAfter {
 }
 
 /// The role of the node hit first in the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rejoins {
     /// The primary.

@@ -1,12 +1,12 @@
 //! The particulars of a step, each of which fits some faults only.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Particulars of a step. The [catalogue](super::catalogue) says which of them fit a fault.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct How {
     /// A trap strikes every time, until it is lifted or the run heals; else once.
-    #[serde(default)]
     pub every: bool,
     /// `postmaster-killed`, `single-user-hangs`: not as soon as the process starts, but in the midst of this.
     /// `agent-killed`: in the midst of this in single-user mode.
@@ -21,7 +21,6 @@ pub struct How {
     pub lasts_s: Option<u32>,
     /// `orphans-left`: the backend is stopped before the postmaster is killed, until `orphans-continued` or the end of
     /// all faults.
-    #[serde(default)]
     pub stopped: bool,
     /// `link-slowed`: milliseconds that each direction takes longer.
     pub delay_ms: Option<u32>,
@@ -89,7 +88,7 @@ impl How {
 }
 
 /// The moment in which a postmaster or an agent is killed, or single-user mode stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum During {
     /// `pg_control` says `in crash recovery`.
@@ -97,7 +96,7 @@ pub enum During {
 }
 
 /// The way in which the DCS goes down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outage {
     /// All members end, and start again later.
@@ -109,7 +108,7 @@ pub enum Outage {
 }
 
 /// A process of the server that is not the postmaster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Child {
     /// A client's backend.
@@ -119,7 +118,7 @@ pub enum Child {
 }
 
 /// The packets that are lost, seen from the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// All.

@@ -31,17 +31,18 @@ mod settings;
 mod step;
 pub mod stress;
 mod when;
+mod words;
+mod written;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::fault::Fault;
-use serde::Deserialize;
 
 use crate::fixtures;
 use crate::input;
-use crate::input::InputError;
-use crate::rules;
+use crate::input::{InputError, unknown};
+use crate::untrusted::name;
 
 pub use catalogue::is_trap;
 pub use expect::{Expect, LeaderAfter, Rejoins, TimelineAfter};
@@ -49,6 +50,7 @@ pub use how::{Child, Direction, During, How, Outage};
 pub use settings::{Settings, WatchdogMode};
 pub use step::{Action, Step};
 pub use when::{ProcessAt, Target, When};
+pub use written::Written;
 
 /// One scenario, `fixtures/scenarios/<id>.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,45 +79,27 @@ pub struct Scenario {
     pub expect: Expect,
 }
 
-/// The file as it is written; the id is the file's name.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    title: String,
-    why: String,
-    profiles: Vec<String>,
-    nodes: toml::Spanned<u32>,
-    etcd: Option<toml::Spanned<u32>>,
-    #[serde(default)]
-    needs: Vec<String>,
-    #[serde(default)]
-    rules: Vec<toml::Spanned<String>>,
-    settings: toml::Spanned<Settings>,
-    step: Vec<toml::Spanned<step::Written>>,
-    expect: toml::Spanned<Expect>,
-}
-
 impl Scenario {
     /// The scenario of that name in the fixtures.
     ///
     /// # Errors
     /// There is no such scenario, or its file is wrong.
     pub fn load(id: &str) -> Result<Scenario, InputError> {
-        let file = fixtures::scenarios().join(format!("{id}.toml"));
-        if !file.is_file() {
-            let known: Vec<String> = ids()?;
-            return Err(InputError::of_file(
-                &file,
-                format!("there is no scenario `{id}`"),
-                format!("use one of: {}", known.join(", ")),
-            ));
+        if Scenario::exists(id) && stress::is_drawn(id) {
+            let problem = format!("no scenario that is written down can be named `{id}`, as those are that are drawn");
+            return Err(InputError::of_file(&file_of(id), problem, "choose another name for the file"));
         }
-        Scenario::read(&file)
+        if Scenario::exists(id) {
+            return Scenario::read(&file_of(id));
+        }
+        let known: Vec<String> = ids()?;
+        let problem = unknown("scenario", id, known.iter().map(String::as_str));
+        Err(InputError::of_file(&fixtures::scenarios(), problem, format!("use one of: {}", known.join(", "))))
     }
 
     /// Says whether the fixtures have a scenario of that name.
     pub fn exists(id: &str) -> bool {
-        fixtures::scenarios().join(format!("{id}.toml")).is_file()
+        name::is_plain(id) && file_of(id).is_file()
     }
 
     /// All scenarios of the fixtures, by name.
@@ -139,74 +123,7 @@ impl Scenario {
     /// # Errors
     /// A key is unknown, missing or out of its range.
     pub fn parse(file: &Path, text: &str) -> Result<Scenario, InputError> {
-        let written: Written = input::parse(file, text)?;
-        let wrong = |key: &str, span, problem: String, help: &str| {
-            Err(InputError::of_file(file, problem, help).at_key(key).at_span(text, span))
-        };
-        let nodes = *written.nodes.get_ref();
-        if !(1..=9).contains(&nodes) {
-            let problem = format!("{nodes} nodes are not possible");
-            return wrong("nodes", written.nodes.span(), problem, "say a number from 1 to 9");
-        }
-        if let Some(members) = written.etcd.as_ref().filter(|members| ![1, 3].contains(members.get_ref())) {
-            let problem = format!("etcd with {} members is not made here", members.get_ref());
-            return wrong("etcd", members.span(), problem, "say 1 or 3");
-        }
-        let settings = written.settings.get_ref();
-        let standby_cluster = settings.standby_cluster;
-        if settings.loop_wait_s < 1 || settings.loop_wait_s + 2 * settings.retry_timeout_s > settings.ttl_s {
-            let problem = format!(
-                "loop_wait_s {} + 2 * retry_timeout_s {} is more than ttl_s {}, or a loop takes no time",
-                settings.loop_wait_s, settings.retry_timeout_s, settings.ttl_s
-            );
-            return wrong("settings", written.settings.span(), problem, "keep loop_wait + 2 * retry_timeout <= ttl");
-        }
-        let mut steps = Vec::new();
-        for (index, step) in written.step.into_iter().enumerate() {
-            let span = step.span();
-            match step.into_inner().checked(&steps) {
-                Ok(step) => steps.push(step),
-                Err((problem, help)) => return wrong(&format!("step[{index}]"), span, problem, help),
-            }
-        }
-        let members = written.etcd.as_ref().map_or(1, |members| *members.get_ref());
-        let needs_three = |step: &Step| {
-            step.how.outage == Some(Outage::QuorumLoss)
-                || step.action == Action::Disturbance(Disturbance::EtcdLeaderMoved)
-        };
-        if let Some(step) = steps.iter().find(|step| members < 3 && needs_three(step)) {
-            let problem = format!("{} is nothing for etcd with one member", step.name());
-            return Err(InputError::of_file(file, problem, "say etcd = 3").at_key("etcd"));
-        }
-        if let Some(step) = steps.iter().find(|step| step.target == Target::Remote).filter(|_| !standby_cluster) {
-            let problem = format!("{} is nothing for a cluster that follows nobody", step.name());
-            return Err(InputError::of_file(file, problem, "say standby_cluster = true").at_key("settings"));
-        }
-        if steps.is_empty() {
-            return Err(InputError::of_file(file, "nothing is done to the cluster", "write a [[step]]").at_key("step"));
-        }
-        if let Some((problem, help)) = written.expect.get_ref().trouble() {
-            return wrong("expect.if", written.expect.span(), problem, &help);
-        }
-        for rule in &written.rules {
-            if let Some(why) = rules::trouble(rule.get_ref()) {
-                return wrong("rules", rule.span(), why, "write it as `starts_crashed_primary: yes`");
-            }
-        }
-        let id = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Scenario {
-            id,
-            title: written.title,
-            why: written.why,
-            profiles: written.profiles,
-            nodes,
-            etcd: written.etcd.map_or(1, toml::Spanned::into_inner),
-            needs: written.needs,
-            rules: written.rules.into_iter().map(toml::Spanned::into_inner).collect(),
-            settings: written.settings.into_inner(),
-            steps,
-            expect: written.expect.into_inner(),
-        })
+        written::read(file, text)
     }
 
     /// Says whether a step injects that fault.
@@ -231,8 +148,26 @@ impl Scenario {
     }
 }
 
+fn file_of(id: &str) -> PathBuf {
+    fixtures::scenarios().join(format!("{id}.toml"))
+}
+
+/// The problem with the name of a scenario of the fixtures, or of one that was drawn, and its remedy; nothing if there
+/// is one.
+pub fn trouble(id: &str) -> Option<(String, String)> {
+    if Scenario::exists(id) || stress::is_drawn(id) {
+        return None;
+    }
+    let known = ids().unwrap_or_default();
+    let problem = match id.contains('*') {
+        true => format!("`{}`: a `*` stands for nothing here", input::shown(id)),
+        false => unknown("scenario", id, known.iter().map(String::as_str)),
+    };
+    Some((problem, "name each scenario; `pghaspec list scenarios` names them all".to_owned()))
+}
+
 /// Names of all scenarios in the fixtures, sorted.
-fn ids() -> Result<Vec<String>, InputError> {
+pub fn ids() -> Result<Vec<String>, InputError> {
     let folder = fixtures::scenarios();
     let unreadable = |error: std::io::Error| {
         InputError::of_file(

@@ -13,6 +13,9 @@ use stateright::Model;
 
 use super::catalogue;
 
+/// The beginning of the names of drawn scenarios.
+pub const PREFIX: &str = "stress-";
+
 /// The most faults of a walk.
 const MOST_FAULTS: u8 = 3;
 /// The most steps of a walk; one that has not come to its last fault by then is begun again.
@@ -58,8 +61,23 @@ pub fn draw(edition: Edition, seed: u64, number: usize) -> Vec<Drawn> {
 
 /// The drawn scenario of that name; `None` if it is not the name of a drawn scenario.
 pub fn draw_again(edition: Edition, id: &str) -> Option<Drawn> {
-    let (seed, index) = id.strip_prefix("stress-")?.split_once('-')?;
-    Some(draw_one(edition, seed.parse().ok()?, index.parse().ok()?))
+    let (seed, index) = seed_and_index(id)?;
+    Some(draw_one(edition, seed, index))
+}
+
+/// Says whether it is the name of a drawn scenario.
+pub fn is_drawn(id: &str) -> bool {
+    seed_and_index(id).is_some()
+}
+
+/// Says whether it is the name of a drawn scenario, or of one that was made smaller.
+pub(super) fn is_drawn_or_smaller(id: &str) -> bool {
+    is_drawn(id.split("-smaller-").next().unwrap_or(id))
+}
+
+fn seed_and_index(id: &str) -> Option<(u64, u64)> {
+    let (seed, index) = id.strip_prefix(PREFIX)?.split_once('-')?;
+    Some((seed.parse().ok()?, index.parse().ok()?))
 }
 
 fn draw_one(edition: Edition, seed: u64, index: u64) -> Drawn {
@@ -211,6 +229,7 @@ mod tests {
                 let scenario = Scenario::parse(Path::new(&format!("{}.toml", drawn.id)), &drawn.text)
                     .unwrap_or_else(|error| panic!("{error}\n{}", drawn.text));
                 assert_eq!(scenario.id, drawn.id);
+                Scenario::parse(Path::new("runs/1/stress-1-1/scenario.toml"), &drawn.text).unwrap();
                 let smaller = smaller(&drawn.text);
                 assert_eq!(smaller.len(), if scenario.steps.len() > 1 { scenario.steps.len() } else { 0 });
             }

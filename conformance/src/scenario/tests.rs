@@ -20,8 +20,8 @@ fn the_rule_of_the_lease_is_kept() {
     let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
     let text = input::read(&file).unwrap().replace("retry_timeout_s = 3", "retry_timeout_s = 10");
     let error = Scenario::parse(&file, &text).unwrap_err();
-    assert_eq!(error.key.as_deref(), Some("settings"));
-    assert!(error.line.is_some());
+    assert_eq!(error.key.as_deref(), Some("settings.ttl_s"));
+    assert!(error.line.is_some() && error.help.contains("write ttl_s = 21 or more"), "{error}");
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn an_unknown_rule_is_told_with_its_place() {
     let text = input::read(&file).unwrap();
     assert_eq!(Scenario::parse(&file, &text).unwrap().rules, ["starts_crashed_primary: yes"]);
     let error = Scenario::parse(&file, &text.replace("starts_crashed_primary: yes", "starts: yes")).unwrap_err();
-    assert_eq!((error.key.as_deref(), error.line.is_some()), (Some("rules"), true), "{error}");
+    assert_eq!((error.key.as_deref(), error.line.is_some()), (Some("rules[0]"), true), "{error}");
 }
 
 #[test]
@@ -38,7 +38,8 @@ fn an_unknown_fault_names_the_known_ones() {
     let file = fixtures::scenarios().join("leader-postmaster-killed.toml");
     let text = input::read(&file).unwrap().replace("\"postmaster-killed\"", "\"meteor\"");
     let error = Scenario::parse(&file, &text).unwrap_err();
-    assert!(error.problem.contains("postmaster-killed"), "{error}");
+    assert_eq!(error.key.as_deref(), Some("step[0].fault"), "{error}");
+    assert!(error.help.contains("postmaster-killed"), "{error}");
 }
 
 /// The error of a scenario with these steps: key, problem, remedy.
@@ -56,20 +57,33 @@ fn steps_that_make_no_sense_are_refused() {
     let first = "[[step]]\nfault = \"postmaster-killed\"\ntarget = \"leader\"\n";
     let second = |lines: &str| trouble(&format!("{first}[[step]]\n{lines}"));
     let cases = [
-        (trouble("[[step]]\nfault = \"postmaster-killed\"\ntarget = \"first-hit\""), "step[0]", "nobody was hit"),
-        (second("target = \"leader\""), "step[1]", "a step does one thing"),
-        (second("fault = \"lease-expires\"\ntarget = \"leader\""), "step[1]", "expires by itself"),
-        (second("fault = \"dcs-down\"\ntarget = \"leader\""), "step[1]", "cannot be done to that target"),
-        (second("fault = \"agent-killed\"\ntarget = \"etcd\""), "step[1]", "cannot be done to that target"),
-        (second("lift = \"start-fails\"\ntarget = \"first-hit\""), "step[1]", "no trap for start-fails"),
-        (second("fault = \"agent-killed\"\nevery = true\ntarget = \"leader\""), "step[1]", "`every` says nothing"),
         (
-            second("fault = \"agent-killed\"\nduring = \"crash-recovery\"\nevery = true\ntarget = \"leader\""),
-            "step[1]",
+            trouble("[[step]]\nfault = \"postmaster-killed\"\ntarget = \"first-hit\""),
+            "step[0].target",
+            "nobody was hit",
+        ),
+        (second("target = \"leader\""), "step[1]", "a step does one thing"),
+        (second("fault = \"lease-expires\"\ntarget = \"leader\""), "step[1].fault", "expires by itself"),
+        (second("fault = \"dcs-down\"\ntarget = \"leader\""), "step[1].target", "cannot be done to that target"),
+        (second("fault = \"agent-killed\"\ntarget = \"etcd\""), "step[1].target", "cannot be done to that target"),
+        (second("lift = \"start-fails\"\ntarget = \"first-hit\""), "step[1].lift", "no trap for start-fails"),
+        (
+            second("fault = \"agent-killed\"\nevery = true\ntarget = \"leader\""),
+            "step[1].every",
             "`every` says nothing",
         ),
-        (second("disturbance = \"link-slowed\"\ntarget = \"leader\""), "step[1]", "wants `delay_ms`"),
-        (second("when = \"soon\"\nfault = \"agent-killed\"\ntarget = \"leader\""), "", "leader-key-gone"),
+        (
+            second("fault = \"agent-killed\"\nduring = \"crash-recovery\"\nevery = true\ntarget = \"leader\""),
+            "step[1].every",
+            "`every` says nothing",
+        ),
+        (second("disturbance = \"link-slowed\"\ntarget = \"leader\""), "step[1].delay_ms", "wants `delay_ms`"),
+        (
+            second("when = \"soon\"\nfault = \"agent-killed\"\ntarget = \"leader\""),
+            "step[1].when",
+            "there is no value `soon`",
+        ),
+        (second("fault = \"dcs-up\"\ntarget = \"etcd\""), "step[1].fault", "no step before begins it"),
     ];
     for ((key, problem, help), wanted, part) in cases {
         assert_eq!(key, wanted, "{problem}");
@@ -86,6 +100,7 @@ fn steps_say_what_is_awaited_and_how() {
         profiles = ["core"]
         nodes = 2
         etcd = 3
+        needs = ["watchdog"]
         step = [
             { fault = "single-user-fails", every = true, target = "leader" },
             { fault = "postmaster-killed", target = "first-hit" },
@@ -142,13 +157,18 @@ fn agents_with_other_rules_have_demands_of_their_own() {
         assert_eq!(older.branches, Some(vec![Branch::CrashRecovery, Branch::StartReadOnly]));
         assert_eq!((older.leader, older.timeline), (Some(LeaderAfter::Same), Some(TimelineAfter::Bumped)));
     }
-    for (damaged, words) in [("starts_primary: no", "is no rule"), ("starts_crashed_primary: maybe", "only: ")] {
+    for (damaged, words) in
+        [("starts_primary: no", "there is no rule `starts_primary`"), ("starts_crashed_primary: maybe", "only: ")]
+    {
         let error = Scenario::parse(&file, &text.replace("starts_crashed_primary: no", damaged)).unwrap_err();
-        assert_eq!(error.key.as_deref(), Some("expect.if"));
+        assert_eq!(error.key, Some(format!("expect.if.\"{damaged}\"")));
         assert!(error.to_string().contains(words), "{error}");
     }
     let nested = format!("{text}\n[expect.if.\"starts_crashed_primary: no\".if.\"words: master\"]\nleader = \"other\"");
-    assert_eq!(Scenario::parse(&file, &nested).unwrap_err().key.as_deref(), Some("expect.if"));
+    assert_eq!(
+        Scenario::parse(&file, &nested).unwrap_err().key.unwrap(),
+        "expect.if.\"starts_crashed_primary: no\".if"
+    );
 }
 
 #[test]
@@ -201,9 +221,11 @@ fn the_page_names_every_key_and_every_value() {
     ];
     for text in texts {
         // The error names all that could stand there.
-        let error = Scenario::parse(Path::new("example.toml"), &text).unwrap_err().problem;
-        let known: Vec<&str> = error.split('`').skip(1).step_by(2).filter(|name| *name != "nonsense").collect();
-        assert!(!known.is_empty(), "{error}");
+        let error = Scenario::parse(Path::new("example.toml"), &text).unwrap_err();
+        let lists = ["the keys here are ", "use one of: ", "one of the keys: "];
+        let lists = lists.iter().filter_map(|list| error.help.split(list).nth(1)?.split(';').next());
+        let known: Vec<&str> = lists.flat_map(|list| list.split(", ")).collect();
+        assert!(known.len() > 1, "{error}");
         for name in known.into_iter().filter(|name| *name != "if") {
             let said = [format!("`{name}`"), format!("`\"{name}\"`"), format!("`{{ {name} = "), format!("`[{name}]`")];
             let said = said.iter().any(|said| page.contains(said)) || page.contains(&format!("`[[{name}]]`"));

@@ -3,12 +3,14 @@
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::vocabulary::event::{Process, ServerState};
 use pghaspec_model::vocabulary::fault::Fault;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::catalogue::Hits;
+use super::words;
 
 /// The nodes, or another part of the testbed, that a step names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// The node that holds the leader key at that moment.
@@ -57,7 +59,7 @@ impl Target {
 
 /// An observable event. An event counts if it has happened since the step before was begun; a state counts if it is the
 /// last one that was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum When {
     /// The leader key was removed.
@@ -83,6 +85,7 @@ pub enum When {
         /// The node.
         at: Target,
         /// The state.
+        #[schemars(schema_with = "words::state")]
         is: ServerState,
     },
     /// The agent said that it takes a branch of `recover`.
@@ -90,6 +93,7 @@ pub enum When {
         /// The agent's node.
         at: Target,
         /// The branch.
+        #[schemars(schema_with = "words::branch")]
         branch: Branch,
     },
     /// The agent said something that its manifest has a name for.
@@ -97,17 +101,19 @@ pub enum When {
         /// The agent's node.
         at: Target,
         /// The name.
+        #[schemars(length(min = 1))]
         name: String,
     },
     /// A trap has struck.
-    Struck(Fault),
+    Struck(#[schemars(schema_with = "words::fault")] Fault),
 }
 
 /// A process of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessAt {
     /// The process.
+    #[schemars(schema_with = "words::process")]
     pub process: Process,
     /// Its node.
     pub at: Target,

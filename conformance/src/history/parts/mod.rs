@@ -7,7 +7,6 @@ mod carry;
 mod quiescence;
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +15,7 @@ use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Run};
 
 use super::reader::{Problem, Reading, read_all};
 use super::{Before, History, HistoryError, edition_of};
+use crate::untrusted::file;
 use quiescence::Quiescence;
 
 pub use carry::{Carry, first_by, last_by, phases};
@@ -25,6 +25,9 @@ const CHUNK: usize = 1 << 16;
 
 /// Events of one part at least, but for the last one. A history of no more than two such parts is held whole.
 pub const PART: usize = 16_384;
+
+/// Bytes of the longest history that is held whole.
+const HELD: usize = 64 << 20;
 
 /// Events between two places at which a cut is looked for, at most.
 const BLOCK: usize = 32;
@@ -120,7 +123,9 @@ impl Recording<'_> {
         let mut phases = Vec::new();
         let mut later = Vec::new();
         let mut count = 0;
-        let (run, cut_off) = read_all(text(&place)?, |event| {
+        let mut bytes = 0;
+        let (run, cut_off) = read_all(text(&place)?, |event, length| {
+            bytes += length;
             if count % block as u64 == 0 {
                 later.push(Begin::NEVER);
             }
@@ -129,7 +134,7 @@ impl Recording<'_> {
             if matches!(event.kind, Kind::Phase { .. }) {
                 phases.push(event.clone());
             }
-            if let Some(held) = short.as_mut().filter(|held| held.len() < 2 * part) {
+            if let Some(held) = short.as_mut().filter(|held| held.len() < 2 * part && bytes <= HELD) {
                 held.push(event);
             } else {
                 short = None;
@@ -203,8 +208,8 @@ impl Recording<'_> {
 
 fn text<'p>(place: &'p Place) -> Result<Box<dyn BufRead + 'p>, Problem> {
     Ok(match place {
-        Place::File(file) => {
-            let file = File::open(file).map_err(|error| (None, format!("cannot be read: {error}")))?;
+        Place::File(path) => {
+            let file = file::open(path).map_err(|error| (None, format!("cannot be read: {error}")))?;
             Box::new(BufReader::with_capacity(CHUNK, file))
         }
         Place::Text(text) => Box::new(Cursor::new(text)),

@@ -34,6 +34,7 @@ pub mod read_only_in_time;
 pub mod system_identifier;
 
 use crate::history::parts::Carry;
+use crate::input::unknown;
 use crate::judge::facts::gaps;
 
 pub use definition::{Agents, Applies, Asked, Definition, End, Name};
@@ -86,11 +87,7 @@ pub fn find(id: &str) -> Option<&'static Definition> {
 /// # Errors
 /// There is no such check, in words.
 pub fn known(id: &str) -> Result<&'static Definition, String> {
-    let nearest = || {
-        let near = |check: &&Definition| strsim::damerau_levenshtein(check.id(), id);
-        ALL.into_iter().min_by_key(near).map_or("", Definition::id)
-    };
-    find(id).ok_or_else(|| format!("there is no check `{id}`; the nearest is `{}`", nearest()))
+    find(id).ok_or_else(|| unknown("check", id, ALL.map(Definition::id)))
 }
 
 /// The events that all checks together carry from one part of a history to the next, and those that tell of its gaps.

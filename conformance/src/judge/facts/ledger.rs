@@ -168,9 +168,10 @@ impl<'h> Ledger<'h> {
     pub fn unaccounted(&self) -> [Rows; 2] {
         let known = self.acknowledged.and(&self.refused).and(&self.indeterminate);
         let rows = self.rows.without(&known).without(&self.batches);
-        let refused = |row: &u64| known.before(*row).is_some_and(|before| self.refused.contains(before));
-        let (refused, unknown): (Vec<u64>, Vec<u64>) = rows.iter().partition(refused);
-        [Rows::of(refused), Rows::of(unknown)]
+        // No recorded write lies within one of these ranges, so all of its rows have the same one before them.
+        let refused = |[first, _]: &[u64; 2]| known.before(*first).is_some_and(|before| self.refused.contains(before));
+        let (refused, unknown): (Vec<[u64; 2]>, Vec<[u64; 2]>) = rows.ranges().partition(refused);
+        [Rows::new(refused), Rows::new(unknown)]
     }
 }
 

@@ -209,7 +209,7 @@ impl Processes {
                 let Some(what) = self.running.get(&pid).copied() else { return };
                 let [from, to] = at.map(|edge| clock.of_monotonic(edge));
                 // A wait from before the run is no wait of the run.
-                let waited_ns = waited_ns.min(to - from);
+                let waited_ns = waited_ns.min(to.saturating_sub(from));
                 if waited_ns == 0 {
                     return;
                 }

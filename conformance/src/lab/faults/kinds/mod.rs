@@ -178,11 +178,20 @@ mod tests {
             Hits::Remote => "remote",
         };
         let needs: String = entry.needs.iter().map(|key| format!(", {} = 7", key.id())).collect();
+        // What ends something follows its beginning.
+        let begun: String = ["agent-frozen", "agent-killed", "disk-full", "requests-lost", "nodes-cut"]
+            .map(|fault| format!("{{ fault = '{fault}', target = 'leader' }},\n"))
+            .concat();
         format!(
             "title = 't'\nwhy = 'w'\nprofiles = ['core']\nnodes = 2\netcd = 3\nexpect = {{}}\n\
+             needs = ['standby-cluster']\n\
              settings = {{ loop_wait_s = 1, ttl_s = 20, retry_timeout_s = 3, primary_start_timeout_s = 0, \
              standby_cluster = true }}\n\
-             step = [{{ fault = 'orphans-left', stopped = true, target = 'leader' }},\n\
+             step = [{{ fault = 'orphans-left', stopped = true, target = 'leader' }},\n{begun}\
+             {{ fault = 'dcs-down', target = 'etcd' }},\n\
+             {{ disturbance = 'link-slowed', target = 'leader', delay_ms = 7 }},\n\
+             {{ disturbance = 'clock-skewed', target = 'leader', skew_s = 7 }},\n\
+             {{ when = 'healthy' }},\n\
              {{ {key} = '{id}', target = '{target}'{needs} }}]\n"
         )
     }

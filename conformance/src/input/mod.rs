@@ -1,5 +1,19 @@
 //! Errors about the files that people write: which file, where in it, what is wrong, and what would be right.
 //! Manifests, scenarios and lists of known deviations are read with them.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `explain.rs` | errors of the TOML reader in words |
+//! | `syntax.rs` | errors of TOML's syntax in words |
+//! | `place.rs` | paths of keys, and where they stand |
+//! | `shape.rs` | the shape that a file must have, by its schema |
+//! | `nearest.rs` | the known name that is nearest to a word |
+
+mod explain;
+mod nearest;
+mod place;
+mod shape;
+mod syntax;
 
 use std::error::Error;
 use std::fmt;
@@ -8,9 +22,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use toml::de::DeTable;
 
 use crate::untrusted::file;
+
+pub use nearest::{nearest, shown, unknown};
 
 /// A file that cannot be used.
 #[derive(Clone, Debug)]
@@ -134,20 +154,45 @@ pub fn text(file: &Path, bytes: Vec<u8>) -> Result<String, InputError> {
     Ok(text)
 }
 
+/// A text that was read, for errors about places in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'t> {
+    /// Its file.
+    pub file: &'t Path,
+    /// The text.
+    pub text: &'t str,
+}
+
+impl Source<'_> {
+    /// Trouble with a key, by its path, such as `says[2].pattern`; the line is that of the value.
+    pub fn wrong(&self, key: &str, problem: impl Into<String>, help: impl Into<String>) -> InputError {
+        let error = InputError::of_file(self.file, problem, help).at_key(key);
+        let Ok(table) = DeTable::parse(self.text) else { return error };
+        match place::span_of(table.get_ref(), &place::Path::parse(key)) {
+            Some(span) => error.at_span(self.text, span),
+            None => error,
+        }
+    }
+}
+
+/// The JSON Schema of a type that files are read into, as `pghaspec schema` prints it.
+pub fn schema<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value()
+}
+
 /// Parses TOML whose keys must all be known.
 ///
 /// # Errors
-/// The text is no TOML, lacks a key, or has a key or value that is not known; the error names the line.
-pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, InputError> {
+/// The text is no TOML, lacks a key, or has a key or value that is not known; the error names the line and the key, and
+/// a value that would be right.
+pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str) -> Result<T, InputError> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
-        let span = error.span();
-        let trouble =
-            InputError::of_file(file, error.message().to_owned(), "use the keys and values that the message names")
-                .caused_by(error);
-        match span {
-            Some(span) => trouble.at_span(text, span),
-            None => trouble,
+        let source = Source { file, text };
+        if text.trim().is_empty() {
+            let keys = schema::<T>().get("required").map_or(String::new(), ToString::to_string);
+            return InputError::of_file(file, "is empty", format!("write the keys {keys}")).caused_by(error);
         }
+        explain::explain(source, &error, &schema::<T>()).caused_by(error)
     })
 }
 
@@ -155,7 +200,7 @@ pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, InputErr
 mod tests {
     use super::*;
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Sample {
         #[allow(dead_code, reason = "only parsed")]
@@ -166,7 +211,11 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line() {
         let error = parse::<Sample>(Path::new("x.toml"), "known = 1\nunknown = 2\n").unwrap_err();
         assert_eq!(error.line, Some(2));
-        assert!(error.to_string().starts_with("x.toml:2: unknown field `unknown`"), "{error}");
+        assert_eq!(error.key.as_deref(), Some("unknown"));
+        assert!(
+            error.to_string().starts_with("x.toml:2: unknown: there is no such key; help: write `known`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -181,7 +230,41 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_named() {
-        let error = parse::<Sample>(Path::new("x.toml"), "").unwrap_err();
-        assert!(error.problem.contains("missing field `known`"), "{error}");
+        let error = parse::<Sample>(Path::new("x.toml"), "# nothing\n").unwrap_err();
+        let told = "x.toml: known: is missing; help: write `known = 0` at the head of the file, before the first `[`";
+        assert_eq!(error.to_string(), told);
+        let error = parse::<Sample>(Path::new("x.toml"), " \n").unwrap_err();
+        assert!(error.problem.contains("is empty"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_told_with_one_that_is_right() {
+        let told = |text: &str| parse::<Sample>(Path::new("x.toml"), text).unwrap_err().to_string();
+        for (text, words) in [
+            (
+                "known = \"7\"",
+                "x.toml:1: known: a string, where a whole number, 0 or more is wanted; help: write `known = 7`",
+            ),
+            (
+                "\nknown = [7]",
+                "x.toml:2: known: a list, where a whole number, 0 or more is wanted; help: write `known = 7`",
+            ),
+            ("known = \"7 s\"", "help: write `known = 7`"),
+            ("known = true", "`true` or `false`, where a whole number"),
+            ("known = -1", "known: -1 is out of range: a whole number, 0 or more is wanted; help: write `known = 0`"),
+            ("known = 7.5", "a number with a fraction, where a whole number"),
+            ("known = 2026-11-30", "a date or a time, where"),
+            ("known = seven", "known: a value without quotes; help: write `known = \"seven\"`"),
+            ("known = \"seven", "known: a string that is not closed; help: write `known = \"seven\"`"),
+            ("known 7", "known: a key without `=`; help: write"),
+            ("known: 7", "known: a key without `=`; help: write"),
+            ("known =", "known: a key without a value; help: write"),
+            ("known = 7\nknown = 8", "x.toml:2: known: is written twice; help: keep one of the two lines"),
+            ("known = 07", "known: a number that is none"),
+            ("[known\n", "known: a header that is not closed"),
+            ("{\"known\": 7}", "is no TOML"),
+        ] {
+            assert!(told(text).contains(words), "{text}: {}", told(text));
+        }
     }
 }
