@@ -46,8 +46,8 @@ pub struct Observer {
     /// The highest timeline on which each node was a primary, and the cycle that it is given for that.
     timelines: Vec<u32>,
     cycles: Vec<Cycle>,
-    /// Nodes whose agents died by no fault of the scenario, and were not started again.
-    agentless: BTreeSet<NodeId>,
+    /// Nodes whose agents died by no fault of the scenario, and were not started again: which, and when.
+    agentless: Vec<(NodeId, u64)>,
 }
 
 /// A cycle that the agent of a new primary has had in time.
@@ -101,7 +101,7 @@ impl Observer {
             writable: vec![false; run.nodes.len()],
             timelines: vec![0; run.nodes.len()],
             cycles: Vec::new(),
-            agentless: BTreeSet::new(),
+            agentless: Vec::new(),
         })
     }
 
@@ -177,7 +177,11 @@ impl Observer {
                 Kind::ProcessStarted { what, .. } => {
                     let id = known(id)?;
                     // Who killed an agent, or its node, may have it started again, too.
-                    if *what == Process::Agent && self.agentless.remove(&id) && !is_restarted(history, event) {
+                    let starts_dead =
+                        |(of, died): &(NodeId, u64)| *what == Process::Agent && *of == id && *died <= event.at[1];
+                    let was_dead = self.agentless.iter().any(starts_dead);
+                    self.agentless.retain(|dead| !starts_dead(dead));
+                    if was_dead && !is_restarted(history, event) {
                         let what = Seen::Change(Sight::Fault(Fault::AgentRestarted, id));
                         self.faults.insert(Fault::AgentRestarted);
                         shown.push(Observation { at, what, seq: event.seq, chain });
@@ -242,7 +246,7 @@ impl Observer {
         let server = &servers[usize::from(id)];
         self.faults.insert(fault);
         if matches!(fault, Fault::AgentKilled | Fault::NodeKilled) {
-            self.agentless.insert(id);
+            self.agentless.push((id, death.at[0]));
         }
         let mut at = death.at;
         if let Dead::Process(what) = death.dead {
