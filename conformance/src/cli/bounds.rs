@@ -1,7 +1,8 @@
 //! Bounds of options: the least and the greatest sensible value of a number, folders that can be written into, and the
 //! memory that a search may take.
 //!
-//! The commands about the model, and `diff`, take their options through these, so that no value alone takes the machine.
+//! The commands about the model, and `diff`, take their options through these, so that no value alone takes the
+//! machine.
 
 use std::fmt::Display;
 use std::fs;

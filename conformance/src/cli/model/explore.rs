@@ -6,12 +6,12 @@ use pghaspec_model::cluster::explorer::ReadableCluster;
 use stateright::Model;
 
 use super::settings;
-use crate::cli::Failure;
+use crate::cli::{Failure, bounds};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Port on 127.0.0.1.
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 3000, value_parser = bounds::whole(0, u16::MAX))]
     port: u16,
     #[command(flatten)]
     settings: settings::Options,

@@ -130,7 +130,8 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let crashed = model(crash(edition))?;
     let failover = check_failover(&crashed, memory).ok_or_else(|| {
         Failure::harness(format!(
-            "the failovers take more than {} MiB with these times; help: choose shorter ones, or allow more with --memory",
+            "the failovers take more than {} MiB with these times; help: choose shorter ones, or allow more with \
+             --memory",
             args.memory
         ))
     })?;

@@ -1,4 +1,5 @@
-//! Packed states of a belief: without what only properties or budgets read, and with the WAL as stretches of promotions.
+//! Packed states of a belief: without what only properties or budgets read, and with the WAL as stretches of
+//! promotions.
 //!
 //! A belief follows one cluster for a long time, in which a node that is down may miss many promotions.
 
