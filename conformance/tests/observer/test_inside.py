@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 import tempfile
 import threading
 import unittest
@@ -157,11 +158,11 @@ class BoundsTest(unittest.TestCase):
     def test_of_a_long_command_line_the_beginning_is_read(self):
         child = os.fork()
         if not child:
-            os.execv("/bin/sh", ["sh", "-c", "read wait", *["x" * 100_000] * 10])
+            os.execv(sys.executable, ["sh", "-c", "import time; time.sleep(60)", *["x" * 100_000] * 10])
         try:
             while not (argv := proc.argv_of(child)) or argv[0] != "sh":
                 os.sched_yield()
-            self.assertEqual(argv[:3], ["sh", "-c", "read wait"])
+            self.assertEqual(argv[:3], ["sh", "-c", "import time; time.sleep(60)"])
             self.assertLessEqual(sum(map(len, argv)), proc.COMMAND_LINE)
         finally:
             os.kill(child, 9)
