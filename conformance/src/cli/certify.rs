@@ -278,9 +278,12 @@ async fn certify(
             Some(Ok((result, stops))) => {
                 progress.say(&format!("{} of {total} done: {} {}", done.len() + 1, result.id, result.verdict.text()));
                 done.push(result);
-                results = recorded.results(done.clone())?;
                 // After each scenario, so that a killed run leaves the verdicts that it reached.
-                if let Err(error) = report::write(&results, dir.path()) {
+                let written = recorded.results(done.clone()).and_then(|so_far| {
+                    results = so_far;
+                    report::write(&results, dir.path())
+                });
+                if let Err(error) = written {
                     end.fail(error.into());
                 }
                 if let Some(error) = stops {
