@@ -15,9 +15,9 @@ const SCENARIO: &str = "standby-postmaster-killed";
 /// One run at a time: two would starve each other's agents.
 static MACHINE: Mutex<()> = Mutex::new(());
 
-/// Runs the scenario, and has a stranger do something in the container of a node as soon as the cluster is ready.
+/// Runs the scenario, and has a stranger do something as soon as the cluster is ready; he is told the run's folder.
 /// Returns the results, and what the run said.
-fn run_with_a_stranger(stranger: impl FnOnce(&str)) -> (Value, String) {
+fn run_with_a_stranger(stranger: impl FnOnce(&Path)) -> (Value, String) {
     let _turn = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_pghaspec"));
@@ -30,7 +30,7 @@ fn run_with_a_stranger(stranger: impl FnOnce(&str)) -> (Value, String) {
         assert!(run.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(180), "it is not ready");
         std::thread::sleep(Duration::from_millis(20));
     }
-    stranger(&container(&latest, "n1"));
+    stranger(&latest);
     let output = run.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(4), "{said}");
@@ -70,7 +70,8 @@ fn a_strangers_kill_of_a_postmaster_is_not_the_agents_failure() {
     if !has_docker() {
         return;
     }
-    let run = run_with_a_stranger(|node| {
+    let run = run_with_a_stranger(|run| {
+        let node = &container(run, "n1");
         // The first line of its lock file is the postmaster's process id, there.
         let kill = "kill -9 $(head -n 1 $(find /var/lib/postgresql -maxdepth 3 -name postmaster.pid))";
         docker(&["exec", node, "sh", "-c", kill]);
@@ -84,7 +85,8 @@ fn a_kernels_kill_for_want_of_memory_is_not_the_agents_failure() {
     if !has_docker() {
         return;
     }
-    let run = run_with_a_stranger(|node| {
+    let run = run_with_a_stranger(|run| {
+        let node = &container(run, "n1");
         docker(&["update", "--memory", "300m", "--memory-swap", "300m", node]);
         // It takes all memory that the node may have, and no more.
         let eats = Command::new("docker").args(["exec", node, "tail", "/dev/zero"]).output().unwrap();
@@ -92,6 +94,26 @@ fn a_kernels_kill_for_want_of_memory_is_not_the_agents_failure() {
     });
     let why = spoiled(&run);
     assert!(why.contains("of n1 for want of memory") && why.contains("oom_kill rose by"), "{why}");
+}
+
+/// The node that the scenario is about to hit ends. Nobody waits for it, and that it cannot be hit is no error.
+#[test]
+fn a_node_that_is_gone_for_good_is_not_waited_for() {
+    if !has_docker() {
+        return;
+    }
+    let started = Instant::now();
+    let run = run_with_a_stranger(|run| {
+        let events = std::fs::read_to_string(run.join(SCENARIO).join("events.jsonl")).unwrap();
+        let leads = events.rfind(r#""holder":"n1""#) > events.rfind(r#""holder":"n2""#);
+        docker(&["kill", &container(run, if leads { "n2" } else { "n1" })]);
+    });
+    let why = spoiled(&run);
+    assert!(why.contains("the whole node n") || why.contains("agent of n"), "{why}");
+    let checks = run.0["scenarios"][0]["checks"].as_array().unwrap();
+    let took = checks.iter().find(|check| check["id"] == "fault-took-effect").unwrap();
+    assert_eq!(took["verdict"], "inconclusive", "{took:#}");
+    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
 }
 
 /// A file system of its own that is full stands for the disk under the containers.

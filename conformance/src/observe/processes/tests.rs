@@ -165,6 +165,40 @@ fn that_the_disk_does_not_answer_is_recorded_since_the_run_began() {
     assert_eq!(second.at[0], first.at[1]);
 }
 
+#[test]
+fn deaths_of_children_and_for_want_of_memory_are_recorded_of_the_nodes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut processes = processes(folder.path());
+    processes.take(report(EXEC));
+    processes.take(Input::Namespace { pidns: 111, node: "n1".to_owned(), since: 0 });
+    processes.take(Input::AllKnown);
+    let killed =
+        |parent: u32| format!(r#"{{"kind":"killed","at":[7,7],"pid":71,"parent":{parent},"pidns":111,"signal":9}}"#);
+    // Of the postmaster; of a process that does not count.
+    processes.take(report(&killed(70)));
+    processes.take(report(&killed(4)));
+    processes.take(report(r#"{"kind":"oom","at":[6,8],"pidns":111,"kills":2}"#));
+    processes.take(report(r#"{"kind":"oom","at":[6,8],"pidns":112,"kills":2}"#));
+    let seen = processes.recorder.view().borrow().events.clone();
+    let kinds: Vec<&Kind> = seen.iter().skip(1).map(|event| &event.kind).collect();
+    let child = Kind::ChildKilled { postmaster: 70, pid: 71, signal: 9 };
+    assert_eq!(kinds, [&child, &Kind::OutOfMemory { kills: 2 }]);
+    assert!(seen.iter().all(|event| event.node.as_deref() == Some("n1") && event.source == Source::Process));
+}
+
+#[test]
+fn a_disk_without_room_is_recorded_since_the_run_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut processes = processes(folder.path());
+    let late = 9_000_000_000_000_000_000_u64;
+    for [from, to] in [[1, 2], [1, late]] {
+        processes.take(report(&format!(r#"{{"kind":"full","at":[{from},{to}]}}"#)));
+    }
+    let seen = processes.recorder.view().borrow().events.clone();
+    let [full] = &seen[..] else { panic!("{seen:#?}") };
+    assert_eq!((&full.kind, full.node.as_deref(), full.at[0]), (&Kind::NoSpace, None, processes.since));
+}
+
 /// The gaps (node, why) that are recorded for unread processes of namespace 111, which is node n1's.
 fn gaps(unread: &[String]) -> Vec<(Option<String>, String)> {
     let folder = tempfile::tempdir().unwrap();
