@@ -128,6 +128,11 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let named = named.collect::<Result<Vec<Function>, Failure>>()?;
     let is_compared = |function: &Function| named.is_empty() || named.contains(function);
     let functions: Vec<Function> = Function::ALL.into_iter().filter(is_compared).collect();
+    // Before the minutes that it takes, not after them.
+    if let Some(folder) = &args.write {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::environment(format!("--write {}: {error}", folder.display())))?;
+    }
     let environment = Environment::prepare()?;
     let releases = if args.releases.is_empty() { known()? } else { args.releases.clone() };
     let wanted = Extent { functions: &functions, mutant, coverage: args.coverage };
