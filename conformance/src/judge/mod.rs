@@ -9,18 +9,16 @@
 //! | `checks/` | the checks, and their registry |
 //! | `facts/` | facts that follow from events, without verdicts |
 //! | `model/` | the history against every behaviour of the cluster model |
-//! | `starved.rs` | the excuse of a machine that had no time for the nodes |
-//! | `strangers.rs` | the excuse of deaths and shortages that no fault of the scenario caused |
+//! | `excuses/` | troubles that make a failure inconclusive |
 //! | `durations.rs` | how long things took; no verdict |
 //! | `verdict.rs` | verdicts, and the outcomes of checks |
 
 pub mod checks;
 pub mod durations;
+mod excuses;
 pub(crate) mod facts;
 pub(crate) mod model;
 mod pass;
-mod starved;
-mod strangers;
 pub mod verdict;
 
 use pghaspec_model::rules::edition::Edition;

@@ -12,12 +12,12 @@ use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Source};
 
 use super::checks::{self, Applies, Asked, End, demands};
 use super::durations::{self, Measure};
+use super::excuses::starved::Starved;
+use super::excuses::strangers::Strangers;
 use super::facts::ledger::{Ledger, Writes};
 use super::model::observations::Observer;
 use super::model::query::Query;
 use super::model::spool::Spool;
-use super::starved::Starved;
-use super::strangers::Strangers;
 use super::verdict::{Check, Verdict};
 use super::{Judged, Judgement};
 use crate::history::History;

@@ -188,7 +188,7 @@ fn limits_are_read_one_by_one_and_have_ranges() {
         assert_eq!((error.key.as_deref(), error.line), (Some(&*format!("limits.{key}")), Some(10)), "{error}");
         assert!(error.help.contains("from") && error.help.contains("to"), "{error}");
     }
-    assert!(with("cpus = 2").unwrap_err().problem.contains("cpus"));
+    assert!(with("cpus = 2").unwrap_err().to_string().contains("cpus"));
     assert_eq!(with("pids = \"many\"").unwrap_err().line, Some(10));
 }
 

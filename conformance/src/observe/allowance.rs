@@ -1,7 +1,7 @@
 //! The allowance of a container whose log is heard: what it may say in all, and in a second.
 //!
-//! An agent may write as much as it likes. What passes the allowance is not heard, and a gap from there on: it must fill
-//! neither the run's folder nor the history, and Docker's own copy, which is larger, must not begin anew before.
+//! An agent may write as much as it likes. What passes the allowance is not heard, and a gap from there on: it must
+//! fill neither the run's folder nor the history, and Docker's own copy, which is larger, must not begin anew before.
 
 /// The part of the whole that may come in one second.
 const IN_A_SECOND: u64 = 4;

@@ -1,5 +1,5 @@
-//! Random digits, of which the names of runs and the tokens of locks are made: two machines that begin a run at the same
-//! moment get different ones.
+//! Random digits, of which the names of runs and the tokens of locks are made: two machines that begin a run at the
+//! same moment get different ones.
 
 use std::io;
 

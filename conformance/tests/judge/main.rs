@@ -4,6 +4,7 @@ mod corruption;
 mod damage;
 mod data_directory;
 mod decision_table;
+mod excuses;
 #[path = "../../../model/tests/exhaustive/mod.rs"]
 mod exhaustive;
 mod leadership;
@@ -12,8 +13,6 @@ mod parts;
 mod recorded;
 mod repeated;
 mod rewinds;
-mod starved;
-mod strangers;
 mod system_identifier;
 mod traces;
 mod verdicts;

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::opt_in;
 
@@ -10,13 +11,18 @@ const IMAGE: &str = "pghaspec/observer:6";
 /// Containers and networks of one test, removed at its end.
 pub struct Lab {
     name: String,
+    /// One test at a time: agents that get no CPU lose their leases.
+    _turn: MutexGuard<'static, ()>,
 }
+
+static MACHINE: Mutex<()> = Mutex::new(());
 
 impl Lab {
     /// `None` if tests on containers are not asked for.
     pub fn new(test: &str) -> Option<Lab> {
         let asked = opt_in::is_asked_for("PGHASPEC_DOCKER", "Docker and the images of ci/setup");
-        asked.then(|| Lab { name: format!("pghaspec-test-{}-{test}", std::process::id()) })
+        let turn = || MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.then(|| Lab { name: format!("pghaspec-test-{}-{test}", std::process::id()), _turn: turn() })
     }
 
     fn part(&self, part: &str) -> String {
@@ -33,8 +39,8 @@ impl Lab {
         }
     }
 
-    /// A helper as the lab runs it; `/canary` in it is a small file system with a file that must stay as it is. A link of
-    /// a node that a helper followed in its own root would lead there.
+    /// A helper as the lab runs it; `/canary` in it is a small file system with a file that must stay as it is. A link
+    /// of a node that a helper followed in its own root would lead there.
     pub fn observer(&self) {
         let rights = ["NET_ADMIN", "SYS_PTRACE", "KILL", "SYS_ADMIN"].map(|right| format!("--cap-add={right}"));
         let mut options = vec!["--pid=host", "--network=host", "--tmpfs=/canary:size=1m"];

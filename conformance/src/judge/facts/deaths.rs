@@ -2,7 +2,7 @@
 //!
 //! Nobody tells who sent a signal, so it is known by exclusion: by the faults that were injected, by the kernel's count
 //! of processes that it killed for want of memory, and by what the node's agent could do, and had a reason to do, at
-//! that moment. What each of them excuses is said in [`strangers`](crate::judge::strangers).
+//! that moment. What each of them excuses is said in [`strangers`](crate::judge::excuses::strangers).
 
 use std::collections::BTreeSet;
 

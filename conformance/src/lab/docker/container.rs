@@ -16,9 +16,9 @@ const SMALL_MIB: u32 = 768;
 
 const MIB: i64 = 1 << 20;
 
-/// Docker's own copy of a log in MiB for each MiB that the lab takes of it: JSON makes six bytes of a control character.
-/// Docker begins that copy anew when it is full, and whoever follows it misses lines then; so the lab must have had its
-/// part before.
+/// Docker's own copy of a log in MiB for each MiB that the lab takes of it: JSON makes six bytes of a control
+/// character. Docker begins that copy anew when it is full, and whoever follows it misses lines then; so the lab must
+/// have had its part before.
 const STORED: u32 = 6;
 
 /// What the first processes of a container may do beyond a common user: give files and processes to other users, and

@@ -21,7 +21,8 @@ const SUBNETS: usize = 5;
 
 impl Sandbox {
     /// Makes a network that leads nowhere else; `mutual` says whether containers may talk to one another in it, and not
-    /// to the host, which has no address there, or only to the host, and `pinned` whether [`Sandbox::pin`] is to work there.
+    /// to the host, which has no address there, or only to the host, and `pinned` whether [`Sandbox::pin`] is to work
+    /// there.
     ///
     /// # Errors
     /// Docker refuses.

@@ -224,8 +224,8 @@ impl Left {
         let Left { run, count, folder, .. } = self;
         let by_hand = by_hand(run);
         format!(
-            "left alone: {count} containers and networks of the run {run} in {folder}{whose}, since nobody here can tell \
-             whether it lives: {why}; if it is dead: {by_hand}"
+            "left alone: {count} containers and networks of the run {run} in {folder}{whose}, since nobody here can \
+             tell whether it lives: {why}; if it is dead: {by_hand}"
         )
     }
 }

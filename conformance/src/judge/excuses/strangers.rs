@@ -1,8 +1,8 @@
 //! Strangers: deaths and shortages that no fault of the scenario caused, as far as they excuse failures.
 //!
 //! A kernel that is out of memory, or a stranger's `kill -9`, hits processes as faults do, and nobody declared it. Who
-//! sent a signal nobody tells; [`deaths`](super::facts::deaths) says by exclusion which deaths are such. An agent must
-//! do right after them as after faults, so nothing is excused but what hangs on what the scenario declared:
+//! sent a signal nobody tells; [`deaths`](crate::judge::facts::deaths) says by exclusion which deaths are such. An
+//! agent must do right after them as after faults, so nothing is excused but what hangs on what the scenario declared:
 //!
 //! * `observers-alive` is inconclusive, and names who died of what: the run took another course than the scenario's. It
 //!   stays a pass only where the node's agent could have done it and had a reason to, as one has that fences its own
@@ -24,10 +24,10 @@
 use pghaspec_model::vocabulary::event::{Kind, Phase, Process, Run};
 use pghaspec_model::vocabulary::property::Property;
 
-use super::checks::allowed_by_the_model::ALLOWED_BY_THE_MODEL;
-use super::facts::deaths::{Dead, Death, deaths};
-use super::verdict::{Check, Verdict, excuse};
 use crate::history::{History, seconds};
+use crate::judge::checks::allowed_by_the_model::ALLOWED_BY_THE_MODEL;
+use crate::judge::facts::deaths::{Dead, Death, deaths};
+use crate::judge::verdict::{Check, Verdict, excuse};
 
 /// Deaths that are kept, at most: the first ones.
 const KEPT: usize = 1_000;

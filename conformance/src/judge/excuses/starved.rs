@@ -35,8 +35,8 @@ use std::collections::BTreeMap;
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, Run};
 
-use super::verdict::{Check, excuse};
 use crate::history::{History, SECOND, describe, seconds};
+use crate::judge::verdict::{Check, excuse};
 
 /// All waits, as far as the history was read.
 #[derive(Default)]
