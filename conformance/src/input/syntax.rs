@@ -35,12 +35,19 @@ fn open_list(message: &str, before: &str, line: &str) -> Option<(usize, String)>
     if !about_lists || !begins_anew {
         return None;
     }
-    let end = before.trim_end().len();
-    let (number, last) = before[..end].lines().enumerate().filter(|(_, line)| line.contains('=')).last()?;
+    let mut above = 0;
+    let mut last = None;
+    for (number, line) in before.split_inclusive('\n').enumerate() {
+        if line.contains('=') {
+            last = Some((number, above, line));
+        }
+        above += line.len();
+    }
+    let (number, above, last) = last?;
     let (_, value) = last.split_once('=')?;
-    let opened = value.trim_start().starts_with(['[', '{']) && !value.trim_end().ends_with([']', '}']);
-    let above: usize = before.lines().take(number).map(|line| line.len() + 1).sum();
-    opened.then(|| Some((number + 1, key_of(&before[..above], last)?)))?
+    let is_open = value.trim_start().starts_with(['[', '{']) && !value.trim_end().ends_with([']', '}']);
+    let key = key_of(&before[..above], last)?;
+    is_open.then_some((number + 1, key))
 }
 
 /// The problem of a line, and its remedy.
