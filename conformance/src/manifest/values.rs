@@ -268,7 +268,7 @@ pub(super) fn checked_older(
     (than, own): (&str, &BTreeMap<String, String>),
     variables: &BTreeMap<String, String>,
 ) -> Result<Release, InputError> {
-    for name in own.keys().filter(|name| !variables.contains_key(*name)) {
+    if let Some(name) = own.keys().find(|name| !variables.contains_key(*name)) {
         let problem = unknown("variable", name, variables.keys().map(String::as_str));
         let help = "give it a value for newer releases below `[variables]`";
         return Err(source.wrong(&format!("older[{index}].variables.{}", quoted(name)), problem, help));

@@ -43,7 +43,7 @@ fn keep(target: &Target, Finding { input, why }: &Finding) -> String {
     let sum = input
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    let file = corpus(target).join(format!("found-{sum:016x}"));
+    let file = corpus(target).join(format!("found-{sum:016x}.input"));
     std::fs::create_dir_all(corpus(target)).unwrap();
     std::fs::write(&file, input).unwrap();
     format!("{}: {why}; kept as {}:\n{}", target.name, file.display(), String::from_utf8_lossy(input))

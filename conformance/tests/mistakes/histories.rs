@@ -59,11 +59,12 @@ fn numbers_that_cannot_be_are_refused() {
     let run = sound();
     let (first, rest) = run.split_once('\n').unwrap();
     let nodes: Vec<String> = (0..200).map(|number| format!("\"{number}\"")).collect();
+    let many = format!("\"nodes\":[{}]", nodes.join(","));
     let write = |first: &str, second: &str| fs::write(&path, format!("{first}\n{second}\n{rest}")).unwrap();
     for (from, to, words) in [
         ("\"ttl_s\":20", "\"ttl_s\":4294967295", "ttl_s: 4294967295 seconds are more than a week"),
         ("\"loop_wait_s\":1", "\"loop_wait_s\":4294967295", "loop_wait_s: 4294967295 seconds"),
-        ("\"nodes\":[\"n1\",\"n2\",\"n3\"]", &format!("\"nodes\":[{}]", nodes.join(",")), "nodes: are more than 100"),
+        ("\"nodes\":[\"n1\",\"n2\",\"n3\"]", many.as_str(), "nodes: are more than 100"),
     ] {
         assert!(first.contains(from), "{from} is not in {first}");
         write(&first.replace(from, to), "");
