@@ -216,7 +216,7 @@ fn a_manifest_that_is_wrong_about_the_agent_is_told_what_is_wrong() {
         ("extends = 'patroni'\nleader_key = '/service/other/leader'\n", "`leader_key`", 2),
         ("extends = 'patroni'\n[processes]\nagent = 'nobody'\n", "[processes] agent", 2),
         // An image that ends at once.
-        ("extends = 'patroni'\nimage = 'pghaspec/etcd:3'\n", "exit code", 4),
+        ("extends = 'patroni'\nimage = 'pghaspec/base:trixie'\n", "n1 has ended with exit code 0", 4),
     ];
     let out = tempfile::tempdir().unwrap();
     for (manifest, words, code) in wrong {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Longest life of a harness that is killed, milliseconds.
+/// Longest life of a harness that is killed, milliseconds, unless `PGHASPEC_LIFE_MS` says otherwise.
 const LIFE_MS: u64 = 40_000;
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -114,7 +114,7 @@ fn a_run_that_is_killed_again_and_again_comes_to_the_same_verdicts() {
             Some(run) => certify(&["--resume", &run.display().to_string()], &log),
             None => begin(&stormy),
         };
-        let life = if killed < kills { random.below(LIFE_MS) } else { 3_600_000 };
+        let life = if killed < kills { random.below(number("PGHASPEC_LIFE_MS", LIFE_MS)) } else { 3_600_000 };
         let ended = ended_within(&mut child, Duration::from_millis(life));
         recorded.extend(run_in(&stormy).map(|run| histories(&run)).unwrap_or_default());
         match ended {
