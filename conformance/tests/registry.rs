@@ -53,7 +53,7 @@ fn page() -> String {
         Every check of the judge, in the order of the reports. `pghaspec list checks --json` prints the most of it.\n\n\
         *Needs* names the observers by whose events a check judges. Most checks are *inconclusive* where one of them\n\
         has a gap, unless they fail by what was seen; checks of the end of a run look at the end only. Failures on a\n\
-        machine that starved the nodes are *inconclusive* ([`starved.rs`](../src/judge/excuses/starved.rs) says when).\n\
+        machine that starved the nodes are *inconclusive*: [`starved.rs`](../src/judge/excuses/starved.rs) says when.\n\
         From part to part of a long history all is carried that tells of gaps, and the events that a check names.\n"
         .to_owned();
     for check in checks::ALL {

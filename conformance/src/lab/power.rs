@@ -102,6 +102,7 @@ impl<'run> Power<'run> {
         };
         let container = self.bed.sandbox.start(plan).await?;
         let (docker, recorder) = (self.bed.sandbox.docker.clone(), self.bed.recorder.clone());
+        let guarded = (docker.clone(), self.bed.sandbox.name(node));
         let fired = self.fired.clone();
         let speaker = Speaker { container, node: Some(node.to_owned()), of: Source::Watchdog, most_mib: None };
         let (file, node) = (self.bed.sandbox.log_file(&part), node.to_owned());
@@ -115,8 +116,12 @@ impl<'run> Power<'run> {
             match followed.await {
                 Ok(Some(Ended { code: Some(0), .. })) => {}
                 // A helper that died by itself guards nothing any more.
-                Ok(_) if recorder.view().borrow().nodes.get(&node).is_some_and(|seen| !seen.container_ended) => return,
-                Ok(_) => {}
+                Ok(_) => {
+                    let found = guarded.0.inspect_container(&guarded.1, None).await;
+                    if found.ok().and_then(|found| found.state).and_then(|state| state.running) == Some(true) {
+                        return;
+                    }
+                }
                 Err(error) => recorder.fail(error),
             }
             // It has ended with its node, as it should, or the run ends by another error.
