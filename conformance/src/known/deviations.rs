@@ -177,12 +177,20 @@ impl Deviations {
         Deviations::of_text(file, &input::read(file)?, scenarios)
     }
 
-    /// The deviations in the text of a file.
+    /// The deviations in the text of a file that somebody writes.
     ///
     /// # Errors
     /// As of [`Deviations::read`].
-    pub fn parse(file: &Path, text: &str) -> Result<Deviations, InputError> {
+    pub fn written(file: &Path, text: &str) -> Result<Deviations, InputError> {
         Deviations::of_text(file, text, Scenarios::Known)
+    }
+
+    /// The deviations in the text of the file that a run keeps.
+    ///
+    /// # Errors
+    /// As of [`Deviations::recorded`].
+    pub fn parse(file: &Path, text: &str) -> Result<Deviations, InputError> {
+        Deviations::of_text(file, text, Scenarios::Any)
     }
 
     fn of_text(file: &Path, text: &str, scenarios: Scenarios) -> Result<Deviations, InputError> {
@@ -354,7 +362,7 @@ link = "https://example.org/1"
 "#;
 
     fn parse(text: &str) -> Result<Deviations, InputError> {
-        Deviations::parse(Path::new("deviations.toml"), text)
+        Deviations::written(Path::new("deviations.toml"), text)
     }
 
     /// The standing of a run of that release, whose check came out so.
