@@ -14,6 +14,9 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
+/// Makes an input whole again that a change has made trivially wrong.
+pub type Repair = fn(&[u8]) -> Vec<u8>;
+
 /// A parser.
 #[derive(Clone, Copy)]
 pub struct Target {
@@ -26,7 +29,7 @@ pub struct Target {
     /// Words that mean something in inputs.
     pub words: &'static [&'static str],
     /// Makes an input that was changed well-formed in a way that no mutation hits by chance.
-    pub repair: Option<fn(&[u8]) -> Vec<u8>>,
+    pub repair: Option<Repair>,
 }
 
 /// All of them.
