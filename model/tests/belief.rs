@@ -277,7 +277,7 @@ fn limits_are_no_refutation() {
     for limits in [
         Limits { states: 10, ..usual },
         Limits { orders: 3, ..usual },
-        Limits { bytes: 50_000, ..usual },
+        Limits { bytes: 1_000, ..usual },
         Limits { work: 100, ..usual },
     ] {
         let found = Belief::new(cluster.clone(), limits).explain(&start(init), observations.clone());
