@@ -17,7 +17,7 @@
 //! | `known/` | failures that are known before a run |
 //! | `report/` | the results of a run, from its evidence |
 //! | `patroni_oracle/` | released code of Patroni beside the specification |
-//! | `simulate.rs` | histories of random behaviours of the model |
+//! | `simulate/` | histories of random behaviours of the model |
 //! | `cli/` | the commands |
 //! | `fixtures.rs` | the paths of the fixtures |
 //! | `interrupt.rs` | the signals that end a run |

@@ -24,7 +24,9 @@ fn foreign(folder: &Path, script: &str) -> PathBuf {
 }
 
 fn certify(engine: &str, agent: &Path, out: &Path, more: &[&str]) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pghaspec"));
+    // Whoever runs this test under nohup has made SIGHUP be ignored.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_pghaspec")]);
     command.env("DOCKER_HOST", engine).arg("certify").arg(agent).args(["--profile", "smoke", "--out"]).arg(out);
     command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }

@@ -52,6 +52,8 @@ pub struct Args {
 
 /// The file in the folder of the run that lists the folders of its agents' runs.
 const GROUPS: &str = "groups.json";
+/// The remedy for a folder that holds no run.
+const EVIDENCE: &str = "help: name the folder that `pghaspec defects` told as its evidence, or begin a new run";
 
 /// The run of one agent: all of its pairs.
 struct Group {
@@ -174,10 +176,12 @@ fn resume(folder: &Path) -> Result<(RunDir, Vec<Group>), Failure> {
         let help = "go on with the agent and the pghaspec that began it, or begin a new run";
         Failure::usage(format!("--resume {}: {why}; help: {help}", folder.display()))
     };
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!("--resume {}: there is no such folder; {EVIDENCE}", folder.display())));
+    }
     if !folder.join(GROUPS).is_file() {
-        let help = "name the folder that `pghaspec defects` told as its evidence, or begin a new run";
         let problem = format!("it has no {GROUPS}, so nothing was run in it yet");
-        return Err(Failure::usage(format!("--resume {}: {problem}; help: {help}", folder.display())));
+        return Err(Failure::usage(format!("--resume {}: {problem}; {EVIDENCE}", folder.display())));
     }
     let outer = RunDir::open(folder)?;
     let names: Vec<String> = serde_json::from_str(&input::read(&folder.join(GROUPS))?)
