@@ -107,7 +107,6 @@ fn a_kernels_kill_for_want_of_memory_is_not_the_agents_failure() {
 
 /// The node that the scenario is about to hit ends. Nobody waits for it, and that it cannot be hit is no error.
 #[test]
-#[ignore = "a node that ends just after a fault at it was made has no explanation yet, and the run fails"]
 fn a_node_that_is_gone_for_good_is_not_waited_for() {
     if !has_docker() {
         return;

@@ -66,6 +66,8 @@ pub struct Death {
     pub until: u64,
     /// Nobody started an agent there again.
     pub agentless: bool,
+    /// Of a whole node: whether Postgres and the agent ended with it, and not before.
+    pub with_it: [bool; 2],
     /// Who died of what, in a sentence.
     pub words: String,
 }
@@ -100,7 +102,13 @@ impl Death {
             Dead::Process(Process::Agent) => Some(Fault::AgentKilled),
             // The model knows crashes of a primary's children only.
             Dead::Child => self.writable.then_some(Fault::BackendCrashed),
-            Dead::Node => Some(Fault::NodeKilled),
+            // The model ends a node with what is still there: without Postgres that is the end of its agent.
+            Dead::Node => match self.with_it {
+                [true, true] => Some(Fault::NodeKilled),
+                [true, false] => Some(Fault::PostmasterKilled),
+                [false, true] => Some(Fault::AgentKilled),
+                [false, false] => None,
+            },
             Dead::Process(Process::PgBasebackup) | Dead::Unseen => None,
         }
     }
@@ -135,7 +143,10 @@ impl<'h> Node<'h> {
         let mut with_node: BTreeSet<u64> = BTreeSet::new();
         for event in self.fresh() {
             let Kind::NodeEnded { out_of_memory, .. } = event.kind else { continue };
-            let ended: Vec<&Life> = self.lives.iter().filter(|life| ends_with(life, event)).collect();
+            let by_a_fault =
+                |life: &Life| life.to.zip(life.signal).is_some_and(|(to, signal)| self.is_injected(life, to, signal));
+            let ends = |life: &&Life| ends_with(life, event) && !by_a_fault(life);
+            let ended: Vec<&Life> = self.lives.iter().filter(ends).collect();
             with_node.extend(ended.iter().filter_map(|life| life.end));
             let begun = ended.iter().filter_map(|life| life.to).map(|to| to[0]).min().unwrap_or(event.at[0]);
             let by_itself = |life: &&&Life| life.what == Process::Agent && life.signal != Some(SIGKILL);
@@ -145,7 +156,10 @@ impl<'h> Node<'h> {
             }
             let told = if out_of_memory { ", and the containers' engine says that it was out of memory" } else { "" };
             let at = [begun.min(event.at[1]), event.at[1]];
-            found.push(self.death(Dead::Node, at, event.seq, &format!("the whole node {} ended{told}", self.name)));
+            let words = format!("the whole node {} ended{told}", self.name);
+            let any = |of_agent: bool| ended.iter().any(|life| (life.what == Process::Agent) == of_agent);
+            let with_it = [any(false), any(true)];
+            found.push(Death { with_it, ..self.death(Dead::Node, at, event.seq, &words) });
         }
         for life in &self.lives {
             let (Some(to), Some(signal), Some(seq)) = (life.to, life.signal, life.end) else { continue };
@@ -274,6 +288,7 @@ impl<'h> Node<'h> {
         Death {
             node: self.name.to_owned(),
             dead,
+            with_it: [true; 2],
             at,
             seq,
             may_be_own,
