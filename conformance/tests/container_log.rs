@@ -106,7 +106,7 @@ async fn a_log_that_cannot_be_heard_is_a_gap() {
     assert!(events.contains("its stream broke and was not heard again"), "{events}");
 }
 
-/// What is written too fast, or without an end of a line, is neither kept nor remembered; the end of the container is
+/// A flood, or a line without an end, is neither kept nor remembered; the end of the container is
 /// noticed all the same.
 #[tokio::test]
 async fn a_log_without_end_is_kept_in_part_and_is_a_gap() {

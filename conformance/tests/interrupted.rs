@@ -60,7 +60,7 @@ fn ended(child: Child) -> Ended {
     Ended { code: status.code(), said, seconds: started.elapsed().as_secs_f64() }
 }
 
-/// Whether a process that wrote its id into a file lives.
+/// True if a process that wrote its id into a file lives.
 fn lives(file: &Path) -> bool {
     let id = fs::read_to_string(file).unwrap().trim().parse().unwrap();
     // One that nobody has buried yet is dead.

@@ -6,7 +6,7 @@
 /// The part of the whole that may come in one second.
 const IN_A_SECOND: u64 = 4;
 
-/// What a container may still say.
+/// The rest of the bytes that a container may say.
 #[derive(Debug)]
 pub struct Allowance {
     most: u64,

@@ -200,7 +200,7 @@ fn process(owner: Option<&Owner>) -> Process {
     }
 }
 
-/// What `/proc/PID/stat` says of the life of a process.
+/// The life of a process by `/proc/PID/stat`.
 struct Life {
     /// The start, clock ticks since the boot.
     started: u64,

@@ -3,7 +3,7 @@
 use super::samples::{self, AGENT};
 use super::{Mistake, made, replaced};
 
-/// What is written, what is written instead, and the key that the error names.
+/// A sound text, a mistake in its place, and the key that the error names.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("\"sample\"\n", "\" \"\n", "name"),
     ("\"sample\"\n", "\"../sample\"\n", "name"),

@@ -7,7 +7,7 @@ use pghaspec::coverage::Excuses;
 use super::samples::{self, DEVIATIONS, FAILED_BY};
 use super::{Mistake, made, replaced};
 
-/// What is written in known deviations, what is written instead, and the key that the error names.
+/// A sound text of known deviations, a mistake in its place, and the key that the error names.
 const DEVIATING: &[(&str, &str, &str)] = &[
     ("[\"one-writable-leader\"]", "[]", "deviation[0].checks"),
     ("[\"one-writable-leader\"]", "[\"one-writeable-leader\"]", "deviation[0].checks[0]"),

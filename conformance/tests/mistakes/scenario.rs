@@ -7,7 +7,7 @@ use pghaspec::scenario::Scenario;
 use super::samples::{self, SCENARIO};
 use super::{Mistake, made, replaced};
 
-/// What is written, what is written instead, and the key that the error names.
+/// A sound text, a mistake in its place, and the key that the error names.
 pub const MISTAKES: &[(&str, &str, &str)] = &[
     ("\"The leader's agent is frozen\"", "\" \"", "title"),
     ("\"The leader's agent is frozen\"", "\"a\\nb\"", "title"),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::samples::{self, AGENT, DEVIATIONS, FAILED_BY, SCENARIO};
 use super::{generated, scenario};
 
-/// What a schema may say that holds nothing to anything.
+/// Words of a schema that hold nothing to anything.
 const WORDS: [&str; 8] = ["$schema", "title", "description", "examples", "default", "format", "$defs", "deprecated"];
 
 /// The first thing in a value that a schema refuses; nothing if it accepts it.

@@ -94,7 +94,7 @@ fn has_agent(node: &NodeView) -> bool {
         || node.exits.iter().any(|(what, ..)| *what == Process::Agent)
 }
 
-/// How long each sign has lasted.
+/// The time for which each sign has lasted.
 #[derive(Default)]
 struct Lasting(BTreeMap<Sign, Duration>);
 

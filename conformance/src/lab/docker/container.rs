@@ -21,8 +21,8 @@ const MIB: i64 = 1 << 20;
 /// have had its part before.
 const STORED: u32 = 6;
 
-/// What the first processes of a container may do beyond a common user: give files and processes to other users, and
-/// end those. Not among them: raw packets (`NET_RAW`), which would pass the fence of a node's network.
+/// Capabilities of a container's first processes beyond those of a common user: to give files and processes to other
+/// users, and to end those. Not among them: raw packets (`NET_RAW`), which would pass the fence of a node's network.
 const CAPABILITIES: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"];
 
 /// The time that Docker may take to start a container.

@@ -161,7 +161,7 @@ impl Labelled {
     }
 }
 
-/// What one owner of a run has left.
+/// The containers and networks that one owner of a run has left.
 #[derive(Debug)]
 struct Left {
     run: String,

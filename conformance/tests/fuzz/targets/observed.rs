@@ -1,4 +1,4 @@
-//! What containers say: the reports on processes, the lines of agents' logs, and what released code was asked.
+//! The words of containers: the reports on processes, the lines of agents' logs, and what released code was asked.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What people write: manifests, with the release that is asked for, scenarios, and lists.
+//! Files that people write: manifests, with the release that is asked for, scenarios, and lists.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
