@@ -137,6 +137,20 @@ fn unreadable_help(kind: io::ErrorKind) -> &'static str {
     }
 }
 
+/// A number that a file may hold: from `least` to `most`, for the reason `why`.
+///
+/// # Errors
+/// It is out of range: the problem, and the remedy.
+pub fn within<N>(value: N, least: N, most: N, why: &str) -> Result<N, (String, String)>
+where
+    N: Copy + PartialOrd + fmt::Display,
+{
+    match (least..=most).contains(&value) {
+        true => Ok(value),
+        false => Err((format!("{value} is out of range"), format!("write a number from {least} to {most}: {why}"))),
+    }
+}
+
 /// The text of a file's bytes, without a byte order mark.
 ///
 /// # Errors

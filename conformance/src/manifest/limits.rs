@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::input::{InputError, Source};
+use crate::input::{InputError, Source, within};
 
 /// The most that a node's container may take of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +46,9 @@ impl Limits {
     pub(super) fn put_over(&mut self, source: Source<'_>, toml: &TomlLimits) -> Result<(), InputError> {
         let range = |key: &str, value: Option<i64>, place: &mut u32, least: u32, most: u32, of: &str| {
             let Some(value) = value else { return Ok(()) };
-            match u32::try_from(value).ok().filter(|number| (least..=most).contains(number)) {
-                Some(number) => *place = number,
-                None => {
-                    let help = format!("write a number from {least} to {most}: {of}");
-                    return Err(source.wrong(&format!("limits.{key}"), format!("{value} is out of range"), help));
-                }
-            }
+            let value = within(value, i64::from(least), i64::from(most), of)
+                .map_err(|(problem, help)| source.wrong(&format!("limits.{key}"), problem, help))?;
+            *place = u32::try_from(value).unwrap_or(most);
             Ok(())
         };
         range("memory_mib", toml.memory_mib, &mut self.memory_mib, 256, 65_536, "MiB of memory of each node")?;

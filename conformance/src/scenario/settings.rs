@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::features;
+use crate::input::within;
 
 /// Settings of the agent, in the words of Patroni. A setting that is absent has Patroni's default, but pg_rewind is
 /// used.
@@ -150,11 +151,7 @@ impl Settings {
     /// Its key, the problem, and the remedy.
     pub(super) fn check(&self) -> Result<(), Trouble> {
         for Range { key, of, from, to, why } in RANGES {
-            let value = of(self);
-            if !(from..=to).contains(&value) {
-                let help = format!("write a number from {from} to {to}: {why}");
-                return Err((key, format!("{value} is out of range"), help));
-            }
+            within(of(self), from, to, why).map_err(|(problem, help)| (key, problem, help))?;
         }
         let (wait, retry, ttl) = (self.loop_wait_s, self.retry_timeout_s, self.ttl_s);
         if wait + 2 * retry > ttl {

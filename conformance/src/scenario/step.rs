@@ -9,6 +9,7 @@ use super::catalogue::{self, Entry, Hits, is_trap};
 use super::how::{Child, Direction, During, How, Key, Outage};
 use super::when::{Target, When};
 use super::words;
+use crate::input::within;
 
 /// One step. Steps follow one another: the next is begun when this one has taken effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,9 +225,8 @@ impl Step {
             return no(key.id(), format!("{} wants `{}`", self.name(), key.id()), help);
         }
         let How { lasts_s, delay_ms, skew_s, .. } = self.how;
-        let wide = |key, value: i64, from: i64, to: i64, why: &str| match (from..=to).contains(&value) {
-            true => Ok(()),
-            false => no(key, format!("{value} is out of range"), format!("write a number from {from} to {to}: {why}")),
+        let wide = |key, value: i64, from: i64, to: i64, why: &str| {
+            within(value, from, to, why).map(drop).or_else(|(problem, help)| no(key, problem, help))
         };
         wide("lasts_s", lasts_s.map_or(1, i64::from), 1, 600, "an orphan commits for seconds, ten minutes at most")?;
         wide(
