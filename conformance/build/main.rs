@@ -11,5 +11,9 @@ fn main() {
     for folder in spec_digest::FOLDERS {
         println!("cargo::rerun-if-changed={}", model.join(folder).display());
     }
+    // Inside the program, and a new file among them is noticed by nobody else.
+    for fixtures in ["agents", "images", "oracle", "scenarios", "derived.json", "failed_by.toml", "uncovered.toml"] {
+        println!("cargo::rerun-if-changed=../fixtures/{fixtures}");
+    }
     println!("cargo::rerun-if-changed=build");
 }

@@ -16,11 +16,13 @@
 //! | `coverage/` | the coverage of all that the model derives |
 //! | `known/` | failures that are known before a run |
 //! | `report/` | the results of a run, from its evidence |
+//! | `certificate/` | the certificate of a run, and the objections to one |
 //! | `patroni_oracle/` | released code of Patroni beside the specification |
 //! | `simulate/` | histories of random behaviours of the model |
 //! | `cli/` | the commands |
-//! | `fixtures.rs` | the paths of the fixtures |
+//! | `fixtures/` | scenarios, agents and lists, in the source tree or inside the program |
 //! | `interrupt.rs` | the signals that end a run |
+//! | `digest.rs` | SHA-256 digests in digits |
 //! | `features.rs` | the features of agents that scenarios ask for |
 //! | `input/` | errors about the files that people write |
 //! | `untrusted/` | files, names and words that come from strangers |
@@ -28,8 +30,10 @@
 //! | `progress.rs` | progress on standard error |
 //! | `main.rs` | the program |
 
+pub mod certificate;
 pub mod cli;
 pub mod coverage;
+pub mod digest;
 pub mod features;
 pub mod fixtures;
 pub mod history;

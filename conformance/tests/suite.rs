@@ -69,7 +69,7 @@ fn as_str(path: &Path) -> &str {
 }
 
 #[test]
-fn results_are_made_from_the_evidence_alone_and_verified() {
+fn results_are_made_from_the_evidence_alone() {
     let out = tempfile::tempdir().unwrap();
     let run = recorded(out.path(), "patroni-4.1.5", &[(FAILOVER, true), (RESTART, true)]);
     let document = json(&["report", as_str(&run), "--json"], 0);
@@ -91,18 +91,9 @@ fn results_are_made_from_the_evidence_alone_and_verified() {
     assert!(html.contains(&format!("href=\"{RESTART}/events.jsonl\"")), "{html}");
     // Nothing is fetched from elsewhere to read it.
     assert!(!html.contains("src=") && !html.contains("<script") && !html.contains("<link"));
-
-    assert_eq!(json(&["verify", as_str(&run), "--json"], 0)["confirmed"], true);
-    fs::write(run.join("results.json"), read("results.json").replace("patroni", "betroni")).unwrap();
-    let denied = json(&["verify", as_str(&run), "--json"], 1);
-    assert!(denied["differences"][0].as_str().unwrap().contains("betroni"), "{denied}");
-    json(&["report", as_str(&run), "--json"], 0);
-    let events = run.join(RESTART).join("events.jsonl");
-    let all = fs::read_to_string(&events).unwrap();
-    fs::write(&events, &all[..all.len() / 2]).unwrap();
-    let denied = json(&["verify", as_str(&run), "--json"], 1);
-    assert_eq!(denied["confirmed"], false);
-    assert!(denied["differences"].as_array().unwrap().len() > 2, "{denied}");
+    // It does not say enough of the agent, as runs of older programs do not.
+    assert!(!run.join("certificate.json").exists());
+    refused(&["verify", as_str(&run)], 2, &["certificate.json", "pghaspec report"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use pghaspec_model::rules::edition::Edition;
 
 use super::scenario_run::{Chosen, Run, default_jobs, of_fixture, run_one, sweep};
 use super::{Failure, bounds, known, print};
+use crate::certificate;
 use crate::input;
 use crate::interrupt;
 use crate::judge::Verdict;
@@ -20,8 +21,9 @@ use crate::manifest;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report;
-use crate::report::ScenarioResult;
 use crate::report::evaluate::{Evaluator, RecordedRun};
+use crate::report::{Results, ScenarioResult};
+use crate::run::claims::Claims;
 use crate::run::folder::{DEFAULT_OUT, RunDir};
 use crate::run::plan::{Plan, Planned, Shard};
 use crate::run::scenario_folder::Outcome;
@@ -104,6 +106,7 @@ const MOST_SHRINKING: usize = 6;
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut manifest = Manifest::load(&args.agent)?;
+    let claims = Claims::of(&manifest)?;
     if let Some(edition) = &args.edition {
         manifest.edition = edition.clone();
         manifest.rules.clear();
@@ -113,13 +116,13 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let deviations = manifest::folder(&args.agent)?.join(deviations::FILE);
     Deviations::read(&deviations)?;
     let (dir, chosen) = match &args.resume {
-        Some(folder) => resume(folder, &manifest, edition)?,
-        None => begin(args, &manifest, edition, &deviations)?,
+        Some(folder) => resume(folder, &manifest, &claims, edition)?,
+        None => begin(args, &manifest, &claims, edition, &deviations)?,
     };
     let recorded = RecordedRun::read(dir.path())?;
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::environment(format!("no async runtime: {error}")))?;
-    let ended = runtime.block_on(certify(args, &manifest, edition, chosen, &dir, &recorded));
+    let ended = runtime.block_on(certify(args, &manifest, &claims, chosen, &dir, &recorded));
     // Nothing that still waits for an answer keeps the process.
     runtime.shutdown_background();
     ended
@@ -129,6 +132,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 fn begin(
     args: &Args,
     manifest: &Manifest,
+    claims: &Claims,
     edition: Edition,
     deviations: &Path,
 ) -> Result<(RunDir, Vec<Chosen>), Failure> {
@@ -153,14 +157,20 @@ fn begin(
         // The run says by which list it was compared.
         dir.add(deviations::FILE, &input::read(deviations)?)?;
     }
+    claims.write(dir.path())?;
     // The plan comes last: whoever finds one can go on with the run.
     plan.write(dir.path())?;
     Ok((dir, chosen))
 }
 
 /// Resumes a run: its folder, and its scenarios as they are now.
-fn resume(folder: &Path, manifest: &Manifest, edition: Edition) -> Result<(RunDir, Vec<Chosen>), Failure> {
-    let plan = Plan::read(folder)?;
+fn resume(
+    folder: &Path,
+    manifest: &Manifest,
+    claims: &Claims,
+    edition: Edition,
+) -> Result<(RunDir, Vec<Chosen>), Failure> {
+    let RecordedRun { plan, claims: recorded, .. } = RecordedRun::read(folder)?;
     let refuse = |why: String| {
         let help = "go on with the agent and the pghaspec that began it, or begin a new run";
         Failure::usage(format!("--resume {}: {why}; help: {help}", folder.display()))
@@ -169,6 +179,9 @@ fn resume(folder: &Path, manifest: &Manifest, edition: Edition) -> Result<(RunDi
     let now = Plan::new(manifest, Vec::new());
     if let Some(mismatch) = plan.mismatch(&now) {
         return Err(refuse(format!("this would be {mismatch}")));
+    }
+    if recorded.is_some_and(|recorded| recorded != *claims) {
+        return Err(refuse("the agent's manifest, or a file that it names, has changed since".to_owned()));
     }
     for planned in &plan.scenarios {
         let one = match stress::draw_again(edition, &planned.id) {
@@ -220,15 +233,22 @@ fn chosen(args: &Args, edition: Edition) -> Result<Vec<Chosen>, Failure> {
 async fn certify(
     args: &Args,
     manifest: &Manifest,
-    edition: Edition,
+    claims: &Claims,
     chosen: Vec<Chosen>,
     dir: &RunDir,
     recorded: &RecordedRun,
 ) -> Result<u8, Failure> {
     let progress = Progress::stderr();
     progress.say(&format!("evidence: {}", dir.path().display()));
+    if manifest::trouble(&manifest.name).is_none() && manifest::is_foreign(&args.agent).unwrap_or(true) {
+        let name = &manifest.name;
+        progress.say(&format!(
+            "the manifest calls its agent {name}, as one of the suite: the certificate will not verify; give it a \
+             `name` of its own"
+        ));
+    }
     let total = chosen.len();
-    let is_drawn = |one: &&Chosen| stress::draw_again(edition, &one.scenario.id).is_some();
+    let is_drawn = |one: &&Chosen| stress::is_drawn(&one.scenario.id);
     let drawn: Vec<_> = chosen.iter().filter(is_drawn).map(|one| (one.scenario.id.clone(), one.text.clone())).collect();
     let mut done: Vec<ScenarioResult> = Vec::new();
     let mut todo = Vec::new();
@@ -243,7 +263,7 @@ async fn certify(
             progress.say(&format!("{id} was not recorded to its end, and is run again; what there is stays in {kept}"));
         }
         dir.scenario(id)?.begin(&one.text)?;
-        match lab::unsupported(&one.scenario, manifest) {
+        match claims.unsupported(&one.scenario, &recorded.plan.spec) {
             None => todo.push(one.scenario),
             unsupported => {
                 dir.scenario_paths(id).end(&Outcome { unsupported, ..Outcome::default() })?;
@@ -295,7 +315,6 @@ async fn certify(
     }
     drop(running);
     if !end.has_come() {
-        report::write(&results, dir.path())?;
         let unknown: Vec<_> = results.deviations.unknown.iter().map(|one| one.scenario.clone()).collect();
         for (id, text) in drawn.iter().filter(|(id, _)| unknown.contains(id)) {
             if let Some(error) = shrink(args, manifest, (id, text), dir, &recorded.evaluator, &progress).await? {
@@ -307,7 +326,7 @@ async fn certify(
     if let Some(interrupt) = interrupt::caught().filter(|_| !end.has_come()) {
         end.stop(LabError::interrupted(interrupt.words()));
     }
-    let written = report::write(&results, dir.path());
+    let written = write(recorded, &results);
     let printed = print(args.json, &results, || report::text::results(&results, dir.path(), &[dir.path().to_owned()]));
     match end {
         End(None) => {
@@ -320,6 +339,13 @@ async fn certify(
             Err(failure)
         }
     }
+}
+
+/// Writes the results, and the certificate that says what they hang on.
+fn write(recorded: &RecordedRun, results: &Results) -> Result<(), Failure> {
+    report::write(results, &recorded.folder)?;
+    certificate::write(recorded, results)?;
+    Ok(())
 }
 
 /// The first thing after which no other scenario is tried.
@@ -356,6 +382,7 @@ async fn get_ready(
         let is_own = manifest::is_foreign(&args.agent).is_ok_and(|foreign| !foreign);
         let build = if is_own || args.allow_build { Build::Allowed } else { Build::Refused };
         lab::ensure_agent_image(manifest, build, progress).await?;
+        lab::record_image(manifest, dir).await?;
     }
     Ok(dir.point_latest()?)
 }

@@ -21,6 +21,8 @@ use crate::lab::{Build, LabError, Options};
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report::evaluate::Evaluator;
+use crate::run::claims::Claims;
+use crate::run::contents::Contents;
 use crate::run::folder::{DEFAULT_OUT, RunDir};
 use crate::run::plan::{Plan, Planned, Shard};
 use crate::scenario::Scenario;
@@ -160,6 +162,7 @@ fn begin(args: &Args, all: &[FailedBy]) -> Result<(RunDir, Vec<Group>), Failure>
     let mut groups = Vec::new();
     for (manifest, planned) in checked {
         let dir = RunDir::create(outer.path(), &format!("{}@{}", manifest.name, manifest.version))?;
+        Claims::of(&manifest)?.write(dir.path())?;
         Plan { shard: args.shard.map(|shard| shard.to_string()), ..Plan::new(&manifest, planned) }.write(dir.path())?;
         groups.push(group(manifest, dir)?);
     }
@@ -179,6 +182,7 @@ fn resume(folder: &Path) -> Result<(RunDir, Vec<Group>), Failure> {
     if !folder.is_dir() {
         return Err(Failure::usage(format!("--resume {}: there is no such folder; {EVIDENCE}", folder.display())));
     }
+    Contents::of(folder)?;
     if !folder.join(GROUPS).is_file() {
         let problem = format!("it has no {GROUPS}, so nothing was run in it yet");
         return Err(Failure::usage(format!("--resume {}: {problem}; {EVIDENCE}", folder.display())));
@@ -286,6 +290,7 @@ async fn get_ready(todo: &[&Pair<'_>], all: &[Pair<'_>], outer: &RunDir, progres
             lab::ensure_agent_image(&pair.group.manifest, Build::Allowed, progress).await?;
             provided.push(&pair.group.manifest.image);
         }
+        lab::record_image(&pair.group.manifest, &pair.group.dir).await?;
     }
     Ok(outer.point_latest()?)
 }

@@ -11,7 +11,8 @@
 //! | `scenario_run.rs` | one scenario of either, from its file to its result |
 //! | `judge.rs` | `judge`: recorded histories |
 //! | `report.rs` | `report`: results from evidence |
-//! | `verify.rs` | `verify`: results against evidence |
+//! | `verify.rs` | `verify`: a certificate against its evidence |
+//! | `sign.rs` | `sign`: a signature for a certificate |
 //! | `scenarios.rs` | `scenarios`: the coverage matrix, and the derived schedules |
 //! | `diff.rs` | `diff`: the specification against released code |
 //! | `model/` | `check`, `timing`, `explore` and `simulate`: the model alone |
@@ -32,6 +33,7 @@ mod report;
 mod scenario_run;
 mod scenarios;
 mod schema;
+mod sign;
 mod verify;
 
 use std::error::Error;
@@ -44,6 +46,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 
+use crate::certificate::NoCertificate;
+use crate::fixtures;
 use crate::history::HistoryError;
 use crate::input::{self, InputError};
 use crate::interrupt;
@@ -53,11 +57,17 @@ use crate::untrusted::escape;
 
 /// Model-checked specification and conformance tests for PostgreSQL high-availability agents.
 #[derive(Parser)]
-#[command(name = "pghaspec", version, about)]
+#[command(name = "pghaspec", version, about, after_long_help = ENVIRONMENT)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// The variables that the program reads.
+const ENVIRONMENT: &str = "Environment:
+  DOCKER_HOST            the address of the Docker Engine
+  PGHASPEC_FIXTURES      a folder of scenarios, agents and images instead of the program's own
+  PGHASPEC_KEY_PASSWORD  the password of the secret key of `sign`";
 
 #[derive(Subcommand)]
 enum Command {
@@ -93,8 +103,13 @@ enum Command {
     Judge(judge::Args),
     /// Make the results of recorded runs again from their evidence, and put the parts of a split run together.
     Report(report::Args),
-    /// Judge the evidence of a run again, and confirm or deny its results.
+    /// Make the certificate of a run again from its evidence, and say whether it is what it says.
+    ///
+    /// Exit code 0: it is, whatever its verdict (see --require). 1: it is not, or a requirement is not met. 2: there is
+    /// no certificate that this program can judge.
     Verify(verify::Args),
+    /// Sign the certificate of a run, once it verifies, or make a pair of keys.
+    Sign(sign::Args),
     /// Show the schedules of faults that a suite needs, and the committed scenarios that cover them.
     Scenarios(scenarios::Args),
     /// Write random behaviours of the model, recorded as if a lab had watched them. The judge accepts them, but not
@@ -121,6 +136,11 @@ impl Failure {
     /// Bad usage or input.
     pub fn usage(message: impl Display) -> Failure {
         Failure { message: message.to_string(), code: 2, source: None }
+    }
+
+    /// A certificate is not what it says.
+    pub fn denied(message: impl Display) -> Failure {
+        Failure { message: message.to_string(), code: 1, source: None }
     }
 
     /// The environment lacks something.
@@ -169,6 +189,16 @@ impl From<RunDirError> for Failure {
     }
 }
 
+impl From<NoCertificate> for Failure {
+    fn from(error: NoCertificate) -> Failure {
+        match error {
+            NoCertificate::Older => Failure::usage(format!("{error}; help: run `pghaspec certify` anew")),
+            NoCertificate::Input(error) => error.into(),
+            NoCertificate::File(error) => error.into(),
+        }
+    }
+}
+
 impl From<LabError> for Failure {
     fn from(error: LabError) -> Failure {
         let failure = match error.trouble {
@@ -199,6 +229,10 @@ pub fn main() -> ExitCode {
     {
         return told(&Failure::environment(why));
     }
+    if let Err(error) = fixtures::prepare() {
+        let problem = format!("the scenarios and agents that the program carries cannot be unpacked: {error}");
+        return told(&Failure::environment(format!("{problem}; help: make room, or set XDG_CACHE_HOME")));
+    }
     let outcome = match command {
         Command::Check(args) => model::check::run(&args),
         Command::Timing(args) => model::timing::run(&args),
@@ -209,6 +243,7 @@ pub fn main() -> ExitCode {
         Command::Judge(args) => judge::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Sign(args) => sign::run(&args),
         Command::Scenarios(args) => scenarios::run(&args),
         Command::Simulate(args) => model::simulate::run(&args),
         Command::List(args) => list::run(&args),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, print};
+use crate::certificate;
 use crate::report;
 use crate::report::evaluate::{RecordedRun, draw, merge};
 use crate::run::error::RunDirError;
@@ -52,6 +53,12 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let results = merge(&runs.iter().collect::<Vec<_>>(), scenarios)?;
     std::fs::create_dir_all(&out).map_err(|error| RunDirError::new(format!("making {}", out.display()), error))?;
     report::write(&results, &out)?;
+    if let [run] = &runs[..]
+        && args.out.as_ref().is_none_or(|out| *out == run.folder)
+        && run.claims.is_some()
+    {
+        certificate::write(run, &results)?;
+    }
     print(args.json, &results, || report::text::results(&results, &out, &args.runs))?;
     Ok(results.exit_code())
 }

@@ -1,8 +1,6 @@
 //! One scenario of a run, from its file to its result: what `certify` and `defects` have in common.
 
 use super::Failure;
-use crate::fixtures;
-use crate::input;
 use crate::lab;
 use crate::lab::{LabError, Options};
 use crate::manifest::Manifest;
@@ -11,6 +9,7 @@ use crate::report::ScenarioResult;
 use crate::report::evaluate::{Evaluator, draw};
 use crate::run::folder::RunDir;
 use crate::run::scenario_folder::Outcome;
+use crate::scenario;
 use crate::scenario::Scenario;
 
 /// A scenario and its file's text.
@@ -37,8 +36,7 @@ pub struct Run<'run> {
 /// # Errors
 /// Its file cannot be read.
 pub fn of_fixture(scenario: Scenario) -> Result<Chosen, Failure> {
-    let text = input::read(&fixtures::scenarios().join(format!("{}.toml", scenario.id)))?;
-    Ok(Chosen { scenario, text })
+    Ok(Chosen { text: scenario::text(&scenario.id)?, scenario })
 }
 
 /// The number of scenarios that run at the same time by default: one lane keeps about two cores busy while its cluster

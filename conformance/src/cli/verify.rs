@@ -1,100 +1,312 @@
-//! `pghaspec verify`: evaluates the evidence of a run again, and compares the outcome with the results that are
-//! claimed.
+//! `pghaspec verify`: makes the certificate of a run again from its evidence, and says whether it is what it says.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::Value;
 
-use super::{Failure, print};
-use crate::report::evaluate::RecordedRun;
-use crate::report::{Results, ScenarioResult};
+use super::{Failure, known, print};
+use crate::certificate;
+use crate::certificate::objections::objections;
+use crate::certificate::signature::{self, BadSignature};
+use crate::certificate::{Certificate, ManifestOf, differences, suite_sha256};
+use crate::input;
+use crate::input::InputError;
+use crate::judge::Verdict;
+use crate::report;
+use crate::report::Results;
+use crate::report::evaluate::{RecordedRun, drawn};
+use crate::run::contents::{Contents, MADE, MOST_BYTES, PICTURE, SIGNATURE};
 use crate::run::spec::SPEC_SHA256;
+use crate::scenario::profile::PROFILES;
+use crate::untrusted::file;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of a run, with results.json in it.
-    #[arg(value_name = "CERT")]
+    /// Folder of a run, with certificate.json in it.
+    #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// Exit with 1 unless the verdict is this: a certificate that verifies may be one of a failure.
+    #[arg(long, value_name = "VERDICT")]
+    require: Option<Required>,
+    /// Exit with 1 unless every scenario of this profile was run (`pghaspec list profiles`).
+    #[arg(long, value_name = "PROFILE")]
+    require_profile: Option<String>,
+    /// Exit with 1 unless the certificate is signed with this key, of minisign or of `pghaspec sign --generate`.
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
 }
 
+/// The verdict that is required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Required {
+    /// Nothing failed.
+    Pass,
+    /// Nothing failed but what is known to, and what is known to fail does.
+    AsExpected,
+}
+
+/// The standing of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Standing {
+    /// It is not what it says.
+    Denied,
+    /// All of it comes from the evidence, which anybody can have made.
+    SelfConsistent,
+    /// That, and whoever holds the key that was named stands for it.
+    Signed,
+}
+
+/// What there is to say of a certificate.
 #[derive(Serialize)]
-struct Document {
-    confirmed: bool,
-    verdict: &'static str,
-    /// The claims that the evidence does not confirm, a line each.
-    differences: Vec<String>,
+pub struct Verification {
+    standing: Standing,
+    agent: String,
+    version: String,
+    /// The manifest is the suite's, or the agent's own.
+    manifest: ManifestOf,
+    profile: Option<String>,
+    /// Every scenario of the profile was run.
+    complete: bool,
+    scenarios: usize,
+    verdict: Verdict,
+    as_expected: bool,
+    /// Number of failures that are known deviations.
+    known_deviations: usize,
+    /// The key that signed it, by its own word, if no key was named.
+    signed_by: Option<String>,
+    /// Reasons why it is denied, each with its file.
+    pub objections: Vec<String>,
+    /// Requirements that it does not meet, though it may be what it says.
+    unmet: Vec<String>,
+}
+
+impl Verification {
+    /// It is what it says.
+    pub fn holds(&self) -> bool {
+        self.standing != Standing::Denied
+    }
 }
 
 pub fn run(args: &Args) -> Result<u8, Failure> {
-    let claimed = Results::read(&args.folder)?;
-    let recorded = RecordedRun::read(&args.folder)?;
-    if claimed.spec.sha256 != SPEC_SHA256 {
-        return Err(Failure::usage(format!(
-            "{}: was judged by the specification sha256:{}, and this pghaspec has sha256:{SPEC_SHA256}; help: verify \
-             it with pghaspec {} of that specification",
-            args.folder.display(),
-            claimed.spec.sha256,
-            claimed.pghaspec
-        )));
+    if let Some(profile) = &args.require_profile {
+        let ids = PROFILES.map(|profile| profile.id);
+        known("profile", profile, |word| ids.contains(&word).then_some(()), &ids)?;
     }
+    let key = args.public_key.as_deref().map(|file| input::read_up_to(file, signature::MOST_BYTES)).transpose()?;
+    let mut document = verify(&args.folder, key.as_deref())?;
+    document.unmet = unmet(args, &document);
+    print(args.json, &document, || text(&document, key.is_some()))?;
+    Ok(u8::from(!document.holds() || !document.unmet.is_empty()))
+}
+
+/// Verifies the certificate in the folder of a run; with the text of a public key's file, its signature, too.
+///
+/// # Errors
+/// There is no certificate that this program can judge.
+pub fn verify(folder: &Path, key: Option<&str>) -> Result<Verification, Failure> {
+    let contents = Contents::of(folder)?;
+    let (text, claimed) = claimed(folder)?;
+    is_ours(folder, &claimed)?;
+    let recorded = RecordedRun::read(folder)?;
     let judged = recorded.plan.scenarios.iter().map(|planned| recorded.evaluate(&planned.id)).collect();
-    let found = recorded.results(judged)?;
-    let differences = differences(&claimed, &found);
-    let document = Document { confirmed: differences.is_empty(), verdict: found.verdict.text(), differences };
-    print(args.json, &document, || text(&document))?;
-    Ok(u8::from(!document.confirmed))
-}
-
-fn text(document: &Document) -> String {
-    if document.confirmed {
-        return format!("confirmed: the evidence says {}\n", document.verdict);
+    let results = recorded.results(judged)?;
+    let found = Certificate::of(&recorded, &contents, &results)?;
+    let mut said: Vec<String> = Vec::new();
+    let (one, other) = (as_value(&text), as_value(&found.text()));
+    said.extend(differences(&one, &other).into_iter().map(|line| format!("{}: {line}", certificate::FILE)));
+    if said.is_empty() && text != found.text() {
+        said.push(format!("{}: is not written as pghaspec writes it", certificate::FILE));
     }
-    let lines: Vec<_> = document.differences.iter().map(|line| format!("  {line}\n")).collect();
-    format!("denied: the evidence says {}\n{}", document.verdict, lines.concat())
-}
-
-/// The differences between the claimed results and those that the evidence gives.
-fn differences(claimed: &Results, found: &Results) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut differ = |what: &str, claimed: &str, found: &str| {
-        if claimed != found {
-            lines.push(format!("{what}: {claimed} is claimed, and the evidence says {found}"));
+    let objections = objections(&recorded, &found.agent.claims, &contents)?;
+    said.extend(objections.iter().map(ToString::to_string));
+    said.extend(not_made_again(&recorded, &contents, &results)?);
+    let signed = signed(&contents, &text, key);
+    let (signed_by, signature_good) = match signed {
+        Ok(by) => (by, true),
+        Err(why) => {
+            said.push(format!("{SIGNATURE}: {why}"));
+            (None, false)
         }
     };
-    differ("agent", &claimed.agent.name, &found.agent.name);
-    differ("release", &claimed.agent.version, &found.agent.version);
-    let image = |results: &Results| results.agent.image_digest.clone().unwrap_or_default();
-    differ("image", &image(claimed), &image(found));
-    differ("edition", &claimed.spec.edition, &found.spec.edition);
-    differ("verdict", claimed.verdict.text(), found.verdict.text());
-    differ("as expected", &claimed.as_expected.to_string(), &found.as_expected.to_string());
-    let of = |results: &Results, id: &str| results.scenarios.iter().find(|scenario| scenario.id == id).cloned();
-    let ids = claimed.scenarios.iter().chain(&found.scenarios).map(|scenario| scenario.id.clone());
-    for id in ids.collect::<std::collections::BTreeSet<_>>() {
-        let (Some(claimed), Some(found)) = (of(claimed, &id), of(found, &id)) else {
-            differ(&id, claimed_word(of(claimed, &id).is_some()), claimed_word(of(found, &id).is_some()));
-            continue;
-        };
-        differ(&id, claimed.verdict.text(), found.verdict.text());
-        let checks = |it: &ScenarioResult| -> Vec<(String, &'static str)> {
-            it.checks.iter().map(|check| (check.id.clone(), check.verdict.text())).collect()
-        };
-        let words = |it: &[(String, &'static str)]| {
-            it.iter().map(|(id, verdict)| format!("{id} {verdict}")).collect::<Vec<_>>().join(", ")
-        };
-        differ(&format!("{id}, checks"), &words(&checks(&claimed)), &words(&checks(&found)));
-    }
-    let files = claimed.evidence.sha256.keys().chain(found.evidence.sha256.keys());
-    for file in files.collect::<std::collections::BTreeSet<_>>() {
-        let digest = |results: &Results| results.evidence.sha256.get(file).cloned().unwrap_or("no such file".into());
-        differ(file, &digest(claimed), &digest(found));
-    }
-    lines
+    let standing = match (said.is_empty(), key.is_some() && signature_good) {
+        (false, _) => Standing::Denied,
+        (true, true) => Standing::Signed,
+        (true, false) => Standing::SelfConsistent,
+    };
+    let Certificate { agent, held, verdict, as_expected, deviations, scenarios, .. } = found;
+    Ok(Verification {
+        standing,
+        agent: agent.claims.name,
+        version: agent.claims.version,
+        manifest: agent.manifest,
+        profile: held.profile,
+        complete: held.complete,
+        scenarios: scenarios.len(),
+        verdict,
+        as_expected,
+        known_deviations: deviations.known.len(),
+        signed_by,
+        objections: said,
+        unmet: Vec::new(),
+    })
 }
 
-fn claimed_word(there: bool) -> &'static str {
-    if there { "that it was run" } else { "that it was not run" }
+/// The certificate in a folder, and its text.
+fn claimed(folder: &Path) -> Result<(String, Certificate), InputError> {
+    let path = folder.join(certificate::FILE);
+    if !path.is_file() {
+        let problem = format!("has no {}", certificate::FILE);
+        let help = "name the folder of a run; `pghaspec report` makes the certificate again from its evidence";
+        return Err(InputError::of_file(folder, problem, help));
+    }
+    let bytes = file::read(&path, MOST_BYTES)
+        .map_err(|error| InputError::of_file(&path, format!("cannot be read: {error}"), "name a readable folder"))?;
+    let damaged = |problem: String| {
+        InputError::of_file(&path, format!("is damaged: {problem}"), "ask whoever made it for the whole folder")
+    };
+    let text = String::from_utf8(bytes).map_err(|_| damaged("it is no UTF-8".to_owned()))?;
+    let claimed = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()).at_line(error.line()))?;
+    Ok((text, claimed))
+}
+
+/// Refuses what another pghaspec judged: its rules are not known here.
+fn is_ours(folder: &Path, claimed: &Certificate) -> Result<(), Failure> {
+    let suite = suite_sha256()?;
+    for (what, theirs, ours) in [
+        ("pghaspec", claimed.pghaspec.as_str(), env!("CARGO_PKG_VERSION")),
+        ("the specification sha256", &claimed.specification.sha256, SPEC_SHA256),
+        ("the suite sha256", &claimed.suite, &suite),
+    ] {
+        if theirs != ours {
+            return Err(Failure::usage(format!(
+                "{}: was judged by {what} {theirs}, and this is {ours}; help: verify it with pghaspec {} as it was then",
+                folder.join(certificate::FILE).display(),
+                claimed.pghaspec
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The files that are made from the evidence, and differ from what is made of it now.
+fn not_made_again(recorded: &RecordedRun, contents: &Contents, results: &Results) -> Result<Vec<String>, Failure> {
+    let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for result in &results.scenarios {
+        wanted.insert(format!("{}/{PICTURE}", result.id), drawn(&recorded.dir(&result.id), result));
+    }
+    for (name, text) in report::made(results, &recorded.folder)? {
+        wanted.insert(name.to_owned(), Some(text));
+    }
+    debug_assert!(MADE.iter().all(|name| *name == certificate::FILE || wanted.contains_key(*name)));
+    let mut said = Vec::new();
+    for (file, text) in wanted {
+        let there = contents.read(&file, MOST_BYTES).ok();
+        let why = match (there, text) {
+            (None, None) => continue,
+            (None, Some(_)) => "is missing",
+            (Some(_), None) => "is a picture of a history that there is not",
+            (Some(there), Some(text)) if there == text.as_bytes() => continue,
+            (Some(_), Some(_)) => "is not what the evidence gives; `pghaspec report` makes it again",
+        };
+        said.push(format!("{file}: {why}"));
+    }
+    Ok(said)
+}
+
+/// Checks the signature: with the key that was named, or else with the one that it names itself, which is returned.
+fn signed(contents: &Contents, certificate: &str, key: Option<&str>) -> Result<Option<String>, BadSignature> {
+    let there = contents.files.iter().any(|file| file == SIGNATURE);
+    let read = || -> Result<String, BadSignature> {
+        let bytes = contents.read(SIGNATURE, signature::MOST_BYTES);
+        let bytes = bytes.map_err(|error| BadSignature(format!("cannot be read: {error}")))?;
+        String::from_utf8(bytes).map_err(|_| BadSignature("is no text".to_owned()))
+    };
+    match (there, key) {
+        (false, None) => Ok(None),
+        (false, Some(_)) => Err(BadSignature("is missing: the certificate is not signed".to_owned())),
+        (true, Some(key)) => signature::check(certificate, &read()?, key).map(|()| None),
+        (true, None) => Ok(Some(match signature::check_itself(certificate, &read()?)? {
+            Some(key) => key,
+            None => "a key that it does not name".to_owned(),
+        })),
+    }
+}
+
+fn unmet(args: &Args, document: &Verification) -> Vec<String> {
+    let mut unmet = Vec::new();
+    match args.require {
+        Some(Required::Pass) if !matches!(document.verdict, Verdict::Pass) => {
+            unmet.push(format!("a pass is required, and the verdict is {}", document.verdict.text()));
+        }
+        Some(Required::AsExpected) if !document.as_expected => {
+            unmet.push("a run that is as expected is required, and it is not".to_owned());
+        }
+        _ => {}
+    }
+    if let Some(profile) = &args.require_profile
+        && !(document.complete && document.profile.as_ref() == Some(profile))
+    {
+        unmet.push(format!("the whole profile {profile} is required, and {} was run", run_of(document)));
+    }
+    unmet
+}
+
+fn as_value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+fn run_of(document: &Verification) -> String {
+    match (&document.profile, document.complete) {
+        (Some(profile), true) => format!("the profile {profile}"),
+        (Some(profile), false) => format!("a part of the profile {profile}"),
+        (None, _) => "a choice of scenarios".to_owned(),
+    }
+}
+
+fn text(document: &Verification, with_key: bool) -> String {
+    let mut lines = Vec::new();
+    match document.standing {
+        Standing::Denied => {
+            lines.push("denied: this folder is not what it says".to_owned());
+            lines.extend(document.objections.iter().map(|line| format!("  {line}")));
+        }
+        Standing::SelfConsistent => {
+            lines.push(
+                "self-consistent: all that the certificate says comes from the evidence in the folder".to_owned(),
+            );
+        }
+        Standing::Signed => {
+            lines.push("signed: with the key that you named, and all of it comes from the evidence".to_owned())
+        }
+    }
+    let whose = match document.manifest {
+        ManifestOf::Suite => "",
+        ManifestOf::Own => ", by a manifest of its own",
+    };
+    let number = document.scenarios;
+    lines.push(format!("agent: {} {}{whose}", document.agent, document.version));
+    lines.push(format!("run: {}, {number} scenario{}", run_of(document), if number == 1 { "" } else { "s" }));
+    let verdict = match (document.verdict, document.as_expected, document.known_deviations) {
+        (Verdict::Fail, true, known) => format!("fail, but only by {known} known deviations, as expected"),
+        (verdict, true, _) => format!("{}, as expected", verdict.text()),
+        (verdict, false, _) => format!("{}, not as expected", verdict.text()),
+    };
+    lines.push(format!("verdict: {verdict}"));
+    match (&document.signed_by, with_key) {
+        (Some(key), _) => lines.push(format!(
+            "signature: by {key}, of whom nothing is known here; name the key that you trust with --public-key"
+        )),
+        (None, false) => {
+            lines.push("signature: none; whoever sent the folder can have made all of it".to_owned());
+        }
+        (None, true) => {}
+    }
+    lines.extend(document.unmet.iter().map(|line| format!("not met: {line}")));
+    lines.join("\n")
 }

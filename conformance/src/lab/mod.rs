@@ -10,6 +10,7 @@ mod nemesis;
 mod observer;
 mod power;
 mod read_back;
+mod records;
 mod runner;
 mod stopwatch;
 mod tasks;
@@ -22,13 +23,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bollard::Docker;
-use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::manifest::Manifest;
 use crate::observe::clock::RunClock;
 use crate::observe::recorder::Recorder;
 use crate::progress::Progress;
-use crate::rules;
 use crate::run::folder::RunDir;
 use crate::run::lap::{Lap, Part};
 use crate::run::scenario_folder::ScenarioDir;
@@ -39,6 +38,7 @@ pub use docker::sweep::Swept;
 pub use error::{LabError, Trouble};
 pub use faults::{Description, descriptions};
 pub use machine::{docker_version, has_image, needed_images};
+pub use records::record_image;
 
 use docker::agent_image::remedy;
 use docker::sandbox::Sandbox;
@@ -70,24 +70,6 @@ pub struct Completed {
     pub image_digest: String,
     /// The times of its parts, the cleanup included.
     pub laps: Vec<Lap>,
-}
-
-/// The reason why a scenario says nothing about an agent, if there is one: it wants a feature that the manifest does
-/// not claim, a rule that the release does not follow, or a folder that the manifest does not name.
-pub fn unsupported(scenario: &Scenario, manifest: &Manifest) -> Option<String> {
-    let missing = scenario.needs.iter().find(|feature| !manifest.features.contains(*feature));
-    if let Some(feature) = missing {
-        return Some(format!("{} does not claim the feature `{feature}`", manifest.name));
-    }
-    let followed = manifest.followed_rules();
-    let follows = |rule: &String| followed.is_some_and(|followed| rules::follows(&followed, rule));
-    if let Some(rule) = scenario.rules.iter().find(|rule| !follows(rule)) {
-        return Some(format!("{} {} does not follow the rule `{rule}`", manifest.name, manifest.version));
-    }
-    if scenario.breaks(Fault::DiskFull) && manifest.data_volume.is_none() {
-        return Some(format!("the manifest of {} does not say where data lies (`data_volume`)", manifest.name));
-    }
-    None
 }
 
 /// Runs a scenario against an agent and records it below `dir`.
@@ -177,17 +159,6 @@ async fn has_all(scenario: &Scenario, manifest: &Manifest) -> Result<(Docker, St
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_situation_that_a_release_does_not_come_into_is_unsupported() {
-        let scenario = Scenario::load("killed-during-crash-recovery").unwrap();
-        let unsupported = |agent: &str| unsupported(&scenario, &Manifest::load(agent).unwrap());
-        assert_eq!(unsupported("patroni@4.1.5"), None);
-        let why = unsupported("patroni@2.1.2").unwrap();
-        assert_eq!(why, "patroni 2.1.2 does not follow the rule `starts_crashed_primary: yes`");
-        let without = Scenario { rules: Vec::new(), ..scenario.clone() };
-        assert_eq!(super::unsupported(&without, &Manifest::load("patroni@2.1.2").unwrap()), None);
-    }
 
     #[test]
     fn a_run_can_be_spawned() {

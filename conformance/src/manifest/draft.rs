@@ -10,7 +10,8 @@ use super::paths::{Home, Trouble};
 use super::patterns::{of_agent, regex};
 use super::releases::Table;
 use super::values::{self, MOST_FILES, MOST_SAYS, check, checked_file, checked_older, checked_says, unknown_variable};
-use super::{Credentials, File, Limits, Manifest, Ports, Release, Says, VARIABLES, named_by, render};
+use super::{Credentials, File, Limits, Manifest, Ports, Release, Says, VARIABLES, Written, named_by, render};
+use crate::digest::sha256;
 use crate::input;
 use crate::input::{InputError, Source, shown};
 
@@ -31,6 +32,7 @@ pub struct Draft {
     data_volume: Option<String>,
     limits: Limits,
     files: Vec<File>,
+    sources: Vec<Written>,
     env: BTreeMap<String, String>,
     prepared_by: Option<Box<Draft>>,
     ports: Option<Ports>,
@@ -86,6 +88,8 @@ fn load_after(file: &Path, before: &[PathBuf]) -> Result<Draft, InputError> {
         }
     };
     written.put_over(source, &home, toml)?;
+    let name = home.shown(chain.last().map_or(source.file, PathBuf::as_path));
+    written.sources.push(Written { name, sha256: sha256(text.as_bytes()) });
     written.prepared_by = prepares.or(written.prepared_by.take());
     Ok(written)
 }
@@ -240,6 +244,7 @@ impl Draft {
                 format!("{} has another image, {}: a prepared cluster is made of that", other.name, other.image);
             return Err(InputError::of_file(&file, problem, "leave it out").at_key("prepared_by"));
         }
+        let prepared = prepared_by.iter().flat_map(|other| other.sources.clone()).collect::<Vec<_>>();
         Ok(Manifest {
             name: self.name.ok_or_else(|| missing("name"))?,
             version,
@@ -249,6 +254,7 @@ impl Draft {
             image,
             build,
             files: self.files,
+            sources: self.sources.into_iter().chain(prepared).collect(),
             env: self.env,
             prepared_by: prepared_by.map(Box::new),
             leader_key,

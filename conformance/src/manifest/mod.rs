@@ -46,6 +46,7 @@ use paths::{Home, Trouble};
 pub use crate::input::InputError as ManifestError;
 pub use agent_toml::Toml;
 pub use limits::Limits;
+pub use paths::MOST_BYTES;
 pub use release::Release;
 pub use releases::Row;
 pub use says::{Meaning, Says, meaning_of};
@@ -70,6 +71,8 @@ pub struct Manifest {
     pub build: Vec<String>,
     /// Files that are copied into each node before it starts.
     pub files: Vec<File>,
+    /// The files that it is written in: its own, and those of what it extends.
+    pub sources: Vec<Written>,
     /// Environment variables of the agent.
     pub env: BTreeMap<String, String>,
     /// The agent that prepares its clusters, with the same image; if none is named, it does so itself.
@@ -105,10 +108,21 @@ pub struct Manifest {
 pub struct File {
     /// The file on this machine.
     pub from: PathBuf,
+    /// Its path from the manifest's folder, or from that of the fixtures, as in [`Written`].
+    pub name: String,
     /// Its path in the container.
     pub to: String,
     /// True if `{{variables}}` in it are filled in.
     pub template: bool,
+}
+
+/// A file that a manifest is written in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its path from the manifest's folder; of one of the fixtures, from theirs: `suite:agents/patroni/agent.toml`.
+    pub name: String,
+    /// SHA-256 of it, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// The ports on which a node listens.

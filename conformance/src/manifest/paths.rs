@@ -8,7 +8,7 @@ use crate::fixtures;
 use crate::input::shown;
 
 /// Most bytes of a file that a manifest names.
-pub(super) const MOST_BYTES: u64 = 16 << 20;
+pub const MOST_BYTES: u64 = 16 << 20;
 
 /// The problem with a path, and its remedy.
 pub(super) type Trouble = (String, String);
@@ -18,6 +18,8 @@ pub(super) struct Home {
     folder: PathBuf,
     /// The manifest's own folder; for one of the fixtures, all of them, since they share files.
     root: PathBuf,
+    /// It is one of the fixtures.
+    of_suite: bool,
 }
 
 impl Home {
@@ -26,7 +28,15 @@ impl Home {
         let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         let fixtures = fixtures::root().canonicalize().ok().filter(|fixtures| folder.starts_with(fixtures));
-        Home { root: fixtures.unwrap_or_else(|| folder.clone()), folder }
+        let of_suite = fixtures.is_some();
+        Home { root: fixtures.unwrap_or_else(|| folder.clone()), folder, of_suite }
+    }
+
+    /// A path in words that are the same on every machine: from the manifest's folder, or from that of the fixtures,
+    /// `suite:agents/patroni/agent.toml`.
+    pub(super) fn shown(&self, path: &Path) -> String {
+        let below = path.strip_prefix(&self.root).unwrap_or(path).display();
+        if self.of_suite { format!("suite:{below}") } else { below.to_string() }
     }
 
     /// The regular file that the manifest names, with no link left in its path.

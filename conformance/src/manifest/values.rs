@@ -302,7 +302,7 @@ pub(super) fn checked_file(
             unknown_variable(&from, &name, variables).at_key(format!("{{{{{}}}}}", shown(&name))).at_line(line)
         })?;
     }
-    Ok(File { from, to: normal(&one.to), template: one.template })
+    Ok(File { name: home.shown(&from), from, to: normal(&one.to), template: one.template })
 }
 
 /// The line on which a variable stands that is not known.

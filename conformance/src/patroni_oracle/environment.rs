@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::stderr::{PipFailure, of_pip};
 use super::{DiffError, ErrorKind};
+use crate::digest::hex;
 use crate::fixtures;
-use crate::run::spec::hex;
 
 /// The oldest Python that the harness runs on.
 const OLDEST_PYTHON: (u32, u32) = (3, 9);

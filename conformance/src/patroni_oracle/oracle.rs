@@ -17,7 +17,7 @@ use super::stderr::{HarnessFailure, of_harness};
 use super::vector::Vector;
 use super::world::WorldRun;
 use super::{DiffError, ErrorKind};
-use crate::run::spec::hex;
+use crate::digest::hex;
 
 /// All runs of one release, as vectors to be compared.
 #[derive(Debug, Default)]

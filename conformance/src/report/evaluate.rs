@@ -20,6 +20,8 @@ use crate::judge::{Check, Judgement, Verdict, judge};
 use crate::known::deviations;
 use crate::known::deviations::{Deviations, ScenarioChecks};
 use crate::picture::picture;
+use crate::run::claims::Claims;
+use crate::run::contents::Contents;
 use crate::run::error::RunDirError;
 use crate::run::plan::Plan;
 use crate::run::scenario_folder::{Outcome, ScenarioDir, scenario_dir};
@@ -39,6 +41,8 @@ pub struct RecordedRun {
     pub folder: PathBuf,
     /// `plan.json` in it.
     pub plan: Plan,
+    /// `agent.json` in it; `None` if an older pghaspec made the run.
+    pub claims: Option<Claims>,
     /// `deviations.toml` in it.
     pub deviations: Deviations,
     /// By the edition that the run was held to.
@@ -49,15 +53,19 @@ impl RecordedRun {
     /// The run in a folder.
     ///
     /// # Errors
-    /// The folder is no run's, one of its files is damaged, or the derived items cannot be read.
+    /// The folder is no run's, holds what no run leaves, one of its files is damaged, or the derived items cannot be
+    /// read.
     pub fn read(folder: &Path) -> Result<RecordedRun, InputError> {
+        Contents::of(folder)?;
         let plan = Plan::read(folder)?;
+        let claims = Claims::read(folder)?;
         let edition = Edition::from_id(&plan.spec.edition).ok_or_else(|| {
             let problem = format!("there is no edition `{}`", plan.spec.edition);
             InputError::of_file(folder, problem, "use the pghaspec that made the run")
         })?;
         let deviations = Deviations::recorded(&folder.join(deviations::FILE))?;
-        Ok(RecordedRun { folder: folder.to_path_buf(), plan, deviations, evaluator: Evaluator::new(edition)? })
+        let evaluator = Evaluator::new(edition)?;
+        Ok(RecordedRun { folder: folder.to_path_buf(), plan, claims, deviations, evaluator })
     }
 
     /// The folder of a scenario in it.
@@ -180,11 +188,20 @@ fn only(id: &str, verdict: Verdict, why: String) -> Judgement {
     Judgement { verdict, branches: Vec::new(), checks, measured: Vec::new(), unlisted: 0 }
 }
 
-/// Draws a scenario that was judged, `history.svg` beside its history; nothing if there is no history.
+/// Draws a scenario that was judged, `history.svg` beside its history. Without a history that can be read there is no
+/// picture, and one that is there is removed: nobody knows of what it is one.
 ///
 /// # Errors
-/// The picture cannot be written.
+/// The picture cannot be written, or removed.
 pub fn draw(dir: &ScenarioDir, result: &ScenarioResult) -> Result<(), RunDirError> {
-    let Ok(history) = History::read(&dir.events) else { return Ok(()) };
-    dir.draw(&picture(&history, &result.judgement()))
+    match drawn(dir, result) {
+        Some(svg) => dir.draw(&svg),
+        None => dir.erase(),
+    }
+}
+
+/// The picture of a scenario that was judged; `None` without a history that can be read.
+pub fn drawn(dir: &ScenarioDir, result: &ScenarioResult) -> Option<String> {
+    let history = History::read(&dir.events).ok()?;
+    Some(picture(&history, &result.judgement()))
 }

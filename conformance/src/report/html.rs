@@ -1,11 +1,15 @@
 //! `report.html`, the results as one page that needs nothing else to be read. The evidence beside it is linked.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Results, ScenarioResult, coverage};
 use crate::judge::Verdict;
+use crate::run::contents::PICTURE;
 use crate::untrusted::escape::markup;
+use crate::untrusted::file;
+
+/// Most bytes of a picture.
+const MOST_PICTURE: u64 = 64 << 20;
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; padding: 0 1em }
@@ -136,8 +140,9 @@ fn of_scenario(results: &Results, scenario: &ScenarioResult, folder: &Path) -> S
         text += &format!("<p>evidence: {}</p>\n", links.join(", "));
     }
     // A picture of the run is part of the page.
-    let place = own.iter().find_map(|path| Some(located(folder, path)?.parent()?.join("history.svg")));
-    if let Some(svg) = place.and_then(|file| fs::read_to_string(folder.join(file)).ok()) {
+    let place = own.iter().find_map(|path| Some(located(folder, path)?.parent()?.join(PICTURE)));
+    let drawn = place.and_then(|file| file::read(&folder.join(file), MOST_PICTURE).ok());
+    if let Some(svg) = drawn.and_then(|bytes| String::from_utf8(bytes).ok()) {
         text += &format!("<figure>{}</figure>\n", svg.find("<svg").map_or("", |start| &svg[start..]));
     }
     text + "</details>\n"

@@ -20,4 +20,4 @@ pub mod text;
 mod write;
 
 pub use results::{Agent, Evidence, Results, ScenarioResult};
-pub use write::write;
+pub use write::{made, write};

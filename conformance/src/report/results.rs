@@ -2,13 +2,12 @@
 //! evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::coverage::{ItemId, Measured};
+use crate::digest::of_reader;
 use crate::input;
 use crate::input::InputError;
 use crate::judge::durations::Measure;
@@ -17,10 +16,14 @@ use crate::known::deviations::Standing;
 use crate::run::error::RunDirError;
 use crate::run::lap::Lap;
 use crate::run::scenario_folder::ScenarioDir;
-use crate::run::spec::{Spec, hex};
+use crate::run::spec::Spec;
+use crate::untrusted::file;
 
 /// Name of the file.
 pub(super) const FILE: &str = "results.json";
+
+/// Most bytes of it.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// The whole of a run, `results.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,10 +99,10 @@ impl Evidence {
     /// A file cannot be read.
     pub fn add(&mut self, dir: &ScenarioDir, prefix: &str) -> Result<(), RunDirError> {
         for file in dir.evidence()? {
-            let content =
-                fs::read(&file).map_err(|error| RunDirError::new(format!("reading {}", file.display()), error))?;
+            let digest = file::open(&file).and_then(of_reader);
+            let (digest, _) = digest.map_err(|error| RunDirError::new(format!("reading {}", file.display()), error))?;
             let place = file.strip_prefix(dir.path.parent().unwrap_or(&dir.path)).unwrap_or(&file);
-            self.sha256.insert(format!("{prefix}{}", place.display()), hex(&Sha256::digest(content)));
+            self.sha256.insert(format!("{prefix}{}", place.display()), digest);
         }
         Ok(())
     }
@@ -125,7 +128,7 @@ impl Results {
     /// There are none, or they are damaged.
     pub fn read(folder: &Path) -> Result<Results, InputError> {
         let file = folder.join(FILE);
-        serde_json::from_str(&input::read(&file)?).map_err(|error| {
+        serde_json::from_str(&input::read_up_to(&file, MOST_BYTES)?).map_err(|error| {
             InputError::of_file(&file, format!("is damaged: {error}"), "make it again with `pghaspec report`")
                 .at_line(error.line())
         })

@@ -41,7 +41,7 @@ impl std::error::Error for RunDirError {
 
 /// Writes a file of the run, whole or not at all: a process that is killed meanwhile leaves the old file, and so does a
 /// machine that loses its power.
-pub(super) fn write(file: &Path, text: &str) -> Result<(), RunDirError> {
+pub(crate) fn write(file: &Path, text: &str) -> Result<(), RunDirError> {
     let folder = file.parent().unwrap_or(Path::new("."));
     let written = || {
         let name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();

@@ -4,8 +4,10 @@
 //! runs/20260131-120000-patroni-3f9a1c07b2d4/  the run; `runs/latest` points to it
 //!   lock                                    held with flock while the run lives
 //!   plan.json                               what it sets out to do
-//!   deviations.toml                         the known deviations of the agent
+//!   agent.json deviations.toml              the agent: its claims, and its known deviations
+//!   image.json machine.json                 the agent's image, and the machine
 //!   results.json junit.xml report.html      its results
+//!   certificate.json                        its certificate
 //!   leader-postmaster-killed/               one folder for each scenario
 //!     scenario.toml
 //!     events.jsonl

@@ -35,6 +35,17 @@ pub struct Lap {
 }
 
 impl Part {
+    /// All of them, in their order.
+    pub const ALL: [Part; 7] = [
+        Part::Containers,
+        Part::ComingUp,
+        Part::Steadying,
+        Part::Faults,
+        Part::Settling,
+        Part::ReadingBack,
+        Part::Removing,
+    ];
+
     /// In words.
     pub fn text(self) -> &'static str {
         match self {

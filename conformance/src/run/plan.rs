@@ -1,24 +1,33 @@
 //! The plan of a run, `plan.json` in its folder: what it sets out to do. A run is resumed by it, and shards are put
 //! together.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::error::{RunDirError, write};
-use super::spec::{SPEC_SHA256, Spec, hex};
+use super::spec::{SPEC_SHA256, Spec};
+use crate::digest::sha256;
 use crate::input;
-use crate::input::InputError;
+use crate::input::{InputError, shown};
 use crate::manifest::Manifest;
+use crate::untrusted::name;
 
 /// Name of the file.
 const FILE: &str = "plan.json";
 
+/// Most scenarios of a run.
+const MOST_SCENARIOS: usize = 2_000;
+
+/// Names in the folder of a run that no scenario can have.
+const OWN_FOLDERS: [&str; 2] = ["lock", "templates"];
+
 /// The plan of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Version of this program.
     pub pghaspec: String,
@@ -40,6 +49,7 @@ pub struct Plan {
 
 /// A scenario that is to be run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Planned {
     /// Its name.
     pub id: String,
@@ -50,7 +60,7 @@ pub struct Planned {
 impl Planned {
     /// A scenario of that name and text.
     pub fn new(id: &str, text: &str) -> Planned {
-        Planned { id: id.to_owned(), sha256: hex(&Sha256::digest(text)) }
+        Planned { id: id.to_owned(), sha256: sha256(text) }
     }
 }
 
@@ -90,10 +100,28 @@ impl Plan {
             let help = "name the folder that `pghaspec certify` told as its evidence";
             return Err(InputError::of_file(folder, format!("is not the folder of a run: it has no {FILE}"), help));
         }
-        serde_json::from_str(&input::read(&file)?).map_err(|error| {
-            InputError::of_file(&file, format!("is damaged: {error}"), "run `pghaspec certify` anew")
-                .at_line(error.line())
-        })
+        let damaged = |problem: String| {
+            InputError::of_file(&file, format!("is damaged: {problem}"), "run `pghaspec certify` anew")
+        };
+        let plan: Plan = serde_json::from_str(&input::read(&file)?)
+            .map_err(|error| damaged(error.to_string()).at_line(error.line()))?;
+        // Paths are made of the names.
+        let mut names = BTreeSet::new();
+        for Planned { id, .. } in &plan.scenarios {
+            if let Some(trouble) = name::trouble(id) {
+                return Err(damaged(format!("the scenario `{}` {trouble}", shown(id))));
+            }
+            if OWN_FOLDERS.contains(&id.as_str()) {
+                return Err(damaged(format!("the scenario `{id}` has the name of a file of the run")));
+            }
+            if !names.insert(id) {
+                return Err(damaged(format!("the scenario `{id}` is in it twice")));
+            }
+            if names.len() > MOST_SCENARIOS {
+                return Err(damaged(format!("it has more than {MOST_SCENARIOS} scenarios")));
+            }
+        }
+        Ok(plan)
     }
 
     /// The first difference from another plan that should be about the same agent and specification, in words.

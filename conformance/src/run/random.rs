@@ -5,7 +5,7 @@ use std::io;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::spec::hex;
+use crate::digest::hex;
 
 /// So many hexadecimal digits that nobody can foretell.
 ///

@@ -5,8 +5,13 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::PICTURE;
 use super::error::{RunDirError, write};
 use super::lap::Lap;
+use crate::untrusted::file;
+
+/// Most bytes of `outcome.json`.
+const MOST_OUTCOME: u64 = 1 << 20;
 
 /// The folder of one scenario of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,7 @@ pub struct ScenarioDir {
 
 /// The end of a scenario for the harness, `outcome.json`. Whether the agent did well is the judge's business.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Outcome {
     /// Digest of the agent's image, `sha256:…`.
     pub image_digest: Option<String>,
@@ -66,12 +72,26 @@ impl ScenarioDir {
     /// # Errors
     /// The file cannot be written.
     pub fn draw(&self, svg: &str) -> Result<(), RunDirError> {
-        write(&self.path.join("history.svg"), svg)
+        write(&self.path.join(PICTURE), svg)
+    }
+
+    /// Removes the picture, if there is one.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn erase(&self) -> Result<(), RunDirError> {
+        let file = self.path.join(PICTURE);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(RunDirError::new(format!("removing {}", file.display()), error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The end for the harness; nothing if it has not come to the end, or the file is damaged.
     pub fn outcome(&self) -> Option<Outcome> {
-        serde_json::from_slice(&fs::read(&self.outcome).ok()?).ok()
+        serde_json::from_slice(&file::read(&self.outcome, MOST_OUTCOME).ok()?).ok()
     }
 
     /// The scenario was recorded to its end, and need not be run again.

@@ -17,8 +17,3 @@ pub struct Spec {
     /// See [`SPEC_SHA256`].
     pub sha256: String,
 }
-
-/// Bytes in hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -148,6 +148,14 @@ impl Scenario {
     }
 }
 
+/// The text of the file of a scenario of the fixtures.
+///
+/// # Errors
+/// It cannot be read.
+pub fn text(id: &str) -> Result<String, InputError> {
+    input::read(&file_of(id))
+}
+
 fn file_of(id: &str) -> PathBuf {
     fixtures::scenarios().join(format!("{id}.toml"))
 }

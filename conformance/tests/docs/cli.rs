@@ -26,7 +26,8 @@ With `--json`, standard output carries one JSON document and nothing else. What 
 | environment variable | meaning |
 | --- | --- |
 | `DOCKER_HOST` | another Docker Engine than the local one, for `certify`, `defects` and `doctor` |
-| `PGHASPEC_FIXTURES` | another folder of scenarios, agents and images than the one beside the sources |
+| `PGHASPEC_FIXTURES` | another folder of scenarios, agents and images than the program's own |
+| `PGHASPEC_KEY_PASSWORD` | the password of the secret key of `sign` |
 | `PGHASPEC_CACHE` | folder into which `diff` installs releases, instead of `~/.cache/pghaspec` |
 | `PGHASPEC_PYTHON` | the Python that `diff` runs released code with, instead of `python3` |
 ";

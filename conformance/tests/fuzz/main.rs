@@ -14,7 +14,10 @@ mod search;
 mod targets;
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use search::Finding;
@@ -55,19 +58,30 @@ fn no_input_is_too_much() {
     let only = std::env::var("PGHASPEC_FUZZ_TARGET").ok();
     let names: Vec<&str> = ALL.iter().map(|target| target.name).collect();
     assert!(only.as_deref().is_none_or(|only| names.contains(&only)), "{only:?} is none of {names:?}");
-    let mut findings = Vec::new();
-    for target in ALL.iter().filter(|target| only.as_deref().is_none_or(|only| only == target.name)) {
-        let seeds = seeds(target);
-        assert!(!seeds.is_empty(), "{} has no seeds", target.name);
-        let done = search::search(target, seeds, Duration::from_secs_f64(seconds));
-        let peak = search::peak_memory();
-        let (name, runs, kinds) = (target.name, done.runs, done.kinds);
-        let _ = writeln!(std::io::stderr(), "{name}: {runs} inputs, {kinds} kinds of outcome, {peak} KiB");
-        findings.extend(done.findings.iter().map(|finding| keep(target, finding)));
-        if peak > MOST_MEMORY {
-            findings.push(format!("{}: {peak} KiB of memory are too much", target.name));
+    let all: Vec<&Target> =
+        ALL.iter().filter(|target| only.as_deref().is_none_or(|only| only == target.name)).collect();
+    let (next, findings) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    // The time of an input is that of its own thread, so several targets can be tried at once.
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+            scope.spawn(|| {
+                while let Some(target) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let seeds = seeds(target);
+                    assert!(!seeds.is_empty(), "{} has no seeds", target.name);
+                    let done = search::search(target, seeds, Duration::from_secs_f64(seconds));
+                    let peak = search::peak_memory();
+                    let (name, runs, kinds) = (target.name, done.runs, done.kinds);
+                    let _ = writeln!(std::io::stderr(), "{name}: {runs} inputs, {kinds} kinds of outcome, {peak} KiB");
+                    let mut findings = findings.lock().unwrap();
+                    findings.extend(done.findings.iter().map(|finding| keep(target, finding)));
+                    if peak > MOST_MEMORY {
+                        findings.push(format!("{name}: {peak} KiB of memory are too much"));
+                    }
+                }
+            });
         }
-    }
+    });
+    let findings = findings.into_inner().unwrap();
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n\n"));
 }
 

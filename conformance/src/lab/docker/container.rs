@@ -36,6 +36,8 @@ pub struct ContainerPlan<'plan> {
     pub image: &'plan str,
     /// The namespaces that it lives in.
     pub place: Place<'plan>,
+    /// The program instead of the image's own.
+    pub entrypoint: Option<&'plan str>,
     /// Command; empty for that of the image.
     pub command: Vec<String>,
     /// Environment.
@@ -53,6 +55,8 @@ pub struct ContainerPlan<'plan> {
 pub enum Place<'plan> {
     /// In a network of the sandbox, with namespaces of its own.
     Network(&'plan str),
+    /// In no network, with namespaces of its own.
+    Nowhere,
     /// Among the processes and networks of the host, with these capabilities.
     Host(&'plan [&'plan str]),
     /// In the network of that container, whose rules it may change.
@@ -66,6 +70,7 @@ impl<'plan> ContainerPlan<'plan> {
             part,
             image,
             place,
+            entrypoint: None,
             command: Vec::new(),
             env: BTreeMap::new(),
             files: Vec::new(),
@@ -77,7 +82,12 @@ impl<'plan> ContainerPlan<'plan> {
     /// The request to Docker for a container of that name.
     pub(super) fn request(self, name: &str, labels: &BTreeMap<String, String>) -> ContainerRequest<GenericImage> {
         let (image, tag) = self.image.rsplit_once(':').unwrap_or((self.image, "latest"));
-        let mut request = ContainerRequest::from(GenericImage::new(image, tag))
+        let image = GenericImage::new(image, tag);
+        let image = match self.entrypoint {
+            Some(program) => image.with_entrypoint(program),
+            None => image,
+        };
+        let mut request = ContainerRequest::from(image)
             .with_container_name(name)
             .with_labels(labels)
             .with_startup_timeout(START)
@@ -98,6 +108,12 @@ impl<'plan> ContainerPlan<'plan> {
                     confine(host, limits, in_memory.as_deref());
                 })
             }
+            Place::Nowhere => request.with_host_config_modifier(move |host| {
+                host.init = Some(true);
+                host.publish_all_ports = Some(false);
+                host.network_mode = Some("none".to_owned());
+                confine(host, limits, in_memory.as_deref());
+            }),
             Place::NetworkOf(container) => {
                 let container = format!("container:{container}");
                 request.with_host_config_modifier(move |host| {

@@ -6,6 +6,7 @@
 pub mod agent_image;
 pub mod container;
 pub mod network;
+pub mod packages;
 pub mod sandbox;
 pub mod sweep;
 

@@ -5,11 +5,13 @@
 //! | `written.rs` | what people write: manifests, scenarios, lists |
 //! | `recorded.rs` | recorded histories, their lines, and the judge on them |
 //! | `documents.rs` | JSON documents: plans, results, outcomes, derived items, tables of releases |
+//! | `sent.rs` | what comes with a certificate |
 //! | `observed.rs` | what containers say: reports on processes, logs, agents' messages |
 
 mod documents;
 mod observed;
 mod recorded;
+mod sent;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -33,7 +35,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const ALL: [Target; 16] = [
+pub const ALL: [Target; 19] = [
     written::AGENT,
     written::SCENARIO,
     written::DEVIATIONS,
@@ -47,6 +49,9 @@ pub const ALL: [Target; 16] = [
     documents::OUTCOME,
     documents::DERIVED,
     documents::RELEASES,
+    sent::CERTIFICATE,
+    sent::SIGNATURE,
+    sent::RECORDS,
     observed::REPORTS,
     observed::MESSAGES,
     observed::ORACLE,

@@ -1,0 +1,148 @@
+//! Folders that somebody made to harm whoever looks into them: no command waits for ever, takes all memory, or reads and
+//! writes elsewhere.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use crate::sample::{RESTART, Sample, passing, pghaspec};
+
+/// Every command that reads a run's folder refuses it, within seconds.
+#[track_caller]
+fn refused(sample: &Sample, what: &str) {
+    for command in [
+        &["verify", sample.path()][..],
+        &["report", sample.path()],
+        &["certify", "patroni@4.1.5", "--resume", sample.path()],
+    ] {
+        let started = Instant::now();
+        let output = pghaspec(command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{what}: {command:?}: {said}");
+        assert!(started.elapsed() < Duration::from_secs(20), "{what}: {command:?}: {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused() {
+    for file in [
+        "plan.json",
+        "agent.json",
+        "results.json",
+        "certificate.json",
+        "deviations.toml",
+        "lock",
+        "leader-postmaster-killed/events.jsonl",
+        "leader-postmaster-killed/outcome.json",
+        "leader-postmaster-killed/scenario.toml",
+        "leader-postmaster-killed/logs/more.log",
+    ] {
+        for kind in ["pipe", "zero", "outside", "itself"] {
+            let sample = passing();
+            let path = sample.folder.join(file);
+            let _ = fs::remove_file(&path);
+            match kind {
+                "pipe" => mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap(),
+                "zero" => symlink("/dev/zero", &path).unwrap(),
+                "outside" => symlink("/etc/passwd", &path).unwrap(),
+                _ => symlink(".", &path).unwrap(),
+            }
+            refused(&sample, &format!("{file} is a {kind}"));
+        }
+    }
+}
+
+#[test]
+fn links_to_folders_do_not_multiply() {
+    let sample = passing();
+    symlink(".", sample.folder.join(RESTART).join("again")).unwrap();
+    symlink("..", sample.folder.join(RESTART).join("up")).unwrap();
+    refused(&sample, "links to folders");
+}
+
+#[test]
+fn names_lead_nowhere_else() {
+    for id in
+        ["../elsewhere", "/tmp/elsewhere", "a/../../elsewhere", "..", ".", "", "a b", "<script>", "lock", "\u{1b}[2J"]
+    {
+        let sample = passing();
+        sample.edit("plan.json", |plan| plan["scenarios"][0]["id"] = id.into());
+        refused(&sample, id);
+    }
+    let sample = passing();
+    sample.edit("plan.json", |plan| {
+        let one = plan["scenarios"][0].clone();
+        plan["scenarios"] = (0..100_000)
+            .map(|index| {
+                let mut one = one.clone();
+                one["id"] = format!("s{index}").into();
+                one
+            })
+            .collect();
+    });
+    refused(&sample, "a hundred thousand scenarios");
+    let sample = passing();
+    sample.edit("plan.json", |plan| plan["scenarios"][1] = plan["scenarios"][0].clone());
+    refused(&sample, "a scenario twice");
+}
+
+#[test]
+fn sizes_and_numbers_have_limits() {
+    let sample = passing();
+    let large = fs::File::create(sample.folder.join(RESTART).join("logs/large.log")).unwrap();
+    large.set_len(4 << 30).unwrap();
+    refused(&sample, "a log of 4 GiB");
+    let sample = passing();
+    let large = fs::File::create(sample.folder.join(RESTART).join("events.jsonl")).unwrap();
+    large.set_len(1 << 30).unwrap();
+    refused(&sample, "a history of 1 GiB");
+    let sample = passing();
+    for number in 0..20_000 {
+        fs::write(sample.folder.join(RESTART).join("logs").join(format!("{number}.log")), "").unwrap();
+    }
+    refused(&sample, "twenty thousand logs");
+}
+
+/// Nothing is written through what lies in the folder: neither a link nor a draft that is one.
+#[test]
+fn nothing_is_written_elsewhere() {
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret");
+    for name in ["report.html", "report.html.part", ".report.html.part", "results.json.part", "history.svg"] {
+        let sample = passing();
+        fs::write(&secret, "kept").unwrap();
+        let place = if name == "history.svg" { format!("{RESTART}/{name}") } else { name.to_owned() };
+        let _ = fs::remove_file(sample.folder.join(&place));
+        symlink(&secret, sample.folder.join(&place)).unwrap();
+        pghaspec(&["report", sample.path()]);
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "kept", "{name}");
+    }
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+    assert!(Path::new("/etc/passwd").is_file());
+}
+
+/// No words of a folder become markup, whatever file they stand in.
+#[test]
+fn no_script_reaches_the_page() {
+    const SCRIPT: &str = "<script>alert(1)</script>";
+    let sample = passing();
+    fs::write(sample.folder.join(RESTART).join("history.svg"), format!("<svg>{SCRIPT}</svg>")).unwrap();
+    fs::write(sample.folder.join(RESTART).join("events.jsonl"), SCRIPT).unwrap();
+    sample.edit("plan.json", |plan| plan["profile"] = SCRIPT.into());
+    sample.write(
+        "deviations.toml",
+        &format!(
+            "[[deviation]]\nchecks = [\"timeline\"]\nscenarios = [\"{RESTART}\"]\nreason = \"{SCRIPT}\"\n\
+         link = \"https://example.org/{SCRIPT}\"\n"
+        ),
+    );
+    let output = pghaspec(&["report", sample.path()]);
+    assert!(output.status.code().is_some_and(|code| code != 101), "{}", String::from_utf8_lossy(&output.stderr));
+    for page in ["report.html", "junit.xml"] {
+        assert!(!sample.read(page).contains("<script"), "{page}");
+    }
+    assert_eq!(sample.verify(&[]).0, 1);
+}

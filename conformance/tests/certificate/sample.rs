@@ -1,0 +1,207 @@
+//! A run's folder as the lab leaves it, made of recorded histories of the fixtures: the profile smoke, with logs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use pghaspec::fixtures;
+use pghaspec::history::History;
+use pghaspec::manifest::Manifest;
+use pghaspec::run::claims::Claims;
+use pghaspec::run::folder::RunDir;
+use pghaspec::run::lap::{Lap, Part};
+use pghaspec::run::plan::{Plan, Planned};
+use pghaspec::run::records::{ImageRecord, MachineRecord, Package};
+use pghaspec::run::scenario_folder::Outcome;
+use pghaspec::scenario::{Scenario, text};
+use pghaspec_model::vocabulary::event::{FORMAT, Kind, Phase};
+use serde_json::{Value, json};
+
+pub const RESTART: &str = "leader-postmaster-killed";
+pub const FAILOVER: &str = "leader-postmaster-killed-start-timeout-0";
+pub const STANDBY: &str = "standby-postmaster-killed";
+pub const SMOKE: [&str; 3] = [RESTART, FAILOVER, STANDBY];
+
+/// The digest of the image of all samples.
+pub const IMAGE: &str = "sha256:5c1d8a3f0d8c1be5b0d7c4a2a2f9b5ee4c9f0d6f3a0f1b2c3d4e5f60718293a4";
+
+/// A run, in a folder that is removed in the end.
+pub struct Sample {
+    _outer: tempfile::TempDir,
+    pub folder: PathBuf,
+}
+
+/// Patroni 4.1.5, which passes all three.
+pub fn passing() -> Sample {
+    run("patroni@4.1.5", Some("smoke"), &SMOKE.map(|id| (id, "patroni-4.1.5")))
+}
+
+/// An agent that fails one of the three.
+pub fn failing() -> Sample {
+    let of = |id| if id == FAILOVER { "keeps-lock" } else { "patroni-4.1.5" };
+    run("patroni-defects/keeps-lock@4.1.5", Some("smoke"), &SMOKE.map(|id| (id, of(id))))
+}
+
+/// A run of an agent, from these histories of others.
+pub fn run(agent: &str, profile: Option<&str>, histories: &[(&str, &str)]) -> Sample {
+    let outer = tempfile::tempdir().unwrap();
+    let manifest = Manifest::load(agent).unwrap();
+    let dir = RunDir::create(outer.path(), &manifest.name).unwrap();
+    let claims = Claims::of(&manifest).unwrap();
+    claims.write(dir.path()).unwrap();
+    let package = Package { from: "dpkg".into(), name: "postgresql-17".into(), version: "17.6-1".into() };
+    let reference = manifest.image.clone();
+    ImageRecord { reference, digest: IMAGE.into(), packages: vec![package], packages_unknown: None }
+        .write(dir.path())
+        .unwrap();
+    MachineRecord {
+        cpus: 2,
+        memory_mib: 4096,
+        kernel: "6.1.0".into(),
+        architecture: "x86_64".into(),
+        docker: "20.10.24".into(),
+        pghaspec: env!("CARGO_PKG_VERSION").into(),
+    }
+    .write(dir.path())
+    .unwrap();
+    let deviations = fixtures::agents().join(&manifest.name).join("deviations.toml");
+    if deviations.is_file() {
+        fs::copy(deviations, dir.path().join("deviations.toml")).unwrap();
+    }
+    let planned: Vec<_> = histories.iter().map(|(id, _)| Planned::new(id, &text(id).unwrap())).collect();
+    let plan = Plan { profile: profile.map(str::to_owned), seed: 1, ..Plan::new(&manifest, planned) };
+    plan.write(dir.path()).unwrap();
+    for (id, from) in histories {
+        scenario(&dir, &plan, id, from);
+    }
+    let folder = dir.path().to_path_buf();
+    drop(dir);
+    let sample = Sample { _outer: outer, folder };
+    sample.report();
+    sample
+}
+
+/// One scenario: the history, headed as one of this run, and the logs that it quotes.
+fn scenario(dir: &RunDir, plan: &Plan, id: &str, from: &str) {
+    let paths = dir.scenario(id).unwrap();
+    let scenario = Scenario::load(id).unwrap();
+    paths.begin(&text(id).unwrap()).unwrap();
+    let recorded = fixtures::root().join(format!("traces/{from}/{id}.jsonl"));
+    let mut history = History::read(&recorded).unwrap();
+    let settings = &scenario.settings;
+    let mut lines = String::new();
+    let mut logs: BTreeMap<String, String> = BTreeMap::new();
+    for part in scenario.node_names().into_iter().chain(["etcd".to_owned(), "observer".to_owned()]) {
+        logs.insert(part, "2026-01-31T12:00:00.000000000Z it begins\n".into());
+    }
+    for event in &mut history.events {
+        event.v = FORMAT;
+        match &mut event.kind {
+            Kind::Run(run) => {
+                run.run = dir.id().to_owned();
+                (run.agent, run.version) = (plan.agent.clone(), plan.version.clone());
+                (run.edition, run.rules) = (plan.spec.edition.clone(), plan.spec.rules.clone());
+                run.nodes = scenario.node_names();
+                run.configuration = settings.configuration(scenario.etcd);
+            }
+            Kind::Recover { message, .. } | Kind::Said { message, .. } => {
+                let log = logs.get_mut(event.node.as_ref().unwrap()).unwrap();
+                *log += &format!("2026-01-31T12:00:01.000000000Z 2026-01-31 12:00:01,000 INFO: {message}\n");
+            }
+            Kind::ProcessStarted { pid, argv, .. } => {
+                // The machine's clock was an hour old when the run began.
+                let at = event.at.map(|at| at + 3_600_000_000_000);
+                let pidns = 40 + event.node.as_ref().map_or(0, |node| node.len() + usize::from(node.as_bytes()[1]));
+                let report = json!({"kind": "exec", "at": at, "pid": pid, "pidns": pidns, "exe": "/x", "argv": argv});
+                *logs.get_mut("observer").unwrap() += &format!("2026-01-31T12:00:01.000000000Z {report}\n");
+            }
+            Kind::ProcessExited { pid, code, signal, .. } => {
+                let at = event.at.map(|at| at + 3_600_000_000_000);
+                let report = json!({"kind": "exit", "at": at, "pid": pid, "pidns": 0, "code": code, "signal": signal});
+                *logs.get_mut("observer").unwrap() += &format!("2026-01-31T12:00:01.000000000Z {report}\n");
+            }
+            _ => {}
+        }
+        lines += &(serde_json::to_string(event).unwrap() + "\n");
+    }
+    fs::write(&paths.events, lines).unwrap();
+    let digits = dir.id().rsplit('-').next().unwrap();
+    for (part, log) in logs {
+        fs::write(paths.logs.join(format!("pghaspec-{digits}-0a1b2c-1-{part}.log")), log).unwrap();
+    }
+    let end = history.phase(Phase::End).unwrap() as f64 / 1e9;
+    let time = Part::ALL.map(|part| Lap::new(part, if part == Part::Removing { 1.0 } else { end / 6.0 })).to_vec();
+    paths.end(&Outcome { image_digest: Some(IMAGE.into()), time, error: None, unsupported: None }).unwrap();
+}
+
+impl Sample {
+    /// Makes results, pages and the certificate again; returns whether that could be done.
+    pub fn report(&self) -> bool {
+        pghaspec(&["report", self.path()]).status.code() != Some(2)
+    }
+
+    pub fn path(&self) -> &str {
+        self.folder.to_str().unwrap()
+    }
+
+    /// The exit code of `verify`, and what it says.
+    pub fn verify(&self, args: &[&str]) -> (i32, Value) {
+        let output = pghaspec(&[&["verify", self.path(), "--json"], args].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| Value::String(said));
+        (output.status.code().unwrap(), document)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).unwrap()
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.join(name), text).unwrap();
+    }
+
+    /// Replaces words in a file, which has to have them.
+    pub fn replace(&self, name: &str, from: &str, to: &str) {
+        let text = self.read(name);
+        assert!(text.contains(from), "{name} has no {from}");
+        self.write(name, &text.replace(from, to));
+    }
+
+    /// Changes a JSON document.
+    pub fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut document = serde_json::from_str(&self.read(name)).unwrap();
+        change(&mut document);
+        self.write(name, &(serde_json::to_string_pretty(&document).unwrap() + "\n"));
+    }
+
+    /// All files, by path below the folder.
+    pub fn files(&self) -> Vec<String> {
+        fn walk(folder: &Path, below: &Path, found: &mut Vec<String>) {
+            for entry in fs::read_dir(folder.join(below)).unwrap() {
+                let path = below.join(entry.unwrap().file_name());
+                match folder.join(&path).is_dir() {
+                    true => walk(folder, &path, found),
+                    false => found.push(path.display().to_string()),
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.folder, Path::new(""), &mut found);
+        found.sort();
+        found
+    }
+
+    /// The log of a node in a scenario.
+    pub fn log(&self, id: &str, part: &str) -> String {
+        let suffix = format!("-{part}.log");
+        self.files()
+            .into_iter()
+            .find(|file| file.starts_with(&format!("{id}/logs/")) && file.ends_with(&suffix))
+            .unwrap()
+    }
+}
+
+pub fn pghaspec(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pghaspec")).args(args).env_remove("PGHASPEC_KEY_PASSWORD").output().unwrap()
+}
