@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::Cursor;
 
-use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
+use minisign::{KeyPair, PError, PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
 
 use crate::digest::sha256;
 
@@ -58,18 +58,26 @@ pub fn generate(password: Option<String>) -> Result<(String, String), BadSignatu
 pub fn sign(certificate: &str, secret: &str, password: Option<String>) -> Result<String, BadSignature> {
     let damaged = |error| bad(format!("is no secret key: {error}"));
     let key = SecretKeyBox::from_string(secret).map_err(damaged)?;
-    let sealed = SecretKey::from_unencrypted_box(SecretKeyBox::from_string(secret).map_err(damaged)?).is_err();
-    let key = match (sealed, password) {
-        (false, _) => key.into_unencrypted_secret_key().map_err(damaged)?,
-        (true, Some(password)) => key
+    let open = SecretKey::from_unencrypted_box(SecretKeyBox::from_string(secret).map_err(damaged)?);
+    let key = match (open, password) {
+        (Ok(key), _) => key,
+        (Err(error), Some(password)) if is_sealed(&error) => key
             .into_secret_key(Some(password))
             .map_err(|error| bad(format!("cannot be opened with the password in {PASSWORD}: {error}")))?,
-        (true, None) => return Err(bad(format!("has a password: set {PASSWORD}"))),
+        (Err(error), None) if is_sealed(&error) => {
+            return Err(bad(format!("has a password: set {PASSWORD}")));
+        }
+        (Err(error), _) => return Err(damaged(error)),
     };
     let public = PublicKey::from_secret_key(&key).map_err(damaged)?;
     let comment = trusted(certificate, &public);
     let signature = minisign::sign(Some(&public), &key, Cursor::new(certificate), Some(&comment), Some(UNTRUSTED));
     Ok(signature.map_err(bad)?.into_string())
+}
+
+/// The error is that of a key with a password. The library has no kind of its own for it.
+fn is_sealed(error: &PError) -> bool {
+    error.to_string().contains("might be encrypted")
 }
 
 /// The comment that a signature covers: the digest of the certificate, and the key, so that a signature can be checked

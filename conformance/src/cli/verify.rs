@@ -185,7 +185,7 @@ fn is_ours(folder: &Path, claimed: &Certificate) -> Result<(), Failure> {
     ] {
         if theirs != ours {
             return Err(Failure::usage(format!(
-                "{}: was judged by {what} {theirs}, and this is {ours}; help: verify it with pghaspec {} as it was then",
+                "{}: was judged by {what} {theirs}, and this is {ours}; help: verify it with the pghaspec {} of then",
                 folder.join(certificate::FILE).display(),
                 claimed.pghaspec
             )));
@@ -282,7 +282,7 @@ fn text(document: &Verification, with_key: bool) -> String {
             );
         }
         Standing::Signed => {
-            lines.push("signed: with the key that you named, and all of it comes from the evidence".to_owned())
+            lines.push("signed: with the key that you named; all of it comes from the evidence".to_owned())
         }
     }
     let whose = match document.manifest {

@@ -1,5 +1,5 @@
-//! The agent that a run is about, as its manifest describes it, `agent.json`. By it a run can be read where the manifest
-//! is not at hand, and a certificate says which claims were made.
+//! The agent that a run is about, as its manifest describes it, `agent.json`. By it a run can be read where the
+//! manifest is not at hand, and a certificate says which claims were made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Folders that somebody made to harm whoever looks into them: no command waits for ever, takes all memory, or reads and
-//! writes elsewhere.
+//! Folders that somebody made to harm whoever looks into them: no command waits for ever, takes all memory, or reads
+//! and writes elsewhere.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,22 +1,19 @@
-//! A run's folder as the lab leaves it, made of recorded histories of the fixtures: the profile smoke, with logs.
+//! A run's folder as the lab leaves it: the profile smoke, as it was recorded. `recorded/` has the histories, the ends
+//! and the logs, of etcd's the first lines.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use pghaspec::fixtures;
-use pghaspec::history::History;
 use pghaspec::manifest::Manifest;
 use pghaspec::run::claims::Claims;
 use pghaspec::run::folder::RunDir;
-use pghaspec::run::lap::{Lap, Part};
 use pghaspec::run::plan::{Plan, Planned};
 use pghaspec::run::records::{ImageRecord, MachineRecord, Package};
 use pghaspec::run::scenario_folder::Outcome;
-use pghaspec::scenario::{Scenario, text};
-use pghaspec_model::vocabulary::event::{FORMAT, Kind, Phase};
-use serde_json::{Value, json};
+use pghaspec::scenario::text;
+use serde_json::Value;
 
 pub const RESTART: &str = "leader-postmaster-killed";
 pub const FAILOVER: &str = "leader-postmaster-killed-start-timeout-0";
@@ -34,12 +31,12 @@ pub struct Sample {
 
 /// Patroni 4.1.5, which passes all three.
 pub fn passing() -> Sample {
-    run("patroni@4.1.5", Some("smoke"), &SMOKE.map(|id| (id, "patroni-4.1.5")))
+    run("patroni@4.1.5", Some("smoke"), &SMOKE.map(|id| (id, "sound")))
 }
 
 /// An agent that fails one of the three.
 pub fn failing() -> Sample {
-    let of = |id| if id == FAILOVER { "keeps-lock" } else { "patroni-4.1.5" };
+    let of = |id| if id == FAILOVER { "keeps-lock" } else { "sound" };
     run("patroni-defects/keeps-lock@4.1.5", Some("smoke"), &SMOKE.map(|id| (id, of(id))))
 }
 
@@ -82,57 +79,27 @@ pub fn run(agent: &str, profile: Option<&str>, histories: &[(&str, &str)]) -> Sa
     sample
 }
 
-/// One scenario: the history, headed as one of this run, and the logs that it quotes.
+/// One scenario: what was recorded, headed as a part of this run.
 fn scenario(dir: &RunDir, plan: &Plan, id: &str, from: &str) {
     let paths = dir.scenario(id).unwrap();
-    let scenario = Scenario::load(id).unwrap();
     paths.begin(&text(id).unwrap()).unwrap();
-    let recorded = fixtures::root().join(format!("traces/{from}/{id}.jsonl"));
-    let mut history = History::read(&recorded).unwrap();
-    let settings = &scenario.settings;
-    let mut lines = String::new();
-    let mut logs: BTreeMap<String, String> = BTreeMap::new();
-    for part in scenario.node_names().into_iter().chain(["etcd".to_owned(), "observer".to_owned()]) {
-        logs.insert(part, "2026-01-31T12:00:00.000000000Z it begins\n".into());
-    }
-    for event in &mut history.events {
-        event.v = FORMAT;
-        match &mut event.kind {
-            Kind::Run(run) => {
-                run.run = dir.id().to_owned();
-                (run.agent, run.version) = (plan.agent.clone(), plan.version.clone());
-                (run.edition, run.rules) = (plan.spec.edition.clone(), plan.spec.rules.clone());
-                run.nodes = scenario.node_names();
-                run.configuration = settings.configuration(scenario.etcd);
-            }
-            Kind::Recover { message, .. } | Kind::Said { message, .. } => {
-                let log = logs.get_mut(event.node.as_ref().unwrap()).unwrap();
-                *log += &format!("2026-01-31T12:00:01.000000000Z 2026-01-31 12:00:01,000 INFO: {message}\n");
-            }
-            Kind::ProcessStarted { pid, argv, .. } => {
-                // The machine's clock was an hour old when the run began.
-                let at = event.at.map(|at| at + 3_600_000_000_000);
-                let pidns = 40 + event.node.as_ref().map_or(0, |node| node.len() + usize::from(node.as_bytes()[1]));
-                let report = json!({"kind": "exec", "at": at, "pid": pid, "pidns": pidns, "exe": "/x", "argv": argv});
-                *logs.get_mut("observer").unwrap() += &format!("2026-01-31T12:00:01.000000000Z {report}\n");
-            }
-            Kind::ProcessExited { pid, code, signal, .. } => {
-                let at = event.at.map(|at| at + 3_600_000_000_000);
-                let report = json!({"kind": "exit", "at": at, "pid": pid, "pidns": 0, "code": code, "signal": signal});
-                *logs.get_mut("observer").unwrap() += &format!("2026-01-31T12:00:01.000000000Z {report}\n");
-            }
-            _ => {}
-        }
-        lines += &(serde_json::to_string(event).unwrap() + "\n");
-    }
-    fs::write(&paths.events, lines).unwrap();
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificate/recorded").join(from).join(id);
+    let history = fs::read_to_string(recorded.join("events.jsonl")).unwrap();
+    let (head, rest) = history.split_once('\n').unwrap();
+    let mut head: Value = serde_json::from_str(head).unwrap();
+    head["run"] = dir.id().into();
+    head["agent"] = plan.agent.clone().into();
+    fs::write(&paths.events, format!("{head}\n{rest}")).unwrap();
     let digits = dir.id().rsplit('-').next().unwrap();
-    for (part, log) in logs {
-        fs::write(paths.logs.join(format!("pghaspec-{digits}-0a1b2c-1-{part}.log")), log).unwrap();
+    for entry in fs::read_dir(&recorded).unwrap().map(|entry| entry.unwrap()) {
+        let name = entry.file_name().into_string().unwrap();
+        if name.ends_with(".log") {
+            fs::copy(entry.path(), paths.logs.join(format!("pghaspec-{digits}-0a1b2c-1-{name}"))).unwrap();
+        }
     }
-    let end = history.phase(Phase::End).unwrap() as f64 / 1e9;
-    let time = Part::ALL.map(|part| Lap::new(part, if part == Part::Removing { 1.0 } else { end / 6.0 })).to_vec();
-    paths.end(&Outcome { image_digest: Some(IMAGE.into()), time, error: None, unsupported: None }).unwrap();
+    let outcome = fs::read_to_string(recorded.join("outcome.json")).unwrap();
+    let outcome: Outcome = serde_json::from_str(&outcome).unwrap();
+    paths.end(&Outcome { image_digest: Some(IMAGE.into()), ..outcome }).unwrap();
 }
 
 impl Sample {
@@ -149,7 +116,7 @@ impl Sample {
     pub fn verify(&self, args: &[&str]) -> (i32, Value) {
         let output = pghaspec(&[&["verify", self.path(), "--json"], args].concat());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| Value::String(said));
+        let document = serde_json::from_slice(&output.stdout).unwrap_or(Value::String(said));
         (output.status.code().unwrap(), document)
     }
 

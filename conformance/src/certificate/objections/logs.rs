@@ -1,7 +1,7 @@
 //! A history held to the logs beside it: the agents' words that it quotes, and the processes that the observer saw.
 //!
-//! The logs are written by the same run from the same sources, so whoever changes one of the two has to change the other
-//! as well.
+//! Both are written by the same run from the same sources, so whoever changes one of the two has to change the other as
+//! well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
