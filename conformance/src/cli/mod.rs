@@ -65,9 +65,12 @@ struct Cli {
 
 /// The variables that the program reads.
 const ENVIRONMENT: &str = "Environment:
-  DOCKER_HOST            the address of the Docker Engine
-  PGHASPEC_FIXTURES      a folder of scenarios, agents and images instead of the program's own
-  PGHASPEC_KEY_PASSWORD  the password of the secret key of `sign`";
+  DOCKER_HOST            another Docker Engine than the local one
+  PGHASPEC_FIXTURES      another folder of scenarios, agents and images than the program's own
+  PGHASPEC_KEY_PASSWORD  the password of the secret key of `sign`
+  PGHASPEC_CACHE         the folder into which `diff` installs releases, instead of ~/.cache/pghaspec
+  PGHASPEC_PYTHON        the Python that `diff` runs released code with, instead of python3
+  XDG_CACHE_HOME         the folder of caches, in which the program unpacks its own fixtures, instead of ~/.cache";
 
 #[derive(Subcommand)]
 enum Command {

@@ -23,7 +23,7 @@ pub struct ImageRecord {
     pub digest: String,
     /// The packages in it, sorted.
     pub packages: Vec<Package>,
-    /// The reason why they are not known; `null` if they are.
+    /// The reason why they are not known, or not all of them; `null` if all are.
     pub packages_unknown: Option<String>,
 }
 

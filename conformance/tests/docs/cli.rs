@@ -30,6 +30,7 @@ With `--json`, standard output carries one JSON document and nothing else. What 
 | `PGHASPEC_KEY_PASSWORD` | the password of the secret key of `sign` |
 | `PGHASPEC_CACHE` | folder into which `diff` installs releases, instead of `~/.cache/pghaspec` |
 | `PGHASPEC_PYTHON` | the Python that `diff` runs released code with, instead of `python3` |
+| `XDG_CACHE_HOME` | the folder of caches, in which the program unpacks its own fixtures, instead of `~/.cache` |
 ";
 
 #[test]

@@ -36,8 +36,6 @@ pub struct ContainerPlan<'plan> {
     pub image: &'plan str,
     /// The namespaces that it lives in.
     pub place: Place<'plan>,
-    /// The program instead of the image's own.
-    pub entrypoint: Option<&'plan str>,
     /// Command; empty for that of the image.
     pub command: Vec<String>,
     /// Environment.
@@ -55,8 +53,6 @@ pub struct ContainerPlan<'plan> {
 pub enum Place<'plan> {
     /// In a network of the sandbox, with namespaces of its own.
     Network(&'plan str),
-    /// In no network, with namespaces of its own.
-    Nowhere,
     /// Among the processes and networks of the host, with these capabilities.
     Host(&'plan [&'plan str]),
     /// In the network of that container, whose rules it may change.
@@ -70,7 +66,6 @@ impl<'plan> ContainerPlan<'plan> {
             part,
             image,
             place,
-            entrypoint: None,
             command: Vec::new(),
             env: BTreeMap::new(),
             files: Vec::new(),
@@ -82,12 +77,7 @@ impl<'plan> ContainerPlan<'plan> {
     /// The request to Docker for a container of that name.
     pub(super) fn request(self, name: &str, labels: &BTreeMap<String, String>) -> ContainerRequest<GenericImage> {
         let (image, tag) = self.image.rsplit_once(':').unwrap_or((self.image, "latest"));
-        let image = GenericImage::new(image, tag);
-        let image = match self.entrypoint {
-            Some(program) => image.with_entrypoint(program),
-            None => image,
-        };
-        let mut request = ContainerRequest::from(image)
+        let mut request = ContainerRequest::from(GenericImage::new(image, tag))
             .with_container_name(name)
             .with_labels(labels)
             .with_startup_timeout(START)
@@ -108,12 +98,6 @@ impl<'plan> ContainerPlan<'plan> {
                     confine(host, limits, in_memory.as_deref());
                 })
             }
-            Place::Nowhere => request.with_host_config_modifier(move |host| {
-                host.init = Some(true);
-                host.publish_all_ports = Some(false);
-                host.network_mode = Some("none".to_owned());
-                confine(host, limits, in_memory.as_deref());
-            }),
             Place::NetworkOf(container) => {
                 let container = format!("container:{container}");
                 request.with_host_config_modifier(move |host| {
@@ -148,13 +132,28 @@ fn confine(host: &mut HostConfig, limits: Limits, in_memory: Option<&str>) {
     host.memory = Some(i64::from(memory_mib) * MIB);
     host.memory_swap = host.memory;
     host.pids_limit = Some(i64::from(limits.pids));
-    host.log_config = Some(HostConfigLogConfig {
-        typ: Some("json-file".to_owned()),
-        config: Some(HashMap::from([("max-size".to_owned(), format!("{}m", limits.log_mib * STORED))])),
-    });
+    host.log_config = Some(log_of(limits.log_mib * STORED));
     host.cap_drop = Some(vec!["ALL".to_owned()]);
     host.cap_add = Some(CAPABILITIES.map(str::to_owned).into());
     host.security_opt = Some(vec!["no-new-privileges".to_owned()]);
+}
+
+/// The confinement of a container that only looks at its own image: no network, no capability, and nothing that it
+/// could write to but the log, of which Docker keeps `log_mib`.
+pub(super) fn powerless(limits: Limits, log_mib: u32) -> HostConfig {
+    let mut host = HostConfig::default();
+    confine(&mut host, limits, None);
+    host.cap_add = None;
+    host.network_mode = Some("none".to_owned());
+    host.readonly_rootfs = Some(true);
+    host.log_config = Some(log_of(log_mib));
+    host
+}
+
+/// Docker's own copy of a log, which has at most so many MiB.
+fn log_of(mib: u32) -> HostConfigLogConfig {
+    let config = HashMap::from([("max-size".to_owned(), format!("{mib}m"))]);
+    HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(config) }
 }
 
 #[cfg(test)]
@@ -171,6 +170,16 @@ mod tests {
         let kept = host.cap_add.unwrap();
         assert!(["NET_RAW", "NET_ADMIN", "SYS_ADMIN", "MKNOD"].iter().all(|cap| !kept.contains(&(*cap).to_owned())));
         assert_eq!((host.tmpfs, host.security_opt.unwrap()), (None, vec!["no-new-privileges".to_owned()]));
+    }
+
+    #[test]
+    fn a_container_that_only_looks_at_its_image_has_no_rights() {
+        let host = powerless(Limits { memory_mib: 300, pids: 70, log_mib: 5 }, 16);
+        assert_eq!((host.memory, host.memory_swap, host.pids_limit), (Some(300 << 20), Some(300 << 20), Some(70)));
+        assert_eq!((host.cap_drop.unwrap(), host.cap_add), (vec!["ALL".to_owned()], None));
+        assert_eq!((host.network_mode.as_deref(), host.readonly_rootfs), (Some("none"), Some(true)));
+        assert_eq!(host.security_opt.unwrap(), ["no-new-privileges"]);
+        assert_eq!(host.log_config.unwrap().config.unwrap()["max-size"], "16m");
     }
 
     #[test]
