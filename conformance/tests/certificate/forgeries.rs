@@ -139,7 +139,7 @@ const OF_DOCUMENTS: [Forgery; 18] = [
 ];
 
 /// Changes of the evidence, after which everything else can be made again.
-const OF_EVIDENCE: [Forgery; 52] = [
+const OF_EVIDENCE: [Forgery; 54] = [
     // ---- the plan
     ("the failing scenario dropped everywhere", failing, |s| drop_scenario(s, FAILOVER)),
     ("all scenarios but one dropped", failing, |s| [FAILOVER, STANDBY].into_iter().for_each(|id| drop_scenario(s, id))),
@@ -293,6 +293,17 @@ const OF_EVIDENCE: [Forgery; 52] = [
             Some(line)
         });
     }),
+    ("a run of the sound agent, with its logs, headed as this one's", failing, |s| {
+        let other = passing();
+        let [run, others] = [s, &other].map(|it| it.folder.file_name().unwrap().to_str().unwrap().to_owned());
+        replace_history(s);
+        for part in ["n1", "n2", "n3", "observer", "etcd"] {
+            s.write(&s.log(FAILOVER, part), &other.read(&other.log(FAILOVER, part)));
+        }
+        s.write(&format!("{FAILOVER}/outcome.json"), &other.read(&format!("{FAILOVER}/outcome.json")));
+        assert_ne!(run, others);
+    }),
+    ("a seed where nothing is drawn", passing, |s| s.edit("plan.json", |it| it["seed"] = 7.into())),
     ("logs thrown away", passing, |s| fs::remove_dir_all(s.folder.join(RESTART).join("logs")).unwrap()),
     ("one log thrown away", passing, |s| fs::remove_file(s.folder.join(s.log(FAILOVER, "n2"))).unwrap()),
 ];

@@ -91,10 +91,12 @@ fn scenario(dir: &RunDir, plan: &Plan, id: &str, from: &str) {
     head["agent"] = plan.agent.clone().into();
     fs::write(&paths.events, format!("{head}\n{rest}")).unwrap();
     let digits = dir.id().rsplit('-').next().unwrap();
+    let recorded_as = if from == "sound" { "77a31875b9bd" } else { "f25662d2d6d0" };
     for entry in fs::read_dir(&recorded).unwrap().map(|entry| entry.unwrap()) {
         let name = entry.file_name().into_string().unwrap();
         if name.ends_with(".log") {
-            fs::copy(entry.path(), paths.logs.join(format!("pghaspec-{digits}-0a1b2c-1-{name}"))).unwrap();
+            let log = fs::read_to_string(entry.path()).unwrap().replace(recorded_as, digits);
+            fs::write(paths.logs.join(format!("pghaspec-{digits}-0a1b2c-1-{name}")), log).unwrap();
         }
     }
     let outcome = fs::read_to_string(recorded.join("outcome.json")).unwrap();

@@ -52,6 +52,9 @@ pub(super) fn look(
             found.add(&events, why);
         }
         let digits = history.run.run.rsplit('-').next().unwrap_or_default();
+        if let Some(why) = logs::of_another_run(digits, one.id, contents) {
+            found.add(&events, why);
+        }
         let folder = format!("{}/logs/", one.id);
         for log in contents.files.iter().filter_map(|file| file.strip_prefix(&folder)) {
             if !log.starts_with(&format!("pghaspec-{digits}-")) {

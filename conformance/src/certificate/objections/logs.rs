@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aho_corasick::AhoCorasick;
 use pghaspec_model::vocabulary::event::{Kind, Mechanism, Phase, Process};
 use regex::Regex;
+use regex::bytes::Regex as BytesRegex;
 
 use crate::history::History;
 use crate::observe::processes::kind::classify;
@@ -50,6 +51,18 @@ pub(super) fn quoted(history: &History, id: &str, contents: &Contents) -> Vec<St
         }
     }
     why
+}
+
+/// Names of containers of other runs in the logs of a scenario: what the agents call their DCS and one another has the
+/// run in it. `digits` are those of the run.
+pub(super) fn of_another_run(digits: &str, id: &str, contents: &Contents) -> Option<String> {
+    let name = BytesRegex::new(r"pghaspec-([0-9a-f]{12})-").ok()?;
+    let folder = format!("{id}/logs/");
+    contents.files.iter().filter(|file| file.starts_with(&folder)).find_map(|file| {
+        let log = contents.read(file, MOST_BYTES).ok()?;
+        let other = name.captures_iter(&log).find(|found| found[1] != *digits.as_bytes())?;
+        Some(format!("{file} names the container {}…, which is of another run", String::from_utf8_lossy(&other[0])))
+    })
 }
 
 /// The start of a program, as the observer's log has it.

@@ -21,6 +21,10 @@ pub(super) fn look(
     if plan.scenarios.is_empty() {
         found.add(FILE, "plans no scenario");
     }
+    // Nobody can choose a seed where nothing is drawn.
+    if plan.profile.as_deref() != Some(profile::STRESS) && plan.seed > 1 {
+        found.add(FILE, format!("has the seed {}, and draws nothing", plan.seed));
+    }
     if let Some(profile) = &plan.profile {
         profile_is_whole(plan, profile, edition, found)?;
     } else {
