@@ -18,6 +18,7 @@ use crate::report;
 use crate::report::Results;
 use crate::report::evaluate::{RecordedRun, drawn};
 use crate::run::contents::{Contents, MADE, MOST_BYTES, PICTURE, SIGNATURE};
+use crate::run::plan::Plan;
 use crate::run::spec::SPEC_SHA256;
 use crate::scenario::profile::PROFILES;
 use crate::untrusted::file;
@@ -110,6 +111,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 /// # Errors
 /// There is no certificate that this program can judge.
 pub fn verify(folder: &Path, key: Option<&str>) -> Result<Verification, Failure> {
+    Plan::is_in(folder)?;
     let contents = Contents::of(folder)?;
     let (text, claimed) = claimed(folder)?;
     is_ours(folder, &claimed)?;

@@ -56,6 +56,7 @@ impl RecordedRun {
     /// The folder is no run's, holds what no run leaves, one of its files is damaged, or the derived items cannot be
     /// read.
     pub fn read(folder: &Path) -> Result<RecordedRun, InputError> {
+        Plan::is_in(folder)?;
         Contents::of(folder)?;
         let plan = Plan::read(folder)?;
         let claims = Claims::read(folder)?;

@@ -90,16 +90,25 @@ impl Plan {
         write(&file, &(text + "\n"))
     }
 
+    /// Says whether a folder is that of a run.
+    ///
+    /// # Errors
+    /// It has no plan.
+    pub fn is_in(folder: &Path) -> Result<(), InputError> {
+        if folder.join(FILE).symlink_metadata().is_err() {
+            let help = "name the folder that `pghaspec certify` told as its evidence";
+            return Err(InputError::of_file(folder, format!("is not the folder of a run: it has no {FILE}"), help));
+        }
+        Ok(())
+    }
+
     /// Reads the plan in the folder of a run.
     ///
     /// # Errors
     /// The folder has no plan, or a damaged one.
     pub fn read(folder: &Path) -> Result<Plan, InputError> {
+        Plan::is_in(folder)?;
         let file = folder.join(FILE);
-        if !file.is_file() {
-            let help = "name the folder that `pghaspec certify` told as its evidence";
-            return Err(InputError::of_file(folder, format!("is not the folder of a run: it has no {FILE}"), help));
-        }
         let damaged = |problem: String| {
             InputError::of_file(&file, format!("is damaged: {problem}"), "run `pghaspec certify` anew")
         };
