@@ -84,14 +84,15 @@ fn scenario(dir: &RunDir, plan: &Plan, id: &str, from: &str) {
     let paths = dir.scenario(id).unwrap();
     paths.begin(&text(id).unwrap()).unwrap();
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificate/recorded").join(from).join(id);
-    let history = fs::read_to_string(recorded.join("events.jsonl")).unwrap();
+    let digits = dir.id().rsplit('-').next().unwrap();
+    // The names of containers have the run in them.
+    let recorded_as = if from == "sound" { "77a31875b9bd" } else { "f25662d2d6d0" };
+    let history = fs::read_to_string(recorded.join("events.jsonl")).unwrap().replace(recorded_as, digits);
     let (head, rest) = history.split_once('\n').unwrap();
     let mut head: Value = serde_json::from_str(head).unwrap();
     head["run"] = dir.id().into();
     head["agent"] = plan.agent.clone().into();
     fs::write(&paths.events, format!("{head}\n{rest}")).unwrap();
-    let digits = dir.id().rsplit('-').next().unwrap();
-    let recorded_as = if from == "sound" { "77a31875b9bd" } else { "f25662d2d6d0" };
     for entry in fs::read_dir(&recorded).unwrap().map(|entry| entry.unwrap()) {
         let name = entry.file_name().into_string().unwrap();
         if name.ends_with(".log") {
