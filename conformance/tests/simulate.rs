@@ -152,6 +152,12 @@ fn long_behaviours_of_editions_are_judged_rightly() {
     are_judged_rightly(&long.chain((100..104).map(|seed| (seed, 2_000))).collect::<Vec<_>>());
 }
 
+/// Recovery in single-user mode writes WAL of its own, also where a standby crashed: then nobody knows who diverged.
+#[test]
+fn a_rewind_after_recovery_in_single_user_mode_is_not_called_needless() {
+    are_judged_rightly(&[(36, 172), (175, 337), (182, 470), (316, 1_266), (361, 358)]);
+}
+
 #[test]
 #[ignore = "minutes"]
 fn a_thousand_behaviours_of_up_to_two_thousand_steps_are_judged_rightly() {

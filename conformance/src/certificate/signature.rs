@@ -17,6 +17,9 @@ pub const PASSWORD: &str = "PGHASPEC_KEY_PASSWORD";
 /// Most bytes of a file with a key or a signature.
 pub const MOST_BYTES: u64 = 8 << 10;
 
+/// Characters of 64 bytes in base64, the last two of them `=`.
+const GLOBAL: usize = 88;
+
 /// The comment that the signature does not cover.
 const UNTRUSTED: &str = "signature of a pghaspec certificate";
 
@@ -126,6 +129,11 @@ fn checked(certificate: &str, signature: &str, key: &PublicKey) -> Result<(), Ba
 
 /// A signature that is written in the one way in which it can be.
 fn parse(text: &str) -> Result<SignatureBox, BadSignature> {
+    // Of the last line, the library takes the first 64 bytes for granted, and does not look at more.
+    let last = text.lines().nth(3).unwrap_or_default();
+    if last.len() != GLOBAL || !last.ends_with("==") {
+        return Err(bad("is no signature: its last line is not of 64 bytes"));
+    }
     let parsed = SignatureBox::from_string(text).map_err(|error| bad(format!("is no signature: {error}")))?;
     parsed.trusted_comment().map_err(|error| bad(format!("is no signature: {error}")))?;
     match parsed.to_string() == text.replace("\r\n", "\n") {
@@ -164,6 +172,18 @@ mod tests {
             bytes[place] ^= 1;
             let Ok(text) = String::from_utf8(bytes) else { continue };
             assert!(!matches!(check_itself(CERTIFICATE, &text), Ok(Some(_))), "byte {place}");
+        }
+    }
+
+    #[test]
+    fn a_signature_that_is_cut_short_is_none() {
+        let (secret, public) = generate(None).unwrap();
+        let signature = sign(CERTIFICATE, &secret, None).unwrap();
+        let lines: Vec<&str> = signature.lines().collect();
+        for last in ["", "QZ6AbKk5H0Lyk==", &lines[3][8..], &format!("{}AAAA", &lines[3][..84]), &lines[3].repeat(2)] {
+            let short = format!("{}\n{}\n{}\n{last}\n", lines[0], lines[1], lines[2]);
+            assert!(check(CERTIFICATE, &short, &public).is_err(), "{last}");
+            assert!(check_itself(CERTIFICATE, &short).is_err(), "{last}");
         }
     }
 

@@ -19,8 +19,9 @@ use crate::judge::verdict::{Check, Earliest};
 /// has not.
 ///
 /// It fails where that is certain: one node only was promoted since the cluster was ready, and either this node was a
-/// standby all the time and had its WAL from that one, or it had replayed all its WAL, which ends no later than what
-/// the promoted node had replayed before. Where more happened, positions alone do not tell.
+/// standby all the time, had its WAL from that one, and neither was recovered in single-user mode; or it had replayed
+/// all its WAL, which ends no later than what the promoted node had replayed before. Where more happened, positions
+/// alone do not tell.
 pub static DIVERGED_BEFORE_REWIND: Definition = Definition {
     name: Name::Own {
         id: "diverged-before-rewind",
@@ -45,7 +46,9 @@ fn diverged_before_rewind(history: &History) -> Check {
                 untold += 1;
                 continue;
             };
-            let followed = promoted.led_before && !of(history, node).iter().any(|e| is_proof(e) && e.at[1] >= ready);
+            let wrote = of(history, node).iter().any(|event| is_proof(event) && event.at[1] >= ready);
+            let alone = |node: &str| recovered(&self::lives(history, node), life, ready);
+            let followed = promoted.led_before && !wrote && !alone(node) && !alone(promoted.node);
             let has_all = match end_of_wal(history, &lives, life) {
                 _ if followed => {
                     Some(format!("{node} was a standby all the time, and {} had led before", promoted.node))
@@ -128,10 +131,14 @@ fn end_of_wal(history: &History, lives: &[Life], life: &Life) -> Option<u64> {
     // It stood still for a while: nothing was left to replay.
     let end = standby(last).filter(|_| standby(replayed) == standby(last))?;
     let wrote = before.clone().any(|event| is_proof(event) && event.at[1] >= replayed.at[0]);
-    let recovered = lives.iter().any(|other| {
-        other.what == Process::SingleUser && other.from[1] >= replayed.at[0] && other.from[0] <= life.from[0]
-    });
-    (!wrote && !recovered).then_some(end)
+    (!wrote && !recovered(lives, life, replayed.at[0])).then_some(end)
+}
+
+/// A node with these lives was recovered in single-user mode since that time and before this process: that writes WAL
+/// of its own, also where a standby crashed.
+fn recovered(lives: &[Life], life: &Life, since: u64) -> bool {
+    let between = |other: &Life| other.from[1] >= since && other.from[0] <= life.from[0];
+    lives.iter().any(|other| other.what == Process::SingleUser && between(other))
 }
 
 /// The only node that was promoted in some time.
