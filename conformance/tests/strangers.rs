@@ -119,7 +119,9 @@ fn a_node_that_is_gone_for_good_is_not_waited_for() {
     assert!(why.contains("the whole node n") || why.contains("agent of n"), "{why}");
     let checks = run.0["scenarios"][0]["checks"].as_array().unwrap();
     let took = checks.iter().find(|check| check["id"] == "fault-took-effect").unwrap();
-    assert_eq!(took["verdict"], "inconclusive", "{took:#}");
+    // On a busy machine the fault may have come before the stranger, and then it had its effect.
+    let hit = took["why"].as_str().is_some_and(|why| why.contains("ended by signal 9"));
+    assert_eq!(took["verdict"], if hit { "pass" } else { "inconclusive" }, "{took:#}");
     assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
 }
 
