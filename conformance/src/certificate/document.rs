@@ -79,13 +79,14 @@ pub enum ManifestOf {
 pub struct Held {
     /// The profile; `null` when scenarios were chosen by name.
     pub profile: Option<String>,
-    /// Every scenario of the profile was run; never so when they were chosen by name.
+    /// Every scenario of the profile was run to its end, or says nothing about the agent; never so when scenarios were
+    /// chosen by name.
     pub complete: bool,
     /// The part of the profile that was run; `null` for all.
     pub shard: Option<String>,
     /// Seed of the scenarios that are drawn at random.
     pub seed: u64,
-    /// The scenarios of the suite that were not run.
+    /// The scenarios of the suite that were not run to their end.
     pub not_run: Vec<String>,
 }
 

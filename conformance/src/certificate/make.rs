@@ -95,8 +95,10 @@ impl Certificate {
             *counts.entry(scenario.verdict.text().to_owned()).or_default() += 1;
         }
         let suite: Vec<String> = scenario::ids()?;
-        let run: BTreeSet<&str> = plan.scenarios.iter().map(|one| one.id.as_str()).collect();
-        let complete = plan.profile.is_some() && plan.shard.is_none();
+        let to_its_end = |id: &str| recorded.dir(id).outcome().is_some_and(|outcome| outcome.error.is_none());
+        let planned = || plan.scenarios.iter().map(|one| one.id.as_str());
+        let run: BTreeSet<&str> = planned().filter(|id| to_its_end(id)).collect();
+        let complete = plan.profile.is_some() && plan.shard.is_none() && run.len() == plan.scenarios.len();
         let scenarios = results.scenarios.iter().map(|one| {
             let planned = plan.scenarios.iter().find(|planned| planned.id == one.id);
             CertifiedScenario {

@@ -23,6 +23,9 @@ const GLOBAL: usize = 88;
 /// The comment that the signature does not cover.
 const UNTRUSTED: &str = "signature of a pghaspec certificate";
 
+/// The beginning of the comment that it covers.
+const TRUSTED: &str = "pghaspec certificate sha256:";
+
 /// The reason why a key or a signature is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadSignature(pub String);
@@ -86,7 +89,7 @@ fn is_sealed(error: &PError) -> bool {
 /// The comment that a signature covers: the digest of the certificate, and the key, so that a signature can be checked
 /// by itself.
 fn trusted(certificate: &str, key: &PublicKey) -> String {
-    format!("pghaspec certificate sha256:{} by key {}", sha256(certificate), key.to_base64())
+    format!("{TRUSTED}{} by key {}", sha256(certificate), key.to_base64())
 }
 
 /// Checks the text of a signature's file against a certificate and the text of a public key's file.
@@ -106,8 +109,13 @@ pub fn check_itself(certificate: &str, signature: &str) -> Result<Option<String>
     let parsed = parse(signature)?;
     let comment = parsed.trusted_comment().map_err(bad)?;
     let untrusted = parsed.untrusted_comment().map_err(bad)?;
+    if !comment.starts_with(TRUSTED) && untrusted != UNTRUSTED {
+        return Ok(None);
+    }
     let by = comment.rsplit_once(" by key ").filter(|_| untrusted == UNTRUSTED);
-    let Some(key) = by.and_then(|(_, key)| PublicKey::from_base64(key).ok()) else { return Ok(None) };
+    let Some(key) = by.and_then(|(_, key)| PublicKey::from_base64(key).ok()) else {
+        return Err(bad("has comments that `pghaspec sign` does not write"));
+    };
     if comment != trusted(certificate, &key) {
         return Err(bad("is of another certificate"));
     }
@@ -171,7 +179,7 @@ mod tests {
             let mut bytes = signature.clone().into_bytes();
             bytes[place] ^= 1;
             let Ok(text) = String::from_utf8(bytes) else { continue };
-            assert!(!matches!(check_itself(CERTIFICATE, &text), Ok(Some(_))), "byte {place}");
+            assert!(check_itself(CERTIFICATE, &text).is_err(), "byte {place}");
         }
     }
 

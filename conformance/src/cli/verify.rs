@@ -12,7 +12,7 @@ use crate::certificate::objections::objections;
 use crate::certificate::signature::{self, BadSignature};
 use crate::certificate::{Certificate, ManifestOf, differences, suite_sha256};
 use crate::input;
-use crate::input::InputError;
+use crate::input::{InputError, shown};
 use crate::judge::Verdict;
 use crate::report;
 use crate::report::Results;
@@ -265,8 +265,8 @@ fn as_value(text: &str) -> Value {
 
 fn run_of(document: &Verification) -> String {
     match (&document.profile, document.complete) {
-        (Some(profile), true) => format!("the profile {profile}"),
-        (Some(profile), false) => format!("a part of the profile {profile}"),
+        (Some(profile), true) => format!("the profile {}", shown(profile)),
+        (Some(profile), false) => format!("a part of the profile {}", shown(profile)),
         (None, _) => "a choice of scenarios".to_owned(),
     }
 }
@@ -276,7 +276,7 @@ fn text(document: &Verification, with_key: bool) -> String {
     match document.standing {
         Standing::Denied => {
             lines.push("denied: this folder is not what it says".to_owned());
-            lines.extend(document.objections.iter().map(|line| format!("  {line}")));
+            lines.extend(document.objections.iter().map(|line| format!("  {}", line.replace('\n', "\\n"))));
         }
         Standing::SelfConsistent => {
             lines.push(
@@ -292,7 +292,9 @@ fn text(document: &Verification, with_key: bool) -> String {
         ManifestOf::Own => ", by a manifest of its own",
     };
     let number = document.scenarios;
-    lines.push(format!("agent: {} {}{whose}", document.agent, document.version));
+    // On one line, whatever they hold.
+    let [agent, version] = [&document.agent, &document.version].map(|word| shown(word));
+    lines.push(format!("agent: {agent} {version}{whose}"));
     lines.push(format!("run: {}, {number} scenario{}", run_of(document), if number == 1 { "" } else { "s" }));
     let verdict = match (document.verdict, document.as_expected, document.known_deviations) {
         (Verdict::Fail, true, known) => format!("fail, but only by {known} known deviations, as expected"),

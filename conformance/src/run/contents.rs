@@ -10,6 +10,7 @@ use std::path::Path;
 use super::plan::Plan;
 use crate::digest::of_reader;
 use crate::input::InputError;
+use crate::scenario::stress;
 use crate::untrusted::folder::{Entry, EntryKind, Folder};
 use crate::untrusted::name;
 
@@ -33,6 +34,12 @@ const RECORDED: [&str; 6] = ["plan.json", "agent.json", "image.json", "machine.j
 
 /// Files that a scenario's folder holds, beside the folder of logs.
 const OF_SCENARIO: [&str; 3] = ["scenario.toml", "events.jsonl", "outcome.json"];
+
+/// What stands in the name of a scenario that was made smaller, before a number.
+const SMALLER: &str = "-smaller-";
+
+/// Most bytes of all files together.
+const MOST_IN_ALL: u64 = 8 << 30;
 
 /// The standing of a file in a run's folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +72,7 @@ impl Contents {
         let help = "use the folder as `pghaspec certify` left it";
         let unreadable = |error: io::Error| InputError::of_file(folder, format!("cannot be read: {error}"), help);
         let open = Folder::open(folder).map_err(unreadable)?;
-        let mut files = Vec::new();
+        let (mut files, mut bytes) = (Vec::new(), 0_u64);
         for Entry { path, kind, size } in open.entries().map_err(unreadable)? {
             let strange = |problem: String| Err(InputError::of_file(&folder.join(&path), problem, help));
             match kind {
@@ -76,7 +83,16 @@ impl Contents {
                 EntryKind::File if path.ends_with("events.jsonl") && size > MOST_HISTORY => {
                     return strange(format!("has more than {} MiB, too many for a history", MOST_HISTORY >> 20));
                 }
-                EntryKind::File => files.push(path),
+                EntryKind::File if bytes + size > MOST_IN_ALL => {
+                    return strange(format!(
+                        "is one file too many: together they have more than {} GiB",
+                        MOST_IN_ALL >> 30
+                    ));
+                }
+                EntryKind::File => {
+                    bytes += size;
+                    files.push(path);
+                }
                 EntryKind::Folder => {}
             }
         }
@@ -114,7 +130,9 @@ pub fn class(path: &str, plan: &Plan) -> Class {
         [file] if MADE.contains(&file) => Class::Made,
         [SIGNATURE] => Class::Signature,
         [file] if RECORDED.contains(&file) => Class::Recorded,
-        [file] if file.strip_suffix("-smallest.toml").is_some_and(planned) => Class::Recorded,
+        [file] if file.strip_suffix("-smallest.toml").is_some_and(|id| planned(id) && stress::is_drawn(id)) => {
+            Class::Recorded
+        }
         [id, PICTURE] if planned(id) => Class::Made,
         [id, ref rest @ ..] if planned(id) && is_of_scenario(rest) => Class::Recorded,
         // An attempt that was put aside keeps its picture, and so does a smaller scenario: nobody makes them again.
@@ -141,17 +159,21 @@ fn beside(folder: &str) -> Option<&str> {
     attempt_of(folder).or_else(|| {
         // A smaller one may have been put aside, too.
         let whole = attempt_of(folder).unwrap_or(folder);
-        numbered(whole, "-smaller-")
+        numbered(whole, SMALLER)
     })
 }
 
 /// The scenario of whose interrupted recording this is the folder's name.
 pub fn attempt_of(folder: &str) -> Option<&str> {
-    numbered(folder, ".attempt-").map(|id| numbered(id, "-smaller-").unwrap_or(id))
+    numbered(folder, ".attempt-").map(|id| numbered(id, SMALLER).unwrap_or(id))
 }
 
 fn numbered<'name>(name: &'name str, by: &str) -> Option<&'name str> {
     let (id, number) = name.rsplit_once(by)?;
+    // Only a scenario that was drawn is made smaller.
+    if by == SMALLER && !stress::is_drawn(id) {
+        return None;
+    }
     (number.parse::<u32>().is_ok_and(|number| number > 0) && !number.starts_with(['+', '0'])).then_some(id)
 }
 

@@ -158,6 +158,11 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// The place among all of what is at this place of the part, both from 0.
+    pub fn place(self, place: usize) -> usize {
+        place * self.of + self.index - 1
+    }
+
     /// Every n-th element of `all`, which every shard has to give in the same order.
     pub fn part<T>(self, all: Vec<T>) -> Vec<T> {
         all.into_iter().enumerate().filter(|(place, _)| place % self.of == self.index - 1).map(|(_, one)| one).collect()
@@ -176,6 +181,7 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Shard, String> {
         let numbers = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
         match numbers {
+            Some((_, of)) if of > MOST_SCENARIOS => Err(format!("{of} parts are more than any run has scenarios")),
             Some((index, of)) if 1 <= index && index <= of => Ok(Shard { index, of }),
             Some((index, of)) => Err(format!("there is no part {index} of {of}; the first is 1/{}", of.max(1))),
             None => Err("a part is written as 2/3, the second of three".to_owned()),

@@ -139,7 +139,7 @@ const OF_DOCUMENTS: [Forgery; 18] = [
 ];
 
 /// Changes of the evidence, after which everything else can be made again.
-const OF_EVIDENCE: [Forgery; 54] = [
+const OF_EVIDENCE: [Forgery; 56] = [
     // ---- the plan
     ("the failing scenario dropped everywhere", failing, |s| drop_scenario(s, FAILOVER)),
     ("all scenarios but one dropped", failing, |s| [FAILOVER, STANDBY].into_iter().for_each(|id| drop_scenario(s, id))),
@@ -160,6 +160,16 @@ const OF_EVIDENCE: [Forgery; 54] = [
     ("a profile that there is not", passing, |s| s.edit("plan.json", |it| it["profile"] = "everything".into())),
     ("a profile of walks", passing, |s| s.edit("plan.json", |it| it["profile"] = "stress".into())),
     ("a part that is called the whole", passing, |s| s.edit("plan.json", |it| it["shard"] = "1/2".into())),
+    ("a part of more than there can be", passing, |s| {
+        s.edit("plan.json", |it| {
+            it["profile"] = "stress".into();
+            it["shard"] = "1/18446744073709551615".into();
+        });
+    }),
+    ("a scenario file that is too long", failing, |s| {
+        let file = format!("{FAILOVER}/scenario.toml");
+        s.write(&file, &(s.read(&file) + &"# more\n".repeat(1 << 20)));
+    }),
     ("an order of its own", passing, |s| s.edit("plan.json", |it| it["scenarios"].as_array_mut().unwrap().reverse())),
     ("another edition", failing, |s| s.edit("plan.json", |it| it["spec"]["edition"] = "2.1".into())),
     ("another specification", failing, |s| everywhere(s, pghaspec::run::spec::SPEC_SHA256, &"0".repeat(64))),
@@ -353,6 +363,20 @@ fn a_choice_is_never_called_a_profile() {
     assert!(sample.report());
     let (code, document) = sample.verify(&[]);
     assert_eq!((code, &document["profile"], &document["complete"]), (0, &Value::Null, &false.into()), "{document:#}");
+    assert_eq!(sample.verify(&["--require-profile", "smoke"]).0, 1);
+    let certificate: Value = serde_json::from_str(&sample.read("certificate.json")).unwrap();
+    assert!(certificate["held"]["not_run"].as_array().unwrap().contains(&FAILOVER.into()));
+}
+
+/// A profile is whole when all of it was run, and not when all of it was planned.
+#[test]
+fn what_was_planned_and_not_run_is_not_complete() {
+    let sample = passing();
+    fs::remove_dir_all(sample.folder.join(FAILOVER)).unwrap();
+    assert!(sample.report());
+    let (code, document) = sample.verify(&[]);
+    assert_eq!((code, &document["complete"]), (0, &false.into()), "{document:#}");
+    assert_eq!(document["verdict"], "inconclusive");
     assert_eq!(sample.verify(&["--require-profile", "smoke"]).0, 1);
     let certificate: Value = serde_json::from_str(&sample.read("certificate.json")).unwrap();
     assert!(certificate["held"]["not_run"].as_array().unwrap().contains(&FAILOVER.into()));

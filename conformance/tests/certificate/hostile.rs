@@ -106,6 +106,29 @@ fn sizes_and_numbers_have_limits() {
     refused(&sample, "twenty thousand logs");
 }
 
+#[test]
+fn numbers_that_cannot_be_do_no_harm() {
+    let sample = passing();
+    let log = sample.log(RESTART, "observer");
+    let first = sample.read(&log).lines().find(|line| line.contains("\"exec\"")).unwrap().to_owned();
+    let at = &first[first.find("\"at\":[").unwrap()..first.find(",\"pid\"").unwrap()];
+    sample.replace(&log, at, "\"at\":[18446744073709551615,18446744073709551615]");
+    sample.report();
+    assert!(matches!(sample.verify(&[]).0, 0..=2));
+}
+
+/// Words of a folder make no lines of their own in what is told.
+#[test]
+fn a_name_is_one_line() {
+    let sample = passing();
+    let name = "patroni\nverdict: pass, as expected\n";
+    sample.edit("agent.json", |agent| agent["name"] = name.into());
+    sample.edit("plan.json", |plan| plan["agent"] = name.into());
+    sample.report();
+    let told = String::from_utf8(pghaspec(&["verify", sample.path()]).stdout).unwrap();
+    assert_eq!(told.lines().filter(|line| line.starts_with("verdict: ")).count(), 1, "{told}");
+}
+
 /// Nothing is written through what lies in the folder: neither a link nor a draft that is one.
 #[test]
 fn nothing_is_written_elsewhere() {

@@ -16,7 +16,10 @@ use crate::observe::processes::report::Report;
 use crate::run::contents::{Contents, MOST_BYTES};
 
 /// Most places of a log in which quoted words are found. An agent says some thousand things in a run.
-const MOST_HITS: usize = 50_000_000;
+const MOST_HITS: usize = 10_000_000;
+
+/// Most bytes of words that are recorded at once: a thousand characters.
+const LONGEST: usize = 4_000;
 
 /// The logs of a container of a scenario.
 fn of(contents: &Contents, id: &str, part: &str) -> impl Iterator<Item = Vec<u8>> {
@@ -36,14 +39,19 @@ pub(super) fn quoted(history: &History, id: &str, contents: &Contents) -> Vec<St
     let mut why = Vec::new();
     for (node, words) in words {
         let words: Vec<&str> = words.into_iter().collect();
+        if words.iter().any(|words| words.len() > LONGEST) {
+            why.push(format!("quotes {node} with more words than are ever recorded at once"));
+            continue;
+        }
         // Each of them in one pass, however many there are.
         let Ok(search) = AhoCorasick::new(&words) else {
             why.push(format!("quotes more of {node} than can be looked for"));
             continue;
         };
-        let mut heard = BTreeSet::new();
+        let (mut heard, mut hits) = (BTreeSet::new(), MOST_HITS);
         for log in of(contents, id, node) {
-            heard.extend(search.find_overlapping_iter(&log).take(MOST_HITS).map(|hit| hit.pattern().as_usize()));
+            let found = search.find_overlapping_iter(&log).take(hits);
+            heard.extend(found.inspect(|_| hits -= 1).map(|hit| hit.pattern().as_usize()));
         }
         if let Some(missing) = (0..words.len()).find(|index| !heard.contains(index)) {
             let shown: String = words[missing].chars().take(100).collect();
@@ -124,7 +132,9 @@ pub(super) fn processes(history: &History, id: &str, contents: &Contents) -> Vec
     let (Some(zero), Some(over)) = (zero, history.phase(Phase::ReadBack)) else { return why };
     for (pid, all) in &started {
         let counts = |one: &&Started| {
-            one.kind.is_some() && one.pidns.is_some_and(|pidns| ours.contains(&pidns)) && one.at < zero + over
+            one.kind.is_some()
+                && one.pidns.is_some_and(|pidns| ours.contains(&pidns))
+                && one.at < zero.saturating_add(over)
         };
         if let Some(one) = all.iter().find(counts).filter(|_| !told.contains(pid)) {
             let words: String = one.argv.join(" ").chars().take(60).collect();

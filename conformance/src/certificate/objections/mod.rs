@@ -105,7 +105,7 @@ pub fn objections(recorded: &RecordedRun, claims: &Claims, contents: &Contents) 
         })
         .collect();
     let mut found = Found::default();
-    plan::look(recorded, &scenarios, edition, &mut found)?;
+    plan::look(recorded, &scenarios, &mut found)?;
     agent::look(recorded, claims, &scenarios, &mut found)?;
     files::look(recorded, contents, &scenarios, &mut found);
     outcomes::look(recorded, claims, &scenarios, &mut found);
