@@ -11,6 +11,9 @@ use crate::run::claims::Claims;
 use crate::run::records::{ImageRecord, MachineRecord};
 use crate::run::spec::Spec;
 
+/// Most bytes of a certificate: one of two thousand scenarios with all of their logs has fewer.
+pub const MOST_BYTES: u64 = 16 << 20;
+
 /// Name of the file.
 pub const FILE: &str = "certificate.json";
 

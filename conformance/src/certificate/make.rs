@@ -147,10 +147,16 @@ impl Certificate {
 
 /// Says whether these claims are those of a manifest of the suite. One that only takes its name has another text.
 pub(super) fn manifest_of(claims: &Claims) -> ManifestOf {
-    let name = format!("{}@{}", claims.name, claims.version);
-    let of_suite = crate::manifest::trouble(&claims.name).is_none()
-        && Manifest::load(&name).is_ok_and(|manifest| Claims::of(&manifest).is_ok_and(|suite| suite == *claims));
-    if of_suite { ManifestOf::Suite } else { ManifestOf::Own }
+    if manifest_of_suite(claims).is_some() { ManifestOf::Suite } else { ManifestOf::Own }
+}
+
+/// The manifest of the suite by which an agent has these claims, if there is one.
+pub(super) fn manifest_of_suite(claims: &Claims) -> Option<Manifest> {
+    if crate::manifest::trouble(&claims.name).is_some() {
+        return None;
+    }
+    let manifest = Manifest::load(&format!("{}@{}", claims.name, claims.version)).ok()?;
+    Claims::of(&manifest).is_ok_and(|suite| suite == *claims).then_some(manifest)
 }
 
 /// The folders of recordings that were put aside, and how each of them ended.

@@ -19,5 +19,5 @@ pub mod objections;
 pub mod signature;
 
 pub use difference::differences;
-pub use document::{Certificate, CertifiedAgent, CertifiedScenario, FILE, Held, ManifestOf};
+pub use document::{Certificate, CertifiedAgent, CertifiedScenario, FILE, FORM, Held, MOST_BYTES, ManifestOf};
 pub use make::{NoCertificate, suite_sha256, write};

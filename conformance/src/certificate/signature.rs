@@ -7,7 +7,8 @@
 use std::fmt;
 use std::io::Cursor;
 
-use minisign::{KeyPair, PError, PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
+pub use minisign::PublicKey;
+use minisign::{KeyPair, PError, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
 
 use crate::digest::sha256;
 
@@ -92,12 +93,12 @@ fn trusted(certificate: &str, key: &PublicKey) -> String {
     format!("{TRUSTED}{} by key {}", sha256(certificate), key.to_base64())
 }
 
-/// Checks the text of a signature's file against a certificate and the text of a public key's file.
+/// Checks the text of a signature's file against a certificate and a public key.
 ///
 /// # Errors
-/// The key is damaged, or the signature is not this key's over this certificate.
-pub fn check(certificate: &str, signature: &str, public: &str) -> Result<(), BadSignature> {
-    checked(certificate, signature, &public_key(public)?)
+/// The signature is not this key's over this certificate.
+pub fn check(certificate: &str, signature: &str, public: &PublicKey) -> Result<(), BadSignature> {
+    checked(certificate, signature, public)
 }
 
 /// Checks a signature that names its key by itself, and returns that key. Nobody has said that it is to be trusted.
@@ -124,7 +125,10 @@ pub fn check_itself(certificate: &str, signature: &str) -> Result<Option<String>
 }
 
 /// The key in the text of a public key's file, or in its second line alone.
-fn public_key(text: &str) -> Result<PublicKey, BadSignature> {
+///
+/// # Errors
+/// It is no public key.
+pub fn public_key(text: &str) -> Result<PublicKey, BadSignature> {
     let boxed = PublicKeyBox::from_string(text).and_then(PublicKeyBox::into_public_key);
     boxed.or_else(|_| PublicKey::from_base64(text.trim())).map_err(|error| bad(format!("is no public key: {error}")))
 }
@@ -155,6 +159,11 @@ mod tests {
     use super::*;
 
     const CERTIFICATE: &str = "{\"verdict\": \"pass\"}\n";
+
+    /// With the text of a public key's file.
+    fn check(certificate: &str, signature: &str, public: &str) -> Result<(), BadSignature> {
+        super::check(certificate, signature, &public_key(public)?)
+    }
 
     #[test]
     fn a_signature_is_good_for_one_key_and_one_certificate() {

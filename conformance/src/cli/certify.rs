@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use pghaspec_model::rules::edition::Edition;
 
 use super::scenario_run::{Chosen, Run, default_jobs, of_fixture, run_one, sweep};
+use super::verify::verify;
 use super::{Failure, bounds, known, print};
 use crate::certificate;
 use crate::input;
@@ -32,6 +33,9 @@ use crate::scenario::profile;
 use crate::scenario::profile::PROFILES;
 use crate::scenario::stress;
 use crate::scenario::stress::Drawn;
+
+/// Most objections that are told at the end of a run.
+const MOST_OBJECTIONS: usize = 5;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -254,8 +258,10 @@ async fn certify(
     let mut todo = Vec::new();
     for one in chosen {
         let id = &one.scenario.id;
-        if dir.scenario_paths(id).is_complete() {
-            done.push(recorded.evaluate(id));
+        let before = recorded.evaluate(id);
+        // What a whole recording holds against the agent holds, even if the harness failed afterwards.
+        if dir.scenario_paths(id).is_complete() || before.verdict == Verdict::Fail {
+            done.push(before);
             progress.say(&format!("{id} is recorded already: {}", done[done.len() - 1].verdict.text()));
             continue;
         }
@@ -271,7 +277,13 @@ async fn certify(
             }
         }
     }
-    let mut results = recorded.results(done.clone())?;
+    // What has not been run is part of the results: nobody knows of it how it would have ended.
+    let with_rest = |done: &[ScenarioResult]| {
+        let is_done = |id: &str| done.iter().any(|result| result.id == id);
+        let rest = recorded.plan.scenarios.iter().map(|one| one.id.as_str()).filter(|id| !is_done(id));
+        recorded.results(done.iter().cloned().chain(rest.map(|id| recorded.evaluate(id))).collect())
+    };
+    let mut results = with_rest(&done)?;
     let mut end = End::default();
     match get_ready(args, manifest, dir, !todo.is_empty(), &progress).await {
         Ok(()) => {}
@@ -299,7 +311,7 @@ async fn certify(
                 progress.say(&format!("{} of {total} done: {} {}", done.len() + 1, result.id, result.verdict.text()));
                 done.push(result);
                 // After each scenario, so that a killed run leaves the verdicts that it reached.
-                let written = recorded.results(done.clone()).and_then(|so_far| {
+                let written = with_rest(&done).and_then(|so_far| {
                     results = so_far;
                     report::write(&results, dir.path())
                 });
@@ -332,12 +344,23 @@ async fn certify(
         End(None) => {
             written?;
             printed?;
+            tell_if_denied(recorded, &progress);
             Ok(results.exit_code())
         }
         End(Some(failure)) => {
             progress.say(&format!("go on with: {}", args.go_on(dir.path())));
             Err(failure)
         }
+    }
+}
+
+/// Says so if the certificate does not verify: whoever receives it would be told, and nobody could mend it then.
+fn tell_if_denied(recorded: &RecordedRun, progress: &Progress) {
+    // A run that an older pghaspec began has no certificate.
+    let Ok(document) = verify(&recorded.folder, None) else { return };
+    let shown = document.objections.iter().take(MOST_OBJECTIONS);
+    for objection in shown {
+        progress.say(&format!("the certificate will not verify: {objection}"));
     }
 }
 

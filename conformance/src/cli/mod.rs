@@ -232,9 +232,8 @@ pub fn main() -> ExitCode {
     {
         return told(&Failure::environment(why));
     }
-    if let Err(error) = fixtures::prepare() {
-        let problem = format!("the scenarios and agents that the program carries cannot be unpacked: {error}");
-        return told(&Failure::environment(format!("{problem}; help: make room, or set XDG_CACHE_HOME")));
+    if let Err((problem, help)) = fixtures::prepare() {
+        return told(&Failure::environment(format!("{problem}; help: {help}")));
     }
     let outcome = match command {
         Command::Check(args) => model::check::run(&args),

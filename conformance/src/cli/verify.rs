@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Failure, known, print};
 use crate::certificate;
 use crate::certificate::objections::objections;
-use crate::certificate::signature::{self, BadSignature};
+use crate::certificate::signature::{self, BadSignature, PublicKey};
 use crate::certificate::{Certificate, ManifestOf, differences, suite_sha256};
 use crate::input;
 use crate::input::{InputError, shown};
@@ -22,6 +22,9 @@ use crate::run::plan::Plan;
 use crate::run::spec::SPEC_SHA256;
 use crate::scenario::profile::PROFILES;
 use crate::untrusted::file;
+
+/// Most objections to one file that are shown.
+const MOST_SHOWN: usize = 5;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -79,7 +82,7 @@ pub struct Verification {
     as_expected: bool,
     /// Number of failures that are known deviations.
     known_deviations: usize,
-    /// The key that signed it, by its own word, if no key was named.
+    /// The key that signed it, by its own word unless that key was named.
     signed_by: Option<String>,
     /// Reasons why it is denied, each with its file.
     pub objections: Vec<String>,
@@ -99,18 +102,27 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         let ids = PROFILES.map(|profile| profile.id);
         known("profile", profile, |word| ids.contains(&word).then_some(()), &ids)?;
     }
-    let key = args.public_key.as_deref().map(|file| input::read_up_to(file, signature::MOST_BYTES)).transpose()?;
-    let mut document = verify(&args.folder, key.as_deref())?;
-    document.unmet = unmet(args, &document);
+    let key = args.public_key.as_deref().map(named_key).transpose()?;
+    let mut document = verify(&args.folder, key.as_ref())?;
+    document.unmet.extend(unmet(args, &document));
     print(args.json, &document, || text(&document, key.is_some()))?;
     Ok(u8::from(!document.holds() || !document.unmet.is_empty()))
 }
 
-/// Verifies the certificate in the folder of a run; with the text of a public key's file, its signature, too.
+/// The public key in a file.
+fn named_key(path: &Path) -> Result<PublicKey, InputError> {
+    let text = input::read_up_to(path, signature::MOST_BYTES)?;
+    signature::public_key(&text).map_err(|error| {
+        let help = "name the file that `pghaspec sign --generate` or minisign made for whoever checks signatures";
+        InputError::of_file(path, error.0, help)
+    })
+}
+
+/// Verifies the certificate in the folder of a run; with a public key, whether it is signed with that.
 ///
 /// # Errors
 /// There is no certificate that this program can judge.
-pub fn verify(folder: &Path, key: Option<&str>) -> Result<Verification, Failure> {
+pub fn verify(folder: &Path, key: Option<&PublicKey>) -> Result<Verification, Failure> {
     Plan::is_in(folder)?;
     let contents = Contents::of(folder)?;
     let (text, claimed) = claimed(folder)?;
@@ -119,28 +131,36 @@ pub fn verify(folder: &Path, key: Option<&str>) -> Result<Verification, Failure>
     let judged = recorded.plan.scenarios.iter().map(|planned| recorded.evaluate(&planned.id)).collect();
     let results = recorded.results(judged)?;
     let found = Certificate::of(&recorded, &contents, &results)?;
-    let mut said: Vec<String> = Vec::new();
+    // The evidence first: what else differs may come from there.
+    let objections = objections(&recorded, &found.agent.claims, &contents)?;
+    let mut said: Vec<String> = objections.iter().map(ToString::to_string).collect();
     let (one, other) = (as_value(&text), as_value(&found.text()));
-    said.extend(differences(&one, &other).into_iter().map(|line| format!("{}: {line}", certificate::FILE)));
-    if said.is_empty() && text != found.text() {
+    let differ = differences(&one, &other);
+    if differ.is_empty() && text != found.text() {
         said.push(format!("{}: is not written as pghaspec writes it", certificate::FILE));
     }
-    let objections = objections(&recorded, &found.agent.claims, &contents)?;
-    said.extend(objections.iter().map(ToString::to_string));
+    said.extend(differ.into_iter().map(|line| format!("{}: {line}", certificate::FILE)));
     said.extend(not_made_again(&recorded, &contents, &results)?);
-    let signed = signed(&contents, &text, key);
-    let (signed_by, signature_good) = match signed {
-        Ok(by) => (by, true),
-        Err(why) => {
-            said.push(format!("{SIGNATURE}: {why}"));
-            (None, false)
+    let (mut signed_by, mut unmet) = (None, Vec::new());
+    let mut standing = Standing::SelfConsistent;
+    match signed(&contents, &text, key) {
+        Err(why) => said.push(format!("{SIGNATURE}: {why}")),
+        Ok(Signed::Not) if key.is_some() => unmet.push("a signature is required, and it is not signed".to_owned()),
+        Ok(Signed::Not) => {}
+        Ok(Signed::By(by)) => {
+            if key.is_some() {
+                unmet.push("a signature with the key that you named is required, and it has another".to_owned());
+            }
+            signed_by = Some(by);
         }
-    };
-    let standing = match (said.is_empty(), key.is_some() && signature_good) {
-        (false, _) => Standing::Denied,
-        (true, true) => Standing::Signed,
-        (true, false) => Standing::SelfConsistent,
-    };
+        Ok(Signed::ByNamed(by)) => {
+            standing = Standing::Signed;
+            signed_by = Some(by);
+        }
+    }
+    if !said.is_empty() {
+        standing = Standing::Denied;
+    }
     let Certificate { agent, held, verdict, as_expected, deviations, scenarios, .. } = found;
     Ok(Verification {
         standing,
@@ -155,7 +175,7 @@ pub fn verify(folder: &Path, key: Option<&str>) -> Result<Verification, Failure>
         known_deviations: deviations.known.len(),
         signed_by,
         objections: said,
-        unmet: Vec::new(),
+        unmet,
     })
 }
 
@@ -167,7 +187,7 @@ fn claimed(folder: &Path) -> Result<(String, Certificate), InputError> {
         let help = "name the folder of a run; `pghaspec report` makes the certificate again from its evidence";
         return Err(InputError::of_file(folder, problem, help));
     }
-    let bytes = file::read(&path, MOST_BYTES)
+    let bytes = file::read(&path, certificate::MOST_BYTES)
         .map_err(|error| InputError::of_file(&path, format!("cannot be read: {error}"), "name a readable folder"))?;
     let damaged = |problem: String| {
         InputError::of_file(&path, format!("is damaged: {problem}"), "ask whoever made it for the whole folder")
@@ -180,16 +200,20 @@ fn claimed(folder: &Path) -> Result<(String, Certificate), InputError> {
 /// Refuses what another pghaspec judged: its rules are not known here.
 fn is_ours(folder: &Path, claimed: &Certificate) -> Result<(), Failure> {
     let suite = suite_sha256()?;
+    let [their_form, our_form] = [claimed.certificate, certificate::FORM].map(|form| form.to_string());
     for (what, theirs, ours) in [
+        ("the form of certificates", their_form.as_str(), our_form.as_str()),
         ("pghaspec", claimed.pghaspec.as_str(), env!("CARGO_PKG_VERSION")),
         ("the specification sha256", &claimed.specification.sha256, SPEC_SHA256),
         ("the suite sha256", &claimed.suite, &suite),
     ] {
         if theirs != ours {
             return Err(Failure::usage(format!(
-                "{}: was judged by {what} {theirs}, and this is {ours}; help: verify it with the pghaspec {} of then",
+                "{}: was judged by {what} {}, and this is {ours}; help: verify it with the pghaspec {} that made it \
+                 (`pghaspec --version` tells these digests)",
                 folder.join(certificate::FILE).display(),
-                claimed.pghaspec
+                shown(theirs),
+                shown(&claimed.pghaspec)
             )));
         }
     }
@@ -221,23 +245,31 @@ fn not_made_again(recorded: &RecordedRun, contents: &Contents, results: &Results
     Ok(said)
 }
 
-/// Checks the signature: with the key that was named, or else with the one that it names itself, which is returned.
-fn signed(contents: &Contents, certificate: &str, key: Option<&str>) -> Result<Option<String>, BadSignature> {
-    let there = contents.files.iter().any(|file| file == SIGNATURE);
-    let read = || -> Result<String, BadSignature> {
-        let bytes = contents.read(SIGNATURE, signature::MOST_BYTES);
-        let bytes = bytes.map_err(|error| BadSignature(format!("cannot be read: {error}")))?;
-        String::from_utf8(bytes).map_err(|_| BadSignature("is no text".to_owned()))
-    };
-    match (there, key) {
-        (false, None) => Ok(None),
-        (false, Some(_)) => Err(BadSignature("is missing: the certificate is not signed".to_owned())),
-        (true, Some(key)) => signature::check(certificate, &read()?, key).map(|()| None),
-        (true, None) => Ok(Some(match signature::check_itself(certificate, &read()?)? {
-            Some(key) => key,
-            None => "a key that it does not name".to_owned(),
-        })),
+/// The signature of a certificate that may be one.
+enum Signed {
+    /// There is none.
+    Not,
+    /// By the key that was named.
+    ByNamed(String),
+    /// By a key of which nothing is known here.
+    By(String),
+}
+
+/// Checks the signature: with the key that was named, and with the one that it names itself.
+fn signed(contents: &Contents, certificate: &str, key: Option<&PublicKey>) -> Result<Signed, BadSignature> {
+    if !contents.files.iter().any(|file| file == SIGNATURE) {
+        return Ok(Signed::Not);
     }
+    let bytes = contents.read(SIGNATURE, signature::MOST_BYTES);
+    let bytes = bytes.map_err(|error| BadSignature(format!("cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| BadSignature("is no text".to_owned()))?;
+    if let Some(key) = key
+        && signature::check(certificate, &text, key).is_ok()
+    {
+        return Ok(Signed::ByNamed(key.to_base64()));
+    }
+    let itself = signature::check_itself(certificate, &text)?;
+    Ok(Signed::By(itself.unwrap_or_else(|| "a key that it does not name".to_owned())))
 }
 
 fn unmet(args: &Args, document: &Verification) -> Vec<String> {
@@ -271,12 +303,26 @@ fn run_of(document: &Verification) -> String {
     }
 }
 
+/// A line for each objection; of the many that one cause can have in one file, the first ones.
+fn objections_in_words(objections: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let file = |line: &str| line.split(": ").next().unwrap_or_default().to_owned();
+    for of_file in objections.chunk_by(|one, other| file(one) == file(other)) {
+        let shown = of_file.iter().take(MOST_SHOWN);
+        lines.extend(shown.map(|line| format!("  {}", line.replace('\n', "\\n"))));
+        if let Some(more) = of_file.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+            lines.push(format!("  {}: and {more} more of the kind (all with --json)", file(&of_file[0])));
+        }
+    }
+    lines
+}
+
 fn text(document: &Verification, with_key: bool) -> String {
     let mut lines = Vec::new();
     match document.standing {
         Standing::Denied => {
             lines.push("denied: this folder is not what it says".to_owned());
-            lines.extend(document.objections.iter().map(|line| format!("  {}", line.replace('\n', "\\n"))));
+            lines.extend(objections_in_words(&document.objections));
         }
         Standing::SelfConsistent => {
             lines.push(
@@ -301,8 +347,11 @@ fn text(document: &Verification, with_key: bool) -> String {
         (verdict, true, _) => format!("{}, as expected", verdict.text()),
         (verdict, false, _) => format!("{}, not as expected", verdict.text()),
     };
-    lines.push(format!("verdict: {verdict}"));
+    let of_what = if document.holds() { "verdict" } else { "verdict on what there is, which proves nothing" };
+    lines.push(format!("{of_what}: {verdict}"));
     match (&document.signed_by, with_key) {
+        _ if !document.holds() => {}
+        (Some(key), true) if document.standing == Standing::Signed => lines.push(format!("signature: by {key}")),
         (Some(key), _) => lines.push(format!(
             "signature: by {key}, of whom nothing is known here; name the key that you trust with --public-key"
         )),

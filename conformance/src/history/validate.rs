@@ -22,6 +22,13 @@ const MOST_SECONDS: u32 = 1_000_000;
 /// Most nodes of a run.
 const MOST_NODES: usize = 100;
 
+/// Most words of a command line, and most bytes of all of them: the lab keeps the first 8 KiB.
+const MOST_WORDS: usize = 4_096;
+const LONGEST_ARGV: usize = 64 << 10;
+
+/// Bytes of the longest message: the lab keeps the first thousand characters.
+const LONGEST_MESSAGE: usize = 16 << 10;
+
 /// Characters of the longest name.
 const LONGEST_NAME: usize = 300;
 
@@ -157,6 +164,12 @@ fn placed(run: &Run, event: &Event) -> Result<(), String> {
     }
 }
 
+/// The agent's words.
+fn said(message: &str) -> Result<(), String> {
+    ensure(!message.is_empty(), || "message: the agent said nothing".into())?;
+    ensure(message.len() <= LONGEST_MESSAGE, || format!("message: is longer than {} KiB", LONGEST_MESSAGE >> 10))
+}
+
 /// The fields of one event fit together.
 fn fields(event: &Event) -> Result<(), String> {
     match &event.kind {
@@ -168,6 +181,12 @@ fn fields(event: &Event) -> Result<(), String> {
             ensure(holder.as_ref().is_none_or(|holder| !holder.is_empty()), || "holder: is empty".into())?;
             ensure(*revision > 0, || format!("revision: {revision} is none of etcd's"))?;
             ensure(*lease >= 0, || format!("lease: {lease} is none of etcd's"))
+        }
+        Kind::ProcessStarted { argv, .. } => {
+            ensure(argv.len() <= MOST_WORDS, || format!("argv: has more than {MOST_WORDS} words"))?;
+            ensure(argv.iter().map(String::len).sum::<usize>() <= LONGEST_ARGV, || {
+                format!("argv: has more than {} KiB", LONGEST_ARGV >> 10)
+            })
         }
         Kind::ProcessExited { code, signal, .. } => {
             ensure(code.is_none() || signal.is_none(), || "code, signal: it ended by itself or by a signal".into())?;
@@ -218,9 +237,10 @@ fn fields(event: &Event) -> Result<(), String> {
                 "effect: is empty; no effect is null".into()
             })
         }
-        Kind::Recover { message, .. } => ensure(!message.is_empty(), || "message: the agent said nothing".into()),
+        Kind::Recover { message, .. } => said(message),
         Kind::Said { pattern, message } => {
-            ensure(!pattern.is_empty() && !message.is_empty(), || "pattern, message: the agent said nothing".into())
+            ensure(!pattern.is_empty(), || "pattern: the agent said nothing".into())?;
+            said(message)
         }
         _ => Ok(()),
     }

@@ -30,7 +30,7 @@ use crate::observe::recorder::Recorder;
 use crate::progress::Progress;
 use crate::run::folder::RunDir;
 use crate::run::lap::{Lap, Part};
-use crate::run::scenario_folder::ScenarioDir;
+use crate::run::scenario_folder::{Outcome, ScenarioDir};
 use crate::scenario::Scenario;
 
 pub use docker::agent_image::{Build, ensure_agent_image};
@@ -94,7 +94,8 @@ pub async fn run(
         true => None,
         false => template::prepared(&docker, scenario, manifest, dir, progress).await?,
     };
-    let ScenarioDir { path, events, logs, .. } = dir.scenario(&scenario.id)?;
+    let folder = dir.scenario(&scenario.id)?;
+    let ScenarioDir { path, events, logs, .. } = folder.clone();
     let (started, stopwatch) = (Instant::now(), Stopwatch::start());
     let recorder = Recorder::create(&events, RunClock::start(), &scenario.node_names())?;
     let sandbox = Sandbox::new(docker, dir, &scenario.id, &logs);
@@ -114,6 +115,11 @@ pub async fn run(
         }
     };
     let seconds = started.elapsed().as_secs_f64();
+    if outcome.is_ok() {
+        // The recording is whole: whoever ends the harness while it removes containers does not undo that.
+        let (image_digest, time) = (Some(image_digest.clone()), stopwatch.laps());
+        folder.end(&Outcome { image_digest, time, ..Outcome::default() })?;
+    }
     let cleaned = if options.keep {
         Ok(())
     } else {

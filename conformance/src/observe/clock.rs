@@ -19,6 +19,11 @@ impl RunClock {
         RunClock { zero: read(ClockId::Monotonic) }
     }
 
+    /// The clock of a run that began at that reading of CLOCK_MONOTONIC.
+    pub fn of_zero(zero: u64) -> RunClock {
+        RunClock { zero }
+    }
+
     /// Time since the start of the run.
     pub fn now(&self) -> u64 {
         self.of_monotonic(read(ClockId::Monotonic))

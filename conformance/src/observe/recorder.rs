@@ -30,7 +30,7 @@ struct Shared {
 }
 
 struct Out {
-    file: File,
+    file: Box<dyn Write + Send>,
     seq: u64,
 }
 
@@ -41,6 +41,15 @@ impl Recorder {
     /// The file cannot be made.
     pub fn create(path: &Path, clock: RunClock, nodes: &[String]) -> Result<Recorder, RunDirError> {
         let file = File::create(path).map_err(|error| RunDirError::new(format!("making {}", path.display()), error))?;
+        Ok(Recorder::to(Box::new(file), path, clock, nodes))
+    }
+
+    /// A history that is kept in its view alone: of a recording that is made again.
+    pub fn in_memory(clock: RunClock, nodes: &[String]) -> Recorder {
+        Recorder::to(Box::new(std::io::sink()), Path::new(""), clock, nodes)
+    }
+
+    fn to(file: Box<dyn Write + Send>, path: &Path, clock: RunClock, nodes: &[String]) -> Recorder {
         let shared = Shared {
             clock,
             path: path.to_path_buf(),
@@ -48,7 +57,7 @@ impl Recorder {
             view: watch::Sender::new(View::of(nodes)),
             trouble: watch::Sender::new(None),
         };
-        Ok(Recorder { shared: Arc::new(shared) })
+        Recorder { shared: Arc::new(shared) }
     }
 
     /// The clock of the run.

@@ -14,7 +14,7 @@ use pghaspec_model::vocabulary::event::Phase;
 use super::{Agent, Evidence, Results, ScenarioResult};
 use crate::coverage;
 use crate::coverage::{Item, Measured};
-use crate::history::History;
+use crate::history::{History, HistoryError};
 use crate::input::InputError;
 use crate::judge::{Check, Judgement, Verdict, judge};
 use crate::known::deviations;
@@ -147,13 +147,14 @@ impl Evaluator {
             end.unwrap_or(0) as f64 / 1e9
         });
         let judgement = match (dir.outcome(), &loaded, &history) {
+            (Some(Outcome { unsupported: Some(why), .. }), ..) => only("supported", Verdict::Unsupported, why),
             (None, ..) => {
                 let why = "was not run to its end; go on with `certify --resume`";
-                only("harness", Verdict::Inconclusive, why.into())
+                self.shown_all_the_same(&loaded, &history, only("harness", Verdict::Inconclusive, why.into()))
             }
-            (Some(Outcome { unsupported: Some(why), .. }), ..) => only("supported", Verdict::Unsupported, why),
-            // What was recorded stays as evidence, but it proves nothing about the agent.
-            (Some(Outcome { error: Some(error), .. }), ..) => only("harness", Verdict::Error, error),
+            (Some(Outcome { error: Some(error), .. }), ..) => {
+                self.shown_all_the_same(&loaded, &history, only("harness", Verdict::Error, error))
+            }
             (_, Err(wrong), _) => only("harness", Verdict::Error, wrong.to_string()),
             (_, _, Err(unreadable)) => only("harness", Verdict::Error, unreadable.to_string()),
             (_, Ok(scenario), Ok(history)) => judge(history, self.edition, Some(&scenario.expect)),
@@ -179,6 +180,29 @@ impl Evaluator {
             measured: judgement.measured,
             planned,
             covered,
+        }
+    }
+}
+
+impl Evaluator {
+    /// The judgement where the harness did not come to its end. Such a recording proves nothing in favour of the agent;
+    /// but if it is whole, the harness failed only afterwards, and what it holds against the agent holds.
+    fn shown_all_the_same(
+        &self,
+        scenario: &Result<Scenario, InputError>,
+        history: &Result<History, HistoryError>,
+        harness: Judgement,
+    ) -> Judgement {
+        match (scenario, history) {
+            (Ok(scenario), Ok(history)) if history.is_complete() => {
+                let mut shown = judge(history, self.edition, Some(&scenario.expect));
+                if shown.verdict != Verdict::Fail {
+                    return harness;
+                }
+                shown.checks.extend(harness.checks);
+                shown
+            }
+            _ => harness,
         }
     }
 }

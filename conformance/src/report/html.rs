@@ -87,19 +87,30 @@ pub(super) fn page(results: &Results, folder: &Path) -> String {
     text += &coverage::html(&results.scenarios);
     text += "<h2>Evidence</h2>\n<details><summary>SHA-256 of all files</summary><table>\n";
     for (file, digest) in &results.evidence.sha256 {
-        text += &format!("<tr><td>{}</td><td class=\"digest\">{}</td></tr>\n", link(folder, file), markup(digest));
+        text +=
+            &format!("<tr><td>{}</td><td class=\"digest\">{}</td></tr>\n", link(results, folder, file), markup(digest));
     }
     text + "</table></details>\n</body></html>\n"
 }
 
-/// The path from the page to a file of the evidence: below its folder, or beside it where several runs were put
-/// together.
-fn located(folder: &Path, path: &str) -> Option<PathBuf> {
-    [PathBuf::from(path), Path::new("..").join(path)].into_iter().find(|place| folder.join(place).is_file())
+/// The path from a page in a folder to a file of the evidence; `None` for one that is not there any more.
+fn located(results: &Results, folder: &Path, path: &str) -> Option<PathBuf> {
+    let within = |(own, place): &(String, PathBuf)| {
+        Some(place.join(path.strip_prefix(own.as_str())?.strip_prefix('/')?)).filter(|file| file.is_file())
+    };
+    let file = results.evidence.folders.values().find_map(within)?;
+    relative(&folder.canonicalize().ok()?, &file.canonicalize().ok()?)
 }
 
-fn link(folder: &Path, path: &str) -> String {
-    match located(folder, path) {
+/// The path that leads from a folder to a file, both without links.
+fn relative(folder: &Path, file: &Path) -> Option<PathBuf> {
+    let up = folder.ancestors().position(|above| file.starts_with(above))?;
+    let below = file.strip_prefix(folder.ancestors().nth(up)?).ok()?;
+    Some(std::iter::repeat_n(Path::new(".."), up).collect::<PathBuf>().join(below))
+}
+
+fn link(results: &Results, folder: &Path, path: &str) -> String {
+    match located(results, folder, path) {
         Some(place) => format!("<a href=\"{}\">{}</a>", markup(&place.display().to_string()), markup(path)),
         None => markup(path),
     }
@@ -131,19 +142,28 @@ fn of_scenario(results: &Results, scenario: &ScenarioResult, folder: &Path) -> S
         );
     }
     text += "</table>\n";
-    let own = |path: &&String| {
-        path.rsplit('/').nth(1) == Some(&scenario.id) || path.contains(&format!("{}/logs/", scenario.id))
-    };
-    let own: Vec<&String> = results.evidence.sha256.keys().filter(own).collect();
-    if !own.is_empty() {
-        let links: Vec<_> = own.iter().map(|path| link(folder, path)).collect();
+    let links: Vec<_> = results.evidence.of(&scenario.id).map(|path| link(results, folder, path)).collect();
+    if !links.is_empty() {
         text += &format!("<p>evidence: {}</p>\n", links.join(", "));
     }
-    // A picture of the run is part of the page.
-    let place = own.iter().find_map(|path| Some(located(folder, path)?.parent()?.join(PICTURE)));
-    let drawn = place.and_then(|file| file::read(&folder.join(file), MOST_PICTURE).ok());
+    // A picture of the run is part of the page. It was drawn just now; no other file of its name is taken for it.
+    let place = results.evidence.folders.get(&scenario.id).map(|(_, place)| place.join(PICTURE));
+    let drawn = place.and_then(|file| file::read(&file, MOST_PICTURE).ok());
     if let Some(svg) = drawn.and_then(|bytes| String::from_utf8(bytes).ok()) {
         text += &format!("<figure>{}</figure>\n", svg.find("<svg").map_or("", |start| &svg[start..]));
     }
     text + "</details>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_from_the_page_to_the_evidence() {
+        let path = |folder: &str, file: &str| relative(Path::new(folder), Path::new(file));
+        assert_eq!(path("/a/run", "/a/run/one/x.log"), Some("one/x.log".into()));
+        assert_eq!(path("/a/whole", "/a/part1/one/x.log"), Some("../part1/one/x.log".into()));
+        assert_eq!(path("/b/c", "/a/x.log"), Some("../../a/x.log".into()));
+    }
 }

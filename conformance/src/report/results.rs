@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,14 +91,26 @@ pub struct ScenarioResult {
 pub struct Evidence {
     /// SHA-256 of each file, by its path in the run's folder.
     pub sha256: BTreeMap<String, String>,
+    /// The folder of each scenario: its path as in the paths above, and where it is.
+    #[serde(skip)]
+    pub folders: BTreeMap<String, (String, PathBuf)>,
 }
 
 impl Evidence {
+    /// The files of a scenario: those in its folder, and the logs below.
+    pub fn of<'e>(&'e self, id: &str) -> impl Iterator<Item = &'e str> {
+        let folder = self.folders.get(id).map(|(folder, _)| format!("{folder}/"));
+        let is_own = move |path: &&str| folder.as_ref().is_some_and(|folder| path.starts_with(folder.as_str()));
+        self.sha256.keys().map(String::as_str).filter(is_own)
+    }
+
     /// Adds the files of a scenario; with a prefix if there are several runs.
     ///
     /// # Errors
     /// A file cannot be read.
     pub fn add(&mut self, dir: &ScenarioDir, prefix: &str) -> Result<(), RunDirError> {
+        let name = dir.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        self.folders.insert(name.clone(), (format!("{prefix}{name}"), dir.path.clone()));
         for file in dir.evidence()? {
             let digest = file::open(&file).and_then(of_reader);
             let (digest, _) = digest.map_err(|error| RunDirError::new(format!("reading {}", file.display()), error))?;
@@ -135,10 +148,12 @@ impl Results {
     }
 
     /// The exit code of the run: 0 if it ended as expected, 1 if a deviation appeared or is gone, 4 if the harness
-    /// failed or something was not observed well enough.
+    /// failed or something was not observed well enough. A failure that is not known is told first: who tries again
+    /// after a 4 must not lose it.
     pub fn exit_code(&self) -> u8 {
         let any = |verdict| self.scenarios.iter().flat_map(|it| &it.checks).any(|check| check.verdict == verdict);
         match self.verdict {
+            _ if !self.deviations.unknown.is_empty() => 1,
             Verdict::Error | Verdict::Inconclusive => self.verdict.exit_code(),
             _ if !self.deviations.is_as_expected() => 1,
             _ if any(Verdict::Inconclusive) => 4,

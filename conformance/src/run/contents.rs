@@ -4,7 +4,7 @@
 //! files and folders of a sane number and size, and nothing that leads out of it.
 
 use std::io;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::plan::Plan;
@@ -37,6 +37,12 @@ const OF_SCENARIO: [&str; 3] = ["scenario.toml", "events.jsonl", "outcome.json"]
 
 /// What stands in the name of a scenario that was made smaller, before a number.
 const SMALLER: &str = "-smaller-";
+
+/// Most bytes of a line of a log that is looked at as one.
+pub const LONGEST_LINE: u64 = 1 << 20;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 18;
 
 /// Most bytes of all files together.
 const MOST_IN_ALL: u64 = 8 << 30;
@@ -107,6 +113,23 @@ impl Contents {
         self.folder.read(place, most)
     }
 
+    /// The lines of a file, one after the other, however large it is. A line of more than [`LONGEST_LINE`] comes in
+    /// pieces.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn lines(&self, place: &str, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+        let mut text = BufReader::with_capacity(CHUNK, self.folder.open_file(place)?.take(MOST_BYTES));
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if text.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            take(line.strip_suffix(b"\n").unwrap_or(&line));
+        }
+    }
+
     /// SHA-256 of a file, in hexadecimal digits.
     ///
     /// # Errors
@@ -141,7 +164,8 @@ pub fn class(path: &str, plan: &Plan) -> Class {
         {
             Class::Recorded
         }
-        ["templates", _, "bootstrap.events"] | ["templates", _, "logs", _] => Class::Recorded,
+        ["templates", digest, "bootstrap.events"] if is_digest(digest) => Class::Recorded,
+        ["templates", digest, "logs", log] if is_digest(digest) && log.ends_with(".log") => Class::Recorded,
         _ => Class::Strange,
     }
 }
@@ -152,6 +176,11 @@ fn is_of_scenario(rest: &[&str]) -> bool {
         ["logs", log] => log.ends_with(".log"),
         _ => false,
     }
+}
+
+/// The name of a template: hexadecimal digits.
+fn is_digest(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The scenario of an attempt that was put aside, `<id>.attempt-2`, or of one that was made smaller, `<id>-smaller-2`.
@@ -214,6 +243,8 @@ mod tests {
             ("a/notes.txt", Class::Strange),
             ("a/logs/deep/x.log", Class::Strange),
             (".plan.json.part", Class::Strange),
+            ("templates/notes/bootstrap.events", Class::Strange),
+            ("templates/ab12/logs/notes.txt", Class::Strange),
             ("notes.txt", Class::Strange),
             ("b-smallest.toml", Class::Strange),
         ] {

@@ -47,12 +47,18 @@ pub fn read_open(file: File, most: u64) -> io::Result<Vec<u8>> {
     // It may grow while it is read, so its length alone proves nothing.
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("has more than {} MiB", most.max(1 << 20) >> 20),
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has more than {}", size(most))));
     }
     Ok(bytes)
+}
+
+/// A number of bytes, in the largest unit of which it has at least one.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
 }
 
 fn kind(kind: FileType) -> &'static str {

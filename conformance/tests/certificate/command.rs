@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::sample::{RESTART, failing, passing, pghaspec, run};
 
 #[test]
@@ -89,7 +91,8 @@ fn who_stands_for_a_certificate_is_known_by_a_key() {
     assert_eq!(again.status.code(), Some(2), "no key is written over");
 
     let (code, document) = sample.verify(&["--public-key", &public]);
-    assert_eq!((code, &document["standing"]), (1, &"denied".into()), "it is not signed");
+    assert_eq!((code, &document["standing"]), (1, &"self-consistent".into()), "it is not signed");
+    assert!(document["unmet"][0].as_str().unwrap().contains("it is not signed"), "{document:#}");
     let signed = pghaspec(&["sign", sample.path(), "--secret-key", &secret]);
     assert_eq!(signed.status.code(), Some(0), "{}", String::from_utf8_lossy(&signed.stderr));
     let (code, document) = sample.verify(&["--public-key", &public]);
@@ -98,8 +101,10 @@ fn who_stands_for_a_certificate_is_known_by_a_key() {
     assert_eq!((code, &document["standing"]), (0, &"self-consistent".into()), "nobody said that the key is good");
     assert!(fs::read_to_string(&public).unwrap().contains(document["signed_by"].as_str().unwrap()));
     let (code, document) = sample.verify(&["--public-key", &others]);
-    assert_eq!((code, &document["standing"]), (1, &"denied".into()), "another's key");
-    assert_eq!(sample.verify(&["--public-key", &secret]).0, 1, "a secret key is no public one");
+    assert_eq!((code, &document["standing"]), (1, &"self-consistent".into()), "another's key");
+    assert!(document["unmet"][0].as_str().unwrap().contains("it has another"), "{document:#}");
+    let (code, said) = sample.verify(&["--public-key", &secret]);
+    assert!(code == 2 && said.as_str().unwrap().contains(&format!("{secret}: is no public key")), "{code} {said}");
 
     // What was signed is not another run.
     sample.edit("machine.json", |machine| machine["cpus"] = 64.into());
@@ -128,9 +133,9 @@ fn what_does_not_verify_is_not_signed() {
 
 #[test]
 fn what_another_pghaspec_judged_is_not_judged_here() {
-    for (field, value) in [("pghaspec", "0.0.9"), ("suite", "00"), ("certificate", "x")] {
+    for (field, value) in [("pghaspec", json!("0.0.9")), ("suite", json!("00")), ("certificate", json!(2))] {
         let sample = passing();
-        sample.edit("certificate.json", |document| document[field] = value.into());
+        sample.edit("certificate.json", |document| document[field] = value);
         assert_eq!(sample.verify(&[]).0, 2, "{field}");
     }
 }

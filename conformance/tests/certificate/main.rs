@@ -4,6 +4,9 @@
 
 mod command;
 mod corruption;
+mod documents;
+mod evidence;
 mod forgeries;
 mod hostile;
+mod recordings;
 mod sample;

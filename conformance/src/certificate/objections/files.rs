@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, Recorded};
+use crate::judge::Verdict;
 use crate::report::evaluate::RecordedRun;
 use crate::run::contents::{Class, Contents, attempt_of, class};
 use crate::run::scenario_folder::scenario_dir;
@@ -63,8 +64,15 @@ fn put_aside(run: &RecordedRun, contents: &Contents, found: &mut Found) {
     for folder in folders.into_iter().filter(|folder| attempt_of(folder).is_some()) {
         let Some((id, number)) = folder.rsplit_once(".attempt-") else { continue };
         numbers.entry(id).or_default().extend(number.parse::<u32>().ok());
-        if scenario_dir(&run.folder, folder).is_complete() {
+        // Smaller ones are tried anew when shrinking begins anew: nobody counts them.
+        if !run.plan.scenarios.iter().any(|one| one.id == id) {
+            continue;
+        }
+        let dir = scenario_dir(&run.folder, folder);
+        if dir.is_complete() {
             found.add(folder, "was recorded to its end, and put aside all the same");
+        } else if run.evaluator.evaluate(&dir, id).verdict == Verdict::Fail {
+            found.add(folder, "holds a failure of the agent, and was put aside all the same");
         }
     }
     for (id, mut numbers) in numbers {

@@ -1,12 +1,13 @@
 //! Objections about histories: each is held to the plan, to its scenario, and to the logs beside it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use pghaspec_model::vocabulary::disturbance::Disturbance;
 use pghaspec_model::vocabulary::event::{FORMAT, GapReason, Kind, Run, Source};
 use pghaspec_model::vocabulary::fault::Fault;
 
-use super::{Found, Recorded, logs};
+use super::{Found, Recorded, logs, outcomes};
+use crate::certificate::make::manifest_of_suite;
 use crate::history::History;
 use crate::report::evaluate::RecordedRun;
 use crate::run::claims::Claims;
@@ -28,37 +29,43 @@ pub(super) fn look(
     scenarios: &[Recorded<'_>],
     found: &mut Found,
 ) {
-    let mut name: Option<&str> = None;
-    for one in scenarios.iter().filter(|one| one.is_whole()) {
+    let mut name: Option<String> = None;
+    let suite = manifest_of_suite(claims);
+    let mut processes: HashMap<(u32, u64), &str> = HashMap::new();
+    // One at a time: they may be large.
+    for one in scenarios {
         let events = one.file("events.jsonl");
-        let Some(history) = &one.history else {
-            found.add(&events, "cannot be read, though the scenario was run to its end");
-            continue;
+        let history = match History::read(&one.dir.events) {
+            Ok(history) if one.is_whole() || history.is_complete() => history,
+            Err(error) if one.is_whole() => {
+                let line = error.line.map_or(String::new(), |line| format!("line {line}: "));
+                found.add(
+                    &events,
+                    format!("cannot be judged, though it was recorded to its end: {line}{}", error.problem),
+                );
+                continue;
+            }
+            _ => continue,
         };
-        let first = *name.get_or_insert(&history.run.run);
-        if history.run.run != first {
+        let first = name.get_or_insert_with(|| history.run.run.clone());
+        if history.run.run != *first {
             found.add(&events, format!("is of the run {}, and others are of {first}", history.run.run));
         }
         if let Some(older) = history.events.iter().find(|event| event.v != FORMAT) {
             found.add(&events, format!("is of format {}, and this pghaspec records format {FORMAT}", older.v));
         }
         if let Ok((scenario, _)) = &one.scenario {
-            for why in head(&history.run, run, claims, scenario).into_iter().chain(faults(history, scenario)) {
+            for why in head(&history.run, run, claims, scenario).into_iter().chain(faults(&history, scenario)) {
                 found.add(&events, why);
             }
         }
-        for why in logs::quoted(history, one.id, contents).into_iter().chain(logs::processes(history, one.id, contents))
-        {
-            found.add(&events, why);
+        if let Some(outcome) = one.outcome.as_ref().filter(|_| one.is_whole()) {
+            outcomes::time(one, &history, outcome, found);
         }
-        let digits = history.run.run.rsplit('-').next().unwrap_or_default();
-        if let Some(why) = logs::of_another_run(digits, one.id, contents) {
-            found.add(&events, why);
-        }
-        let folder = format!("{}/logs/", one.id);
-        for log in contents.files.iter().filter_map(|file| file.strip_prefix(&folder)) {
-            if !log.starts_with(&format!("pghaspec-{digits}-")) {
-                found.add(format!("{folder}{log}"), format!("is no log of the run {}", history.run.run));
+        for process in logs::look(one, &history, suite.as_ref(), contents, found) {
+            if let Some(other) = processes.insert(process, one.id).filter(|other| *other != one.id) {
+                found.add(&events, format!("has a process that {other} has: the two are one recording"));
+                break;
             }
         }
     }
@@ -97,50 +104,63 @@ fn head(said: &Run, run: &RecordedRun, claims: &Claims, scenario: &Scenario) -> 
     differ.map(|(what, said, wanted)| format!("{what}: says {said}, and the run is about {wanted}")).collect()
 }
 
-/// The faults that were made, held to the steps of the scenario.
+/// The faults that were made, held to the steps of the scenario and to their order.
 fn faults(history: &History, scenario: &Scenario) -> Vec<String> {
-    let mut made: BTreeSet<Fault> = BTreeSet::new();
-    let mut disturbed: BTreeSet<Disturbance> = BTreeSet::new();
+    let mut made: Vec<(Action, Option<&str>)> = Vec::new();
     let mut cut_short = false;
     for event in &history.events {
         match &event.kind {
-            Kind::Fault { fault, .. } => {
-                made.insert(*fault);
-            }
+            Kind::Fault { fault, .. } => made.push((Action::Fault(*fault), event.node.as_deref())),
             Kind::Disturbance { disturbance, .. } => {
-                disturbed.insert(*disturbance);
+                made.push((Action::Disturbance(*disturbance), event.node.as_deref()));
             }
             Kind::Gap { reason: Some(GapReason::StepNotTaken), .. } => cut_short = true,
             _ => {}
         }
     }
     let mut why = Vec::new();
+    let was_made = |action: Action| made.iter().any(|(one, _)| *one == action);
+    // A trap may lie in wait for what never comes.
+    let is_trapped = |action: Action| {
+        scenario
+            .steps
+            .iter()
+            .any(|step| step.action == action && matches!(action, Action::Fault(fault) if is_trap(fault, &step.how)))
+    };
     for step in &scenario.steps {
-        let missing = match step.action {
-            // A trap may lie in wait for what never comes.
-            Action::Fault(fault) => !made.contains(&fault) && !is_trap(fault, &step.how),
-            Action::Disturbance(disturbance) => !disturbed.contains(&disturbance),
-            Action::Lift(_) | Action::Await => false,
-        };
-        if missing && !cut_short {
+        let is_seen = matches!(step.action, Action::Fault(_) | Action::Disturbance(_));
+        if is_seen && !cut_short && !was_made(step.action) && !is_trapped(step.action) {
             why.push(format!("the step {} of the scenario is not in it", step.name()));
         }
     }
     let planned = |action: Action| scenario.steps.iter().any(|step| step.action == action);
-    // What hangs is killed in the end.
-    let ends = |fault: Fault| {
-        let hung = match fault {
-            Fault::SingleUserFails => Some(Fault::SingleUserHangs),
-            Fault::PostmasterKilled => Some(Fault::StartHangs),
-            _ => None,
-        };
-        ENDS.contains(&fault) || hung.is_some_and(|hung| planned(Action::Fault(hung)))
+    // The lab ends what still lasts, and what hangs is killed in the end.
+    let ends = |action: Action| match action {
+        Action::Fault(fault) => {
+            let hung = match fault {
+                Fault::SingleUserFails => Some(Fault::SingleUserHangs),
+                Fault::PostmasterKilled => Some(Fault::StartHangs),
+                _ => None,
+            };
+            ENDS.contains(&fault) || hung.is_some_and(|hung| planned(Action::Fault(hung)))
+        }
+        Action::Disturbance(disturbance) => RESTORES.contains(&disturbance),
+        Action::Lift(_) | Action::Await => true,
     };
-    for fault in made.iter().filter(|fault| !ends(**fault) && !planned(Action::Fault(**fault))) {
-        why.push(format!("has the fault {}, which is no step of the scenario", fault.id()));
+    let strange: BTreeSet<&str> =
+        made.iter().filter(|(one, _)| !ends(*one) && !planned(*one)).map(|(one, _)| one.name()).collect();
+    for one in strange {
+        why.push(format!("has {one}, which is no step of the scenario"));
     }
-    for one in disturbed.iter().filter(|one| !RESTORES.contains(one) && !planned(Action::Disturbance(**one))) {
-        why.push(format!("has the benign fault {}, which is no step of the scenario", one.id()));
+    // What one step does at several nodes is one after the other.
+    let counts = |action: &Action| !ends(*action) && !is_trapped(*action);
+    let steps = scenario.steps.iter().map(|step| step.action).filter(counts);
+    let mut steps: Vec<Action> = steps.collect();
+    let mut taken: Vec<Action> = made.iter().map(|(action, _)| *action).filter(counts).collect();
+    steps.dedup();
+    taken.dedup();
+    if why.is_empty() && (taken.len() > steps.len() || taken[..] != steps[..taken.len()]) {
+        why.push("its faults are not those of the scenario, one after the other".to_owned());
     }
     why
 }

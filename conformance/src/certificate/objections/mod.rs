@@ -10,7 +10,9 @@
 //! | `plan.rs` | the plan, held to the suite |
 //! | `agent.rs` | the agent, its image and its known deviations |
 //! | `histories.rs` | each history, held to the plan, its scenario and the logs |
-//! | `logs.rs` | what a history and the logs beside it both tell |
+//! | `logs.rs` | the logs of a scenario, each read once |
+//! | `processes.rs` | the processes in a history, recorded anew from the observer's log |
+//! | `words.rs` | the agents' words in a history, recorded anew from the logs of the nodes |
 //! | `outcomes.rs` | the end of each scenario for the harness |
 
 mod agent;
@@ -19,12 +21,13 @@ mod histories;
 mod logs;
 mod outcomes;
 mod plan;
+mod processes;
+mod words;
 
 use std::fmt;
 
 use pghaspec_model::rules::edition::Edition;
 
-use crate::history::History;
 use crate::input::InputError;
 use crate::report::evaluate::RecordedRun;
 use crate::run::claims::Claims;
@@ -67,8 +70,6 @@ struct Recorded<'run> {
     scenario: Result<(Scenario, String), InputError>,
     /// The end for the harness; `None` if it has not come to the end.
     outcome: Option<Outcome>,
-    /// The history; `None` without one that can be read.
-    history: Option<History>,
 }
 
 impl Recorded<'_> {
@@ -99,7 +100,6 @@ pub fn objections(recorded: &RecordedRun, claims: &Claims, contents: &Contents) 
                 sha256: &planned.sha256,
                 scenario: of_suite(&planned.id, edition),
                 outcome: dir.outcome(),
-                history: History::read(&dir.events).ok(),
                 dir,
             }
         })

@@ -123,18 +123,52 @@ pub fn deaths(history: &History) -> Vec<Death> {
     all
 }
 
-/// All that was seen of a node.
+/// All that was seen of a node. What each death is held to is kept apart: there may be as many deaths as events.
 struct Node<'h> {
     history: &'h History,
     name: &'h str,
     events: Vec<&'h Event>,
     lives: Vec<Life<'h>>,
+    /// Faults, and what its watchdog did.
+    faults: Vec<&'h Event>,
+    /// What probes found.
+    probes: Vec<&'h Event>,
+    /// What freezes and thaws its agent.
+    of_agent: Vec<&'h Event>,
+    /// The lives of its agents.
+    agents: Vec<Life<'h>>,
+    /// Faults of the cluster that are this node's, too.
+    of_cluster: Vec<&'h Event>,
+    /// Changes of the leader key.
+    keys: Vec<&'h Event>,
 }
 
 impl<'h> Node<'h> {
     fn of(history: &'h History, name: &'h str) -> Node<'h> {
-        let events = history.events.iter().filter(|event| event.node.as_deref() == Some(name)).collect();
-        Node { history, name, events, lives: lives(history, name) }
+        let of_node = |event: &&Event| event.node.as_deref() == Some(name);
+        let events: Vec<&Event> = history.events.iter().filter(of_node).collect();
+        let of = |kept: fn(&Kind) -> bool| events.iter().copied().filter(|event| kept(&event.kind)).collect();
+        let lives = lives(history, name);
+        let of_all = |event: &&Event| event.node.as_deref().is_none_or(|node| node == name);
+        let cluster = history.events.iter().filter(of_all);
+        Node {
+            history,
+            name,
+            faults: of(|kind| matches!(kind, Kind::Fault { .. } | Kind::Watchdog { .. })),
+            probes: of(|kind| matches!(kind, Kind::Server { state, .. } if *state != ServerState::Unknown)),
+            of_agent: of(|kind| {
+                matches!(
+                    kind,
+                    Kind::Fault { fault: Fault::AgentFrozen | Fault::AgentThawed, .. }
+                        | Kind::ProcessStarted { what: Process::Agent, .. }
+                )
+            }),
+            agents: lives.iter().filter(|life| life.what == Process::Agent).cloned().collect(),
+            of_cluster: cluster.filter(|event| matches!(event.kind, Kind::Fault { .. })).collect(),
+            keys: history.events.iter().filter(|event| matches!(event.kind, Kind::LeaderKey { .. })).collect(),
+            lives,
+            events,
+        }
     }
 
     fn deaths(&self) -> Vec<Death> {
@@ -193,7 +227,7 @@ impl<'h> Node<'h> {
 
     /// The harness or a watchdog ended the node, and nothing was started there between that and its end.
     fn is_cut(&self, begun: u64, to: u64) -> bool {
-        self.events.iter().any(|event| {
+        self.faults.iter().any(|event| {
             let cuts = matches!(
                 event.kind,
                 Kind::Fault { fault: Fault::NodeKilled, .. } | Kind::Watchdog { change: Watchdog::Fired, .. }
@@ -221,7 +255,7 @@ impl<'h> Node<'h> {
             _ => false,
         };
         // Who died of it was there before, and is reported gone soon.
-        self.events.iter().any(|event| {
+        self.faults.iter().any(|event| {
             let then = life.from[0] <= event.at[1] && to[1] >= event.at[0] && to[0] <= event.at[1] + GONE;
             then && hits(event)
         })
@@ -231,7 +265,7 @@ impl<'h> Node<'h> {
     fn is_of_its_server(&self, killed: &Event, postmaster: u32) -> bool {
         use Fault::{BackendCrashed, DiskFull, NodeKilled, OrphansLeft, PostmasterKilled, StartFails, StartHangs};
         let near = |event: &&&Event| killed.at[1] >= event.at[0] && killed.at[0] <= event.at[1] + GONE;
-        let injected = self.events.iter().filter(near).any(|event| match event.kind {
+        let injected = self.faults.iter().filter(near).any(|event| match event.kind {
             Kind::Watchdog { change, .. } => change == Watchdog::Fired,
             Kind::Fault { fault, .. } => matches!(
                 fault,
@@ -301,9 +335,9 @@ impl<'h> Node<'h> {
 
     /// The state in which a probe found the server last before it may have begun to end.
     fn found(&self, at: u64) -> Option<ServerState> {
-        let before = self.events.iter().filter(|event| event.at[0] + CLOSING <= at);
+        let before = self.probes.iter().filter(|event| event.at[0] + CLOSING <= at);
         let told = before.filter_map(|event| match event.kind {
-            Kind::Server { state, .. } if state != ServerState::Unknown => Some((event.at, state)),
+            Kind::Server { state, .. } => Some((event.at, state)),
             _ => None,
         });
         told.max_by_key(|(at, _)| *at).map(|(_, state)| state)
@@ -312,14 +346,14 @@ impl<'h> Node<'h> {
     /// An agent lived here then, and was not frozen.
     fn has_agent(&self, at: u64) -> bool {
         let lived = |life: &Life| life.from[0] <= at && life.to.is_none_or(|to| to[1] >= at);
-        let frozen = self.events.iter().filter(|event| event.at[0] <= at).filter_map(|event| match event.kind {
+        let frozen = self.of_agent.iter().filter(|event| event.at[0] <= at).filter_map(|event| match event.kind {
             Kind::Fault { fault: Fault::AgentFrozen, effect: Some(_) } => Some((event.at, true)),
             Kind::Fault { fault: Fault::AgentThawed, .. } => Some((event.at, false)),
             Kind::ProcessStarted { what: Process::Agent, .. } => Some((event.at, false)),
             _ => None,
         });
         let frozen = frozen.max_by_key(|(at, _)| *at).is_some_and(|(_, frozen)| frozen);
-        !frozen && self.lives.iter().any(|life| life.what == Process::Agent && lived(life))
+        !frozen && self.agents.iter().any(lived)
     }
 
     /// The node's agent could have done it, and had a reason to. Tools are its own: it may cancel them. A server that
@@ -339,7 +373,7 @@ impl<'h> Node<'h> {
 
     /// The leader key named somebody else, or nobody, when it had changed last.
     fn lost_the_lock(&self, at: u64) -> bool {
-        let changes = self.history.events.iter().filter_map(|event| match &event.kind {
+        let changes = self.keys.iter().filter_map(|event| match &event.kind {
             Kind::LeaderKey { holder, revision, .. } if event.at[0] <= at => Some((*revision, holder.as_deref())),
             _ => None,
         });
@@ -350,9 +384,8 @@ impl<'h> Node<'h> {
     /// A fault that keeps the agent from the DCS has begun and has not ended.
     fn is_cut_off(&self, at: u64) -> bool {
         use Fault::{DcsDown, DcsReached, DcsUp, RepliesLost, RequestsLost, WatchResumes, WatchStalls};
-        let of_node = |event: &&Event| event.node.as_deref().is_none_or(|node| node == self.name);
         let last = |begins: &[Fault], ends: &[Fault]| {
-            let faults = self.history.events.iter().filter(of_node).filter(|event| event.at[0] <= at);
+            let faults = self.of_cluster.iter().filter(|event| event.at[0] <= at);
             let last = faults.filter_map(|event| match event.kind {
                 Kind::Fault { fault, .. } if begins.contains(&fault) => Some((event.at, true)),
                 Kind::Fault { fault, .. } if ends.contains(&fault) => Some((event.at, false)),

@@ -25,6 +25,9 @@ const KEPT: usize = 10_000;
 /// The time for which the helper may report nothing.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// The reason for the gap that the helper's silence leaves.
+pub const SILENT: &str = "the helper did not say that it was there";
+
 /// A process that lived shorter than this was no server and recovered nothing, whatever it is called.
 ///
 /// Measured from exec to exit on an idle machine of two cores: `postgres --single` that fails at once lives 12.9 ms and
@@ -96,10 +99,15 @@ pub struct Processes {
 impl Processes {
     /// Events go to `recorder`; `agent` finds the agent's command line.
     pub fn new(recorder: Recorder, agent: Regex) -> Processes {
-        let silence =
-            Silence::new(recorder.clone(), None, Source::Process, SILENCE, "the helper did not say that it was there");
+        let since = recorder.clock().now();
+        Processes::since(recorder, agent, since)
+    }
+
+    /// As [`Processes::new`], of a recording that began at that time of the run.
+    pub fn since(recorder: Recorder, agent: Regex, since: u64) -> Processes {
+        let silence = Silence::new(recorder.clone(), None, Source::Process, SILENCE, SILENT);
         Processes {
-            since: recorder.clock().now(),
+            since,
             silence,
             recorder,
             agent,
@@ -119,7 +127,8 @@ impl Processes {
         }
     }
 
-    fn take(&mut self, input: Input) {
+    /// Takes one input.
+    pub fn take(&mut self, input: Input) {
         match input {
             Input::Report(report) => self.report(report),
             Input::Namespace { pidns, node, since } => {
