@@ -3,7 +3,7 @@
 //! The clock of the run is the one thing that the log does not tell, so it is taken from the first start that both have;
 //! by it every other time has to agree.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pghaspec_model::vocabulary::event::{Event, Kind, Mechanism, Phase, Process, Source};
@@ -27,8 +27,10 @@ const BEGINS: u64 = 1_000_000_000;
 /// The processes that the observer's log tells of, as far as it was read.
 pub(super) struct Observed<'h> {
     history: &'h History,
-    /// Starts of the history by process id.
-    starts: HashMap<u32, Vec<&'h Event>>,
+    /// Starts of the history, by process id: the first ones, from which the clock is learned.
+    first: HashMap<u32, Vec<&'h Event>>,
+    /// All starts of the history, by process id and time.
+    starts: HashMap<(u32, [u64; 2]), &'h Event>,
     agent: Regex,
     /// The recording that is made anew, from the first start that both have.
     anew: Option<Anew>,
@@ -46,8 +48,20 @@ struct Anew {
     processes: Processes,
     /// The namespaces that are known, and their nodes.
     nodes: BTreeMap<u64, String>,
-    /// The lives of processes that both tell of, by node; nanoseconds of the run.
-    lives: Vec<(String, u32, [u64; 2])>,
+    /// The processes that both tell of.
+    lives: Vec<Life>,
+    /// The last life of each process id, by its place.
+    last: HashMap<u32, usize>,
+    /// Number of the processes of each node that have not ended yet.
+    left: HashMap<String, usize>,
+}
+
+/// The life of a process that both tell of.
+struct Life {
+    node: String,
+    pid: u32,
+    /// Nanoseconds of the run, and of its end the greatest number as long as it is not known.
+    at: [u64; 2],
 }
 
 impl<'h> Observed<'h> {
@@ -56,17 +70,21 @@ impl<'h> Observed<'h> {
     /// # Errors
     /// The history calls something the agent that cannot be.
     pub(super) fn of(history: &'h History, suite: Option<&Manifest>) -> Result<Observed<'h>, String> {
-        let mut starts: HashMap<u32, Vec<&Event>> = HashMap::new();
+        let (mut first, mut starts): (HashMap<u32, Vec<&Event>>, HashMap<_, _>) = Default::default();
         for event in &history.events {
             if let Kind::ProcessStarted { pid, .. } = event.kind {
-                starts.entry(pid).or_default().push(event);
+                let of_pid = first.entry(pid).or_default();
+                if of_pid.len() < MOST {
+                    of_pid.push(event);
+                }
+                starts.insert((pid, event.at), event);
             }
         }
         let agent = match suite {
             Some(manifest) => manifest.agent_process.clone(),
             None => called_agent(history)?,
         };
-        Ok(Observed { history, starts, agent, anew: None, mechanism: None })
+        Ok(Observed { history, first, starts, agent, anew: None, mechanism: None })
     }
 
     /// A line of the observer's log, Docker's time before it.
@@ -80,9 +98,9 @@ impl<'h> Observed<'h> {
         }
         let Some(anew) = &mut self.anew else { return };
         if let Report::Exit { at, pid, .. } = &report {
-            let over = anew.clock.of_monotonic(at[0]);
-            if let Some((_, _, life)) = anew.lives.iter_mut().rev().find(|(_, of, _)| of == pid) {
-                life[1] = life[1].min(over);
+            if let Some(life) = anew.last.remove(pid).and_then(|place| anew.lives.get_mut(place)) {
+                life.at[1] = anew.clock.of_monotonic(at[0]);
+                anew.left.entry(life.node.clone()).and_modify(|left| *left -= 1);
             }
         }
         anew.processes.take(Input::Report(report));
@@ -90,14 +108,15 @@ impl<'h> Observed<'h> {
 
     /// Learns from the start of a process which clock the run has, and which node a namespace is of.
     fn start(&mut self, at: [u64; 2], pid: u32, pidns: u64, argv: &[String]) {
-        let Some(told) = self.starts.get(&pid) else { return };
-        let same = |event: &&&Event| matches!(&event.kind, Kind::ProcessStarted { argv: of, .. } if of == argv);
-        let Some(event) = told.iter().filter(same).find(|event| match &self.anew {
-            None => event.at[1] > 0 && at[0] >= event.at[0],
-            Some(anew) => at.map(|edge| anew.clock.of_monotonic(edge)) == event.at,
-        }) else {
-            return;
+        let same = |event: &&Event| matches!(&event.kind, Kind::ProcessStarted { argv: of, .. } if of == argv);
+        let told = match &self.anew {
+            None => {
+                let of_pid = self.first.get(&pid).map_or(&[][..], Vec::as_slice);
+                of_pid.iter().copied().find(|event| event.at[1] > 0 && at[0] >= event.at[0] && same(event))
+            }
+            Some(anew) => self.starts.get(&(pid, at.map(|edge| anew.clock.of_monotonic(edge)))).copied().filter(same),
         };
+        let Some(event) = told else { return };
         let Some(node) = event.node.clone() else { return };
         let (history, agent) = (self.history, &self.agent);
         let anew = self.anew.get_or_insert_with(|| {
@@ -106,15 +125,27 @@ impl<'h> Observed<'h> {
             let recorder = Recorder::in_memory(clock, &history.run.nodes);
             let mut processes = Processes::since(recorder.clone(), agent.clone(), event.at[0]);
             processes.take(Input::AllKnown);
-            Anew { zero, clock, since: event.at[0], recorder, processes, nodes: BTreeMap::new(), lives: Vec::new() }
+            Anew {
+                zero,
+                clock,
+                since: event.at[0],
+                recorder,
+                processes,
+                nodes: BTreeMap::new(),
+                lives: Vec::new(),
+                last: HashMap::new(),
+                left: HashMap::new(),
+            }
         });
         // A namespace is another node's when nobody is left in it, and not before.
         let of_other = anew.nodes.get(&pidns).filter(|known| **known != node);
-        let lives_on = |(of, _, [_, to]): &(String, u32, [u64; 2])| Some(of) == of_other && *to > event.at[0];
-        if anew.lives.iter().any(lives_on) {
+        if of_other.is_some_and(|other| anew.left.get(other).is_some_and(|left| *left > 0)) {
             return;
         }
-        anew.lives.push((node.clone(), pid, [event.at[0], u64::MAX]));
+        if anew.last.insert(pid, anew.lives.len()).is_none() {
+            *anew.left.entry(node.clone()).or_default() += 1;
+        }
+        anew.lives.push(Life { node: node.clone(), pid, at: [event.at[0], u64::MAX] });
         if anew.nodes.get(&pidns) != Some(&node) {
             anew.nodes.retain(|_, known| *known != node);
             anew.nodes.insert(pidns, node.clone());
@@ -124,10 +155,7 @@ impl<'h> Observed<'h> {
 
     /// The processes that both tell of, by their number and the time of their start on the machine's clock.
     pub(super) fn processes(&self) -> Vec<(u32, u64)> {
-        self.anew
-            .iter()
-            .flat_map(|anew| anew.lives.iter().map(|(_, pid, [from, _])| (*pid, anew.zero + from)))
-            .collect()
+        self.anew.iter().flat_map(|anew| anew.lives.iter().map(|life| (life.pid, anew.zero + life.at[0]))).collect()
     }
 
     /// The log is at its end: what the history tells otherwise.
@@ -151,7 +179,7 @@ impl<'h> Observed<'h> {
             }
             return why;
         };
-        let alive = |node: &str, at: u64| lives.iter().any(|(of, _, [from, to])| of == node && *from <= at && at < *to);
+        let alive = Alive::of(lives);
         let view = recorder.view();
         let view = view.borrow();
         for event in view.events.iter().filter(|event| is_observed(event) || is_gap(event)) {
@@ -160,7 +188,7 @@ impl<'h> Observed<'h> {
                 Some(left) => *left -= 1,
                 None if event.at[1] >= over => {}
                 // A namespace's number is given away when nobody is left in it.
-                None if event.node.as_deref().is_some_and(|node| !alive(node, event.at[0])) => {}
+                None if event.node.as_deref().is_some_and(|node| !alive.at(node, event.at[0])) => {}
                 None if event.node.is_none() && event.at[0] < since + BEGINS => {}
                 None => why.push(format!("lacks what the observer's log has: {}", words(event))),
             }
@@ -179,24 +207,50 @@ impl<'h> Observed<'h> {
     }
 }
 
+/// The times in which some process of a node lived for certain, by both.
+struct Alive(HashMap<String, Vec<[u64; 2]>>);
+
+impl Alive {
+    fn of(lives: Vec<Life>) -> Alive {
+        let mut nodes: HashMap<String, Vec<[u64; 2]>> = HashMap::new();
+        for Life { node, at, .. } in lives {
+            nodes.entry(node).or_default().push(at);
+        }
+        for all in nodes.values_mut() {
+            all.sort_unstable();
+            // The latest end so far.
+            let mut latest = 0;
+            for [_, to] in all {
+                latest = latest.max(*to);
+                *to = latest;
+            }
+        }
+        Alive(nodes)
+    }
+
+    fn at(&self, node: &str, at: u64) -> bool {
+        let all = self.0.get(node).map_or(&[][..], Vec::as_slice);
+        let begun = all.partition_point(|[from, _]| *from <= at);
+        begun.checked_sub(1).is_some_and(|last| at < all[last][1])
+    }
+}
+
 /// The command lines that a history calls the agent's. Those of servers and tools are none.
 fn called_agent(history: &History) -> Result<Regex, String> {
     let nobody = Regex::new("$.").map_err(|error| error.to_string())?;
-    let mut lines: Vec<String> = Vec::new();
+    let mut lines: BTreeSet<String> = BTreeSet::new();
     for event in &history.events {
         if let Kind::ProcessStarted { what: Process::Agent, argv, pid } = &event.kind {
             if let Some(kind) = classify(Some(""), argv, &nobody) {
                 return Err(format!("calls process {pid} the agent, which is {}", describe::process(kind)));
             }
-            let line = regex::escape(&argv.join(" "));
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
+            lines.insert(regex::escape(&argv.join(" ")));
         }
     }
     if lines.is_empty() {
         return Ok(nobody);
     }
+    let lines: Vec<String> = lines.into_iter().collect();
     Regex::new(&format!("^(?:{})$", lines.join("|"))).map_err(|_| "has too many command lines of the agent".to_owned())
 }
 

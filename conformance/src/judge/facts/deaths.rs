@@ -133,7 +133,7 @@ struct Node<'h> {
     faults: Vec<&'h Event>,
     /// What probes found.
     probes: Vec<&'h Event>,
-    /// What freezes and thaws its agent.
+    /// What freezes and thaws its agent, if something froze it.
     of_agent: Vec<&'h Event>,
     /// The lives of its agents.
     agents: Vec<Life<'h>>,
@@ -147,8 +147,12 @@ impl<'h> Node<'h> {
     fn of(history: &'h History, name: &'h str) -> Node<'h> {
         let of_node = |event: &&Event| event.node.as_deref() == Some(name);
         let events: Vec<&Event> = history.events.iter().filter(of_node).collect();
-        let of = |kept: fn(&Kind) -> bool| events.iter().copied().filter(|event| kept(&event.kind)).collect();
+        let of = |kept: fn(&Kind) -> bool| -> Vec<&Event> {
+            events.iter().copied().filter(|event| kept(&event.kind)).collect()
+        };
         let lives = lives(history, name);
+        let freezes = |event: &&Event| matches!(event.kind, Kind::Fault { fault: Fault::AgentFrozen, .. });
+        let is_frozen = events.iter().any(freezes);
         let of_all = |event: &&Event| event.node.as_deref().is_none_or(|node| node == name);
         let cluster = history.events.iter().filter(of_all);
         Node {
@@ -162,7 +166,10 @@ impl<'h> Node<'h> {
                     Kind::Fault { fault: Fault::AgentFrozen | Fault::AgentThawed, .. }
                         | Kind::ProcessStarted { what: Process::Agent, .. }
                 )
-            }),
+            })
+            .into_iter()
+            .filter(|_| is_frozen)
+            .collect(),
             agents: lives.iter().filter(|life| life.what == Process::Agent).cloned().collect(),
             of_cluster: cluster.filter(|event| matches!(event.kind, Kind::Fault { .. })).collect(),
             keys: history.events.iter().filter(|event| matches!(event.kind, Kind::LeaderKey { .. })).collect(),
