@@ -14,7 +14,7 @@ use crate::judge;
 use crate::judge::{Judgement, Verdict};
 use crate::picture::picture;
 use crate::report;
-use crate::run::error::RunDirError;
+use crate::run::error::{RunDirError, write as write_whole};
 use crate::scenario::Scenario;
 
 #[derive(clap::Args)]
@@ -183,10 +183,10 @@ impl Gallery {
         let names = std::iter::once(name.clone()).chain((2..).map(|number| format!("{name}-{number}")));
         let name = names.into_iter().find(|name| self.names.insert(name.clone()))?;
         let file = self.folder.join(format!("{name}.svg"));
-        match fs::write(&file, svg) {
+        match write_whole(&file, svg) {
             Ok(()) => Some(file),
             Err(error) => {
-                self.trouble.get_or_insert(RunDirError::new(format!("writing {}", file.display()), error));
+                self.trouble.get_or_insert(error);
                 None
             }
         }

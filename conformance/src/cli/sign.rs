@@ -33,7 +33,11 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         let sealed = password.is_some();
         let (secret_text, public_text) = signature::generate(password).map_err(Failure::environment)?;
         create(&args.secret_key, &secret_text, 0o600)?;
-        create(public, &public_text, 0o644)?;
+        if let Err(failure) = create(public, &public_text, 0o644) {
+            // A secret key without its public one is of no use, and was made a moment ago.
+            let _ = std::fs::remove_file(&args.secret_key);
+            return Err(failure);
+        }
         let without = if sealed { "" } else { ", which has no password: set PGHASPEC_KEY_PASSWORD for one" };
         let words = format!("secret key: {}{without}\npublic key: {}", args.secret_key.display(), public.display());
         print(false, &(), || words)?;

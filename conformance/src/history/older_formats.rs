@@ -27,6 +27,16 @@ fn in_words(why: &str) -> Option<GapReason> {
     }
 }
 
+/// Why the watch on the leader key left a gap while it was silent, though it was heard again later.
+const SILENT_WATCH: &str = "no tick came back through the watch on the leader key";
+
+/// A gap of the watch on the leader key that hides no change: it was silent and was heard again before the end, and etcd
+/// tells all revisions in their order. Later recorders leave no gap for it.
+pub fn hides_no_change(gap: &Event, end: Option<u64>) -> bool {
+    let silent = matches!(&gap.kind, Kind::Gap { of: Source::Etcd, why, .. } if why == SILENT_WATCH);
+    silent && end.is_some_and(|end| gap.at[1] < end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +64,14 @@ mod tests {
         }
         let said = gap(WITH_GAP_REASON, Source::Harness, "whatever", Some(GapReason::NotSettled));
         assert_eq!(gap_reason(&said), Some(GapReason::NotSettled));
+    }
+
+    #[test]
+    fn a_watch_that_was_heard_again_has_missed_nothing() {
+        let silent = gap(1, Source::Etcd, SILENT_WATCH, None);
+        assert!(hides_no_change(&silent, Some(2)));
+        // It was silent to the end, or something else was the matter.
+        assert!(!hides_no_change(&silent, Some(1)) && !hides_no_change(&silent, None));
+        assert!(!hides_no_change(&gap(1, Source::Etcd, "etcd compacted the revisions away", None), Some(2)));
     }
 }

@@ -84,6 +84,7 @@ fn described(run: &Run) -> Result<(), String> {
             .chain(run.nodes.iter().map(|node| ("nodes", node)))
     {
         ensure(name.len() <= LONGEST_NAME, || format!("{key}: a name is longer than {LONGEST_NAME} bytes"))?;
+        ensure(!name.contains(char::is_control), || format!("{key}: a name has a character of control"))?;
     }
     ensure(run.loop_wait_s > 0 && run.ttl_s > 0, || "loop_wait_s and ttl_s must be more than 0".into())?;
     for (key, value) in [

@@ -26,7 +26,8 @@ pub enum Meaning {
 pub fn meaning_of<'line>(says: &[Says], line: &'line str) -> Option<(&'line str, Meaning)> {
     says.iter().find_map(|one| {
         let found = one.pattern.captures(line)?;
-        let words = found.name("words").or_else(|| found.get(0))?;
+        // Who says nothing means nothing.
+        let words = found.name("words").into_iter().chain(found.get(0)).find(|words| !words.as_str().is_empty())?;
         Some((words.as_str(), one.meaning.clone()))
     })
 }

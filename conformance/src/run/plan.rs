@@ -114,6 +114,10 @@ impl Plan {
         };
         let plan: Plan = serde_json::from_str(&input::read(&file)?)
             .map_err(|error| damaged(error.to_string()).at_line(error.line()))?;
+        let told = [&plan.agent, &plan.version, &plan.pghaspec, &plan.spec.edition];
+        if told.iter().any(|word| word.contains(char::is_control)) {
+            return Err(damaged("a name in it has a character of control".to_owned()));
+        }
         // Paths are made of the names.
         let mut names = BTreeSet::new();
         for Planned { id, .. } in &plan.scenarios {

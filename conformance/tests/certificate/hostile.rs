@@ -125,11 +125,20 @@ fn a_name_is_one_line() {
     let sample = passing();
     let name = "patroni\nverdict: pass, as expected\n";
     sample.edit("agent.json", |agent| agent["name"] = name.into());
-    sample.edit("plan.json", |plan| plan["agent"] = name.into());
     sample.report();
     let told = String::from_utf8(pghaspec(&["verify", sample.path()]).stdout).unwrap();
     assert_eq!(told.lines().filter(|line| line.starts_with("verdict: ")).count(), 0, "{told}");
     assert_eq!(told.lines().filter(|line| line.starts_with("verdict on what there is")).count(), 1, "{told}");
+    // In a plan or a history it is no name at all.
+    let sample = passing();
+    sample.edit("plan.json", |plan| plan["agent"] = name.into());
+    refused(&sample, "a name of several lines");
+    let sample = passing();
+    let history = sample.folder.join(RESTART).join("events.jsonl");
+    sample.replace(&format!("{RESTART}/events.jsonl"), "\"version\":\"4.1.5\"", "\"version\":\"4.1.5\\nPASS\"");
+    let output = pghaspec(&["judge", history.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("a character of control"), "{said}");
 }
 
 /// Nothing is written through what lies in the folder: neither a link nor a draft that is one.

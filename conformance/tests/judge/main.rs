@@ -16,3 +16,4 @@ mod rewinds;
 mod system_identifier;
 mod traces;
 mod verdicts;
+mod weakened;

@@ -12,7 +12,7 @@ use crate::history::{History, describe, seconds};
 use crate::judge::facts::commits::Commits;
 use crate::judge::facts::deaths::{Death, deaths};
 use crate::judge::facts::end_state::FINDINGS;
-use crate::judge::facts::processes::{Life, OPEN, is_of_pg_rewind, lives, of_pg_rewind};
+use crate::judge::facts::processes::{Life, OPEN, is_of_pg_rewind, lives, of_pg_rewind, unseen as unseen_between};
 use crate::judge::facts::writable::PROOFS;
 use crate::judge::verdict::{Check, Earliest};
 
@@ -241,8 +241,14 @@ fn left<'h>(history: &History, lives: &'h [Life<'h>], rewind: &Life) -> Left<'h>
         if life.what == Process::SingleUser && of_pg_rewind(life) {
             continue;
         }
+        if life.to.is_none() && life.lost.is_some_and(|lost| lost <= rewind.from[1]) {
+            return Left::Unknown(format!("whether process {} had ended was not seen", life.pid));
+        }
         if life.to.is_none_or(|to| to[0] > rewind.from[1]) {
             return Left::Uncleanly(life);
+        }
+        if unseen_between(history, rewind.node, life.from[0], rewind.from[1]) {
+            return Left::Unknown("who used the data directory last, and how that ended, was not all seen".into());
         }
         // What the control file said tells more than how a process ended: an immediate shutdown ends with code 0, too.
         if let Some(control) = life.control {

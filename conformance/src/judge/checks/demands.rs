@@ -173,18 +173,38 @@ pub static TAKES_BRANCH: Definition = Definition {
 };
 
 fn takes(history: &History, wanted: &[Branch], crashed: &str, fault: &Event) -> Check {
-    let taken: Vec<(Branch, &Event)> = history
-        .events
-        .iter()
-        .filter(|event| event.node.as_deref() == Some(crashed) && event.at[1] >= fault.at[0])
+    if let Some(why) = history.blind(&[Source::AgentLog]) {
+        return TAKES_BRANCH.inconclusive(why);
+    }
+    by_all_or_certain(&TAKES_BRANCH, history, fault, |node| node == crashed, |taken| took(taken, wanted, crashed))
+}
+
+/// Judges the decisions of nodes since a fault. One that may have been taken just before it counts only if nothing
+/// hangs on it.
+fn by_all_or_certain(
+    check: &Definition,
+    history: &History,
+    fault: &Event,
+    of: impl Fn(&str) -> bool,
+    judge: impl Fn(&[(Branch, &Event)]) -> Check,
+) -> Check {
+    let decisions = history.events.iter().filter(|event| event.node.as_deref().is_some_and(&of));
+    let all: Vec<(Branch, &Event)> = decisions
+        .filter(|event| event.at[1] >= fault.at[0])
         .filter_map(|event| match &event.kind {
             Kind::Recover { branch, .. } => Some((*branch, event)),
             _ => None,
         })
         .collect();
-    if let Some(why) = history.blind(&[Source::AgentLog]) {
-        return TAKES_BRANCH.inconclusive(why);
+    let certain: Vec<(Branch, &Event)> = all.iter().filter(|(_, event)| event.at[0] >= fault.at[0]).copied().collect();
+    let judged = judge(&all);
+    if certain.len() == all.len() || judge(&certain).verdict == judged.verdict {
+        return judged;
     }
+    check.inconclusive("a decision was heard that may have been taken before the fault or after it")
+}
+
+fn took(taken: &[(Branch, &Event)], wanted: &[Branch], crashed: &str) -> Check {
     let branches: Vec<Branch> = taken.iter().map(|(branch, _)| *branch).collect();
     if let (true, Some((branch, event))) = (wanted.is_empty(), taken.first()) {
         let what = format!("{crashed} took {} at {} (event {})", branch.id(), seconds(event.at[1]), event.seq);
@@ -239,15 +259,10 @@ fn others_take(history: &History, wanted: &[Branch], crashed: &str, fault: &Even
     if let Some(why) = history.blind(&[Source::AgentLog]) {
         return OTHERS_TAKE_BRANCH.inconclusive(why);
     }
-    let taken: Vec<(Branch, &Event)> = history
-        .events
-        .iter()
-        .filter(|event| event.node.as_deref().is_some_and(|node| node != crashed) && event.at[1] >= fault.at[0])
-        .filter_map(|event| match &event.kind {
-            Kind::Recover { branch, .. } => Some((*branch, event)),
-            _ => None,
-        })
-        .collect();
+    by_all_or_certain(&OTHERS_TAKE_BRANCH, history, fault, |node| node != crashed, |taken| others_took(taken, wanted))
+}
+
+fn others_took(taken: &[(Branch, &Event)], wanted: &[Branch]) -> Check {
     let branches: Vec<Branch> = taken.iter().map(|(branch, _)| *branch).collect();
     if let (true, Some((branch, event))) = (wanted.is_empty(), taken.first()) {
         let node = event.node.as_deref().unwrap_or("a node");
@@ -282,6 +297,9 @@ fn leader_at(history: &History, at: u64) -> Option<Option<&str>> {
     if changes.iter().any(|(_, [from, to], _)| *from <= at && *to > at) {
         return None;
     }
+    if lock::unseen(history).iter().any(|[from, to]| *from <= at && *to > at) {
+        return None;
+    }
     Some(changes.iter().rev().find(|(_, interval, _)| interval[1] <= at).and_then(|(.., holder)| *holder))
 }
 
@@ -293,7 +311,7 @@ fn leaders(history: &History) -> Result<(&str, Option<&str>), String> {
     let at = |phase| {
         history.phase(phase).ok_or_else(|| format!("the run ended before the phase {}", describe::phase(phase)))
     };
-    let straddled = "the leader key changed just then";
+    let straddled = "the leader key changed just then, or was not seen";
     let before = leader_at(history, at(Phase::Fault)?).ok_or(straddled)?.ok_or("nobody led before the fault")?;
     Ok((before, leader_at(history, at(Phase::ReadBack)?).ok_or(straddled)?))
 }
@@ -334,10 +352,11 @@ fn leader_after(history: &History, wanted: LeaderAfter, crashed: &str) -> Check 
     }
 }
 
-/// The highest timeline of a primary; in a standby cluster, which has none, of anybody.
+/// The highest timeline of a primary in some time; in a standby cluster, which has none, of anybody. A probe that only
+/// touches that time may have seen the state before or after it, and does not count.
 fn highest_timeline(history: &History, from: u64, to: u64) -> Option<u32> {
     let of_standbys = history.run.configuration.standby_cluster;
-    let events = history.events.iter().filter(|event| event.at[1] >= from && event.at[0] <= to);
+    let events = history.events.iter().filter(|event| event.at[0] >= from && event.at[1] <= to);
     events
         .filter_map(|event| match event.kind {
             Kind::Server { state: ServerState::Primary, timeline, .. } => timeline,
@@ -421,11 +440,14 @@ pub static SINGLE_USER: Definition = Definition {
 };
 
 fn single_user_runs(history: &History, wanted: bool, crashed: &str, fault: &Event) -> Check {
-    let run = history
-        .events
-        .iter()
-        .find(|event| event.node.as_deref() == Some(crashed) && event.at[1] >= fault.at[0] && is_single_user(event));
+    let of_node = |event: &&Event| event.node.as_deref() == Some(crashed) && is_single_user(event);
+    let runs = || history.events.iter().filter(of_node);
+    let run = runs().find(|event| event.at[0] >= fault.at[0]);
+    let straddles = runs().any(|event| event.at[0] < fault.at[0] && event.at[1] >= fault.at[0]);
     match (wanted, run) {
+        (_, None) if straddles => {
+            SINGLE_USER.inconclusive(format!("{crashed} ran postgres --single just then, before the fault or after it"))
+        }
         (false, Some(event)) => SINGLE_USER
             .fail(format!(
                 "{crashed} ran postgres --single at {} (event {}), which was not called for",
@@ -436,6 +458,9 @@ fn single_user_runs(history: &History, wanted: bool, crashed: &str, fault: &Even
         (true, Some(event)) => SINGLE_USER.pass(format!("{crashed} ran postgres --single at {}", seconds(event.at[1]))),
         (_, None) if history.blind(&[Source::Process]).is_some() || history.polls_processes() => {
             SINGLE_USER.inconclusive("processes were not observed without a gap")
+        }
+        (true, None) if history.phase(Phase::Settled).is_none() => {
+            SINGLE_USER.inconclusive("the run did not get so far that it had to")
         }
         (true, None) => SINGLE_USER.fail(format!("{crashed} did not run postgres --single")),
         (false, None) => SINGLE_USER.pass(format!("{crashed} did not run postgres --single")),

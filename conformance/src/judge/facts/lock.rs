@@ -2,17 +2,22 @@
 //!
 //! etcd puts all changes into one order, its revisions; when each happened is known as an interval.
 
-use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind};
+use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, Source};
 
 use crate::history::History;
 use crate::history::intervals::Intervals;
+use crate::history::older_formats::hides_no_change;
 use crate::history::parts::{Carry, last_by, phases};
 
 /// The changes of the leader key by which its holder, and that of each node's last term, are known.
 pub static LAST: Carry = Carry {
-    says: "the last change of the leader key, and the last that names each holder",
+    says: "the last change of the leader key, the last that names each holder, and the last gap of the watch",
     select: |history| {
-        let mut places = last_by(history, |event| matches!(event.kind, Kind::LeaderKey { .. }).then_some(()));
+        let mut places = last_by(history, |event| match event.kind {
+            Kind::LeaderKey { .. } => Some(true),
+            Kind::Gap { of: Source::Etcd, .. } => Some(false),
+            _ => None,
+        });
         places.extend(last_by(history, |event| match &event.kind {
             Kind::LeaderKey { holder: Some(holder), .. } => Some(holder),
             _ => None,
@@ -101,8 +106,27 @@ pub fn spans(history: &History) -> Vec<(Option<&str>, u64, u64)> {
     changes.iter().zip(ends).map(|(change, end)| (change.holder, change.event.at[0], end)).collect()
 }
 
+/// The times in which the leader key may have named anybody: since a gap of the watch until it was seen again.
+pub fn unseen(history: &History) -> Vec<[u64; 2]> {
+    let mut seen: Vec<[u64; 2]> = history
+        .events
+        .iter()
+        .filter(|event| matches!(event.kind, Kind::LeaderKey { .. }))
+        .map(|event| event.at)
+        .collect();
+    seen.sort_unstable();
+    let end = history.phase(Phase::ReadBack);
+    let gaps = history.events.iter().filter(|event| matches!(event.kind, Kind::Gap { of: Source::Etcd, .. }));
+    let gaps = gaps.filter(|gap| !hides_no_change(gap, end));
+    // A change that may lie in the gap itself may not have been the last one there.
+    let again = |gap: &Event| seen.get(seen.partition_point(|at| at[0] < gap.at[1])).map_or(u64::MAX, |at| at[1]);
+    gaps.map(|gap| [gap.at[0], again(gap)]).collect()
+}
+
 /// The nodes that the leader key could have named at any time.
 pub struct Holders<'h> {
+    /// Times in which it may have named anybody.
+    unseen: Intervals,
     spans: Vec<(Option<&'h str>, u64, u64)>,
     by_time: Intervals,
 }
@@ -112,7 +136,7 @@ impl<'h> Holders<'h> {
     pub fn of(history: &'h History) -> Holders<'h> {
         let spans = spans(history);
         let by_time = Intervals::new(spans.iter().map(|(_, start, end)| [*start, *end]));
-        Holders { spans, by_time }
+        Holders { unseen: Intervals::new(unseen(history)), spans, by_time }
     }
 
     fn meeting(&self, from: u64, to: u64) -> impl Iterator<Item = Option<&'h str>> {
@@ -121,7 +145,7 @@ impl<'h> Holders<'h> {
 
     /// A node may have held the lock at some moment of that time.
     pub fn may_include(&self, node: &str, from: u64, to: u64) -> bool {
-        self.meeting(from, to).any(|holder| holder == Some(node))
+        !self.unseen.meeting([from, to]).is_empty() || self.meeting(from, to).any(|holder| holder == Some(node))
     }
 
     /// The holders that the leader key may have named in that time.

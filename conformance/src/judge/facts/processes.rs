@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use pghaspec_model::recover::control::ControlFile;
-use pghaspec_model::vocabulary::event::{Event, Kind, Process};
+use pghaspec_model::vocabulary::event::{Event, Kind, Process, Source};
 
 use crate::history::parts::Carry;
 use crate::history::{History, seconds};
@@ -16,7 +16,7 @@ const ENDED: usize = 8;
 
 /// The processes of a node that still matter.
 pub static OPEN: Carry = Carry {
-    says: "the start of each process that runs; start and end of the last 8 servers and the last agent of each node \
+    says: "the start of each process that runs, and the first gap in which it may have ended; start and end of the last 8 servers and the last agent of each node \
            that ended",
     select: |history| {
         let kept: BTreeSet<u64> = history.run.nodes.iter().flat_map(|node| open(history, node)).collect();
@@ -29,6 +29,7 @@ pub static OPEN: Carry = Carry {
 fn open(history: &History, node: &str) -> Vec<u64> {
     let mut numbers = Vec::new();
     let (mut servers, mut agents) = (0, 0);
+    let gaps = gaps(history, node);
     for life in lives(history, node).iter().rev() {
         let keep = match (life.end, life.what) {
             (None, _) => true,
@@ -43,7 +44,8 @@ fn open(history: &History, node: &str) -> Vec<u64> {
             (_, Process::PgRewind | Process::PgBasebackup) => false,
         };
         if keep {
-            numbers.extend([Some(life.seq), life.end].into_iter().flatten());
+            let lost = after(&gaps, life.from[0]).filter(|_| life.end.is_none()).map(|gap| gap.seq);
+            numbers.extend([Some(life.seq), life.end, lost].into_iter().flatten());
         }
     }
     numbers
@@ -74,12 +76,14 @@ pub struct Life<'h> {
     pub seq: u64,
     /// `seq` of its end.
     pub end: Option<u64>,
+    /// Since when its end may have been missed, where none was seen: the beginning of the first gap in which it may lie.
+    pub lost: Option<u64>,
 }
 
 impl Life<'_> {
     /// The time in which it was alive for certain; the end may lie before the beginning.
     pub fn certain(&self) -> [u64; 2] {
-        [self.from[1], self.to.map_or(u64::MAX, |to| to[0])]
+        [self.from[1], self.to.map_or(self.lost.unwrap_or(u64::MAX), |to| to[0])]
     }
 
     /// The time in which it may have been alive.
@@ -95,12 +99,17 @@ impl Life<'_> {
 
     /// The moment of its end, in words.
     pub fn end_text(&self) -> String {
-        self.to.map_or_else(|| "the end of the run".to_owned(), |to| seconds(to[0]))
+        match (self.to, self.lost) {
+            (Some(to), _) => seconds(to[0]),
+            (None, Some(lost)) => format!("{} at least", seconds(lost)),
+            (None, None) => "the end of the run".to_owned(),
+        }
     }
 
     /// The manner of its end, in words that go on from its name.
     pub fn how_it_ended(&self) -> String {
         match (self.to, self.signal, self.code) {
+            (None, ..) if self.lost.is_some() => "ended in a gap, or still runs".to_owned(),
             (None, ..) => "was still running".to_owned(),
             (Some(to), Some(signal), _) => format!("ended by signal {signal} at {}", seconds(to[1])),
             (Some(to), None, Some(code)) => format!("ended with code {code} at {}", seconds(to[1])),
@@ -126,6 +135,7 @@ pub fn lives<'h>(history: &'h History, node: &str) -> Vec<Life<'h>> {
                 control: None,
                 seq: event.seq,
                 end: None,
+                lost: None,
             }),
             Kind::ProcessExited { pid, code, signal, control, .. } => {
                 if let Some(life) = lives.iter_mut().rev().find(|life| life.pid == *pid && life.to.is_none()) {
@@ -137,7 +147,32 @@ pub fn lives<'h>(history: &'h History, node: &str) -> Vec<Life<'h>> {
         }
     }
     lives.sort_by_key(|life| life.from);
+    let gaps = gaps(history, node);
+    for life in lives.iter_mut().filter(|life| life.to.is_none()) {
+        life.lost = after(&gaps, life.from[0]).map(|gap| gap.at[0].max(life.from[1]));
+    }
     lives
+}
+
+/// The times in which processes of a node were not seen, in their order.
+fn gaps<'h>(history: &'h History, node: &str) -> Vec<&'h Event> {
+    let of_node = |event: &&Event| {
+        let of_processes = matches!(event.kind, Kind::Gap { of: Source::Process, .. });
+        of_processes && event.node.as_deref().is_none_or(|of| of == node)
+    };
+    let mut gaps: Vec<&Event> = history.events.iter().filter(of_node).collect();
+    gaps.sort_by_key(|gap| gap.at);
+    gaps
+}
+
+/// Processes of a node were not all seen at some moment of that time.
+pub fn unseen(history: &History, node: &str, from: u64, to: u64) -> bool {
+    gaps(history, node).iter().any(|gap| gap.at[1] >= from && gap.at[0] <= to)
+}
+
+/// The first of these gaps that goes on after a moment.
+fn after<'h>(gaps: &[&'h Event], at: u64) -> Option<&'h Event> {
+    gaps.iter().find(|gap| gap.at[1] >= at).copied()
 }
 
 /// pg_rewind (since PostgreSQL 13) runs `postgres --single -F` where the data directory was not shut down cleanly.

@@ -14,6 +14,7 @@ use pghaspec_model::vocabulary::fault::Fault;
 
 use crate::history::{History, SECOND, describe, seconds};
 use crate::judge::facts::deaths::{Dead, Death, deaths};
+use crate::judge::facts::lock;
 use crate::judge::facts::shutdown::Server;
 
 /// The observer that turns a history into observations, from the phase `ready`, when the cluster was healthy, to the
@@ -112,7 +113,8 @@ impl Observer {
     pub fn take(&mut self, history: &History, is_last: bool) -> Result<Vec<Observation>, String> {
         let mut shown = Vec::new();
         self.observe(history, &mut shown)?;
-        self.leave_gaps(history, &mut shown);
+        let servers: Vec<Server> = history.run.nodes.iter().map(|node| Server::of(history, node)).collect();
+        self.leave_gaps(history, &servers, &mut shown);
         let end = history.fresh().iter().map(|event| event.at[1]).max().filter(|_| !is_last).unwrap_or(u64::MAX);
         self.await_cycles(history, end, &mut shown);
         shown.sort_by_key(|seen| seen.at[0]);
@@ -313,10 +315,19 @@ impl Observer {
         });
     }
 
-    /// In a stated gap changes may hide.
-    fn leave_gaps(&mut self, history: &History, shown: &mut Vec<Observation>) {
+    /// In a stated gap changes may hide. So they may where something was seen of which nobody knows whether it was before
+    /// the cluster was ready.
+    fn leave_gaps(&mut self, history: &History, servers: &[Server], shown: &mut Vec<Observation>) {
         let (from, to) = (self.from, self.to);
         let mut gaps: Vec<(Channels, [u64; 2], u64)> = Vec::new();
+        for event in history.fresh().iter().filter(|event| event.at[0] < from && event.at[1] > from) {
+            let changes =
+                matches!(event.kind, Kind::ProcessStarted { .. } | Kind::ProcessExited { .. } | Kind::Recover { .. });
+            if let Some(id) = event.node.as_deref().and_then(|name| self.names.id(name)).filter(|_| changes) {
+                let channels = Channels::of(event.source, Some(id)).without(self.blind);
+                gaps.extend(channels.each().map(|channel| (channel, [from, event.at[1]], event.seq)));
+            }
+        }
         for event in history.fresh().iter().filter(|event| event.at[1] >= from && event.at[0] <= to) {
             let Kind::Gap { of, why, .. } = &event.kind else { continue };
             let id = event.node.as_deref().and_then(|name| self.names.id(name));
@@ -330,7 +341,20 @@ impl Observer {
                 seconds(event.at[0]),
                 seconds(event.at[1])
             ));
-            gaps.extend(channels.each().map(|channel| (channel, event.at, event.seq)));
+            if *of != Source::Process {
+                gaps.extend(channels.each().map(|channel| (channel, event.at, event.seq)));
+                continue;
+            }
+            // A postmaster whose end is missed has closed its sockets before.
+            for other in (0..servers.len()).filter_map(|other| NodeId::try_from(other).ok()) {
+                if id.is_none_or(|id| id == other) {
+                    let server = &servers[usize::from(other)];
+                    let begin = event.at.map(|edge| server.began_to_end(Process::Postmaster, edge)).into_iter().min();
+                    let at = [begin.unwrap_or(event.at[0]).min(event.at[0]), event.at[1]];
+                    let own = Channels::of(*of, Some(other)).without(self.blind);
+                    gaps.extend(own.each().map(|channel| (channel, at, event.seq)));
+                }
+            }
         }
         gaps.sort_unstable();
         let mut merged: Vec<(Channels, [u64; 2], u64)> = Vec::new();
@@ -369,6 +393,9 @@ fn healthy_leader(history: &History, names: &Names, from: u64) -> Result<(NodeId
         Kind::LeaderKey { holder, .. } => Some(holder.clone()),
         _ => None,
     });
+    if lock::unseen(history).iter().any(|[begin, end]| *begin <= from && from < *end) {
+        return Err("nobody saw who held the leader lock when the cluster was ready".into());
+    }
     let holder = holder.flatten().ok_or("nobody held the leader lock when the cluster was ready")?;
     let leader = known(names.id(&holder))?;
     // In a standby cluster the leader is no primary.
