@@ -8,6 +8,7 @@ use std::fs;
 
 use pghaspec::fixtures;
 use pghaspec::history::History;
+use pghaspec::history::describe::line;
 use pghaspec::judge::{Verdict, judge};
 use pghaspec::scenario::Scenario;
 use pghaspec_model::belief::Choices;
@@ -93,6 +94,12 @@ fn widen(events: &mut [Event], amount: u64, left: bool, which: impl Fn(usize, &E
     }
 }
 
+/// The first events that say less, and what they say now.
+fn changed(before: &[Event], after: &[Event]) -> String {
+    let differ = before.iter().zip(after).filter(|(one, other)| one != other).take(3);
+    differ.map(|(one, other)| format!("\n  {} {:?}\n  now {} {:?}", line(one), one.at, line(other), other.at)).collect()
+}
+
 #[test]
 fn who_says_less_accuses_nobody() {
     let times = std::env::var("PGHASPEC_WEAKENED").map_or(DEFAULT, |text| text.parse().unwrap());
@@ -124,7 +131,8 @@ fn who_says_less_accuses_nobody() {
                     counts[usize::from(judged.verdict != Verdict::Pass)] += 1;
                     for check in judged.checks.iter().filter(|check| check.verdict == Verdict::Fail) {
                         let place = format!("{}/{}", history.run.agent, history.run.scenario);
-                        accused.insert(format!("{name}, {place}, seed {seed}: {}: {}", check.id, check.why));
+                        let how = changed(&history.events, &events);
+                        accused.insert(format!("{name}, {place}, seed {seed}: {}: {}{how}", check.id, check.why));
                     }
                 }
             }

@@ -11,9 +11,9 @@ use crate::history::History;
 /// All that was seen of one node's server, by time. Nanoseconds of the run; all lists are sorted.
 #[derive(Default)]
 pub struct Server {
-    /// Of each probe its begin, whether nothing listened, and the latest end of a probe up to this one at which
-    /// something did.
-    looks: Vec<(u64, bool, u64)>,
+    /// Of each probe its begin, whether nothing listened, its end, and the latest begin of a probe up to this one that
+    /// found something listening.
+    looks: Vec<(u64, bool, u64, u64)>,
     /// Moments at which a postmaster may have ended.
     ends: Vec<u64>,
     /// Starts of postmasters.
@@ -29,6 +29,9 @@ pub struct Server {
 /// A process closes its sockets before it is gone, and is reported gone later still: on a busy machine a probe may find
 /// that nothing listens in between.
 const CLOSING: u64 = 1_000_000_000;
+
+/// No probe takes longer.
+const LONGEST_PROBE: u64 = 30_000_000_000;
 
 impl Server {
     /// All that this history says of the node.
@@ -48,7 +51,7 @@ impl Server {
             match &event.kind {
                 Kind::Fault { fault: Fault::BackendCrashed, .. } if takes_all => server.ends.push(event.at[0]),
                 Kind::Server { state, .. } => {
-                    server.looks.push((event.at[0], *state == ServerState::Refused, event.at[1]));
+                    server.looks.push((event.at[0], *state == ServerState::Refused, event.at[1], 0));
                 }
                 Kind::Fault { fault: Fault::PostmasterKilled | Fault::OrphansLeft | Fault::NodeKilled, .. }
                 | Kind::ProcessExited { what: Process::Postmaster, .. } => server.ends.push(event.at[0]),
@@ -63,11 +66,11 @@ impl Server {
         server.node_ends.sort_unstable();
         server.any_starts.sort_unstable();
         let mut listened = 0;
-        for (_, refused, end) in &mut server.looks {
+        for (begin, refused, _, before) in &mut server.looks {
             if !*refused {
-                listened = listened.max(*end);
+                listened = listened.max(*begin);
             }
-            *end = listened;
+            *before = listened;
         }
         server
     }
@@ -91,12 +94,15 @@ impl Server {
         ended.filter(|end| started.is_none_or(|start| start < *end)).copied().unwrap_or(exit)
     }
 
-    /// The first probe shortly before a postmaster exited then from which on nothing listened.
+    /// The first probe shortly before a postmaster exited then from which on nothing may have listened: none that found
+    /// something is later for certain.
     fn stopped_listening(&self, exit: u64) -> u64 {
         let before = &self.looks[..self.looks.partition_point(|(begin, ..)| *begin < exit)];
-        let listened = before.last().map_or(0, |(_, _, listened)| *listened);
-        let shortly = before.iter().rev().take_while(|(begin, ..)| *begin >= listened && begin + CLOSING >= exit);
-        shortly.filter(|(_, refused, _)| *refused).map(|(begin, ..)| *begin).min().unwrap_or(exit)
+        let listened = before.last().map_or(0, |(.., listened)| *listened);
+        let near = before.iter().rev().take_while(|(begin, ..)| begin + LONGEST_PROBE + CLOSING >= exit);
+        let shortly = near.filter(|(_, _, end, _)| end + CLOSING >= exit);
+        let refused = shortly.filter(|(_, refused, end, _)| *refused && *end >= listened);
+        refused.map(|(begin, ..)| *begin).min().unwrap_or(exit)
     }
 
     /// A write in this interval may have been carried out by a backend whose postmaster was killed or gone already.
@@ -121,9 +127,9 @@ mod tests {
         sorted.sort_unstable();
         for (at, refused) in sorted {
             if !refused {
-                listened = at + 100;
+                listened = at;
             }
-            server.looks.push((at, refused, listened));
+            server.looks.push((at, refused, at + 100, listened));
         }
         exit - server.began_to_end(Process::Postmaster, exit)
     }
@@ -136,7 +142,11 @@ mod tests {
         // It listened again, or it was long ago.
         assert_eq!(begins(&[(false, 2_000_000), (true, 3_000_000)]), 0);
         assert_eq!(begins(&[(false, 3_000_000), (true, 2_000_000)]), 2_000_000);
-        assert_eq!(begins(&[(true, 2 * CLOSING)]), 0);
+        assert_eq!(begins(&[(true, CLOSING + 1_000)]), 0);
+        // A probe may have found it at its end.
+        assert_eq!(begins(&[(true, CLOSING + 50)]), CLOSING + 50);
+        // Which of two probes that overlap was first, nobody knows.
+        assert_eq!(begins(&[(true, 3_000_050), (false, 3_000_000)]), 3_000_050);
     }
 
     #[test]

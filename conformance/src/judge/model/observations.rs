@@ -138,9 +138,9 @@ impl Observer {
                 _ => {}
             }
             // When the key changed is known less well than that it did: a change that came to be known after the
-            // cluster was ready is one since then.
-            let begins =
-                if matches!(event.kind, Kind::LeaderKey { .. }) { event.at[1] > from } else { event.at[0] >= from };
+            // cluster was ready is one since then. So is a fault, which nobody makes before.
+            let since = matches!(event.kind, Kind::LeaderKey { .. } | Kind::Fault { .. } | Kind::Disturbance { .. });
+            let begins = if since { event.at[1] > from } else { event.at[0] >= from };
             if !begins || event.at[1] > to {
                 continue;
             }
