@@ -233,7 +233,7 @@ fn clean_before_rewind(history: &History) -> Check {
 fn left<'h>(history: &History, lives: &'h [Life<'h>], rewind: &Life) -> Left<'h> {
     // They are in the order of their starts. What was recorded later started later, however wide the intervals are: one
     // observer tells of both.
-    let before = &lives[..lives.partition_point(|life| life.from[0] <= rewind.from[0])];
+    let before = &lives[..lives.partition_point(|life| life.from[0] <= rewind.from[1])];
     let before = before.iter().rev().filter(|life| life.seq < rewind.seq);
     let users = before.filter(|life| matches!(life.what, Process::Postmaster | Process::SingleUser));
     let mut failed = false;
