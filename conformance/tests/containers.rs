@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 const RESTART: &str = "leader-postmaster-killed";
@@ -214,6 +215,66 @@ fn a_killed_run_goes_on_at_once() {
     assert_eq!(resumed.status.code(), Some(0), "{said}");
     assert_eq!(left_over(&name), "", "{said}");
     assert_eq!(recorded(&run.join(format!("{STANDBY}.attempt-1"))), history, "what was recorded is kept");
+}
+
+/// A run that is asked to end does so in order, in the middle of a fault and while it removes containers: nothing is left,
+/// the next scenario is not begun, and what was recorded to its end stays.
+#[test]
+fn a_run_that_is_asked_to_end_leaves_nothing() {
+    if !has_docker() {
+        return;
+    }
+    for (signal, phase, whole) in [(Signal::TERM, "fault", false), (Signal::HUP, "end", true)] {
+        let out = tempfile::tempdir().unwrap();
+        let turn = machine();
+        let mut child = pghaspec()
+            .args(["certify", "patroni", "--jobs", "1", "--scenario", RESTART, "--scenario", STANDBY, "--out"])
+            .arg(out.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let latest = out.path().join("latest");
+        let first = latest.join(RESTART);
+        let mark = format!(r#""phase":"{phase}""#);
+        wait_for(&mut child, || {
+            std::fs::read_to_string(first.join("events.jsonl")).is_ok_and(|text| text.contains(&mark))
+        });
+        let limits = (phase == "fault").then(|| limits_of_a_node(&latest.canonicalize().unwrap()));
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        drop(turn);
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(4), "{phase}: {said}");
+        let run = latest.canonicalize().unwrap();
+        assert_eq!(left_over(&PathBuf::from(run.file_name().unwrap())), "", "{phase}: {said}");
+        assert!(!run.join(STANDBY).join("events.jsonl").exists(), "{phase}: {said}");
+        assert_eq!(run.join(RESTART).join("outcome.json").exists(), whole, "{phase}: {said}");
+        // What the run had set out to do and did not is said: it is no smaller run that passed.
+        let results: Value = serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap();
+        assert_eq!(results["scenarios"].as_array().unwrap().len(), 2, "{results:#}");
+        assert_eq!(results["verdict"], "inconclusive", "{results:#}");
+        let verified = pghaspec().arg("verify").arg(&run).output().unwrap();
+        assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+        if let Some(limits) = limits {
+            assert_eq!(limits, "1073741824 512 [no-new-privileges] [ALL]", "memory, processes, privileges");
+        }
+    }
+}
+
+/// Limits of memory and processes, and the rights that are dropped, of a node of a run, as Docker tells them.
+fn limits_of_a_node(run: &Path) -> String {
+    let name = run.file_name().unwrap().to_string_lossy().into_owned();
+    let docker = |args: &[&str]| {
+        let output = Command::new("docker").args(args).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let label = format!("label=org.pghaspec.run={name}");
+    let names = docker(&["ps", "--format", "{{.Names}}", "--filter", &label]);
+    let node = names.lines().find(|name| name.ends_with("-n1")).unwrap_or_else(|| panic!("no node among {names}"));
+    let wanted = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.SecurityOpt}} {{.HostConfig.CapDrop}}";
+    docker(&["inspect", "--format", wanted, node])
 }
 
 /// Manifests that are wrong about the agent, each told within the time of a start and not as "nobody leads".

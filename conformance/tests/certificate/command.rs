@@ -45,6 +45,26 @@ fn a_certificate_says_all_that_a_reader_hangs_something_on() {
     assert_eq!(evidence.keys().cloned().collect::<Vec<_>>(), recorded.collect::<Vec<_>>());
 }
 
+/// A suite that is not there demands nothing, so that nothing may be judged by it.
+#[test]
+fn without_a_suite_nothing_is_judged() {
+    let sample = failing();
+    let history = sample.folder.join(RESTART).join("events.jsonl").display().to_string();
+    let empty = tempfile::tempdir().unwrap();
+    for folder in ["/nowhere", empty.path().to_str().unwrap()] {
+        for args in [&["judge", &history][..], &["verify", sample.path()], &["report", sample.path()]] {
+            let command = std::process::Command::new(env!("CARGO_BIN_EXE_pghaspec"))
+                .args(args)
+                .env("PGHASPEC_FIXTURES", folder)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&command.stderr);
+            assert_eq!(command.status.code(), Some(3), "{args:?}: {said}");
+            assert!(said.contains("PGHASPEC_FIXTURES names") && said.contains("no folder `scenarios`"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn a_failure_that_verifies_is_still_a_failure() {
     let sample = failing();

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{Arc, Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use super::targets::Target;
 /// The time of a CPU that an input may take.
 const LONG: Duration = Duration::from_secs(2);
 
-/// The time after which an input is taken for one that never ends.
+/// The time of a CPU after which an input is taken for one that never ends.
 const HANGS: Duration = Duration::from_secs(60);
 
 /// Most inputs that are kept for more mutations.
@@ -109,11 +110,16 @@ pub fn search(target: &Target, seeds: Vec<Vec<u8>>, time: Duration) -> Done {
     let (tell, told) = mpsc::channel();
     let (target, now) = (*target, Arc::clone(&at));
     let worker = std::thread::Builder::new().name(target.name.to_owned()).stack_size(8 << 20);
+    let (own, of_worker) = mpsc::channel();
     let worker = worker.spawn(move || {
         QUIET.with(|quiet| quiet.set(true));
+        let _ = own.send(std::fs::read_link("/proc/thread-self"));
         let _ = tell.send(tried(&target, seeds, time, &now));
     });
     let worker = worker.unwrap();
+    let thread = Path::new("/proc").join(of_worker.recv().unwrap().unwrap());
+    // The input that is under way, and the CPU time that the thread had when it was seen first.
+    let mut seen: Option<(Instant, Duration)> = None;
     loop {
         match told.recv_timeout(Duration::from_secs(1)) {
             Ok(done) => return done,
@@ -122,13 +128,26 @@ pub fn search(target: &Target, seeds: Vec<Vec<u8>>, time: Duration) -> Done {
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 let (since, input) = at.lock().unwrap().clone();
-                if since.elapsed() > HANGS {
+                // A busy machine may give the thread no CPU for long: its own time counts.
+                let used = cpu_time(&thread);
+                let (_, before) = *seen.insert(seen.filter(|(of, _)| *of == since).unwrap_or((since, used)));
+                if used.saturating_sub(before) > HANGS {
                     let input = String::from_utf8_lossy(&input).into_owned();
                     panic!("{}: does not end within {HANGS:?}: {input}", target.name);
                 }
             }
         }
     }
+}
+
+/// The CPU time of a thread, by its folder in `/proc`.
+fn cpu_time(thread: &Path) -> Duration {
+    let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
+    // Behind the name, which may have blanks: from `state` on, `utime` and `stime` are the 12th and the 13th, in ticks of
+    // 10 ms.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    Duration::from_millis(10 * (ticks(11) + ticks(12)))
 }
 
 fn tried(target: &Target, seeds: Vec<Vec<u8>>, time: Duration, now: &Mutex<(Instant, Vec<u8>)>) -> Done {

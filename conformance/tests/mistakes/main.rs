@@ -31,6 +31,12 @@ const SOON: Duration = Duration::from_secs(10);
 /// Most memory that the telling of all mistakes may take, KiB.
 const LITTLE: u64 = 500 << 10;
 
+/// The verbs with which a remedy tells somebody what to do.
+const VERBS: [&str; 18] = [
+    "write", "use", "name", "keep", "leave", "move", "say", "close", "let", "choose", "put", "add", "give", "remove",
+    "take", "set", "make", "mend",
+];
+
 /// A mistake in a file, and what came of it.
 pub struct Mistake {
     /// The mistake, in a few words.
@@ -65,12 +71,15 @@ fn mistakes_in_files_are_told_where_they_are_and_how_they_are_mended() {
         all.iter().filter_map(|one| Some((one.what.as_str(), one.told.as_ref()?))).collect();
     // What is missing has no line; it is told where it is to be written.
     let placed = |error: &InputError| error.key.is_some() && (error.line.is_some() || error.problem == "is missing");
+    // It says what to do: a clause of it begins with a verb that tells somebody to.
     let mended = |error: &InputError| {
-        let help = error.help.trim();
-        ["write", "use", "name", "keep", "leave", "move", "say", "close", "let", "choose", "put"]
-            .iter()
-            .any(|word| help.contains(word))
-            && error.problem.len() < 1000
+        let does = |clause: &str| {
+            let word = clause.split_whitespace().next().unwrap_or_default();
+            let word = word.trim_matches(|character: char| !character.is_alphanumeric());
+            VERBS.contains(&word)
+        };
+        let clauses = error.help.split([',', ';', ':', '.']).flat_map(|part| part.split(" or "));
+        clauses.flat_map(|part| part.split(" and ")).any(does) && error.problem.len() < 1000
     };
     let share = |is: &dyn Fn(&InputError) -> bool| {
         let not: Vec<String> =

@@ -56,10 +56,10 @@ impl Lab {
         docker(&["exec", &self.part("node"), "sh", "-c", script]);
     }
 
-    /// A helper's exit code and what it said, which is not waited for longer than 20 s.
+    /// A helper's exit code and what it said, which is not waited for longer than a minute.
     fn helper(&self, command: &[&str]) -> (Option<i32>, String) {
         let name = self.part("observer");
-        let answer = tried(&[&["exec", &name, "timeout", "20"], command].concat());
+        let answer = tried(&[&["exec", &name, "timeout", "60"], command].concat());
         let said = [answer.stdout, answer.stderr].concat();
         (answer.status.code(), String::from_utf8_lossy(&said).into_owned())
     }
@@ -164,13 +164,19 @@ fn a_signal_and_a_watchdog_are_for_the_node_that_is_meant() {
     assert!(said.contains("not in PID namespace"), "{said}");
     assert_eq!(lab.helper(&["kill-one", "CONT", "docker-init", &own, &init]).0, Some(0));
     // A pipe of the node is a watchdog's device; nothing else is, and none holds it up for longer than it waits anyway.
-    let ready = |device: &str, limit: &str| {
-        lab.helper(&["timeout", limit, "fake-watchdog", &init, &own, device]).1.contains("ready")
-    };
-    assert!(ready("/run/pipe", "2"));
-    for device in ["/run/link", "/run/file", "/proc/1/root/run/pipe"] {
-        assert!(!ready(device, "1"), "{device}");
-    }
+    let watchdog = |device: &str| lab.helper(&["fake-watchdog", &init, &own, device]);
+    let (_, said) = lab.helper(&["timeout", "3", "fake-watchdog", &init, &own, "/run/pipe"]);
+    assert!(said.contains("ready"), "{said}");
+    std::thread::scope(|scope| {
+        for device in ["/run/link", "/run/file", "/proc/1/root/run/pipe"] {
+            scope.spawn(move || {
+                // It waits for a device for a while, and ends by itself with words.
+                let (code, said) = watchdog(device);
+                assert_eq!(code, Some(1), "{device}: {said}");
+                assert!(!said.contains("ready") && said.contains(device), "{device}: {said}");
+            });
+        }
+    });
 }
 
 /// A service of the machine that listens on all addresses is reached without the fence, so that the test would notice

@@ -46,6 +46,9 @@ fn beside_a_hostile_agent_a_sound_one_passes_and_nothing_outside_of_its_nodes_ha
     let (code, document, said) = ended(attacks);
     assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
     assert!(matches!(code, Some(1 | 4)), "{code:?} {document:#}\n{said}");
+    // It has done what it does.
+    let logs = logs_of(&out.path().join("attacks"));
+    assert!(logs.contains("<script>") && !logs.contains("so no bomb"), "{said}");
     // All of what it says is bounded, in the run's folder too.
     let kept = folder_size(&out.path().join("attacks"));
     assert!(kept < 100 << 20, "{kept} bytes");
@@ -64,6 +67,20 @@ fn a_link_where_the_disk_is_filled_ends_the_run_with_words_that_say_so() {
     let told = format!("{document}{said}");
     assert!(told.contains("the node has put something at .pghaspec-filler"), "{told}");
     lab.assert_canary_lives();
+}
+
+/// All logs of nodes below a folder.
+fn logs_of(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => logs_of(&entry.path()),
+            Ok(kind) if kind.is_file() && entry.path().extension().is_some_and(|it| it == "log") => {
+                String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned()
+            }
+            _ => String::new(),
+        })
+        .collect()
 }
 
 fn folder_size(folder: &Path) -> u64 {

@@ -15,7 +15,7 @@ use super::{Target, files};
 const MOST_EVENTS: usize = 400;
 
 const WORDS: &[&str] = &[
-    "\"v\":5",
+    "\"v\":6",
     "\"seq\":",
     "\"at\":[",
     "\"node\":\"n1\"",
@@ -44,10 +44,19 @@ const WORDS: &[&str] = &[
     "\"kind\":\"recover\",\"branch\":\"start-primary\"",
 ];
 
-/// Histories of the fixtures that are short enough to be tried often.
+/// Histories of the fixtures that are short enough to be tried often, those of this format that the certificates' tests
+/// have, and the one of the documentation, which has every kind of event.
 fn histories() -> Vec<Vec<u8>> {
     let traces = pghaspec::fixtures::root().join("traces");
-    files(&traces, ".jsonl", 40_000).into_iter().step_by(3).collect()
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let recorded = files(&sources.join("tests/certificate/recorded"), ".jsonl", 60_000);
+    let page = std::fs::read_to_string(sources.join("docs/events.md")).unwrap();
+    let example = page.split("```jsonl\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let example = example.replace("\\u2026", "").into_bytes();
+    for history in recorded.iter().chain([&example]) {
+        assert!(History::parse(history).is_ok(), "a seed is a history");
+    }
+    files(&traces, ".jsonl", 40_000).into_iter().step_by(3).chain(recorded).chain([example]).collect()
 }
 
 /// One line.
