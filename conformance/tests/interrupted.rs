@@ -6,6 +6,7 @@ mod fake_engine;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fake_engine::{Answer, Engine};
@@ -226,6 +227,41 @@ fn defects_go_on_where_they_were_ended() {
     fs::remove_file(run.join("groups.json")).unwrap();
     let refused = defects(&["--resume", &run.display().to_string()]);
     assert_eq!(refused.code, Some(2), "{}", refused.said);
+}
+
+/// A run that goes on removes first what it has left itself.
+#[test]
+fn defects_that_go_on_begin_with_what_they_have_left() {
+    let out = tempfile::tempdir().unwrap();
+    let defects = |engine: &Engine, args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pghaspec"));
+        command.env("DOCKER_HOST", engine.host()).arg("defects").args(args);
+        ended(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    };
+    let stalls = Engine::new(|_| Answer::Stalls);
+    defects(&stalls, &["--agent", "patroni-defects/keeps-lock", "--out", &out.path().display().to_string()]);
+    let run = fs::read_dir(out.path()).unwrap().flatten().next().unwrap().path();
+    let name = run.file_name().unwrap().to_string_lossy().into_owned();
+    let labels = format!(r#"{{"org.pghaspec.run":"{name}","org.pghaspec.dir":"{}"}}"#, run.display());
+    let list = format!(r#"[{{"Id":"left","Labels":{labels},"Created":1}}]"#);
+    let requests = Arc::new(Mutex::new(Vec::<String>::new()));
+    let log = Arc::clone(&requests);
+    let engine = Engine::empty(move |request| {
+        let mut log = log.lock().unwrap();
+        log.push(request.to_owned());
+        let removed = log.iter().any(|request| request.starts_with("DELETE") && request.contains("left"));
+        match request {
+            request if request.starts_with("DELETE") => Some(Answer::Says(204, String::new())),
+            request if request.contains("/containers/json") && !removed => Some(Answer::Says(200, list.clone())),
+            _ => None,
+        }
+    });
+    let resumed = defects(&engine, &["--resume", &run.display().to_string()]);
+    let requests = requests.lock().unwrap();
+    let removed = requests.iter().position(|request| request.starts_with("DELETE") && request.contains("left"));
+    assert!(removed.is_some(), "{requests:#?}\n{}", resumed.said);
+    let made = requests.iter().position(|request| request.starts_with("POST") && request.contains("/create"));
+    assert!(made.is_none_or(|made| Some(made) > removed), "{requests:#?}");
 }
 
 /// What is labelled with a run of another machine is left, and that is said.

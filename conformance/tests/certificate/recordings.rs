@@ -5,8 +5,8 @@ use std::fs;
 use pghaspec_model::vocabulary::event::FORMAT;
 use serde_json::Value;
 
-use crate::forgeries::{Forgery, copy_over, events, head, rewrite, try_all};
-use crate::sample::{FAILOVER, RESTART, STANDBY, Sample, failing, passing};
+use crate::forgeries::{Forgery, copy_over, denied, events, head, rewrite, try_all};
+use crate::sample::{FAILOVER, RESTART, SMOKE, STANDBY, Sample, failing, passing, run};
 
 /// A history of the failing scenario, recorded with the sound agent, headed as the failing agent's.
 fn replace_history(sample: &Sample) {
@@ -239,6 +239,36 @@ const OF_RECORDINGS: &[Forgery] = &[
 #[test]
 fn recordings_are_those_of_a_run() {
     try_all(OF_RECORDINGS);
+}
+
+/// An agent that is not the suite's: what its words mean is not known, and that they were said is.
+#[test]
+fn an_agent_of_its_own_is_held_to_its_logs_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("agent.toml");
+    fs::write(&manifest, "extends = \"patroni\"\nname = \"mine\"\n").unwrap();
+    let mine = || run(manifest.to_str().unwrap(), Some("smoke"), &SMOKE.map(|id| (id, "sound")));
+    let (code, document) = mine().verify(&["--require", "pass", "--require-profile", "smoke"]);
+    assert_eq!((code, &document["manifest"]), (0, &"own".into()), "{document:#}");
+    let sample = mine();
+    rewrite(&sample, FAILOVER, |mut line| {
+        if line["pattern"] == "crashed" {
+            line["message"] = "Primary crashed. Waiting.".into();
+        }
+        Some(line)
+    });
+    denied(&sample, "with words that are not in its log: Primary crashed. Waiting.", "other words");
+    let sample = mine();
+    rewrite(&sample, FAILOVER, |mut line| {
+        if line["pid"] == 22284 {
+            line["what"] = "agent".into();
+        }
+        Some(line)
+    });
+    denied(&sample, "calls process 22284 the agent, which is postmaster", "a server that is called the agent");
+    let sample = mine();
+    rewrite(&sample, FAILOVER, |line| (line["pid"] != 22284).then_some(line));
+    denied(&sample, "lacks what the observer's log has: n2: ", "a server's start left out");
 }
 
 /// What the observer's log has of other containers of the machine is no concern of the run.
