@@ -56,7 +56,7 @@ fn below(choices: &mut Choices, limit: usize) -> usize {
 }
 
 /// Leaves an event out, and declares the time in which it was as a gap.
-fn miss(events: &mut Vec<Event>, choices: &mut Choices, of: Source) {
+fn miss(events: &mut [Event], choices: &mut Choices, of: Source) {
     let seen = |event: &&Event| event.source == of && !matches!(event.kind, Kind::ReadBack { .. });
     let all: Vec<u64> = events.iter().filter(seen).map(|event| event.seq).collect();
     if all.is_empty() {

@@ -97,11 +97,11 @@ impl<'h> Observed<'h> {
             _ => {}
         }
         let Some(anew) = &mut self.anew else { return };
-        if let Report::Exit { at, pid, .. } = &report {
-            if let Some(life) = anew.last.remove(pid).and_then(|place| anew.lives.get_mut(place)) {
-                life.at[1] = anew.clock.of_monotonic(at[0]);
-                anew.left.entry(life.node.clone()).and_modify(|left| *left -= 1);
-            }
+        if let Report::Exit { at, pid, .. } = &report
+            && let Some(life) = anew.last.remove(pid).and_then(|place| anew.lives.get_mut(place))
+        {
+            life.at[1] = anew.clock.of_monotonic(at[0]);
+            anew.left.entry(life.node.clone()).and_modify(|left| *left -= 1);
         }
         anew.processes.take(Input::Report(report));
     }

@@ -54,7 +54,7 @@ pub(super) struct Heard<'h> {
 /// The way in which words are heard.
 enum By {
     /// By their meaning: the log is recorded anew.
-    Meaning { log: AgentLog, recorder: Recorder },
+    Meaning { log: Box<AgentLog>, recorder: Recorder },
     /// By their letters: those of the words that were heard, and the places that may still be found.
     Letters { search: Box<AhoCorasick>, heard: BTreeSet<usize>, left: usize, words: Vec<String> },
 }
@@ -67,7 +67,7 @@ impl<'h> Heard<'h> {
     pub(super) fn of(node: &'h str, spoken: Spoken<'h>, suite: Option<&Manifest>) -> Result<Heard<'h>, String> {
         if let Some(manifest) = suite {
             let recorder = Recorder::in_memory(RunClock::of_zero(0), &[node.to_owned()]);
-            let log = AgentLog::new(recorder.clone(), manifest.clone(), node);
+            let log = Box::new(AgentLog::new(recorder.clone(), manifest.clone(), node));
             return Ok(Heard { node, spoken, by: By::Meaning { log, recorder } });
         }
         let words: BTreeSet<&str> = spoken.0.iter().filter_map(|kind| message(kind)).collect();
