@@ -217,8 +217,8 @@ fn a_killed_run_goes_on_at_once() {
     assert_eq!(recorded(&run.join(format!("{STANDBY}.attempt-1"))), history, "what was recorded is kept");
 }
 
-/// A run that is asked to end does so in order, in the middle of a fault and while it removes containers: nothing is left,
-/// the next scenario is not begun, and what was recorded to its end stays.
+/// A run that is asked to end does so in order, in the middle of a fault and while it removes containers: nothing is
+/// left, the next scenario is not begun, and what was recorded to its end stays.
 #[test]
 fn a_run_that_is_asked_to_end_leaves_nothing() {
     if !has_docker() {

@@ -30,8 +30,8 @@ fn in_words(why: &str) -> Option<GapReason> {
 /// Why the watch on the leader key left a gap while it was silent, though it was heard again later.
 const SILENT_WATCH: &str = "no tick came back through the watch on the leader key";
 
-/// A gap of the watch on the leader key that hides no change: it was silent and was heard again before the end, and etcd
-/// tells all revisions in their order. Later recorders leave no gap for it.
+/// A gap of the watch on the leader key that hides no change: it was silent and was heard again before the end, and
+/// etcd tells all revisions in their order. Later recorders leave no gap for it.
 pub fn hides_no_change(gap: &Event, end: Option<u64>) -> bool {
     let silent = matches!(&gap.kind, Kind::Gap { of: Source::Etcd, why, .. } if why == SILENT_WATCH);
     silent && end.is_some_and(|end| gap.at[1] < end)

@@ -27,6 +27,9 @@ const OBSERVER: &str = "observer";
 /// network of a node, whose fence it makes.
 const CAPABILITIES: [&str; 5] = ["NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "KILL", "SYS_ADMIN"];
 
+/// Programs of PostgreSQL that it watches. Those of the agent come from the manifest.
+const PROGRAMS: [&str; 5] = ["postgres", "pg_rewind", "pg_basebackup", "pg_ctl", "initdb"];
+
 /// The time that the helper may take to come up.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -57,8 +60,11 @@ impl Observer {
     /// # Errors
     /// The helper does not start, or does not say that it observes.
     pub async fn start(bed: &Testbed<'_>) -> Result<Observer, LabError> {
-        let container =
-            bed.sandbox.start(ContainerPlan::of(OBSERVER, OBSERVER_IMAGE, Place::Host(&CAPABILITIES))).await?;
+        let watched: Vec<&str> =
+            PROGRAMS.into_iter().chain(bed.manifest.process_names.iter().map(String::as_str)).collect();
+        let command = ["observe-processes", "--watch", &watched.join(",")].map(str::to_owned).into();
+        let plan = ContainerPlan { command, ..ContainerPlan::of(OBSERVER, OBSERVER_IMAGE, Place::Host(&CAPABILITIES)) };
+        let container = bed.sandbox.start(plan).await?;
         let (inputs, received) = mpsc::unbounded_channel();
 
         let (ready, is_ready) = oneshot::channel();

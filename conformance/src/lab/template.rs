@@ -145,6 +145,9 @@ impl<'run> Wanted<'run> {
         add(scenario.node_names().join(" ").as_bytes());
         add(format!("{:?}", scenario.settings).as_bytes());
         add(format!("{:?} {:?} {}", manifest.env, manifest.variables, manifest.leader_key).as_bytes());
+        if let Some(node) = &manifest.node {
+            add(format!("{node:?}").as_bytes());
+        }
         for file in &manifest.files {
             let content = std::fs::read(&file.from)
                 .map_err(|error| LabError::harness(format!("reading {}: {error}", file.from.display())))?;

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::limits::TomlLimits;
+use super::node::TomlNode;
 use super::{Credentials, Ports};
 use crate::features;
 
@@ -58,6 +59,8 @@ pub struct Toml {
     /// The agent that prepares the clusters with which runs of this agent begin, with the same image.
     #[schemars(length(min = 1), example = &"patroni")]
     pub(super) prepared_by: Option<String>,
+    /// The agent's command, for an image without an entrypoint of the lab's kind.
+    pub(super) node: Option<TomlNode>,
     /// The ports on which a node listens.
     pub(super) ports: Option<Ports>,
     /// A superuser that may log in from the lab's network.
@@ -140,6 +143,10 @@ pub(super) struct TomlProcesses {
     /// Regular expression that finds the agent's own process by its command line, words joined with blanks.
     #[schemars(length(min = 1), example = &r"^\S*python\S* /opt/agent/bin/patroni ")]
     pub(super) agent: String,
+    /// File names of the programs that the observer has to watch for this, besides those of PostgreSQL: of a script its
+    /// own, and not that of its interpreter. Without them those that stand in `agent` are watched.
+    #[schemars(length(min = 1, max = 20), example = ["my-agent"])]
+    pub(super) names: Option<Vec<String>>,
 }
 
 /// The agent's log.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 use super::agent_toml::{Toml, TomlFile};
+use super::node::NodeCommand;
 use super::paths::{Home, Trouble};
-use super::patterns::{of_agent, regex};
+use super::patterns::{of_agent, programs, regex};
 use super::releases::Table;
 use super::values::{self, MOST_FILES, MOST_SAYS, check, checked_file, checked_older, checked_says, unknown_variable};
 use super::{Credentials, File, Limits, Manifest, Ports, Release, Says, VARIABLES, Written, named_by, render};
@@ -39,7 +40,9 @@ pub struct Draft {
     credentials: Option<Credentials>,
     remote_sql: Vec<String>,
     features: BTreeSet<String>,
+    node: Option<NodeCommand>,
     agent_process: Option<Regex>,
+    process_names: Vec<String>,
     log_time: Option<Regex>,
     says: Vec<Says>,
     releases: BTreeMap<String, String>,
@@ -162,9 +165,14 @@ impl Draft {
         }
         if let Some(processes) = toml.processes {
             self.agent_process = Some(of_agent(source, "processes.agent", &processes.agent)?);
+            self.process_names = programs(source, &processes)?;
         }
         if let Some(log) = toml.log {
             self.log_time = Some(regex(source, "log.time", &log.time)?);
+        }
+        if let Some(node) = toml.node {
+            let more = self.variables.keys().map(String::as_str);
+            self.node = Some(NodeCommand::of(source, node, more, self.data_volume.as_deref())?);
         }
         self.put_files(source, home, &toml.files)?;
         if toml.says.len() + self.says.len() > MOST_SAYS {
@@ -265,7 +273,9 @@ impl Draft {
             credentials: self.credentials.ok_or_else(|| missing("credentials"))?,
             remote_sql: self.remote_sql,
             features: self.features,
+            node: self.node,
             agent_process: self.agent_process.ok_or_else(|| missing("processes"))?,
+            process_names: self.process_names,
             log_time: self.log_time,
             says: self.says,
         })

@@ -11,6 +11,7 @@
 //! | `patterns.rs` | the regular expressions among them |
 //! | `paths.rs` | the files that they name |
 //! | `draft.rs` | a manifest and all that it `extends`, put together |
+//! | `node.rs` | the agent's command, for an ordinary image |
 //! | `limits.rs` | the most that a node may take of the machine |
 //! | `release.rs` | the number of a release |
 //! | `releases.rs` | the table of all releases, `releases.json` |
@@ -21,6 +22,7 @@
 mod agent_toml;
 mod draft;
 mod limits;
+mod node;
 mod paths;
 mod patterns;
 mod release;
@@ -46,6 +48,7 @@ use paths::{Home, Trouble};
 pub use crate::input::InputError as ManifestError;
 pub use agent_toml::Toml;
 pub use limits::Limits;
+pub use node::NodeCommand;
 pub use paths::MOST_BYTES;
 pub use release::Release;
 pub use releases::Row;
@@ -95,8 +98,12 @@ pub struct Manifest {
     pub remote_sql: Vec<String>,
     /// Features that the agent claims to have.
     pub features: BTreeSet<String>,
+    /// The agent's command; `None` if the image has an entrypoint that runs it.
+    pub node: Option<NodeCommand>,
     /// Finds the agent's own process by its command line, its words joined with blanks.
     pub agent_process: Regex,
+    /// File names of the programs that the observer watches for it.
+    pub process_names: Vec<String>,
     /// Finds the time in a line of the agent's log, as `YYYY-MM-DD hh:mm:ss` with `.` or `,` and milliseconds, in UTC.
     pub log_time: Option<Regex>,
     /// The meaning of the agent's messages; the first pattern that matches counts.

@@ -4,7 +4,9 @@
 use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind, Look};
 
+use super::agent_toml::TomlProcesses;
 use crate::input::{InputError, Source, shown};
+use crate::untrusted::name;
 
 /// Bytes of the longest pattern.
 const LONGEST: usize = 4096;
@@ -73,6 +75,71 @@ pub(super) fn of_agent(source: Source<'_>, key: &str, pattern: &str) -> Result<R
             Err(source.wrong(key, problem, help))
         }
     }
+}
+
+/// Interpreters, by the beginning of their names: a script is watched by its own name.
+const INTERPRETERS: [&str; 8] = ["python", "perl", "ruby", "node", "java", "bash", "dash", "sh"];
+
+/// Most programs of an agent.
+const MOST_PROGRAMS: usize = 20;
+
+/// File names of an agent's programs: those that the manifest names, or else those that stand in its pattern.
+///
+/// # Errors
+/// One of them cannot be, or there is none.
+pub(super) fn programs(source: Source<'_>, processes: &TomlProcesses) -> Result<Vec<String>, InputError> {
+    let key = "processes.names";
+    let help = "write the file names of the agent's programs: names = [\"my-agent\"]";
+    let Some(named) = &processes.names else {
+        let found = in_pattern(&processes.agent);
+        return match found.is_empty() {
+            true => Err(source.wrong("processes.agent", "names no program", help)),
+            false => Ok(found),
+        };
+    };
+    if named.is_empty() || named.len() > MOST_PROGRAMS {
+        return Err(source.wrong(key, format!("names no program, or more than {MOST_PROGRAMS}"), help));
+    }
+    for (index, one) in named.iter().enumerate() {
+        let key = format!("{key}[{index}]");
+        if let Some(trouble) = name::trouble(one) {
+            return Err(source.wrong(&key, format!("`{}` {trouble}", shown(one)), help));
+        }
+        if is_interpreter(one) {
+            let problem = format!("`{one}` runs programs of anybody");
+            return Err(source.wrong(&key, problem, "name the script, which is watched by its own name"));
+        }
+    }
+    Ok(named.clone())
+}
+
+fn is_interpreter(name: &str) -> bool {
+    INTERPRETERS.iter().any(|interpreter| {
+        name.strip_prefix(interpreter).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
+    })
+}
+
+/// The file names in a pattern for command lines: the last part of each path, but for interpreters.
+fn in_pattern(pattern: &str) -> Vec<String> {
+    let mut plain = String::new();
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => plain.push(letters.next().filter(|escaped| matches!(escaped, '.' | '-' | '/')).unwrap_or(' ')),
+            letter if letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/') => plain.push(letter),
+            _ => plain.push(' '),
+        }
+    }
+    let mut names: Vec<String> = Vec::new();
+    for word in plain.split(' ') {
+        let name = word.rsplit('/').next().unwrap_or_default();
+        let telling = name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphabetic());
+        if telling && name::trouble(name).is_none() && !is_interpreter(name) && !names.iter().any(|one| one == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names.truncate(MOST_PROGRAMS);
+    names
 }
 
 /// Says whether nothing matches it, as far as that can be told from its parts.

@@ -207,3 +207,63 @@ fn a_manifest_outside_of_the_fixtures_is_a_strangers() {
     std::os::unix::fs::symlink(fixtures::agents().join("patroni"), &link).unwrap();
     assert!(!super::is_foreign(&link.display().to_string()).unwrap());
 }
+
+#[test]
+fn the_programs_of_an_agent_stand_in_its_pattern_or_are_named() {
+    let names = |processes: &str| {
+        load(&SOUND.replace("agent = '^sample '", processes), "").map(|manifest| manifest.process_names)
+    };
+    for (pattern, programs) in [
+        (r"^\S*python\S* /opt/agent/bin/patroni ", &["patroni"][..]),
+        (r"^\S*pg_autoctl(:| )", &["pg_autoctl"]),
+        (r"^\S*(corosync|pacemakerd)( |$)", &["corosync", "pacemakerd"]),
+        (r"\bmy\-agent\.sh\b", &["my-agent.sh"]),
+        (r"^bash /agent --name n\d$", &["agent"]),
+    ] {
+        assert_eq!(names(&format!("agent = '{pattern}'")).unwrap(), programs, "{pattern}");
+    }
+    let named = names("agent = '^sample '\nnames = ['sampled', 'sample-helper']").unwrap();
+    assert_eq!(named, ["sampled", "sample-helper"]);
+    for (written, key, words) in [
+        (r"agent = '^\d+ '", "processes.agent", "names no program"),
+        ("agent = '^sample '\nnames = []", "processes.names", "names no program"),
+        ("agent = '^sample '\nnames = ['a/b']", "processes.names[0]", "`a/b`"),
+        ("agent = '^sample '\nnames = ['python3.13']", "processes.names[0]", "runs programs of anybody"),
+    ] {
+        let error = names(written).unwrap_err();
+        assert_eq!(error.key.as_deref(), Some(key), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_node_may_have_a_command() {
+    let node = |keys: &str| load(&format!("{SOUND}\n[node]\n{keys}\n"), "").map(|manifest| manifest.node.unwrap());
+    let all = "command = ['/usr/bin/sample', '--name', '{{name}}']\nuser = 'postgres'\nclear = ['/run/sample']";
+    let found = node(all).unwrap();
+    assert_eq!(found.command, ["/usr/bin/sample", "--name", "{{name}}"]);
+    assert_eq!((found.user.as_deref(), &found.clear[..]), (Some("postgres"), &["/run/sample".to_owned()][..]));
+    assert_eq!(load(SOUND, "").unwrap().node, None);
+    for (keys, key, words) in [
+        ("command = []", "node.command", "is empty"),
+        ("command = ['']", "node.command[0]", "is empty"),
+        ("command = ['x', '{{nam}}']", "node.command[1]", "`nam`"),
+        ("command = ['x']\nuser = 'a b'", "node.user", "`a b`"),
+        ("command = ['x']\nclear = ['run']", "node.clear[0]", "run"),
+        ("command = ['x']\nclear = ['/']", "node.clear[0]", "may be emptied"),
+        ("user = 'postgres'", "node.command", "missing"),
+    ] {
+        let error = node(keys).unwrap_err();
+        assert!(error.to_string().contains(words), "{keys}: {error}");
+        assert!(error.key.as_deref().is_some_and(|at| at == key || key == "node.command"), "{keys}: {error}");
+    }
+    // What holds the data is not emptied.
+    let data = SOUND.replace("[ports]", "data_volume = '/var/lib/sample'\n\n[ports]");
+    let data = data
+        .replacen("files = ", "data_volume = '/var/lib/sample'\nfiles = ", 1)
+        .replace("data_volume = '/var/lib/sample'\n\n[ports]", "[ports]");
+    for folder in ["/var/lib/sample", "/var/lib", "/var/lib/"] {
+        let text = format!("{data}\n[node]\ncommand = ['x']\nclear = ['{folder}']\n");
+        assert!(load(&text, "").unwrap_err().to_string().contains("may be emptied"), "{folder}");
+    }
+}

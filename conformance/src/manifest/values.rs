@@ -89,7 +89,7 @@ fn no(problem: impl Into<String>, help: impl Into<String>) -> Result<(), Trouble
 }
 
 /// Words on one line, of which something is seen.
-fn words(value: &str, help: &str) -> Result<(), Trouble> {
+pub(super) fn words(value: &str, help: &str) -> Result<(), Trouble> {
     if value.trim().is_empty() {
         return no("is empty", help);
     }
@@ -207,7 +207,7 @@ fn normal(path: &str) -> String {
     format!("/{}", parts.collect::<Vec<_>>().join("/"))
 }
 
-fn folder_of_a_node(value: &str) -> Result<(), Trouble> {
+pub(super) fn folder_of_a_node(value: &str) -> Result<(), Trouble> {
     absolute(value, "write a folder of the node, such as \"/var/lib/postgresql\"")
 }
 

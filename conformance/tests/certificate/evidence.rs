@@ -127,7 +127,7 @@ const OF_EVIDENCE: &[Forgery] = &[
     // ---- the agent
     (
         "the agent's name throughout",
-        "agent.json: calls itself patroni-defects/control 4.1.5, and neither that manifest of the suite nor its files are the same",
+        "agent.json: calls itself patroni-defects/control 4.1.5, and neither that manifest of the suite nor",
         passing,
         |s| {
             for file in s.files().into_iter().filter(|file| file.ends_with(".json") || file.ends_with(".jsonl")) {

@@ -24,8 +24,9 @@ fn the_manifest_that_is_shown_can_be_loaded() {
                 assert_eq!(read.scenarios().count(), 1);
                 continue;
             }
-            assert_eq!(fence.text.lines().count(), 8, "{document}");
+            assert_eq!(fence.text.lines().count(), 10, "{document}");
             std::fs::write(&file, &fence.text).unwrap();
+            std::fs::write(folder.path().join("my-agent.yml"), "name: {{name}}\n").unwrap();
             let manifest = Manifest::load(file.to_str().unwrap()).unwrap_or_else(|error| panic!("{document}: {error}"));
             assert_eq!(manifest.image, "my-agent:1.0.0");
             seen += 1;

@@ -143,8 +143,8 @@ pub fn search(target: &Target, seeds: Vec<Vec<u8>>, time: Duration) -> Done {
 /// The CPU time of a thread, by its folder in `/proc`.
 fn cpu_time(thread: &Path) -> Duration {
     let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
-    // Behind the name, which may have blanks: from `state` on, `utime` and `stime` are the 12th and the 13th, in ticks of
-    // 10 ms.
+    // Behind the name, which may have blanks: from `state` on, `utime` and `stime` are the 12th and the 13th, in ticks
+    // of 10 ms.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     Duration::from_millis(10 * (ticks(11) + ticks(12)))

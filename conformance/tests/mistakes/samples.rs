@@ -41,8 +41,14 @@ sql = ["CREATE ROLE r"]
 [claims]
 features = ["watchdog"]
 
+[node]
+command = ["/usr/bin/sample", "{{name}}"]
+user = "postgres"
+clear = ["/run/sample"]
+
 [processes]
 agent = '^sample '
+names = ["sample"]
 
 [log]
 time = '^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2},\d{3}'

@@ -1,7 +1,7 @@
 //! The processes in a history, held to the log of the observer: what is recorded of them is recorded anew from it.
 //!
-//! The clock of the run is the one thing that the log does not tell, so it is taken from the first start that both have;
-//! by it every other time has to agree.
+//! The clock of the run is the one thing that the log does not tell, so it is taken from the first start that both
+//! have; by it every other time has to agree.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -60,7 +60,8 @@ enum By {
 }
 
 impl<'h> Heard<'h> {
-    /// Nothing was heard yet of a node that has spoken so. `suite` is the agent's manifest, if it is one of the suite's.
+    /// Nothing was heard yet of a node that has spoken so. `suite` is the agent's manifest, if it is one of the
+    /// suite's.
     ///
     /// # Errors
     /// There is more than can be looked for.

@@ -16,8 +16,8 @@ const ENDED: usize = 8;
 
 /// The processes of a node that still matter.
 pub static OPEN: Carry = Carry {
-    says: "the start of each process that runs, and the first gap in which it may have ended; start and end of the last 8 servers and the last agent of each node \
-           that ended",
+    says: "the start of each process that runs, and the first gap in which it may have ended; start and end of the \
+           last 8 servers and the last agent of each node that ended",
     select: |history| {
         let kept: BTreeSet<u64> = history.run.nodes.iter().flat_map(|node| open(history, node)).collect();
         let is_kept = |(_, event): &(usize, &Event)| kept.contains(&event.seq);
@@ -76,7 +76,8 @@ pub struct Life<'h> {
     pub seq: u64,
     /// `seq` of its end.
     pub end: Option<u64>,
-    /// Since when its end may have been missed, where none was seen: the beginning of the first gap in which it may lie.
+    /// Since when its end may have been missed, where none was seen: the beginning of the first gap in which it may
+    /// lie.
     pub lost: Option<u64>,
 }
 

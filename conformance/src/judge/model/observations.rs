@@ -315,8 +315,8 @@ impl Observer {
         });
     }
 
-    /// In a stated gap changes may hide. So they may where something was seen of which nobody knows whether it was before
-    /// the cluster was ready.
+    /// In a stated gap changes may hide. So they may where something was seen of which nobody knows whether it was
+    /// before the cluster was ready.
     fn leave_gaps(&mut self, history: &History, servers: &[Server], shown: &mut Vec<Observation>) {
         let (from, to) = (self.from, self.to);
         let mut gaps: Vec<(Channels, [u64; 2], u64)> = Vec::new();

@@ -12,8 +12,13 @@ use super::faketime::Faketime;
 use crate::lab::docker::container::{ContainerPlan, Place};
 use crate::lab::error::LabError;
 use crate::lab::observer::Observer;
+use crate::manifest::NodeCommand;
 use crate::observe::agent_log::AgentLog;
 use crate::observe::processes::Input;
+
+/// The supervisor that the lab brings along for an image that has none, and its place in a node.
+const SUPERVISOR: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/images/supervise"));
+const SUPERVISE: &str = "/pghaspec-supervise";
 
 /// A node of the cluster.
 #[derive(Clone)]
@@ -73,8 +78,28 @@ impl Builder<'_> {
         let image = self.prepared.and_then(|prepared| prepared.image(name)).unwrap_or(&manifest.image);
         let place = Place::Network(&networks.cluster);
         let (in_memory, limits) = (self.volume(), manifest.limits);
-        let plan = ContainerPlan { env, files, in_memory, limits, ..ContainerPlan::of(name, image, place) };
+        let (mut entrypoint, mut command) = (None, Vec::new());
+        if let Some(node) = &manifest.node {
+            files.push((SUPERVISE.to_owned(), SUPERVISOR.as_bytes().to_vec()));
+            (entrypoint, command) = (Some("/bin/sh"), self.supervised(node, name)?);
+        }
+        let own = ContainerPlan::of(name, image, place);
+        let plan = ContainerPlan { entrypoint, command, env, files, in_memory, limits, ..own };
         self.bed.sandbox.start(plan).await.map(drop)
+    }
+
+    /// The words with which the supervisor runs the agent of a node.
+    fn supervised(&self, node: &NodeCommand, name: &str) -> Result<Vec<String>, LabError> {
+        let mut words = vec![SUPERVISE.to_owned()];
+        let option = |option: &str, value: &String| [option.to_owned(), value.clone()];
+        words.extend(node.user.iter().flat_map(|user| option("--user", user)));
+        words.extend(node.clear.iter().flat_map(|folder| option("--clear", folder)));
+        words.extend(self.bed.manifest.data_volume.iter().flat_map(|folder| option("--own", folder)));
+        words.push("--".to_owned());
+        for word in &node.command {
+            words.push(self.filled(word, name)?);
+        }
+        Ok(words)
     }
 
     /// Finds the addresses and the processes of a node that was started after that moment of the run.

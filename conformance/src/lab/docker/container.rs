@@ -36,6 +36,8 @@ pub struct ContainerPlan<'plan> {
     pub image: &'plan str,
     /// The namespaces that it lives in.
     pub place: Place<'plan>,
+    /// Entrypoint, with the command as its arguments; without one it is the image's.
+    pub entrypoint: Option<&'plan str>,
     /// Command; empty for that of the image.
     pub command: Vec<String>,
     /// Environment.
@@ -66,6 +68,7 @@ impl<'plan> ContainerPlan<'plan> {
             part,
             image,
             place,
+            entrypoint: None,
             command: Vec::new(),
             env: BTreeMap::new(),
             files: Vec::new(),
@@ -77,7 +80,12 @@ impl<'plan> ContainerPlan<'plan> {
     /// The request to Docker for a container of that name.
     pub(super) fn request(self, name: &str, labels: &BTreeMap<String, String>) -> ContainerRequest<GenericImage> {
         let (image, tag) = self.image.rsplit_once(':').unwrap_or((self.image, "latest"));
-        let mut request = ContainerRequest::from(GenericImage::new(image, tag))
+        let image = GenericImage::new(image, tag);
+        let image = match self.entrypoint {
+            Some(entrypoint) => image.with_entrypoint(entrypoint),
+            None => image,
+        };
+        let mut request = ContainerRequest::from(image)
             .with_container_name(name)
             .with_labels(labels)
             .with_startup_timeout(START)
