@@ -184,6 +184,8 @@ fn a_harness_that_asks_otherwise_is_noticed() {
     let line = "Here it finds nothing to do.\"\"\"\n";
     assert_eq!(source.matches(line).count(), 1);
     fs::write(&file, source.replace(line, &format!("{line}        self.ask('is-tuesday', EITHER)\n"))).unwrap();
+    // Fixtures without scenarios are none.
+    fs::create_dir(folder.path().join("scenarios")).unwrap();
     let variables = [("PGHASPEC_FIXTURES", folder.path())];
     let output = diff(&["--release", "2.1.2", "--function", "follow"], &variables);
     let text = String::from_utf8_lossy(&output.stdout);

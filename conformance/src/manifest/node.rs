@@ -1,5 +1,5 @@
-//! The agent's command, for an image that has no entrypoint of the lab's kind: a supervisor that the lab brings along runs
-//! it. So an ordinary image serves.
+//! The agent's command, for an image that has no entrypoint of the lab's kind: a supervisor that the lab brings along
+//! runs it. So an ordinary image serves.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,8 +29,8 @@ pub struct NodeCommand {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TomlNode {
-    /// The agent's program and its arguments, which may hold `{{variables}}` of the templates. The lab's supervisor runs
-    /// it, and starts it again when a scenario wants that.
+    /// The agent's program and its arguments, which may hold `{{variables}}` of the templates. The lab's supervisor
+    /// runs it, and starts it again when a scenario wants that.
     #[schemars(length(min = 1, max = 100), example = ["/usr/bin/my-agent", "/etc/my-agent.yml"])]
     pub(super) command: Vec<String>,
     /// The user that it runs as; root if none is named. The image has to have `setpriv` then.

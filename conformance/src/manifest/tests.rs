@@ -250,7 +250,7 @@ fn a_node_may_have_a_command() {
         ("command = ['x', '{{nam}}']", "node.command[1]", "`nam`"),
         ("command = ['x']\nuser = 'a b'", "node.user", "`a b`"),
         ("command = ['x']\nclear = ['run']", "node.clear[0]", "run"),
-        ("command = ['x']\nclear = ['/']", "node.clear[0]", "may be emptied"),
+        ("command = ['x']\nclear = ['/']", "node.clear[0]", "is the root of all"),
         ("user = 'postgres'", "node.command", "missing"),
     ] {
         let error = node(keys).unwrap_err();

@@ -43,12 +43,11 @@ features = ["watchdog"]
 
 [node]
 command = ["/usr/bin/sample", "{{name}}"]
-user = "postgres"
+user = "sampler"
 clear = ["/run/sample"]
 
 [processes]
 agent = '^sample '
-names = ["sample"]
 
 [log]
 time = '^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2},\d{3}'
