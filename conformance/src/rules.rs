@@ -6,6 +6,9 @@ use pghaspec_model::rules::switch::Switch;
 
 use crate::input::unknown;
 
+/// The newest edition. Demands of scenarios that depend on rules are read by it for an agent that follows none.
+pub const NEWEST: Edition = Edition::V4_1;
+
 /// The rules of an edition, with some in another position.
 ///
 /// # Errors

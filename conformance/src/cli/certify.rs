@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::report;
 use crate::report::evaluate::{Evaluator, RecordedRun};
 use crate::report::{Results, ScenarioResult};
+use crate::rules;
 use crate::run::claims::Claims;
 use crate::run::folder::{DEFAULT_OUT, RunDir};
 use crate::run::plan::{Plan, Planned, Shard};
@@ -112,11 +113,14 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
     let mut manifest = Manifest::load(&args.agent)?;
     let claims = Claims::of(&manifest)?;
     if let Some(edition) = &args.edition {
-        manifest.edition = edition.clone();
+        manifest.edition = Some(edition.clone());
         manifest.rules.clear();
     }
     let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
-    let edition = known("edition", &manifest.edition, Edition::from_id, &all)?;
+    let edition = match &manifest.edition {
+        Some(edition) => known("edition", edition, Edition::from_id, &all)?,
+        None => rules::NEWEST,
+    };
     let deviations = manifest::folder(&args.agent)?.join(deviations::FILE);
     Deviations::read(&deviations)?;
     let (dir, chosen) = match &args.resume {

@@ -21,6 +21,7 @@ use crate::lab::{Build, LabError, Options};
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report::evaluate::Evaluator;
+use crate::rules;
 use crate::run::claims::Claims;
 use crate::run::contents::Contents;
 use crate::run::folder::{DEFAULT_OUT, RunDir};
@@ -215,7 +216,10 @@ fn resume(folder: &Path) -> Result<(RunDir, Vec<Group>), Failure> {
 
 fn group(manifest: Manifest, dir: RunDir) -> Result<Group, Failure> {
     let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
-    let edition = known("edition", &manifest.edition, Edition::from_id, &all)?;
+    let edition = match &manifest.edition {
+        Some(edition) => known("edition", edition, Edition::from_id, &all)?,
+        None => rules::NEWEST,
+    };
     Ok(Group { manifest, evaluator: Evaluator::new(edition)?, dir })
 }
 

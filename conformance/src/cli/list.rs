@@ -72,7 +72,7 @@ struct CheckItem {
     /// The observers by whose events it judges.
     needs: Vec<&'static str>,
     /// The agents that it can judge.
-    agents: &'static str,
+    agents: String,
     /// The runs that it applies to.
     applies: String,
     /// The cases in which it is inconclusive, missing observers and gaps aside.
@@ -123,8 +123,8 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         What::Agents => Manifest::all()?
             .into_iter()
             .map(|agent| {
-                let text =
-                    format!("release {}, claims edition {}, image {}", agent.version, agent.edition, agent.image);
+                let edition = agent.edition.map_or("no edition".to_owned(), |edition| format!("edition {edition}"));
+                let text = format!("release {}, claims {edition}, image {}", agent.version, agent.image);
                 item(agent.name, text)
             })
             .collect(),

@@ -198,7 +198,7 @@ impl Situation {
             When::Server { at, is } => set(
                 *at,
                 match is {
-                    ServerState::Primary => Server::Primary,
+                    ServerState::Primary | ServerState::ReadOnlyPrimary => Server::Primary,
                     ServerState::Standby => Server::Standby,
                     ServerState::Starting => Server::Starting,
                     ServerState::Refused => Server::Down,

@@ -106,6 +106,7 @@ pub fn source(source: Source) -> &'static str {
     match source {
         Source::Harness => "harness",
         Source::Etcd => "etcd",
+        Source::Authority => "authority",
         Source::Process => "process",
         Source::Postgres => "postgres",
         Source::Writer => "writer",
@@ -144,6 +145,7 @@ pub fn session(session: Session) -> &'static str {
 pub fn state(state: ServerState) -> &'static str {
     match state {
         ServerState::Primary => "Postgres is a writable primary",
+        ServerState::ReadOnlyPrimary => "Postgres is a primary whose sessions begin read-only",
         ServerState::Standby => "Postgres is a standby",
         ServerState::Starting => "Postgres accepts no sessions yet",
         ServerState::Refused => "nothing listens",

@@ -97,17 +97,17 @@ pub fn rules(edition: Edition, differs: &[String]) -> Rules {
     rules::of(edition, differs).expect("a history with other rules is refused when it is read")
 }
 
-/// The edition that the agent of a run claims.
+/// The edition that the agent of a run claims; the newest one if it claims none, by whose rules scenarios are read then.
 ///
 /// # Errors
 /// There is no such edition.
 pub fn edition_of(run: &Run, file: &Path) -> Result<Edition, HistoryError> {
-    Edition::from_id(&run.edition).ok_or_else(|| HistoryError {
+    let Some(claimed) = &run.edition else { return Ok(rules::NEWEST) };
+    Edition::from_id(claimed).ok_or_else(|| HistoryError {
         file: file.to_path_buf(),
         line: Some(1),
         problem: format!(
-            "edition: there is no edition `{}`; choose one of {} with --edition",
-            run.edition,
+            "edition: there is no edition `{claimed}`; choose one of {} with --edition",
             Edition::ALL.map(Edition::id).join(", ")
         ),
     })
@@ -116,7 +116,11 @@ pub fn edition_of(run: &Run, file: &Path) -> Result<Edition, HistoryError> {
 impl History {
     /// The rules of an edition, or of the agent's release, if that is the one that it claims.
     pub fn rules(&self, edition: Edition) -> Rules {
-        if self.run.edition == edition.id() { rules(edition, &self.run.rules) } else { edition.rules() }
+        if self.run.edition.as_deref() == Some(edition.id()) {
+            rules(edition, &self.run.rules)
+        } else {
+            edition.rules()
+        }
     }
 
     /// The end of the event with that number, in nanoseconds.
@@ -157,6 +161,14 @@ impl History {
     /// This source really observed the run.
     pub fn observed(&self, source: Source) -> bool {
         self.run.observed.contains(&source)
+    }
+
+    /// The source of the events that tell who leads.
+    pub fn authority(&self) -> Source {
+        match self.observed(Source::Authority) {
+            true => Source::Authority,
+            false => Source::Etcd,
+        }
     }
 
     /// Events that are neither of before nor still to come.

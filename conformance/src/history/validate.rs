@@ -119,7 +119,7 @@ fn said_by_who_can(run: &Run, event: &Event) -> Result<(), String> {
         | Kind::Disturbance { .. }
         | Kind::Gap { .. }
         | Kind::NodeEnded { .. } => &[Source::Harness],
-        Kind::LeaderKey { .. } => &[Source::Etcd],
+        Kind::LeaderKey { .. } => &[Source::Etcd, Source::Authority],
         Kind::ProcessStarted { .. }
         | Kind::ProcessExited { .. }
         | Kind::ChildKilled { .. }

@@ -10,7 +10,7 @@ use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Source};
 
-use super::checks::{self, Applies, Asked, End, demands};
+use super::checks::{self, Applies, Asked, End, claimed, demands};
 use super::durations::{self, Measure};
 use super::excuses::starved::Starved;
 use super::excuses::strangers::Strangers;
@@ -80,7 +80,7 @@ pub fn judge(recording: &Recording, edition: Edition, expect: Option<&Expect>) -
     drop(ledger);
     pass.branches.sort_unstable();
     let judgement = Judgement {
-        verdict: Verdict::worst(checks.iter().map(|check| check.verdict)),
+        verdict: Verdict::of_checks(checks.iter().map(|check| check.verdict)),
         branches: pass.branches.into_iter().map(|(_, branch)| branch.id().to_owned()).collect(),
         checks,
         measured: pass.measured,
@@ -158,6 +158,10 @@ impl Pass {
                 continue;
             }
             let of_parts = self.outcomes.remove(&place);
+            if let Some(why) = claimed::unsupported(check, end) {
+                outcomes.push(check.came_out(Verdict::Unsupported, why));
+                continue;
+            }
             outcomes.extend(match check.asked {
                 Asked::EachPart(_) => of_parts.map(|check| self.of_all_parts(check)),
                 Asked::AtTheEnd(judge) => Some(judge(end)),

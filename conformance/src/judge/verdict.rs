@@ -28,6 +28,16 @@ impl Verdict {
         verdicts.into_iter().max().unwrap_or(Verdict::Inconclusive)
     }
 
+    /// The verdict on a scenario by its checks: the worst, but for those that the manifest does not claim, unless it
+    /// claims none of them.
+    pub fn of_checks(verdicts: impl Iterator<Item = Verdict> + Clone) -> Verdict {
+        let claimed = verdicts.clone().filter(|verdict| *verdict != Verdict::Unsupported);
+        match claimed.clone().next() {
+            Some(_) => Verdict::worst(claimed),
+            None => Verdict::worst(verdicts),
+        }
+    }
+
     /// As in reports.
     pub fn text(self) -> &'static str {
         match self {

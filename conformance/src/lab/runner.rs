@@ -60,12 +60,15 @@ impl Runner<'_> {
     async fn phases(&self) -> Result<(), LabError> {
         let bed = self.bed;
         let builder = Builder { bed, prepared: self.prepared };
-        bed.report.doing("starting the observer and etcd");
+        bed.report.doing("starting the observer and what the nodes need");
         let (mut observer, (networks, (dcs, leader_watch), remote)) = tokio::try_join!(Observer::start(&bed), async {
             let networks = builder.networks().await?;
-            let (etcd, remote) = tokio::try_join!(builder.etcd(&networks), builder.remote(&networks))?;
-            Ok((networks, etcd, remote))
+            let (dcs, remote) = tokio::try_join!(builder.authority(&networks), builder.remote(&networks))?;
+            Ok((networks, dcs, remote))
         })?;
+        for service in &bed.manifest.services {
+            observer.fence(&bed, &service.name).await?;
+        }
         if remote.is_some() {
             // An agent is superuser of the Postgres there.
             observer.fence(&bed, REMOTE).await?;
@@ -73,14 +76,13 @@ impl Runner<'_> {
         self.record_run(observer.mechanism);
         bed.recorder.phase(Phase::Bootstrap);
         observer.record(&bed);
-        builder.restore(&leader_watch).await?;
+        let etcd = leader_watch.client();
+        builder.restore(etcd.clone()).await?;
         bed.report.doing("starting the nodes");
         let nodes = builder.nodes(&networks, &observer).await?;
         let (power, reset) = Power::new(bed, &observer, &nodes);
         try_join_all(nodes.iter().map(|node| power.watch(&node.name))).await?;
-        let etcd = leader_watch.client();
-        bed.tasks.spawn("putting ticks into etcd", Ends::WhenStopped, leader_watch.ticks());
-        bed.tasks.spawn("watching the leader key", Ends::WhenStopped, leader_watch.run());
+        leader_watch.spawn(&bed);
         for node in &nodes {
             let probes = probe::watch(bed.recorder.clone(), node.name.clone(), node.config.clone());
             bed.tasks.spawn(format!("probing {}", node.name), Ends::WhenStopped, probes);
@@ -100,7 +102,7 @@ impl Runner<'_> {
     async fn with_nodes(
         &self,
         nodes: &[Node],
-        (remote, etcd, sync_key): (Option<&Remote>, Client, Option<String>),
+        (remote, etcd, sync_key): (Option<&Remote>, Option<Client>, Option<String>),
         mut nemesis: Nemesis<'_>,
     ) -> Result<(), LabError> {
         let bed = self.bed;
@@ -116,7 +118,7 @@ impl Runner<'_> {
         if let Some(leader) = leader.filter(|_| settings.synchronous_mode) {
             bed.report.doing("waiting for a synchronous standby");
             has_synchronous(leader, UP).await.map_err(LabError::harness)?;
-            if let Some(key) = sync_key {
+            if let (Some(key), Some(etcd)) = (sync_key, etcd) {
                 let standbys: Vec<&str> =
                     nodes.iter().map(|node| node.name.as_str()).filter(|name| *name != leader.name).collect();
                 is_named(etcd, &key, &standbys, UP).await.map_err(LabError::harness)?;
@@ -165,7 +167,8 @@ impl Runner<'_> {
     fn record_run(&self, mechanism: Mechanism) {
         let Testbed { scenario, manifest, recorder, .. } = self.bed;
         let settings = &scenario.settings;
-        let mut observed = vec![Source::Harness, Source::Etcd, Source::Process, Source::Postgres, Source::Writer];
+        let told_by = manifest.leader_observer.source();
+        let mut observed = vec![Source::Harness, told_by, Source::Process, Source::Postgres, Source::Writer];
         if !manifest.says.is_empty() {
             observed.push(Source::AgentLog);
         }
@@ -179,6 +182,8 @@ impl Runner<'_> {
             version: manifest.version.clone(),
             edition: manifest.edition.clone(),
             rules: manifest.rules.clone(),
+            leadership: manifest.leadership,
+            claims: manifest.promises(),
             nodes: scenario.node_names(),
             loop_wait_s: settings.loop_wait_s,
             ttl_s: settings.ttl_s,

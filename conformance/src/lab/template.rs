@@ -37,7 +37,7 @@ use super::testbed::Testbed;
 use super::wait::{interrupted, unless_interrupted};
 use crate::manifest::Manifest;
 use crate::observe::clock::RunClock;
-use crate::observe::etcd::TICK_KEY;
+use crate::observe::leaders::etcd::TICK_KEY;
 use crate::observe::probe;
 use crate::observe::recorder::Recorder;
 use crate::observe::view::Healthy;
@@ -105,7 +105,9 @@ pub async fn prepared(
 ) -> Result<Option<Prepared>, LabError> {
     // A standby cluster follows a primary that is another one in every run, and a file system that is made to be filled
     // begins empty.
-    if scenario.settings.standby_cluster || scenario.breaks(Fault::DiskFull) {
+    // What services hold is not kept, and neither is what an authority of another kind would have to know again.
+    let has_others = !manifest.services.is_empty() || manifest.leader_observer.etcd_key().is_none();
+    if scenario.settings.standby_cluster || scenario.breaks(Fault::DiskFull) || has_others {
         return Ok(None);
     }
     let manifest = manifest.prepared_by.as_deref().unwrap_or(manifest);
@@ -144,7 +146,7 @@ impl<'run> Wanted<'run> {
         add(own_image_digest(docker, ETCD_IMAGE).await?.as_bytes());
         add(scenario.node_names().join(" ").as_bytes());
         add(format!("{:?}", scenario.settings).as_bytes());
-        add(format!("{:?} {:?} {}", manifest.env, manifest.variables, manifest.leader_key).as_bytes());
+        add(format!("{:?} {:?} {:?}", manifest.env, manifest.variables, manifest.leader_observer).as_bytes());
         if let Some(node) = &manifest.node {
             add(format!("{node:?}").as_bytes());
         }
@@ -202,14 +204,13 @@ impl<'run> Wanted<'run> {
         let making = async {
             let (observer, (networks, watch)) = tokio::try_join!(Observer::start(&bed), async {
                 let networks = builder.networks().await?;
-                let (_, watch) = builder.etcd(&networks).await?;
+                let (_, watch) = builder.authority(&networks).await?;
                 Ok((networks, watch))
             })?;
             recorder.phase(Phase::Bootstrap);
             let etcd = watch.client();
             let nodes = builder.nodes(&networks, &observer).await?;
-            tasks.spawn("putting ticks into etcd", Ends::WhenStopped, watch.ticks());
-            tasks.spawn("watching the leader key", Ends::WhenStopped, watch.run());
+            watch.spawn(&bed);
             for node in &nodes {
                 let probes = probe::watch(recorder.clone(), node.name.clone(), node.config.clone());
                 tasks.spawn(format!("probing {}", node.name), Ends::WhenStopped, probes);
@@ -218,6 +219,7 @@ impl<'run> Wanted<'run> {
             report.doing("stopping it cleanly");
             self.stop(&sandbox, &healthy).await?;
             report.doing("keeping it");
+            let etcd = etcd.ok_or_else(|| LabError::harness("a template needs etcd"))?;
             self.keep(&sandbox, &healthy.leader, lasting_keys(etcd).await?).await
         };
         let made = tokio::select! {

@@ -7,6 +7,7 @@ use pghaspec_model::rules::edition::Edition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::authority::{TomlLeadership, TomlService};
 use super::limits::TomlLimits;
 use super::node::TomlNode;
 use super::{Credentials, Ports};
@@ -27,7 +28,8 @@ pub struct Toml {
     /// Release that runs when none is asked for.
     #[schemars(length(min = 1), example = &"1.0.0")]
     pub(super) version: Option<String>,
-    /// Edition of the specification that the release follows (`pghaspec list editions`).
+    /// Edition of the specification that the release follows (`pghaspec list editions`). An agent without one is held
+    /// to what is asked of any agent, and to its claims.
     #[serde(default)]
     #[schemars(schema_with = "edition")]
     pub(super) edition: Option<String>,
@@ -41,6 +43,12 @@ pub struct Toml {
     /// Key in etcd whose value is the name of the leading node; may hold `{{scope}}`.
     #[schemars(length(min = 1), example = &"/service/{{scope}}/leader")]
     pub(super) leader_key: Option<String>,
+    /// Who tells who leads, if it is no key in etcd.
+    pub(super) leadership: Option<TomlLeadership>,
+    /// Containers beside the nodes.
+    #[serde(default)]
+    #[schemars(length(max = 5))]
+    pub(super) service: Vec<TomlService>,
     /// Key in etcd that names the synchronous standby; may hold `{{scope}}`.
     #[schemars(length(min = 1), example = &"/service/{{scope}}/sync")]
     pub(super) sync_key: Option<String>,

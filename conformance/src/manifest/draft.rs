@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use pghaspec_model::vocabulary::event::Leadership;
 use regex::Regex;
 
 use super::agent_toml::{Toml, TomlFile};
+use super::authority::{LeaderObserver, MOST_SERVICES, Service, TomlService, variable_of};
 use super::node::NodeCommand;
 use super::paths::{Home, Trouble};
 use super::patterns::{of_agent, programs, regex};
@@ -29,6 +31,8 @@ pub struct Draft {
     image: Option<String>,
     build: Vec<String>,
     leader_key: Option<String>,
+    leadership: Option<(Option<LeaderObserver>, Leadership)>,
+    services: Vec<Service>,
     sync_key: Option<String>,
     data_volume: Option<String>,
     limits: Limits,
@@ -138,6 +142,10 @@ impl Draft {
             self.build = [program].into_iter().chain(build.into_iter().skip(1)).collect();
         }
         self.leader_key = toml.leader_key.or(self.leader_key.take());
+        self.put_services(source, home, toml.service, &toml.variables)?;
+        if let Some(leadership) = toml.leadership {
+            self.leadership = Some(LeaderObserver::of(source, leadership, &self.services)?);
+        }
         self.sync_key = toml.sync_key.or(self.sync_key.take());
         self.data_volume = toml.data_volume.or(self.data_volume.take());
         if let Some(limits) = &toml.limits {
@@ -171,7 +179,8 @@ impl Draft {
             self.log_time = Some(regex(source, "log.time", &log.time)?);
         }
         if let Some(node) = toml.node {
-            let more = self.variables.keys().map(String::as_str);
+            let more = self.more_variables();
+            let more = more.iter().map(String::as_str);
             self.node = Some(NodeCommand::of(source, node, more, self.data_volume.as_deref())?);
         }
         self.put_files(source, home, &toml.files)?;
@@ -194,10 +203,11 @@ impl Draft {
             let problem = format!("there are more than {MOST_FILES} files");
             return Err(source.wrong("files", problem, "put them into the image"));
         }
-        let variables: Vec<&str> = VARIABLES.into_iter().chain(self.variables.keys().map(String::as_str)).collect();
+        let more = self.more_variables();
+        let variables: Vec<&str> = VARIABLES.into_iter().chain(more.iter().map(String::as_str)).collect();
         let mut own: Vec<File> = Vec::new();
         for (index, one) in files.iter().enumerate() {
-            let one = checked_file(source, home, index, one, &variables)?;
+            let one = checked_file(source, home, &format!("files[{index}]"), one, &variables)?;
             if let Some(first) = own.iter().position(|other| other.to == one.to) {
                 let problem = format!("{} is the place of files[{first}], too", one.to);
                 return Err(source.wrong(&format!("files[{index}].to"), problem, "leave one of the two out"));
@@ -207,6 +217,62 @@ impl Draft {
         self.files.retain(|other| !own.iter().any(|one| one.to == other.to));
         self.files.append(&mut own);
         Ok(())
+    }
+
+    /// The variables of its templates besides those of the lab.
+    fn more_variables(&self) -> Vec<String> {
+        let services = self.services.iter().map(|service| variable_of(&service.name));
+        self.variables.keys().cloned().chain(services).collect()
+    }
+
+    /// Adds the services of one `agent.toml`; those of the same name replace what it extends.
+    fn put_services(
+        &mut self,
+        source: Source<'_>,
+        home: &Home,
+        services: Vec<TomlService>,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<(), InputError> {
+        if services.len() + self.services.len() > MOST_SERVICES {
+            let problem = format!("there are more than {MOST_SERVICES} services");
+            return Err(source.wrong("service", problem, "let one container do more"));
+        }
+        let names = services.iter().map(|service| variable_of(service.name()));
+        let more: Vec<String> =
+            self.more_variables().into_iter().chain(variables.keys().cloned()).chain(names).collect();
+        let mut own: Vec<Service> = Vec::new();
+        for (index, toml) in services.into_iter().enumerate() {
+            let one = Service::of(source, home, index, toml, &more)?;
+            if own.iter().any(|other| other.name == one.name) {
+                let problem = format!("`{}` is the name of two services", one.name);
+                return Err(source.wrong(&format!("service[{index}].name"), problem, "give one of them another name"));
+            }
+            own.push(one);
+        }
+        self.services.retain(|other| !own.iter().any(|one| one.name == other.name));
+        self.services.append(&mut own);
+        if self.services.iter().filter(|service| service.authority).count() > 1 {
+            let problem = "more than one is the authority";
+            return Err(source.wrong("service", problem, "let one have `authority = true`"));
+        }
+        Ok(())
+    }
+
+    /// Who tells who leads, and by which right.
+    fn leadership(&mut self, file: &Path) -> Result<(LeaderObserver, Leadership), InputError> {
+        let missing = || {
+            let help = "write `leader_key = …`, or say in [leadership] who tells who leads";
+            InputError::of_file(file, "is missing", help).at_key("leader_key")
+        };
+        let (observer, semantics) = self.leadership.take().unwrap_or((None, Leadership::Lease));
+        let Some(observer) = observer else {
+            return Ok((LeaderObserver::EtcdKey(self.leader_key.take().ok_or_else(missing)?), semantics));
+        };
+        if self.leader_key.is_some() {
+            let problem = format!("says nothing where [leadership] says observer = \"{}\"", observer.id());
+            return Err(InputError::of_file(file, problem, "leave one of the two out").at_key("leader_key"));
+        }
+        Ok((observer, semantics))
     }
 
     /// The manifest, for its own release unless another one is asked for.
@@ -226,18 +292,23 @@ impl Draft {
         let (edition, rules) = self.edition_of(&file, &version)?;
         self.check_older()?;
         let variables = self.variables_of(&version);
+        let (leader_observer, leadership) = self.leadership(&file)?;
         let image = self.image.ok_or_else(|| missing("image"))?;
         let image = render(&image, |name| (name == "version").then(|| version.clone()))
             .map_err(|name| unknown_variable(&file, &name, &["version"]).at_key("image"))?;
         let with_version = |word: &String| render(word, |name| (name == "version").then(|| version.clone()));
         let build = self.build.iter().map(with_version).collect::<Result<_, _>>();
         let build = build.map_err(|name| unknown_variable(&file, &name, &["version"]).at_key("build"))?;
-        let leader_key = self.leader_key.ok_or_else(|| missing("leader_key"))?;
-        for (key, value) in [("leader_key", Some(&leader_key)), ("sync_key", self.sync_key.as_ref())] {
-            render(value.map_or("", String::as_str), |name| (name == "scope").then(String::new))
+        let leader_key = leader_observer.etcd_key();
+        for (key, value) in [("leader_key", leader_key), ("sync_key", self.sync_key.as_deref())] {
+            render(value.unwrap_or_default(), |name| (name == "scope").then(String::new))
                 .map_err(|name| unknown_variable(&file, &name, &["scope"]).at_key(key))?;
         }
-        if self.sync_key.as_ref() == Some(&leader_key) {
+        if leader_key.is_none() && self.sync_key.is_some() {
+            let problem = "is a key in etcd, and this agent's leader is not told there";
+            return Err(InputError::of_file(&file, problem, "leave it out").at_key("sync_key"));
+        }
+        if self.sync_key.is_some() && self.sync_key.as_deref() == leader_key {
             let problem = "is the same as `leader_key`";
             return Err(InputError::of_file(
                 &file,
@@ -245,6 +316,12 @@ impl Draft {
                 "name the key of the synchronous standby, or leave it out",
             )
             .at_key("sync_key"));
+        }
+        let mut services = self.services;
+        for service in &mut services {
+            let own = service.image.as_ref().unwrap_or(&image);
+            let filled = render(own, |name| (name == "version").then(|| version.clone()));
+            service.image = filled.ok();
         }
         let prepared_by = self.prepared_by.map(|other| other.finish(Some(&version))).transpose()?;
         if let Some(other) = prepared_by.as_ref().filter(|other| other.image != image) {
@@ -265,7 +342,9 @@ impl Draft {
             sources: self.sources.into_iter().chain(prepared).collect(),
             env: self.env,
             prepared_by: prepared_by.map(Box::new),
-            leader_key,
+            leader_observer,
+            leadership,
+            services,
             sync_key: self.sync_key,
             data_volume: self.data_volume,
             limits: self.limits,
@@ -282,21 +361,16 @@ impl Draft {
     }
 
     /// The edition that a release is held to, and the rules in which it differs.
-    fn edition_of(&self, file: &Path, version: &str) -> Result<(String, Vec<String>), InputError> {
-        if let Some(found) = self.found.as_ref().and_then(|found| found.of(version)) {
-            return Ok(found);
+    fn edition_of(&self, file: &Path, version: &str) -> Result<(Option<String>, Vec<String>), InputError> {
+        if let Some((edition, rules)) = self.found.as_ref().and_then(|found| found.of(version)) {
+            return Ok((Some(edition), rules));
         }
         if let Some(edition) = self.releases.get(version) {
-            return Ok((edition.clone(), Vec::new()));
+            return Ok((Some(edition.clone()), Vec::new()));
         }
-        if self.version.as_deref() == Some(version) {
-            match &self.edition {
-                Some(edition) => return Ok((edition.clone(), Vec::new())),
-                None if self.found.is_none() => {
-                    return Err(InputError::of_file(file, "is missing", "write `edition = …`").at_key("edition"));
-                }
-                None => {}
-            }
+        let names_none = self.edition.is_none() && self.found.is_none() && self.releases.is_empty();
+        if names_none || self.edition.is_some() && self.version.as_deref() == Some(version) {
+            return Ok((self.edition.clone(), Vec::new()));
         }
         let own = self.edition.as_ref().and(self.version.as_deref());
         let known: Vec<&str> = own

@@ -11,6 +11,7 @@
 //! | `patterns.rs` | the regular expressions among them |
 //! | `paths.rs` | the files that they name |
 //! | `draft.rs` | a manifest and all that it `extends`, put together |
+//! | `authority/` | who tells who leads, and services beside the nodes |
 //! | `node.rs` | the agent's command, for an ordinary image |
 //! | `limits.rs` | the most that a node may take of the machine |
 //! | `release.rs` | the number of a release |
@@ -20,6 +21,7 @@
 //! | `tests.rs` | tests of all this |
 
 mod agent_toml;
+mod authority;
 mod draft;
 mod limits;
 mod node;
@@ -31,22 +33,25 @@ mod says;
 mod template;
 mod values;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pghaspec_model::rules::edition::{Edition, Rules};
+use pghaspec_model::vocabulary::event::Leadership;
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::fixtures;
-use crate::input::{InputError, unknown};
+use crate::input::{self, InputError, unknown};
 use crate::rules;
 use crate::untrusted::name;
 use paths::{Home, Trouble};
 
 pub use crate::input::InputError as ManifestError;
 pub use agent_toml::Toml;
+pub use authority::{AFTER, LeaderObserver, Service, Sql};
 pub use limits::Limits;
 pub use node::NodeCommand;
 pub use paths::MOST_BYTES;
@@ -62,8 +67,8 @@ pub struct Manifest {
     pub name: String,
     /// Its release.
     pub version: String,
-    /// The edition of the specification that it is held to.
-    pub edition: String,
+    /// The edition of the specification that it is held to; `None` if it names none.
+    pub edition: Option<String>,
     /// The rules in which its release differs from that edition, `rule: position` each.
     pub rules: Vec<String>,
     /// Variables for the templates of its files, besides [`VARIABLES`].
@@ -80,8 +85,12 @@ pub struct Manifest {
     pub env: BTreeMap<String, String>,
     /// The agent that prepares its clusters, with the same image; if none is named, it does so itself.
     pub prepared_by: Option<Box<Manifest>>,
-    /// Key in etcd whose value is the leader's name; may hold `{{scope}}`.
-    pub leader_key: String,
+    /// Who tells who leads.
+    pub leader_observer: LeaderObserver,
+    /// The right by which the leader leads.
+    pub leadership: Leadership,
+    /// Containers beside the nodes.
+    pub services: Vec<Service>,
     /// Key in etcd whose value names the synchronous standby, in synchronous mode; may hold `{{scope}}`.
     pub sync_key: Option<String>,
     /// The folder of a node that holds the data directory: a scenario that fills the disk mounts a small file system
@@ -156,7 +165,34 @@ pub struct Credentials {
 impl Manifest {
     /// The rules that its release follows; `None` if the edition or a rule is unknown.
     pub fn followed_rules(&self) -> Option<Rules> {
-        rules::of(Edition::from_id(&self.edition)?, &self.rules).ok()
+        rules::of(Edition::from_id(self.edition.as_deref()?)?, &self.rules).ok()
+    }
+
+    /// Its promises, if it follows no edition: one that does promises what that says.
+    pub fn promises(&self) -> Option<Vec<String>> {
+        self.edition.is_none().then(|| self.features.iter().cloned().collect())
+    }
+
+    /// The lab's variables that its templates and commands use.
+    ///
+    /// # Errors
+    /// A file cannot be read any more.
+    pub fn used_variables(&self) -> Result<BTreeSet<String>, InputError> {
+        let used = RefCell::new(BTreeSet::new());
+        let note = |text: &str| {
+            // An unknown variable was refused before.
+            let _ = render(text, |name| {
+                used.borrow_mut().extend(VARIABLES.contains(&name).then(|| name.to_owned()));
+                Some(String::new())
+            });
+        };
+        let files = self.files.iter().chain(self.services.iter().flat_map(|service| &service.files));
+        for file in files.filter(|file| file.template) {
+            note(&input::read(&file.from)?);
+        }
+        let commands = self.node.iter().chain(self.services.iter().map(|service| &service.command));
+        commands.flat_map(|node| &node.command).for_each(|word| note(word));
+        Ok(used.into_inner())
     }
 
     /// The manifest of an agent, by its name (`patroni`, `patroni@4.1.5`) or by the path of its `agent.toml` or the

@@ -53,20 +53,35 @@ impl NodeCommand {
         more: impl Iterator<Item = &'v str>,
         data_volume: Option<&str>,
     ) -> Result<NodeCommand, InputError> {
+        NodeCommand::at(source, "node.", toml, more, data_volume)
+    }
+
+    /// As [`NodeCommand::of`], of keys that begin with `place`.
+    ///
+    /// # Errors
+    /// As of that.
+    pub(super) fn at<'v>(
+        source: Source<'_>,
+        place: &str,
+        toml: TomlNode,
+        more: impl Iterator<Item = &'v str>,
+        data_volume: Option<&str>,
+    ) -> Result<NodeCommand, InputError> {
         let wrong = |key: &str, (problem, help): Trouble| source.wrong(key, problem, help);
+        let at = |key: &str| format!("{place}{key}");
         let TomlNode { command, user, clear } = toml;
-        for (key, all) in [("node.command", &command), ("node.clear", &clear)] {
+        for (key, all) in [(at("command"), &command), (at("clear"), &clear)] {
             if all.len() > MOST {
-                return Err(source.wrong(key, format!("has more than {MOST} words"), "put a script into the image"));
+                return Err(source.wrong(&key, format!("has more than {MOST} words"), "put a script into the image"));
             }
         }
         if command.is_empty() {
             let help = "write the program and its arguments: command = [\"/usr/bin/my-agent\"]";
-            return Err(source.wrong("node.command", "is empty", help));
+            return Err(source.wrong(&at("command"), "is empty", help));
         }
         let known: Vec<&str> = VARIABLES.into_iter().chain(more).collect();
         for (index, word) in command.iter().enumerate() {
-            let key = format!("node.command[{index}]");
+            let key = at(&format!("command[{index}]"));
             words(word, "write a word of the command").map_err(|trouble| wrong(&key, trouble))?;
             render(word, |name| known.contains(&name).then(String::new)).map_err(|name| {
                 let problem = unknown("variable", &name, known.iter().copied());
@@ -75,10 +90,10 @@ impl NodeCommand {
         }
         if let Some(trouble) = user.as_deref().and_then(name::trouble) {
             let problem = format!("`{}` {trouble}", shown(user.as_deref().unwrap_or_default()));
-            return Err(source.wrong("node.user", problem, "name a user of the image, such as \"postgres\""));
+            return Err(source.wrong(&at("user"), problem, "name a user of the image, such as \"postgres\""));
         }
         for (index, folder) in clear.iter().enumerate() {
-            let key = format!("node.clear[{index}]");
+            let key = at(&format!("clear[{index}]"));
             folder_of_a_node(folder).map_err(|trouble| wrong(&key, trouble))?;
             let holds = |data: &str| data == folder || data.starts_with(&format!("{}/", folder.trim_end_matches('/')));
             if folder.contains(char::is_whitespace)

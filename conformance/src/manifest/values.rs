@@ -79,7 +79,7 @@ pub(super) fn check(source: Source<'_>, toml: &Toml) -> Result<(), InputError> {
 }
 
 /// A key as paths of keys write it.
-fn quoted(key: &str) -> String {
+pub(super) fn quoted(key: &str) -> String {
     let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     if bare { key.to_owned() } else { format!("\"{}\"", shown(key)) }
 }
@@ -135,7 +135,7 @@ pub(super) fn edition(value: &str) -> Result<(), Trouble> {
     }
 }
 
-fn image(value: &str) -> Result<(), Trouble> {
+pub(super) fn image(value: &str) -> Result<(), Trouble> {
     let help = "write a reference such as \"my-agent:{{version}}\", or \"registry:5000/group/agent:1.0\"";
     words(value, help)?;
     // An unknown variable is told when it is filled in.
@@ -218,7 +218,7 @@ fn port(value: u16) -> Result<(), Trouble> {
     }
 }
 
-fn environment(key: &str, value: &str) -> Result<(), Trouble> {
+pub(super) fn environment(key: &str, value: &str) -> Result<(), Trouble> {
     let help = "write NAME = \"value\" below `[env]`, with letters, digits and `_` in the name";
     if key.is_empty() {
         return no("a variable without a name", help);
@@ -283,11 +283,11 @@ pub(super) fn checked_older(
 pub(super) fn checked_file(
     source: Source<'_>,
     home: &Home,
-    index: usize,
+    place: &str,
     one: &TomlFile,
     variables: &[&str],
 ) -> Result<File, InputError> {
-    let key = |part: &str| format!("files[{index}].{part}");
+    let key = |part: &str| format!("{place}.{part}");
     let at = |part: &'static str| move |(problem, help): Trouble| source.wrong(&key(part), problem, help);
     let from = home.file(&one.from).map_err(at("from"))?;
     absolute(&one.to, "write the file's path in the node, such as \"/etc/agent.yml\"").map_err(at("to"))?;

@@ -6,7 +6,7 @@ pub mod allowance;
 pub mod batch;
 pub mod clock;
 pub mod container_log;
-pub mod etcd;
+pub mod leaders;
 pub mod postgres;
 pub mod probe;
 pub mod processes;

@@ -23,7 +23,7 @@ const BLIND: Duration = Duration::from_secs(2);
 const HELD: u64 = 300_000_000;
 
 /// The query of a probe. Its columns: in recovery or not, WAL position in bytes, timeline, whether the WAL receiver
-/// streams, the beginning of the control file in hexadecimal digits.
+/// streams, the beginning of the control file in hexadecimal digits, whether sessions begin read-only.
 ///
 /// A standby's timeline is the one that it replays. `received_tli` may run ahead of that and
 /// `min_recovery_end_timeline` lag behind it until the next flush, but the history of the received timeline says to
@@ -43,7 +43,8 @@ SELECT standby,
                     FROM pg_stat_get_wal_receiver() WHERE pid IS NOT NULL)
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END,
        CASE WHEN standby THEN EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE status = 'streaming') END,
-       encode(pg_read_binary_file('global/pg_control', 0, 20), 'hex')
+       encode(pg_read_binary_file('global/pg_control', 0, 20), 'hex'),
+       current_setting('default_transaction_read_only')
   FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) AS now";
 
 /// Probes a node for ever and records its findings when they change, and once for each phase. A time in which no probe
@@ -156,9 +157,10 @@ fn login_of(failure: &Failure) -> Login {
 /// The finding in an answer to [`PROBE`].
 fn read(row: &[Option<String>]) -> Finding {
     let column = |index: usize| row.get(index).and_then(Option::as_deref);
-    let state = match column(0) {
-        Some("t") => ServerState::Standby,
-        Some("f") => ServerState::Primary,
+    let state = match (column(0), column(5)) {
+        (Some("t"), _) => ServerState::Standby,
+        (Some("f"), Some("on")) => ServerState::ReadOnlyPrimary,
+        (Some("f"), _) => ServerState::Primary,
         _ => ServerState::Unknown,
     };
     Finding {
@@ -193,7 +195,7 @@ mod tests {
 
     const CONTROL: &str = "c7af0d3a5c2bf2681007000040ffec0b06000000";
 
-    fn row(columns: [Option<&str>; 5]) -> Vec<Option<String>> {
+    fn row<const N: usize>(columns: [Option<&str>; N]) -> Vec<Option<String>> {
         columns.iter().map(|column| column.map(str::to_owned)).collect()
     }
 
@@ -213,6 +215,10 @@ mod tests {
         let found = Finding::only(ServerState::Standby);
         let expected = Finding { lsn: Some(7), streaming: Some(false), ..found };
         assert_eq!(standby, expected);
+        let read_only = read(&row([Some("f"), Some("7"), Some("2"), None, None, Some("on")]));
+        assert_eq!(read_only.state, ServerState::ReadOnlyPrimary);
+        let writable = read(&row([Some("f"), Some("7"), Some("2"), None, None, Some("off")]));
+        assert_eq!(writable.state, ServerState::Primary);
         assert_eq!(read(&[]).state, ServerState::Unknown);
     }
 

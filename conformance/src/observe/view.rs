@@ -39,6 +39,8 @@ pub struct NodeView {
     pub exits: Vec<(Process, u32, Option<i32>)>,
     /// Sessions through which a write was acknowledged.
     pub wrote: BTreeSet<Session>,
+    /// The upper bound of the end of its last agent, while it has none, nanoseconds.
+    pub agent_gone_at: Option<u64>,
     /// Its container has ended, and was not started again.
     pub container_ended: bool,
     /// The words with which Postgres refused the login of the last probe that was answered.
@@ -75,6 +77,7 @@ impl Finding {
     pub fn words(&self) -> String {
         let state = match self.state {
             ServerState::Primary => "primary",
+            ServerState::ReadOnlyPrimary => "primary, read-only,",
             ServerState::Standby => "standby",
             ServerState::Starting => return "starting".to_owned(),
             ServerState::Refused => return "refusing connections".to_owned(),
@@ -164,11 +167,18 @@ impl View {
             }
             Kind::ProcessStarted { what, pid, .. } => {
                 node.processes.insert(*pid, *what);
+                if *what == Process::Agent {
+                    node.agent_gone_at = None;
+                }
                 true
             }
             Kind::ProcessExited { what, pid, signal, .. } => {
                 node.processes.remove(pid);
                 node.exits.push((*what, *pid, *signal));
+                let left = node.processes.values().any(|what| *what == Process::Agent);
+                if *what == Process::Agent && !left {
+                    node.agent_gone_at = Some(at);
+                }
                 true
             }
             // The effect of the decision is yet to come: a standby that streams may be about to be rewound.

@@ -60,10 +60,10 @@ impl RecordedRun {
         Contents::of(folder)?;
         let plan = Plan::read(folder)?;
         let claims = Claims::read(folder)?;
-        let edition = Edition::from_id(&plan.spec.edition).ok_or_else(|| {
-            let problem = format!("there is no edition `{}`", plan.spec.edition);
-            InputError::of_file(folder, problem, "use the pghaspec that made the run")
-        })?;
+        let edition = plan
+            .spec
+            .edition()
+            .map_err(|problem| InputError::of_file(folder, problem, "use the pghaspec that made the run"))?;
         let deviations = Deviations::recorded(&folder.join(deviations::FILE))?;
         let evaluator = Evaluator::new(edition)?;
         Ok(RecordedRun { folder: folder.to_path_buf(), plan, claims, deviations, evaluator })

@@ -41,7 +41,7 @@ pub(super) fn page(results: &Results, folder: &Path) -> String {
     let expected = if results.as_expected { "yes" } else { "no" };
     for (what, value) in [
         ("as expected", expected.to_owned()),
-        ("edition", markup(&spec.edition)),
+        ("edition", markup(spec.edition_text())),
         ("profile", markup(results.profile.as_deref().unwrap_or("scenarios by name"))),
         (
             "image",

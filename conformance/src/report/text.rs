@@ -10,10 +10,13 @@ use crate::run::lap::Lap;
 /// A whole run: its results, the folder that they are in, and the folders with the evidence.
 pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
     let mut text = format!(
-        "\n{} {} against edition {} of the specification{}\n\n",
+        "\n{} {} against {}{}\n\n",
         results.agent.name,
         results.agent.version,
-        results.spec.edition,
+        match &results.spec.edition {
+            Some(edition) => format!("edition {edition} of the specification"),
+            None => "its claims".to_owned(),
+        },
         if results.spec.rules.is_empty() { String::new() } else { format!(", with {}", results.spec.rules.join(", ")) }
     );
     for scenario in &results.scenarios {

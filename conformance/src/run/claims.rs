@@ -4,18 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use pghaspec_model::rules::edition::Edition;
-use pghaspec_model::vocabulary::fault::Fault;
+use pghaspec_model::vocabulary::event::Leadership;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunDirError;
 use super::records::{read_json, write_json};
-use super::spec::Spec;
 use crate::digest::sha256;
 use crate::input::InputError;
 use crate::manifest::{MOST_BYTES, Manifest};
-use crate::rules;
-use crate::scenario::Scenario;
 use crate::untrusted::file;
 
 /// Name of the file.
@@ -29,12 +25,19 @@ pub struct Claims {
     pub name: String,
     /// Its release.
     pub version: String,
-    /// The edition that its manifest names for this release.
-    pub edition: String,
+    /// The edition that its manifest names for this release, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
     /// The rules in which the release differs from that edition, `rule: position` each.
     pub rules: Vec<String>,
     /// Features that it claims to have.
     pub features: BTreeSet<String>,
+    /// Who tells who leads.
+    #[serde(default)]
+    pub leadership: Told,
+    /// The lab's variables that its templates and commands use.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub variables: BTreeSet<String>,
     /// The manifest says where the data lie, so that a scenario can fill that disk.
     pub data_volume: bool,
     /// The manifest says what the agent's messages mean, so that its log is observed.
@@ -43,6 +46,25 @@ pub struct Claims {
     pub image: String,
     /// SHA-256 of the manifest, of those that it extends, and of the files that they put into a node, by path.
     pub files: BTreeMap<String, String>,
+}
+
+/// Who tells who leads, by a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    /// The observer, as in manifests.
+    pub observer: String,
+    /// The right by which the leader leads.
+    pub semantics: Leadership,
+    /// A service is the authority that faults of the DCS hit.
+    pub authority: bool,
+}
+
+impl Default for Told {
+    /// As of all agents before there was a choice.
+    fn default() -> Told {
+        Told { observer: "etcd-key".to_owned(), semantics: Leadership::Lease, authority: false }
+    }
 }
 
 impl Claims {
@@ -55,13 +77,20 @@ impl Claims {
         for source in &manifest.sources {
             files.insert(source.name.clone(), source.sha256.clone());
         }
-        for one in &manifest.files {
+        for one in manifest.files.iter().chain(manifest.services.iter().flat_map(|service| &service.files)) {
             let content = file::read(&one.from, MOST_BYTES).map_err(|error| {
                 InputError::of_file(&one.from, format!("cannot be read: {error}"), "let it be until the run begins")
             })?;
             files.insert(one.name.clone(), sha256(content));
         }
+        let leadership = Told {
+            observer: manifest.leader_observer.id().to_owned(),
+            semantics: manifest.leadership,
+            authority: manifest.services.iter().any(|service| service.authority),
+        };
         Ok(Claims {
+            leadership,
+            variables: manifest.used_variables()?,
             name: manifest.name.clone(),
             version: manifest.version.clone(),
             edition: manifest.edition.clone(),
@@ -89,31 +118,13 @@ impl Claims {
     pub fn read(folder: &Path) -> Result<Option<Claims>, InputError> {
         read_json(&folder.join(FILE))
     }
-
-    /// The reason why a scenario says nothing about the agent, if there is one: it wants a feature that the manifest
-    /// does not claim, a rule that the agent is not held to, or a folder that the manifest does not name.
-    pub fn unsupported(&self, scenario: &Scenario, held_to: &Spec) -> Option<String> {
-        let missing = scenario.needs.iter().find(|feature| !self.features.contains(*feature));
-        if let Some(feature) = missing {
-            return Some(format!("{} does not claim the feature `{feature}`", self.name));
-        }
-        let edition = Edition::from_id(&held_to.edition);
-        let followed = edition.and_then(|edition| rules::of(edition, &held_to.rules).ok());
-        let follows = |rule: &String| followed.is_some_and(|followed| rules::follows(&followed, rule));
-        if let Some(rule) = scenario.rules.iter().find(|rule| !follows(rule)) {
-            return Some(format!("{} {} does not follow the rule `{rule}`", self.name, self.version));
-        }
-        if scenario.breaks(Fault::DiskFull) && !self.data_volume {
-            return Some(format!("the manifest of {} does not say where data lies (`data_volume`)", self.name));
-        }
-        None
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::run::plan::Plan;
+    use crate::scenario::Scenario;
 
     #[test]
     fn a_situation_that_a_release_does_not_come_into_is_unsupported() {

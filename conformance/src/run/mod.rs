@@ -27,3 +27,4 @@ mod random;
 pub mod records;
 pub mod scenario_folder;
 pub mod spec;
+mod unsupported;

@@ -114,8 +114,8 @@ impl Plan {
         };
         let plan: Plan = serde_json::from_str(&input::read(&file)?)
             .map_err(|error| damaged(error.to_string()).at_line(error.line()))?;
-        let told = [&plan.agent, &plan.version, &plan.pghaspec, &plan.spec.edition];
-        if told.iter().any(|word| word.contains(char::is_control)) {
+        let told = [&plan.agent, &plan.version, &plan.pghaspec];
+        if told.into_iter().chain(&plan.spec.edition).any(|word| word.contains(char::is_control)) {
             return Err(damaged("a name in it has a character of control".to_owned()));
         }
         // Paths are made of the names.
@@ -140,10 +140,11 @@ impl Plan {
     /// The first difference from another plan that should be about the same agent and specification, in words.
     pub fn mismatch(&self, other: &Plan) -> Option<String> {
         let rules = [self, other].map(|plan| plan.spec.rules.join(", "));
+        let editions = [self, other].map(|plan| plan.spec.edition_text().to_owned());
         let pairs = [
             ("agent", &self.agent, &other.agent),
             ("release", &self.version, &other.version),
-            ("edition", &self.spec.edition, &other.spec.edition),
+            ("edition", &editions[0], &editions[1]),
             ("rules", &rules[0], &rules[1]),
             ("specification", &self.spec.sha256, &other.spec.sha256),
             ("pghaspec", &self.pghaspec, &other.pghaspec),

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use pghaspec_model::belief::{Behaviour, Belief, Channels, Choices, Difference, Limits, Start};
 use pghaspec_model::cluster::{Action, Budget, Cluster, Grain, NodeId, Settings, StartTimeouts, State, WalDetail};
-use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Mechanism, Phase, Run, ServerState, Source, Watchdog};
+use pghaspec_model::vocabulary::event::{
+    Event, KeyChange, Kind, Leadership, Mechanism, Phase, Run, ServerState, Source, Watchdog,
+};
 use pghaspec_model::vocabulary::property::Property;
 
 use scribe::{Scribe, name, server, watchdogs};
@@ -204,8 +206,10 @@ impl Simulation {
             scenario: format!("simulated, {steps} steps"),
             agent,
             version: settings.edition.id().to_owned(),
-            edition: settings.edition.id().to_owned(),
+            edition: Some(settings.edition.id().to_owned()),
             rules: Vec::new(),
+            leadership: Leadership::Lease,
+            claims: None,
             nodes: (0..settings.nodes).map(name).collect(),
             loop_wait_s: 10,
             ttl_s: 30,

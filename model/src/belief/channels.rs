@@ -21,7 +21,8 @@ impl Channels {
     pub fn of(source: Source, node: Option<NodeId>) -> Channels {
         let nodes = node.map_or(NODES, |id| 1 << id);
         match source {
-            Source::Etcd => Channels(1),
+            // No agent of an edition has another authority.
+            Source::Etcd | Source::Authority => Channels(1),
             Source::Process => Channels(nodes << 1),
             Source::AgentLog => Channels(nodes << 4),
             Source::Harness | Source::Postgres | Source::Writer | Source::Watchdog => Channels::NONE,

@@ -94,7 +94,10 @@ impl Cluster {
         let at = state.wal.timeline_at(node.data);
         match found {
             ServerState::Unknown => true,
-            ServerState::Primary => node.server == Server::Primary && timeline.is_none_or(|found| found == at),
+            // No rule begins sessions read-only: by what the model knows it is a primary.
+            ServerState::Primary | ServerState::ReadOnlyPrimary => {
+                node.server == Server::Primary && timeline.is_none_or(|found| found == at)
+            }
             ServerState::Standby => node.server == Server::Standby && timeline.is_none_or(|found| found <= at),
             // "shutting down" is answered in the same way, by what was a server a moment ago.
             ServerState::Starting => matches!(node.server, Server::Starting | Server::Standby | Server::Primary),

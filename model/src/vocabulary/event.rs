@@ -4,7 +4,7 @@
 //! it shows. A history is a file `events.jsonl`, one JSON object a line:
 //!
 //! ```json
-//! {"v":6,"seq":7,"at":[1200345,1200412],"node":"n1","source":"watchdog","kind":"watchdog","change":"fired"}
+//! {"v":7,"seq":7,"at":[1200345,1200412],"node":"n1","source":"watchdog","kind":"watchdog","change":"fired"}
 //! ```
 //!
 //! | field | meaning |
@@ -30,17 +30,18 @@
 //! | 4 | [`Kind::DiskStalled`] |
 //! | 5 | [`GapReason`]: `reason` of [`Kind::Gap`] |
 //! | 6 | [`Kind::ChildKilled`], [`Kind::OutOfMemory`], [`Kind::NodeEnded`], [`Kind::NoSpace`] |
+//! | 7 | [`Source::Authority`], [`ServerState::ReadOnlyPrimary`]; [`Leadership`] and `claims` of [`Run`], whose `edition` may be absent |
 
 use serde::{Deserialize, Serialize};
 
 use super::disturbance::Disturbance;
 use super::fault::Fault;
-pub use super::run::{Configuration, Mechanism, Run};
+pub use super::run::{Configuration, Leadership, Mechanism, Run};
 use crate::recover::branch::Branch;
 use crate::recover::control::ControlFile;
 
 /// Version of the event format that this crate writes; it reads all from 1 on.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 /// The first format that tells what the control files say.
 pub const WITH_CONTROL: u32 = 2;
@@ -57,6 +58,9 @@ pub const WITH_GAP_REASON: u32 = 5;
 /// The first format that tells of deaths that nobody here caused: of children of a server, of whole nodes, for want of
 /// memory; and of a disk without room.
 pub const WITH_DEATHS: u32 = 6;
+
+/// The first format for agents that keep no leader lock in etcd, or follow no edition of the specification.
+pub const WITH_AUTHORITY: u32 = 7;
 
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +89,8 @@ pub enum Source {
     Harness,
     /// The watch on etcd, ordered by revision.
     Etcd,
+    /// Whoever else tells who leads, by the manifest's `[leadership]`.
+    Authority,
     /// Starts and exits of processes on the node.
     Process,
     /// Read-only probes through fresh connections to Postgres.
@@ -119,6 +125,8 @@ pub enum Process {
 pub enum ServerState {
     /// Accepts connections and is not in recovery.
     Primary,
+    /// Accepts connections and is not in recovery, but sessions begin read-only.
+    ReadOnlyPrimary,
     /// Accepts connections and is in recovery.
     Standby,
     /// Answers, but accepts no session yet (SQLSTATE 57P03).
@@ -234,13 +242,13 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_s: Option<u32>,
     },
-    /// The leader key in etcd changed.
+    /// The leader key in etcd changed, or another authority names another leader.
     LeaderKey {
         /// The change.
         change: KeyChange,
         /// The holder after the change.
         holder: Option<String>,
-        /// etcd revision of the change.
+        /// etcd revision of the change; of another authority the number of its change, which grows.
         revision: i64,
         /// Lease that the key is attached to, 0 for none.
         lease: i64,

@@ -17,11 +17,19 @@ pub struct Run {
     pub agent: String,
     /// Version of the agent.
     pub version: String,
-    /// Edition of the specification that the agent claims.
-    pub edition: String,
+    /// Edition of the specification that the agent claims; `None` if it claims none, and is held to what is asked of any
+    /// agent and to `claims`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
     /// Rules in which its release differs from that edition, `rule: position` each.
     #[serde(default)]
     pub rules: Vec<String>,
+    /// The way in which the agent's nodes agree on who leads.
+    #[serde(default, skip_serializing_if = "Leadership::is_lease")]
+    pub leadership: Leadership,
+    /// Promises of an agent that claims no edition. An agent that claims one promises what that says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Vec<String>>,
     /// Names of the nodes; the order is that of the model's nodes.
     pub nodes: Vec<String>,
     /// Seconds between two cycles of the agent.
@@ -39,6 +47,34 @@ pub struct Run {
     pub process_observation: Mechanism,
     /// The sources that really observe this run: what they did not record did not happen, but for their gaps.
     pub observed: Vec<Source>,
+}
+
+/// The way in which an agent's nodes agree on who leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leadership {
+    /// A lock that ends with its lease.
+    #[default]
+    Lease,
+    /// An authority that assigns the role, and takes it away.
+    Assignment,
+    /// Nobody says who leads: the leader is the only node that is found to be a primary.
+    None,
+}
+
+impl Leadership {
+    /// The word in files.
+    pub fn id(self) -> &'static str {
+        match self {
+            Leadership::Lease => "lease",
+            Leadership::Assignment => "assignment",
+            Leadership::None => "none",
+        }
+    }
+
+    fn is_lease(&self) -> bool {
+        *self == Leadership::Lease
+    }
 }
 
 /// A way to observe starts and ends of processes.

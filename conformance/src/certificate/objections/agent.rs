@@ -3,8 +3,6 @@
 //! Of an agent of the suite all of that is known beforehand. Of any other its maker's word stands, and the certificate
 //! says so.
 
-use pghaspec_model::rules::edition::Edition;
-
 use super::{Found, Recorded};
 use crate::certificate::document::ManifestOf;
 use crate::certificate::make::manifest_of;
@@ -31,8 +29,7 @@ pub(super) fn look(
     }
     // Another edition than the manifest's is the user's choice, and then it is held to all of its rules.
     let own = (&claims.edition, &claims.rules) == (&plan.spec.edition, &plan.spec.rules);
-    let known =
-        Edition::from_id(&plan.spec.edition).is_some_and(|edition| rules::of(edition, &plan.spec.rules).is_ok());
+    let known = plan.spec.edition().is_ok_and(|edition| rules::of(edition, &plan.spec.rules).is_ok());
     if !known || !(own || plan.spec.rules.is_empty()) {
         found.add("plan.json", "holds the agent to rules that are neither its own nor those of an edition");
     }

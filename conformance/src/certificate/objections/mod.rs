@@ -88,7 +88,7 @@ impl Recorded<'_> {
 /// # Errors
 /// The suite cannot be read.
 pub fn objections(recorded: &RecordedRun, claims: &Claims, contents: &Contents) -> Result<Vec<Objection>, InputError> {
-    let edition = Edition::from_id(&recorded.plan.spec.edition);
+    let edition = recorded.plan.spec.edition().ok();
     let scenarios: Vec<Recorded> = recorded
         .plan
         .scenarios

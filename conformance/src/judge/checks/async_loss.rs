@@ -6,6 +6,7 @@ use pghaspec_model::vocabulary::event::{Event, Kind, ServerState, Source};
 use pghaspec_model::vocabulary::property::Property;
 
 use super::definition::{Agents, Applies, Asked, Definition, End, Name};
+use crate::features;
 use crate::history::{History, SECOND, seconds};
 use crate::judge::facts::end_state::FINDINGS;
 use crate::judge::facts::ledger::{Ledger, named};
@@ -19,7 +20,7 @@ use crate::judge::verdict::Check;
 pub static BOUNDED_ASYNC_LOSS: Definition = Definition {
     name: Name::Property(Property::BoundedAsyncLoss),
     needs: &[Source::Writer, Source::Etcd],
-    agents: Agents::LeaderKey,
+    agents: Agents::Claims(features::BOUNDED_LOSS),
     applies: Applies::Asynchronous,
     inconclusive: "more than a ttl of writes was lost, and how much WAL that is was not seen",
     carries: &[&FINDINGS, &lock::LAST, &lock::TAKINGS],
@@ -36,7 +37,7 @@ fn bounded_async_loss(end: &End) -> Check {
     if lost.is_empty() {
         return BOUNDED_ASYNC_LOSS.pass("nothing was lost");
     }
-    if let Some(why) = history.blind(&[Source::Etcd]) {
+    if let Some(why) = history.blind(&[history.authority()]) {
         return BOUNDED_ASYNC_LOSS.inconclusive(format!("who led when is not known: {why}"));
     }
     let ttl = u64::from(history.run.ttl_s) * SECOND;

@@ -7,6 +7,7 @@ use pghaspec_model::vocabulary::event::{Event, Kind, Process, ServerState, Sourc
 use pghaspec_model::vocabulary::property::Property;
 
 use super::definition::{Agents, Applies, Asked, Definition, Name};
+use crate::features;
 use crate::history::intervals::Intervals;
 use crate::history::{History, describe, seconds};
 use crate::judge::facts::commits::Commits;
@@ -174,7 +175,7 @@ enum Left<'h> {
 pub static CLEAN_BEFORE_REWIND: Definition = Definition {
     name: Name::Property(Property::CleanBeforeRewind),
     needs: &[Source::Process],
-    agents: Agents::Any,
+    agents: Agents::Claims(features::CLEAN_BEFORE_REWIND),
     applies: Applies::Always,
     inconclusive: "processes were only looked for now and then, or the last user of the data directory was not \
                    seen to end",

@@ -4,7 +4,7 @@
 //! and the files that name checks read the same definitions.
 
 use pghaspec_model::rules::edition::Edition;
-use pghaspec_model::vocabulary::event::{Source, WITH_CONTROL};
+use pghaspec_model::vocabulary::event::{Leadership, Run, Source, WITH_CONTROL};
 use pghaspec_model::vocabulary::property::Property;
 
 use crate::history::History;
@@ -53,8 +53,12 @@ pub enum Name {
 pub enum Agents {
     /// Any agent.
     Any,
-    /// Agents whose leader key is in etcd.
-    LeaderKey,
+    /// Agents with somebody who tells who leads.
+    Authority,
+    /// Agents whose leader has a lease.
+    Lease,
+    /// Agents that claim this feature, or an edition, which promises it.
+    Claims(&'static str),
     /// Agents that log which branch of `recover()` they take.
     SaysBranches,
     /// Agents that claim an edition of the specification.
@@ -165,14 +169,39 @@ impl Definition {
 
 impl Agents {
     /// A noun phrase, as in the documentation.
-    pub fn text(self) -> &'static str {
+    pub fn text(self) -> String {
         match self {
-            Agents::Any => "any agent",
-            Agents::LeaderKey => "agents whose leader key is in etcd",
-            Agents::SaysBranches => "agents that log which branch of recover() they take",
-            Agents::Edition => "agents that claim an edition of the specification",
+            Agents::Any => "any agent".into(),
+            Agents::Authority => "agents with somebody who tells who leads".into(),
+            Agents::Lease => "agents whose leader has a lease".into(),
+            Agents::Claims(feature) => format!("agents that claim `{feature}`, or an edition of the specification"),
+            Agents::SaysBranches => "agents that log which branch of recover() they take".into(),
+            Agents::Edition => "agents that claim an edition of the specification".into(),
         }
     }
+
+    /// The reason why it says nothing about the agent of this run, if there is one.
+    pub fn unsupported(self, run: &Run) -> Option<String> {
+        let (agent, claims_none) = (&run.agent, run.edition.is_none());
+        match self {
+            Agents::Any => None,
+            Agents::Authority => {
+                (run.leadership == Leadership::None).then(|| format!("nobody tells who leads in a cluster of {agent}"))
+            }
+            Agents::Lease => (run.leadership != Leadership::Lease)
+                .then(|| format!("the leader of a cluster of {agent} has no lease")),
+            Agents::Claims(feature) => lacks(run, feature),
+            Agents::SaysBranches | Agents::Edition => {
+                claims_none.then(|| format!("{agent} claims no edition of the specification"))
+            }
+        }
+    }
+}
+
+/// The reason why an agent is not held to a promise, if there is one.
+pub fn lacks(run: &Run, feature: &str) -> Option<String> {
+    let claims = run.claims.as_ref().filter(|_| run.edition.is_none())?;
+    (!claims.iter().any(|claim| claim == feature)).then(|| format!("{} does not claim `{feature}`", run.agent))
 }
 
 impl Applies {

@@ -305,7 +305,7 @@ fn leader_at(history: &History, at: u64) -> Option<Option<&str>> {
 
 /// The leader before the faults and after everything settled; the error says why that is not known.
 fn leaders(history: &History) -> Result<(&str, Option<&str>), String> {
-    if let Some(why) = history.blind(&[Source::Etcd]) {
+    if let Some(why) = history.blind(&[history.authority()]) {
         return Err(why);
     }
     let at = |phase| {
@@ -320,7 +320,7 @@ fn leaders(history: &History) -> Result<(&str, Option<&str>), String> {
 pub static LEADER: Definition = Definition {
     name: Name::Own { id: "leader", says: "the leader at the end is the one that the scenario demands" },
     needs: &[Source::Etcd],
-    agents: Agents::LeaderKey,
+    agents: Agents::Any,
     applies: Applies::Demanded { key: "leader", by: |expect| expect.leader.is_some() },
     inconclusive: "the leader key changed just when the faults began, or when the rows were read back",
     carries: &[&lock::LAST, &lock::BEFORE_THE_FAULTS, &FIRST_FAULTS, &UNDONE],
@@ -428,7 +428,7 @@ pub static SINGLE_USER: Definition = Definition {
         says: "single-user crash recovery runs at the node hit first if, and only if, the scenario demands it",
     },
     needs: &[Source::Process],
-    agents: Agents::Any,
+    agents: Agents::Edition,
     applies: Applies::Demanded { key: "single_user", by: |expect| expect.single_user.is_some() },
     inconclusive: "processes were only looked for now and then",
     carries: &[&SINGLE_USERS, &FIRST_FAULTS, &UNDONE],

@@ -6,6 +6,7 @@ use pghaspec_model::vocabulary::event::{Event, ServerState, Source};
 use pghaspec_model::vocabulary::property::Property;
 
 use super::definition::{Agents, Applies, Asked, Definition, End, Name};
+use crate::features;
 use crate::history::History;
 use crate::judge::facts::end_state::{FINDINGS, found_at_the_end, read_back};
 use crate::judge::facts::ledger::{id_ranges, named};
@@ -58,7 +59,7 @@ fn acknowledged_writes(end: &End) -> Check {
     let changes = changes(history);
     let since = last_taken(&changes, ledger.primary).map(|place| changes[place].event.at[1]);
     let lost_words = if lost.is_empty() { String::new() } else { format!("\nlost: {}", named(&lost)) };
-    if history.blind(&[Source::Etcd]).is_some() || since.is_none() {
+    if history.blind(&[history.authority()]).is_some() || since.is_none() {
         return match lost.is_empty() {
             true => ACKNOWLEDGED_WRITES.pass(counts),
             false => ACKNOWLEDGED_WRITES.inconclusive(format!("{counts}; who led when is not known{lost_words}")),
@@ -82,7 +83,7 @@ fn acknowledged_writes(end: &End) -> Check {
 pub static NO_LOST_SYNC_COMMIT: Definition = Definition {
     name: Name::Property(Property::NoLostSyncCommit),
     needs: &[Source::Writer],
-    agents: Agents::Any,
+    agents: Agents::Claims(features::SYNCHRONOUS),
     applies: Applies::Synchronous,
     inconclusive: "the primary was not read back",
     carries: &[&FINDINGS],

@@ -96,7 +96,7 @@ fn evidence(span: &Span) -> String {
 pub static WRITABLE_NEEDS_LOCK: Definition = Definition {
     name: Name::Property(Property::WritableNeedsLock),
     needs: &[Source::Process, Source::Postgres, Source::Etcd],
-    agents: Agents::LeaderKey,
+    agents: Agents::Authority,
     applies: Applies::Writable,
     inconclusive: "",
     carries: &[&PROOFS, &OPEN, &lock::LAST],
@@ -142,7 +142,7 @@ fn writable_needs_lock(history: &History) -> Check {
 pub static SINGLE_LOCK_OWNER: Definition = Definition {
     name: Name::Property(Property::SingleLockOwner),
     needs: &[Source::Etcd],
-    agents: Agents::LeaderKey,
+    agents: Agents::Authority,
     applies: Applies::Always,
     inconclusive: "",
     carries: &[&lock::LAST],
@@ -175,7 +175,7 @@ fn single_lock_owner(history: &History) -> Check {
 pub static KEY_RELEASED_AFTER_STOP: Definition = Definition {
     name: Name::Property(Property::KeyReleasedAfterStop),
     needs: &[Source::Etcd, Source::Writer],
-    agents: Agents::LeaderKey,
+    agents: Agents::Lease,
     applies: Applies::Always,
     inconclusive: "",
     carries: &[&lock::LAST],

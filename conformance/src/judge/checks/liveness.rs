@@ -7,6 +7,7 @@ use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Process, ServerState
 use pghaspec_model::vocabulary::property::Property;
 
 use super::definition::{Agents, Applies, Asked, Definition, End, Name};
+use crate::features;
 use crate::history::parts::{Carry, first_by};
 use crate::history::{History, SECOND, describe, seconds};
 use crate::judge::facts::end_state::{EndState, FINDINGS, found_at_the_end, read_back};
@@ -55,7 +56,7 @@ fn missing(end: &End, check: &Definition, since: u64, why: String) -> Check {
 pub static LEADER_EVENTUALLY: Definition = Definition {
     name: Name::Property(Property::LeaderEventually),
     needs: &[Source::Etcd, Source::Postgres, Source::Writer],
-    agents: Agents::LeaderKey,
+    agents: Agents::Any,
     applies: Applies::Always,
     inconclusive: "the run was shorter than an agent with these settings may take",
     carries: &[&PROOFS, &lock::LAST],
@@ -100,7 +101,7 @@ fn leader_eventually(end: &End) -> Check {
 pub static UNSTARTABLE_LEADER_YIELDS: Definition = Definition {
     name: Name::Property(Property::UnstartableLeaderYields),
     needs: &[Source::Etcd, Source::Postgres, Source::Process],
-    agents: Agents::LeaderKey,
+    agents: Agents::Claims(features::FAILS_OVER),
     applies: Applies::Always,
     inconclusive: "the run was shorter than an agent with these settings may take",
     carries: &[&FINDINGS, &lock::LAST],
@@ -163,7 +164,7 @@ fn primary_was_replaced(history: &History) -> bool {
 pub static CRASHED_NODE_REJOINS: Definition = Definition {
     name: Name::Property(Property::CrashedNodeRejoins),
     needs: &[Source::Etcd, Source::Postgres, Source::Process],
-    agents: Agents::LeaderKey,
+    agents: Agents::Claims(features::REJOINS),
     applies: Applies::Always,
     inconclusive: "the run was shorter than an agent with these settings may take",
     carries: &[&OPEN, &FINDINGS, &lock::LAST, &REPLACED_PRIMARIES],

@@ -22,7 +22,7 @@ pub static READ_ONLY_IN_TIME: Definition = Definition {
         says: "a leader that cannot update its lock is not writable any more a ttl later",
     },
     needs: &[Source::Postgres, Source::Writer],
-    agents: Agents::LeaderKey,
+    agents: Agents::Lease,
     applies: Applies::Demanded { key: "read_only_in_time", by: |expect| expect.read_only_in_time == Some(true) },
     inconclusive: "no leader was kept from updating the lock, or it was not seen when it stopped being writable",
     carries: &[&CUT_OFF, &UNDONE],

@@ -50,11 +50,14 @@ impl History {
 
     /// The reason why these sources do not tell everything: one did not observe at all, or has a gap.
     pub fn blind(&self, sources: &[Source]) -> Option<String> {
+        // Whoever tells who leads stands for the watch on etcd.
+        let sources: Vec<Source> =
+            sources.iter().map(|source| if *source == Source::Etcd { self.authority() } else { *source }).collect();
         match sources.iter().find(|source| !self.observed(**source)) {
             Some(missing) => {
                 Some(format!("needs the observer `{}`, and this run had none", describe::source(*missing)))
             }
-            None => self.gap_of(sources),
+            None => self.gap_of(&sources),
         }
     }
 }

@@ -15,7 +15,7 @@ pub static LAST: Carry = Carry {
     select: |history| {
         let mut places = last_by(history, |event| match event.kind {
             Kind::LeaderKey { .. } => Some(true),
-            Kind::Gap { of: Source::Etcd, .. } => Some(false),
+            Kind::Gap { of: Source::Etcd | Source::Authority, .. } => Some(false),
             _ => None,
         });
         places.extend(last_by(history, |event| match &event.kind {
@@ -116,7 +116,8 @@ pub fn unseen(history: &History) -> Vec<[u64; 2]> {
         .collect();
     seen.sort_unstable();
     let end = history.phase(Phase::ReadBack);
-    let gaps = history.events.iter().filter(|event| matches!(event.kind, Kind::Gap { of: Source::Etcd, .. }));
+    let of_authority = |event: &&Event| matches!(event.kind, Kind::Gap { of: Source::Etcd | Source::Authority, .. });
+    let gaps = history.events.iter().filter(of_authority);
     let gaps = gaps.filter(|gap| !hides_no_change(gap, end));
     // A change that may lie in the gap itself may not have been the last one there.
     let again = |gap: &Event| seen.get(seen.partition_point(|at| at[0] < gap.at[1])).map_or(u64::MAX, |at| at[1]);

@@ -49,7 +49,7 @@ impl Query {
         }
         Ok(Query {
             settings: settings(run, &asked, nodes),
-            claimed: Edition::from_id(&run.edition).map(|edition| (edition, run.rules.clone())),
+            claimed: run.edition.as_deref().and_then(Edition::from_id).map(|edition| (edition, run.rules.clone())),
             alone: run.nodes.len() == 1,
             observations,
             asked,

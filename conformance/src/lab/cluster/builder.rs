@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use etcd_client::Client;
 use pghaspec_model::vocabulary::fault::Fault;
 use tokio_postgres::Config;
 
@@ -9,7 +10,6 @@ use super::prepared::Prepared;
 use crate::lab::docker::network::{CLUSTER, CONTROL};
 use crate::lab::error::LabError;
 use crate::lab::testbed::Testbed;
-use crate::observe::etcd::LeaderWatch;
 
 /// The watchdog's device in a node, if it has one.
 pub const WATCHDOG: &str = "/run/pghaspec/watchdog";
@@ -52,10 +52,10 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// etcd does not answer.
-    pub async fn restore(&self, watch: &LeaderWatch) -> Result<(), LabError> {
-        let Some(prepared) = self.prepared else { return Ok(()) };
-        let leader_key = self.filled(&self.bed.manifest.leader_key, "")?;
-        prepared.restore(watch.client(), &leader_key).await
+    pub async fn restore(&self, etcd: Option<Client>) -> Result<(), LabError> {
+        let (Some(prepared), Some(etcd)) = (self.prepared, etcd) else { return Ok(()) };
+        let leader_key = self.bed.manifest.leader_observer.etcd_key().unwrap_or_default();
+        prepared.restore(etcd, &self.filled(leader_key, "")?).await
     }
 
     /// The connection to the Postgres at that address, as the superuser of the manifest.

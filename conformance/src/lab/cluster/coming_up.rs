@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_millis(250);
 const MOST: Duration = Duration::from_secs(1);
 /// The time that a request to etcd may take.
 const LIMIT: Duration = Duration::from_secs(5);
+/// The time for which a node may be without an agent, nanoseconds: one that makes a cluster by a command of its own runs
+/// another one after that.
+const GONE: u64 = 2_000_000_000;
 /// Most processes or keys that are told of.
 const TOLD: usize = 8;
 
@@ -116,7 +119,8 @@ fn up(view: &View) -> Seen<Healthy> {
         if node.container_ended {
             return Seen::Never(format!("the container of {name} has ended"));
         }
-        if node.exits.iter().any(|(what, _, _)| *what == Process::Agent) {
+        let seen_at = view.nodes.values().map(|node| node.probed_at).max().unwrap_or(0);
+        if node.agent_gone_at.is_some_and(|gone| seen_at > gone + GONE) {
             return Seen::Never(format!("the agent of {name} has ended"));
         }
     }
@@ -128,7 +132,7 @@ fn up(view: &View) -> Seen<Healthy> {
 /// # Errors
 /// A container or an agent has ended, with its last lines; the agent is not as its manifest says
 /// ([`Trouble::Manifest`](crate::lab::Trouble)); or the cluster is not up within `limit`.
-pub async fn come_up(bed: &Testbed<'_>, etcd: Client, limit: Duration) -> Result<Healthy, LabError> {
+pub async fn come_up(bed: &Testbed<'_>, etcd: Option<Client>, limit: Duration) -> Result<Healthy, LabError> {
     let coming = async {
         let healthy = match bed.until("the cluster to come up", limit, up).await {
             Ok(healthy) => healthy,
@@ -208,7 +212,7 @@ async fn ended(bed: &Testbed<'_>, error: LabError) -> LabError {
 }
 
 /// The error that a sign stands for.
-async fn told(bed: &Testbed<'_>, sign: &Sign, etcd: Client) -> LabError {
+async fn told(bed: &Testbed<'_>, sign: &Sign, etcd: Option<Client>) -> LabError {
     let manifest = bed.manifest;
     let mend = |key: &str, what: &str| format!("mend `{key}` in the manifest of {}: {what}", manifest.name);
     match sign {
@@ -220,18 +224,32 @@ async fn told(bed: &Testbed<'_>, sign: &Sign, etcd: Client) -> LabError {
             format!("Postgres runs at {node}, but nothing listens at port {} there", manifest.ports.postgres),
             mend("[ports] postgres", "the port of Postgres, on all addresses of the node"),
         ),
-        Sign::NoKey { node } => LabError::manifest(
-            format!(
-                "{node} is a primary, but nobody holds the leader key `{}`; keys in etcd: {}",
-                manifest.leader_key,
-                keys(etcd).await
+        Sign::NoKey { node } => {
+            let Some((key, etcd)) = manifest.leader_observer.etcd_key().zip(etcd) else {
+                let observer = manifest.leader_observer.id();
+                return LabError::manifest(
+                    format!("{node} is a primary, but nobody leads by the observer `{observer}`"),
+                    mend("[leadership]", "who tells who leads, by the names of the nodes"),
+                );
+            };
+            LabError::manifest(
+                format!(
+                    "{node} is a primary, but nobody holds the leader key `{key}`; keys in etcd: {}",
+                    keys(etcd).await
+                ),
+                mend("leader_key", "the key whose value is the name of the leading node, which the agent has to take"),
+            )
+        }
+        Sign::StrangeHolder { holder } => match manifest.leader_observer.etcd_key() {
+            Some(key) => LabError::manifest(
+                format!("the leader key `{key}` holds `{}`, which is the name of no node", plain(holder)),
+                mend("leader_key", "its value has to be the `{{name}}` of the node that leads"),
             ),
-            mend("leader_key", "the key whose value is the name of the leading node, which the agent has to take"),
-        ),
-        Sign::StrangeHolder { holder } => LabError::manifest(
-            format!("the leader key `{}` holds `{}`, which is the name of no node", manifest.leader_key, plain(holder)),
-            mend("leader_key", "its value has to be the `{{name}}` of the node that leads"),
-        ),
+            None => LabError::manifest(
+                format!("by [leadership] `{}` leads, which is the name of no node", plain(holder)),
+                mend("[leadership]", "it has to tell the `{{name}}` of the node that leads"),
+            ),
+        },
         Sign::NoAgent { node, .. } => {
             let container = bed.sandbox.name(node);
             let lines = bed.sandbox.command_lines(&container).await.unwrap_or_default();
@@ -255,7 +273,7 @@ async fn keys(mut etcd: Client) -> String {
     match tokio::time::timeout(LIMIT, all).await {
         Ok(Ok(all)) => {
             let keys = all.kvs().iter().map(|kv| String::from_utf8_lossy(kv.key()).into_owned());
-            some_of(keys.filter(|key| key != crate::observe::etcd::TICK_KEY).map(|key| plain(&key)))
+            some_of(keys.filter(|key| key != crate::observe::leaders::etcd::TICK_KEY).map(|key| plain(&key)))
         }
         Ok(Err(error)) => format!("not known ({error})"),
         Err(_) => "not known (no answer in time)".to_owned(),

@@ -1,4 +1,5 @@
-//! etcd, the DCS of the cluster: its members, as the lab starts and reaches them.
+//! The DCS of the cluster: the members of etcd, or the service that is the authority, as the lab starts and reaches
+//! them.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use super::builder::{Builder, Networks};
 use crate::lab::docker::container::{ContainerPlan, Place};
 use crate::lab::error::LabError;
 use crate::lab::testbed::Testbed;
-use crate::observe::etcd::LeaderWatch;
+use crate::manifest::Service;
+use crate::observe::leaders::LeaderWatch;
 
 /// Image of etcd.
 pub const ETCD_IMAGE: &str = "pghaspec/etcd:3";
@@ -31,22 +33,37 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// A file in a member's container that keeps etcd from being started again.
 const DOWN: &str = "/run/pghaspec-down";
 
-/// The DCS. The watch on the leader key is at its first member.
+/// Ends all that runs in a service's container but for its first process, the supervisor and this, and keeps the
+/// supervisor from starting it again.
+const STOP_SERVICE: &str = "touch /run/pghaspec-down; supervisor=$(cat /run/pghaspec-supervisor); \
+    for p in /proc/[0-9]*; do p=${p#/proc/}; \
+    case $p in 1|$$|$supervisor) ;; *) kill -9 $p 2>/dev/null ;; esac; done; true";
+
+/// The DCS. The watch on the leader key is at its first member. Where nodes agree on the leader without one, it has no
+/// members.
 pub struct Dcs {
     /// Its members.
     pub members: Vec<Member>,
 }
 
-/// A member of etcd.
+/// A member of the DCS.
 pub struct Member {
     /// Its part in the sandbox, which is also its name in etcd.
     pub part: String,
     /// Its container.
     pub container: String,
-    /// Its address for the lab, `http://…`.
-    pub endpoint: String,
+    /// The way in which it is asked whether it answers.
+    pub(super) asked: Asked,
     /// Its address in the cluster network.
     pub address: IpAddr,
+}
+
+/// The way in which a member is asked whether it answers.
+pub(super) enum Asked {
+    /// It is etcd, at this address for the lab, `http://…`.
+    Etcd(String),
+    /// It is a service: this command in it ends well.
+    Command(Vec<String>),
 }
 
 impl Builder<'_> {
@@ -57,8 +74,8 @@ impl Builder<'_> {
     pub async fn etcd(&self, networks: &Networks) -> Result<(Dcs, LeaderWatch), LabError> {
         let parts = self.etcd_parts();
         let members = try_join_all(parts.iter().map(|part| self.start_member(part, networks))).await?;
-        let leader_key = self.filled(&self.bed.manifest.leader_key, "")?;
-        let endpoint = members.first().map(|member| member.endpoint.clone()).unwrap_or_default();
+        let leader_key = self.filled(self.bed.manifest.leader_observer.etcd_key().unwrap_or_default(), "")?;
+        let endpoint = members.first().and_then(Member::endpoint).unwrap_or_default().to_owned();
         let watch = LeaderWatch::prepare(self.bed.recorder.clone(), &endpoint, leader_key, UP).await;
         let watch = watch
             .map_err(|last| LabError::harness(format!("waited {} s for etcd; last seen: {last}", UP.as_secs())))?;
@@ -111,25 +128,41 @@ impl Builder<'_> {
         self.bed.follow(part, Source::Etcd, |_, _| {});
         let address = sandbox.address(&container, &networks.cluster).await?;
         let endpoint = format!("http://{}:{ETCD_PORT}", in_url(sandbox.connect(&container, &networks.control).await?));
-        Ok(Member { part: part.to_owned(), container, endpoint, address })
+        Ok(Member { part: part.to_owned(), container, asked: Asked::Etcd(endpoint), address })
+    }
+
+    /// The service that is the authority, as the DCS.
+    pub(super) fn member_of(service: &Service, container: String, address: IpAddr) -> Member {
+        Member { part: service.name.clone(), container, asked: Asked::Command(service.ready.clone()), address }
     }
 }
 
 impl Member {
-    /// A client of this member only.
+    /// Its address for the lab, if it is one of etcd's.
+    fn endpoint(&self) -> Option<&str> {
+        match &self.asked {
+            Asked::Etcd(endpoint) => Some(endpoint),
+            Asked::Command(_) => None,
+        }
+    }
+
+    /// A client of this member of etcd only.
     ///
     /// # Errors
     /// The endpoint is no URL.
     pub async fn client(&self) -> Result<Client, Error> {
         let options = ConnectOptions::new().with_connect_timeout(LIMIT).with_timeout(LIMIT);
-        Client::connect([&self.endpoint], Some(options)).await
+        Client::connect([self.endpoint().unwrap_or_default()], Some(options)).await
     }
 
     /// Checks that the member answers a read on which the members must agree.
     ///
     /// # Errors
     /// The reason why it does not, in words.
-    pub async fn answers(&self) -> Result<(), String> {
+    pub async fn answers(&self, bed: &Testbed<'_>) -> Result<(), String> {
+        if let Asked::Command(command) = &self.asked {
+            return is_ready(bed, &self.container, command).await;
+        }
         let asked = async {
             let mut client = self.client().await?;
             client.get("/pghaspec/alive", None).await
@@ -146,6 +179,9 @@ impl Member {
     /// # Errors
     /// The command fails in the container.
     pub async fn stop(&self, bed: &Testbed<'_>) -> Result<(), LabError> {
+        if self.endpoint().is_none() {
+            return self.run(bed, STOP_SERVICE).await;
+        }
         let script = format!(
             "touch {DOWN}; for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = etcd ] \
             && kill -9 ${{p#/proc/}}; done; true"
@@ -167,6 +203,23 @@ impl Member {
             0 => Ok(()),
             code => Err(LabError::harness(format!("`{script}` in {} failed ({code}): {}", self.part, answer.stderr))),
         }
+    }
+}
+
+/// Runs the command by which a service says that it is ready.
+///
+/// # Errors
+/// It did not end well, or not in time: its words.
+pub(super) async fn is_ready(bed: &Testbed<'_>, container: &str, command: &[String]) -> Result<(), String> {
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    if words.is_empty() {
+        return Ok(());
+    }
+    match tokio::time::timeout(LIMIT, bed.exec(container, &words)).await {
+        Ok(Ok(answer)) if answer.code == 0 => Ok(()),
+        Ok(Ok(answer)) => Err(format!("`{}` ended with {}: {}", words.join(" "), answer.code, answer.stderr.trim())),
+        Ok(Err(error)) => Err(error.message),
+        Err(_) => Err(format!("`{}` did not end in time", words.join(" "))),
     }
 }
 

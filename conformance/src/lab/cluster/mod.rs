@@ -1,6 +1,7 @@
 //! The cluster of a scenario, brought up part by part: networks, etcd, the nodes, and the remote primary of a standby
 //! cluster.
 
+mod authority;
 mod builder;
 mod coming_up;
 pub mod dcs;
@@ -8,6 +9,7 @@ pub mod faketime;
 mod nodes;
 mod prepared;
 mod remote;
+mod services;
 mod synchronous;
 mod variables;
 

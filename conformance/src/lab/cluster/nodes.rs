@@ -12,13 +12,13 @@ use super::faketime::Faketime;
 use crate::lab::docker::container::{ContainerPlan, Place};
 use crate::lab::error::LabError;
 use crate::lab::observer::Observer;
-use crate::manifest::NodeCommand;
+use crate::manifest::{File, NodeCommand};
 use crate::observe::agent_log::AgentLog;
 use crate::observe::processes::Input;
 
 /// The supervisor that the lab brings along for an image that has none, and its place in a node.
-const SUPERVISOR: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/images/supervise"));
-const SUPERVISE: &str = "/pghaspec-supervise";
+pub(super) const SUPERVISOR: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/images/supervise"));
+pub(super) const SUPERVISE: &str = "/pghaspec-supervise";
 
 /// A node of the cluster.
 #[derive(Clone)]
@@ -68,33 +68,41 @@ impl Builder<'_> {
             files.clone_from(&faketime.files);
             env.extend(faketime.env.clone());
         }
-        for file in &manifest.files {
-            let read = std::fs::read(&file.from)
-                .map_err(|error| LabError::harness(format!("reading {}: {error}", file.from.display())))?;
-            let content =
-                if file.template { self.filled(&String::from_utf8_lossy(&read), name)?.into_bytes() } else { read };
-            files.push((file.to.clone(), content));
-        }
+        files.extend(self.filled_files(&manifest.files, name)?);
         let image = self.prepared.and_then(|prepared| prepared.image(name)).unwrap_or(&manifest.image);
         let place = Place::Network(&networks.cluster);
         let (in_memory, limits) = (self.volume(), manifest.limits);
         let (mut entrypoint, mut command) = (None, Vec::new());
         if let Some(node) = &manifest.node {
             files.push((SUPERVISE.to_owned(), SUPERVISOR.as_bytes().to_vec()));
-            (entrypoint, command) = (Some("/bin/sh"), self.supervised(node, name)?);
+            let own = manifest.data_volume.iter().flat_map(|folder| ["--own".to_owned(), folder.clone()]);
+            let own: Vec<String> = own.collect();
+            (entrypoint, command) = (Some("/bin/sh"), self.supervised(node, name, &own)?);
         }
         let own = ContainerPlan::of(name, image, place);
         let plan = ContainerPlan { entrypoint, command, env, files, in_memory, limits, ..own };
         self.bed.sandbox.start(plan).await.map(drop)
     }
 
-    /// The words with which the supervisor runs the agent of a node.
-    fn supervised(&self, node: &NodeCommand, name: &str) -> Result<Vec<String>, LabError> {
+    /// Files with their contents, in which the variables of a part are filled in.
+    pub(super) fn filled_files(&self, all: &[File], part: &str) -> Result<Vec<(String, Vec<u8>)>, LabError> {
+        let one = |file: &File| {
+            let read = std::fs::read(&file.from)
+                .map_err(|error| LabError::harness(format!("reading {}: {error}", file.from.display())))?;
+            let content =
+                if file.template { self.filled(&String::from_utf8_lossy(&read), part)?.into_bytes() } else { read };
+            Ok((file.to.clone(), content))
+        };
+        all.iter().map(one).collect()
+    }
+
+    /// The words with which the supervisor runs a command in a part, with some options of its own.
+    pub(super) fn supervised(&self, node: &NodeCommand, name: &str, more: &[String]) -> Result<Vec<String>, LabError> {
         let mut words = vec![SUPERVISE.to_owned()];
         let option = |option: &str, value: &String| [option.to_owned(), value.clone()];
         words.extend(node.user.iter().flat_map(|user| option("--user", user)));
         words.extend(node.clear.iter().flat_map(|folder| option("--clear", folder)));
-        words.extend(self.bed.manifest.data_volume.iter().flat_map(|folder| option("--own", folder)));
+        words.extend_from_slice(more);
         words.push("--".to_owned());
         for word in &node.command {
             words.push(self.filled(word, name)?);

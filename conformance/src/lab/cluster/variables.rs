@@ -23,6 +23,14 @@ impl Builder<'_> {
                 "scope" => SCOPE.to_owned(),
                 "name" => node.to_owned(),
                 "address" => self.bed.sandbox.name(node),
+                "node_id" => node.trim_start_matches('n').to_owned(),
+                "first" => if node == "n1" { "yes" } else { "no" }.to_owned(),
+                "first_address" => self.bed.sandbox.name("n1"),
+                "nodes" => {
+                    let names = self.bed.scenario.node_names();
+                    let all = names.iter().map(|name| format!("{name}={}", self.bed.sandbox.name(name)));
+                    all.collect::<Vec<_>>().join(" ")
+                }
                 "etcd" => {
                     let members = self.etcd_parts();
                     let members = members.iter().map(|part| format!("{}:{ETCD_PORT}", self.bed.sandbox.name(part)));
@@ -44,12 +52,19 @@ impl Builder<'_> {
                 "watchdog_mode" => settings.watchdog.id().to_owned(),
                 "watchdog_device" => WATCHDOG.to_owned(),
                 "standby_cluster" => self.remote_for_agents(),
-                _ => return self.bed.manifest.variables.get(name).cloned(),
+                _ => return self.of_service(name).or_else(|| self.bed.manifest.variables.get(name).cloned()),
             })
         };
         render(template, value).map_err(|name| {
             LabError::harness(format!("`{{{{{name}}}}}` is no variable; known are: {}", VARIABLES.join(", ")))
         })
+    }
+
+    /// The address of a service, by its variable.
+    fn of_service(&self, variable: &str) -> Option<String> {
+        let name = variable.strip_prefix("service.")?;
+        let service = self.bed.manifest.services.iter().find(|service| service.name == name)?;
+        Some(self.bed.sandbox.name(&service.name))
     }
 
     /// The address of the remote primary for the agents, a JSON object; `null` if the cluster follows none.

@@ -21,6 +21,8 @@ pub enum Handle {
     Node,
     /// A process that was stopped: its id on the host and the name of its program.
     Process(u32, String),
+    /// Processes of an agent, with the names of their programs.
+    Processes(Vec<(u32, String)>),
     /// Filters in a node's network.
     Filters(Vec<Filter>),
     /// The way in which the DCS went down.

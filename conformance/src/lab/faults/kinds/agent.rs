@@ -15,11 +15,11 @@ pub struct Kill;
 #[async_trait]
 impl Inject for Kill {
     fn made(&self) -> &'static str {
-        "SIGKILL to the agent, sent by the observer"
+        "SIGKILL to each process of the agent, sent by the observer"
     }
 
     fn evidence(&self) -> &'static str {
-        "the kernel reports that the process ended by signal 9"
+        "the kernel reports that each of them ended by signal 9"
     }
 
     fn ended_by(&self) -> Option<Action> {
@@ -27,7 +27,7 @@ impl Inject for Kill {
     }
 
     async fn begin(&self, tools: &mut Toolbox<'_>, at: &str, _: &How) -> Result<Begun, LabError> {
-        Ok(Begun::lasting(tools.signals.kill(at, Process::Agent).await?, Handle::Node))
+        Ok(Begun::lasting(tools.signals.kill_agent(at).await?, Handle::Node))
     }
 }
 
@@ -47,14 +47,14 @@ impl End for Restart {
 
     async fn is_over(&self, tools: &mut Toolbox<'_>, open: &Open) -> Result<bool, LabError> {
         let node = &open.at;
-        if tools.signals.running(node, Process::Agent).is_ok() {
+        if tools.signals.agents(node).is_ok() {
             return Ok(true);
         }
         if !is_coming_back(tools, node) {
             return Ok(false);
         }
         let since = tools.bed.now();
-        if tools.signals.running(node, Process::Agent).is_err() && started(tools, node, since).await.is_none() {
+        if tools.signals.agents(node).is_err() && started(tools, node, since).await.is_none() {
             // It was reset by its watchdog and has not come back: that is tried once more, and seen.
             return Ok(false);
         }
@@ -81,11 +81,11 @@ pub struct Freeze;
 #[async_trait]
 impl Inject for Freeze {
     fn made(&self) -> &'static str {
-        "SIGSTOP to the agent, sent by the observer"
+        "SIGSTOP to each process of the agent, sent by the observer"
     }
 
     fn evidence(&self) -> &'static str {
-        "the process is in state T"
+        "each of them is in state T"
     }
 
     fn ended_by(&self) -> Option<Action> {
@@ -93,11 +93,9 @@ impl Inject for Freeze {
     }
 
     async fn begin(&self, tools: &mut Toolbox<'_>, at: &str, _: &How) -> Result<Begun, LabError> {
-        let (pid, program) = tools.signals.running(at, Process::Agent)?;
-        let (sent, at) = tools.signals.send("STOP", at, &program, &[&pid.to_string()]).await?;
-        let stopped = sent.state.as_deref() == Some("T");
-        let effect = Effect { at, shown_by: stopped.then(|| format!("process {pid} is stopped")) };
-        Ok(Begun::lasting(effect, Handle::Process(pid, program)))
+        let all = tools.signals.agents(at)?;
+        let (at, shown_by) = send_all(tools, "STOP", at, &all, |state| state == "T", "is stopped").await?;
+        Ok(Begun::lasting(Effect { at, shown_by }, Handle::Processes(all)))
     }
 }
 
@@ -107,25 +105,45 @@ pub struct Thaw;
 #[async_trait]
 impl End for Thaw {
     fn made(&self) -> &'static str {
-        "SIGCONT to the agent, sent by the observer"
+        "SIGCONT to each process of the agent, sent by the observer"
     }
 
     fn evidence(&self) -> &'static str {
-        "the process is in another state than T"
+        "each of them is in another state than T"
     }
 
     /// A frozen agent may be another one by now, or gone: a watchdog has reset its node, or the node was killed.
     async fn is_over(&self, tools: &mut Toolbox<'_>, open: &Open) -> Result<bool, LabError> {
-        let Handle::Process(frozen, _) = &open.handle else { return Ok(false) };
-        Ok(tools.signals.running(&open.at, Process::Agent).map_or(true, |(pid, _)| pid != *frozen))
+        let Handle::Processes(frozen) = &open.handle else { return Ok(false) };
+        let Ok(running) = tools.signals.agents(&open.at) else { return Ok(true) };
+        Ok(!running.iter().any(|one| frozen.contains(one)))
     }
 
     async fn end(&self, tools: &mut Toolbox<'_>, at: &str, _: Vec<Handle>) -> Result<Option<Effect>, LabError> {
-        let (pid, program) = tools.signals.running(at, Process::Agent)?;
-        let (sent, at) = tools.signals.send("CONT", at, &program, &[&pid.to_string()]).await?;
-        let runs = sent.state.as_deref().is_some_and(|state| state != "T" && state != "Z");
-        Ok(Some(Effect { at, shown_by: runs.then(|| format!("process {pid} goes on")) }))
+        let all = tools.signals.agents(at)?;
+        let runs = |state: &str| state != "T" && state != "Z";
+        let (at, shown_by) = send_all(tools, "CONT", at, &all, runs, "goes on").await?;
+        Ok(Some(Effect { at, shown_by }))
     }
+}
+
+/// Sends a signal to all processes of an agent: when, and the evidence, if each is in a fitting state after that.
+async fn send_all(
+    tools: &Toolbox<'_>,
+    signal: &str,
+    node: &str,
+    all: &[(u32, String)],
+    fits: impl Fn(&str) -> bool,
+    words: &str,
+) -> Result<([u64; 2], Option<String>), LabError> {
+    let (mut at, mut shown): (Option<[u64; 2]>, Vec<Option<String>>) = (None, Vec::new());
+    for (pid, program) in all {
+        let (sent, [from, to]) = tools.signals.send(signal, node, program, &[&pid.to_string()]).await?;
+        at = Some([at.map_or(from, |at| at[0]), to]);
+        shown.push(sent.state.as_deref().is_some_and(&fits).then(|| format!("process {pid} {words}")));
+    }
+    let shown_by = shown.into_iter().collect::<Option<Vec<String>>>().map(|all| all.join(", "));
+    Ok((at.unwrap_or_default(), shown_by))
 }
 
 /// Waits until an agent of that node is seen to start: when, and its process id; `None` if none does in time.

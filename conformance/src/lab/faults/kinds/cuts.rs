@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use pghaspec_model::vocabulary::fault::Fault;
 use tokio::time::Instant;
 
+use super::dcs::name_of;
 use crate::lab::error::LabError;
 use crate::lab::faults::inject::{Begun, Effect, End, Handle, Inject, Toolbox};
 use crate::lab::faults::tools::EFFECT;
@@ -47,7 +48,7 @@ impl Inject for FromDcs {
     async fn begin(&self, tools: &mut Toolbox<'_>, at: &str, _: &How) -> Result<Begun, LabError> {
         let outgoing = self.outgoing;
         let filters = tools.dcs.members.iter().map(|member| Filter { outgoing, peer: member.address }).collect();
-        cut(tools, at, filters, "etcd").await
+        cut(tools, at, filters, name_of(tools)).await
     }
 }
 

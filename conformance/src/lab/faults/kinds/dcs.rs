@@ -43,8 +43,8 @@ impl Inject for Down {
             }
         }
         let at = [before, bed.now()];
-        let shown_by = match first_member(tools)?.answers().await {
-            Err(why) => Some(format!("etcd answers nobody: {why}")),
+        let shown_by = match first_member(tools)?.answers(&bed).await {
+            Err(why) => Some(format!("{} answers nobody: {why}", name_of(tools))),
             Ok(()) => None,
         };
         Ok(Begun::lasting(Effect { at, shown_by }, Handle::Outage(outage)))
@@ -80,10 +80,10 @@ impl End for Up {
         }
         let deadline = Instant::now() + UP;
         loop {
-            let answer = first_member(tools)?.answers().await;
+            let answer = first_member(tools)?.answers(&bed).await;
             let at = [before, bed.now()];
             if answer.is_ok() {
-                return Ok(Some(Effect { at, shown_by: Some("etcd answers".to_owned()) }));
+                return Ok(Some(Effect { at, shown_by: Some(format!("{} answers", name_of(tools))) }));
             }
             if Instant::now() > deadline {
                 return Ok(Some(Effect { at, shown_by: None }));
@@ -100,6 +100,14 @@ fn affected<'run>(tools: &Toolbox<'run>, outage: Outage) -> impl Iterator<Item =
         Outage::QuorumLoss => 1,
     };
     tools.dcs.members.iter().skip(spared)
+}
+
+/// The DCS in words: etcd, or the service that is the authority.
+pub(super) fn name_of(tools: &Toolbox<'_>) -> &'static str {
+    match tools.bed.manifest.leader_observer.etcd_key() {
+        Some(_) => "etcd",
+        None => "the authority",
+    }
 }
 
 /// The first member of etcd, which no outage but a whole one affects.

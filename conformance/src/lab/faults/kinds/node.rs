@@ -18,7 +18,7 @@ impl Inject for Kill {
     }
 
     fn evidence(&self) -> &'static str {
-        "the kernel reports that the agent ended by signal 9"
+        "the kernel reports that the agent, or where there is none the postmaster, ended by signal 9"
     }
 
     fn ended_by(&self) -> Option<Action> {
@@ -28,13 +28,18 @@ impl Inject for Kill {
     async fn begin(&self, tools: &mut Toolbox<'_>, at: &str, _: &How) -> Result<Begun, LabError> {
         let sandbox = tools.bed.sandbox;
         let init = sandbox.process_id(&sandbox.name(at)).await?;
-        let (agent, _) = tools.signals.running(at, Process::Agent)?;
+        // An agent that restarts nothing may have ended; then the server's end is the evidence.
+        let agent = tools.signals.agents(at).map(|all| all[0].0);
+        let (agent, what) = match agent {
+            Ok(agent) => (agent, "agent"),
+            Err(_) => (tools.signals.running(at, Process::Postmaster)?.0, "postmaster"),
+        };
         let (_, killed_at) = tools.signals.send("KILL", at, "docker-init", &[&init.to_string()]).await?;
         // Docker may be slow to notice, so it is not asked whether the node runs.
         tools.power.note_cut(at);
         let killed = tools.signals.killed(at, agent).await;
         tools.observer.is_dead(at);
-        let shown_by = killed.map(|agent| format!("all of its processes were killed: of the agent, {agent}"));
+        let shown_by = killed.map(|agent| format!("all of its processes were killed: of the {what}, {agent}"));
         Ok(Begun::lasting(Effect { at: killed_at, shown_by }, Handle::Node))
     }
 }

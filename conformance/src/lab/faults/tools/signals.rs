@@ -4,7 +4,7 @@ use pghaspec_model::cluster::sight::process_text;
 use pghaspec_model::vocabulary::event::{Kind, Mechanism, Process};
 use serde::Deserialize;
 
-use crate::lab::error::LabError;
+use crate::lab::error::{LabError, Trouble};
 use crate::lab::faults::effect::Effect;
 use crate::lab::faults::tools::EFFECT;
 use crate::lab::observer::Observer;
@@ -40,20 +40,44 @@ impl Signals<'_> {
     /// # Errors
     /// There is none, or there are several.
     pub fn running(&self, node: &str, what: Process) -> Result<(u32, String), LabError> {
+        let mut all = self.all_running(node, what);
+        match (all.pop(), all.len()) {
+            (Some(one), 0) => Ok(one),
+            (found, more) => {
+                let (count, kind) = (more + usize::from(found.is_some()), process_text(what));
+                Err(LabError::node(format!("{node} has {count} running processes of kind {kind}, not one")))
+            }
+        }
+    }
+
+    /// All processes of an agent that run on a node, the oldest first: an agent may be several.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn agents(&self, node: &str) -> Result<Vec<(u32, String)>, LabError> {
+        let all = self.all_running(node, Process::Agent);
+        match all.is_empty() {
+            true => Err(LabError::node(format!("{node} has no running process of an agent"))),
+            false => Ok(all),
+        }
+    }
+
+    fn all_running(&self, node: &str, what: Process) -> Vec<(u32, String)> {
         let view = self.bed.recorder.view();
         let view = view.borrow();
         let processes = view.nodes.get(node).into_iter().flat_map(|seen| &seen.processes);
         let running: Vec<u32> = processes.filter(|(_, kind)| **kind == what).map(|(pid, _)| *pid).collect();
-        let [pid] = running[..] else {
-            let (count, kind) = (running.len(), process_text(what));
-            return Err(LabError::node(format!("{node} has {count} running processes of kind {kind}, not one")));
-        };
-        let program = view.events.iter().rev().find_map(|event| match &event.kind {
-            Kind::ProcessStarted { pid: started, argv, .. } if *started == pid => argv.first(),
+        let starts = view.events.iter().filter_map(|event| match &event.kind {
+            Kind::ProcessStarted { pid, argv, .. } if running.contains(pid) => Some((*pid, argv.first())),
             _ => None,
         });
-        let name = program.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-        Ok((pid, name.to_owned()))
+        let mut found: Vec<(u32, String)> = Vec::new();
+        for (pid, program) in starts {
+            let name = program.and_then(|path| path.rsplit('/').next()).unwrap_or_default().to_owned();
+            found.retain(|(known, _)| *known != pid);
+            found.push((pid, name));
+        }
+        found
     }
 
     /// Sends a signal to a process of a node, by the name of its program and its id on the host, or else by its id in
@@ -100,6 +124,34 @@ impl Signals<'_> {
         let (pid, program) = self.running(node, what)?;
         let (_, at) = self.send("KILL", node, &program, &[&pid.to_string()]).await?;
         Ok(Effect { at, shown_by: self.killed(node, pid).await })
+    }
+
+    /// Kills all processes of an agent on a node, the oldest first, so that none is started again by another; and waits
+    /// to see them end.
+    ///
+    /// # Errors
+    /// There is none, or one may not be signalled.
+    pub async fn kill_agent(&self, node: &str) -> Result<Effect, LabError> {
+        let (mut at, mut shown): (Option<[u64; 2]>, Vec<Option<String>>) = (None, Vec::new());
+        let mut all = self.agents(node)?;
+        while !all.is_empty() {
+            for (pid, program) in &all {
+                match self.send("KILL", node, program, &[&pid.to_string()]).await {
+                    Ok((_, [from, to])) => at = Some([at.map_or(from, |at| at[0]), to]),
+                    // It ended with its parent.
+                    Err(error) if error.trouble != Trouble::Node || at.is_none() => return Err(error),
+                    Err(_) => {}
+                }
+            }
+            for (pid, _) in &all {
+                shown.push(self.killed(node, *pid).await);
+            }
+            // One may have started another just before it ended.
+            let left = self.all_running(node, Process::Agent);
+            all = left.into_iter().filter(|one| !all.contains(one)).collect();
+        }
+        let shown_by = shown.into_iter().collect::<Option<Vec<String>>>().map(|all| all.join(", "));
+        Ok(Effect { at: at.unwrap_or_default(), shown_by })
     }
 
     /// Waits until a process is seen to end of SIGKILL; the evidence, or `None` if it ends otherwise or not in time.

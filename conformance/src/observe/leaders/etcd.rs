@@ -10,8 +10,8 @@ use etcd_client::{Client, ConnectOptions, Error, Event, EventType, KvClient, Lea
 use pghaspec_model::vocabulary::event::{KeyChange, Kind, Source};
 use tokio::time::MissedTickBehavior;
 
-use super::recorder::Recorder;
-use super::silence::Silence;
+use crate::observe::recorder::Recorder;
+use crate::observe::silence::Silence;
 
 /// Key of the ticks, out of every agent's way.
 pub const TICK_KEY: &str = "/pghaspec/tick";

@@ -1,0 +1,102 @@
+//! The reasons for which a scenario says nothing about an agent: it asks for what the agent does not claim, or for what
+//! its authority cannot suffer.
+
+use pghaspec_model::rules::edition::Edition;
+use pghaspec_model::vocabulary::disturbance::Disturbance;
+use pghaspec_model::vocabulary::event::Process;
+use pghaspec_model::vocabulary::fault::Fault;
+
+use super::claims::Claims;
+use super::spec::Spec;
+use crate::features;
+use crate::rules;
+use crate::scenario::{Action, Outage, Scenario, Step, When};
+
+impl Claims {
+    /// The reason why a scenario says nothing about the agent, if there is one: it wants a feature that the manifest
+    /// does not claim, a rule that the agent is not held to, a folder that the manifest does not name, an authority of
+    /// another kind, or what only an edition promises.
+    pub fn unsupported(&self, scenario: &Scenario, held_to: &Spec) -> Option<String> {
+        let missing = scenario.needs.iter().find(|feature| !self.features.contains(*feature));
+        if let Some(feature) = missing {
+            return Some(format!("{} does not claim the feature `{feature}`", self.name));
+        }
+        if let Some(edition) = held_to.edition.as_deref() {
+            let followed = Edition::from_id(edition).and_then(|edition| rules::of(edition, &held_to.rules).ok());
+            let follows = |rule: &String| followed.is_some_and(|followed| rules::follows(&followed, rule));
+            if let Some(rule) = scenario.rules.iter().find(|rule| !follows(rule)) {
+                return Some(format!("{} {} does not follow the rule `{rule}`", self.name, self.version));
+            }
+        }
+        if scenario.breaks(Fault::DiskFull) && !self.data_volume {
+            return Some(format!("the manifest of {} does not say where data lies (`data_volume`)", self.name));
+        }
+        self.authority_lacks(scenario).or_else(|| self.edition_lacks(scenario, held_to))
+    }
+
+    /// The fault that the agent's authority cannot suffer, as a reason.
+    fn authority_lacks(&self, scenario: &Scenario) -> Option<String> {
+        use Fault::*;
+        let has_etcd = self.leadership.observer == "etcd-key";
+        if has_etcd {
+            return None;
+        }
+        scenario.steps.iter().find_map(|step| {
+            let (name, of_etcd) = match step.action {
+                Action::Fault(fault @ LeaseLost) => (fault.id(), true),
+                Action::Fault(fault @ (RequestsLost | RepliesLost | DcsReached | DcsDown | DcsUp)) => {
+                    (fault.id(), false)
+                }
+                Action::Disturbance(one @ (Disturbance::EtcdLeaderMoved | Disturbance::EtcdCompacted)) => {
+                    (one.id(), true)
+                }
+                Action::Disturbance(one @ (Disturbance::LinkSlowed | Disturbance::LinkRestored)) => (one.id(), false),
+                _ => return None,
+            };
+            let of_etcd = of_etcd || step.how.outage == Some(Outage::QuorumLoss);
+            match (of_etcd, self.leadership.authority) {
+                (true, _) => Some(format!("`{name}` happens to etcd, and {} has none", self.name)),
+                (false, false) => Some(format!("`{name}` hits an authority, and {} has none", self.name)),
+                (false, true) => None,
+            }
+        })
+    }
+
+    /// The situation that an agent without an edition does not come into, or the setting that does not reach it, as a
+    /// reason.
+    fn edition_lacks(&self, scenario: &Scenario, held_to: &Spec) -> Option<String> {
+        if held_to.edition.is_some() {
+            return None;
+        }
+        let settings = &scenario.settings;
+        if settings.synchronous_mode && !self.features.contains(features::SYNCHRONOUS) {
+            return Some(format!("{} does not claim the feature `{}`", self.name, features::SYNCHRONOUS));
+        }
+        let unusual = [
+            ("synchronous_mode", settings.synchronous_mode),
+            ("check_timeline", settings.check_timeline),
+            ("use_pg_rewind", !settings.use_pg_rewind),
+            ("remove_data_directory_on_diverged_timelines", settings.remove_data_directory_on_diverged_timelines),
+            ("restart_after_crash", !settings.restart_after_crash),
+            ("primary_start_timeout", settings.primary_start_timeout_s == 0),
+        ];
+        if let Some((name, _)) = unusual.iter().find(|(name, is)| *is && !self.variables.contains(*name)) {
+            return Some(format!("`{name}` does not reach {}: its manifest uses no such variable", self.name));
+        }
+        scenario.steps.iter().find_map(|step| self.step_lacks(step))
+    }
+
+    fn step_lacks(&self, step: &Step) -> Option<String> {
+        use Fault::{SingleUserFails, SingleUserHangs};
+        let of_single_user = |process: Process| process == Process::SingleUser;
+        let single_user = matches!(step.action, Action::Fault(SingleUserFails | SingleUserHangs))
+            || matches!(&step.when, Some(When::Starts(one) | When::Ends(one)) if of_single_user(one.process));
+        let why = match &step.when {
+            _ if single_user => "is about crash recovery in single-user mode",
+            Some(When::Takes { .. }) => "awaits a branch of recover()",
+            Some(When::Says { .. }) => "awaits words that its manifest gives a name",
+            _ => return None,
+        };
+        Some(format!("it {why}, and {} claims no edition of the specification", self.name))
+    }
+}
