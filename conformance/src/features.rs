@@ -41,8 +41,8 @@ pub const BOUNDED_LOSS: &str = "bounded-loss";
 /// The agent runs crash recovery before pg_rewind.
 pub const CLEAN_BEFORE_REWIND: &str = "clean-before-rewind";
 
-/// All of them. Those from the fourth on are promises that an edition makes anyway: only an agent that names none has to
-/// claim them.
+/// All of them. Those from the fourth on are promises that an edition makes anyway: only an agent that names none has
+/// to claim them.
 pub const FEATURES: [Feature; 9] = [
     Feature { id: FAILSAFE, describe: "goes on leading while it reaches every other node, but not the DCS" },
     Feature { id: STANDBY_CLUSTER, describe: "runs a cluster that follows a primary elsewhere" },

@@ -97,7 +97,7 @@ pub fn rules(edition: Edition, differs: &[String]) -> Rules {
     rules::of(edition, differs).expect("a history with other rules is refused when it is read")
 }
 
-/// The edition that the agent of a run claims; the newest one if it claims none, by whose rules scenarios are read then.
+/// The edition that the agent of a run claims; the newest one if it claims none: scenarios are read by its rules then.
 ///
 /// # Errors
 /// There is no such edition.

@@ -115,7 +115,12 @@ fn after(history: &History, course: &Course, fault: &Event, name: &str) -> Vec<M
             0 => run.loop_wait_s,
             timeout => 2 * run.loop_wait_s + timeout,
         };
-        let what = format!("from {name} at {node} to {holder} holding the lock; documented are {documented} s at most");
+        // What Patroni documents says nothing about another agent.
+        let documented = match run.edition {
+            Some(_) => format!("; documented are {documented} s at most"),
+            None => String::new(),
+        };
+        let what = format!("from {name} at {node} to {holder} holding the lock{documented}");
         measured.push(named("failover", fault.at, change.event.at, what));
     }
     // A write that was under way when the fault struck may have been acknowledged by who was struck, moments later.

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `pass.rs` | the pass over the parts of a recording, the only way from a history to its judgement |
 //! | `checks/` | the checks, and their registry |
+//! | `claimed.rs` | checks that say nothing about an agent, by what that claims |
 //! | `facts/` | facts that follow from events, without verdicts |
 //! | `model/` | the history against every behaviour of the cluster model |
 //! | `excuses/` | troubles that make a failure inconclusive |
@@ -14,6 +15,7 @@
 //! | `verdict.rs` | verdicts, and the outcomes of checks |
 
 pub mod checks;
+mod claimed;
 pub mod durations;
 mod excuses;
 pub(crate) mod facts;

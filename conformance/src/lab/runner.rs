@@ -6,7 +6,7 @@ use std::time::Duration;
 use etcd_client::Client;
 use futures_util::future::try_join_all;
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::{GapReason, Kind, Mechanism, Phase, Run, Source, WriteResult};
+use pghaspec_model::vocabulary::event::{GapReason, Kind, Mechanism, Phase, Run, ServerState, Source, WriteResult};
 
 use super::cluster::{Builder, Node, Prepared, REMOTE, Remote, come_up, has_synchronous, is_named};
 use super::error::LabError;
@@ -20,8 +20,9 @@ use super::tasks::Ends;
 use super::testbed::Testbed;
 use super::wait::Seen;
 use super::writers::Writers;
+use crate::features;
 use crate::observe::probe;
-use crate::observe::view::{Healthy, View};
+use crate::observe::view::{Healthy, NodeView, View};
 use crate::run::lap::Part;
 
 /// The time that a cluster may take to come up.
@@ -184,6 +185,7 @@ impl Runner<'_> {
             rules: manifest.rules.clone(),
             leadership: manifest.leadership,
             claims: manifest.promises(),
+            recovers_s: manifest.recovers_s,
             nodes: scenario.node_names(),
             loop_wait_s: settings.loop_wait_s,
             ttl_s: settings.ttl_s,
@@ -199,7 +201,7 @@ impl Runner<'_> {
     /// Waits until all is well again and stays so; returns the primary. The faults' effects were seen before, so what
     /// is seen now is what came of them. Giving up is recorded as a gap.
     async fn settle(&self) -> Option<String> {
-        let Testbed { scenario, recorder, .. } = self.bed;
+        let Testbed { scenario, manifest, recorder, .. } = self.bed;
         let settings = &scenario.settings;
         let limit = Duration::from_secs(settings.settle_s.into());
         let since = self.bed.now();
@@ -216,13 +218,18 @@ impl Runner<'_> {
             });
             if wrote { Ok(healthy) } else { Err(format!("{} has acknowledged no write", healthy.leader)) }
         };
+        // An agent that does not bring nodes back is not waited for until it has.
+        let rejoins = manifest.edition.is_some() || manifest.features.contains(features::REJOINS);
         // Nobody waits for a node that is gone, but for all others.
         let look = |view: &View| {
-            let gone = view.gone();
+            let mut gone = view.gone();
+            let down = if rejoins { Vec::new() } else { down(view) };
+            gone.extend(&down);
             let found = settled(view, &gone);
             let names = gone.iter().copied().collect::<Vec<_>>().join(", ");
             match found {
                 found if gone.is_empty() => found.into(),
+                found @ Ok(_) if gone.len() == down.len() => found.into(),
                 Ok(Healthy { leader, .. }) => Seen::Never(format!(
                     "the containers of these have ended: {names}; without them all is well, and {leader} leads"
                 )),
@@ -270,4 +277,10 @@ impl Runner<'_> {
             }
         }
     }
+}
+
+/// The nodes at which no Postgres listens.
+fn down(view: &View) -> Vec<&str> {
+    let refused = |node: &NodeView| node.finding.is_some_and(|finding| finding.state == ServerState::Refused);
+    view.nodes.iter().filter(|(_, node)| refused(node)).map(|(name, _)| name.as_str()).collect()
 }

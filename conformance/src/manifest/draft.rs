@@ -18,6 +18,9 @@ use crate::digest::sha256;
 use crate::input;
 use crate::input::{InputError, Source, shown};
 
+/// Seconds within which an agent without an edition recovers, unless it says otherwise.
+const RECOVERS_S: u32 = 60;
+
 /// Most manifests that lead to one another, by `extends` and `prepared_by`.
 const DEPTH: usize = 4;
 
@@ -44,6 +47,7 @@ pub struct Draft {
     credentials: Option<Credentials>,
     remote_sql: Vec<String>,
     features: BTreeSet<String>,
+    recovers_s: Option<u32>,
     node: Option<NodeCommand>,
     agent_process: Option<Regex>,
     process_names: Vec<String>,
@@ -169,6 +173,7 @@ impl Draft {
             self.remote_sql = remote.sql;
         }
         if let Some(claims) = toml.claims {
+            self.recovers_s = claims.recovers_s.or(self.recovers_s);
             self.features = claims.features.into_iter().collect();
         }
         if let Some(processes) = toml.processes {
@@ -317,6 +322,11 @@ impl Draft {
             )
             .at_key("sync_key"));
         }
+        if edition.is_some() && self.recovers_s.is_some() {
+            let problem = "says nothing beside an `edition`, by whose settings an agent is waited for";
+            return Err(InputError::of_file(&file, problem, "leave it out").at_key("claims.recovers_s"));
+        }
+        let recovers_s = edition.is_none().then(|| self.recovers_s.unwrap_or(RECOVERS_S));
         let mut services = self.services;
         for service in &mut services {
             let own = service.image.as_ref().unwrap_or(&image);
@@ -352,6 +362,7 @@ impl Draft {
             credentials: self.credentials.ok_or_else(|| missing("credentials"))?,
             remote_sql: self.remote_sql,
             features: self.features,
+            recovers_s,
             node: self.node,
             agent_process: self.agent_process.ok_or_else(|| missing("processes"))?,
             process_names: self.process_names,

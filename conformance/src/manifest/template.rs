@@ -2,9 +2,9 @@
 
 /// The variables that a template may use: the cluster's name; the node's name, and the name by which others reach it;
 /// its number from 1 on, whether it is the first one (`yes` or `no`), the name by which that one is reached, and all
-/// nodes, `n1=ADDRESS` each with blanks between; `host:port` of etcd, several with commas between; settings in seconds and bytes; switches as `true` or `false`, the
-/// one of Postgres as `on` or `off`; the watchdog's mode (`off`, `automatic`, `required`) and device; the remote
-/// primary that a standby cluster follows, as a JSON object, or `null`.
+/// nodes, `n1=ADDRESS` each with blanks between; `host:port` of etcd, several with commas between; settings in seconds
+/// and bytes; switches as `true` or `false`, the one of Postgres as `on` or `off`; the watchdog's mode (`off`,
+/// `automatic`, `required`) and device; the remote primary that a standby cluster follows, as a JSON object, or `null`.
 pub const VARIABLES: [&str; 22] = [
     "scope",
     "name",

@@ -64,6 +64,11 @@ pub(super) fn check(source: Source<'_>, toml: &Toml) -> Result<(), InputError> {
             at(&format!("claims.features[{index}]"), Err((problem, features::help())))?;
         }
     }
+    let recovers_s = toml.claims.as_ref().and_then(|claims| claims.recovers_s);
+    if let Some(seconds) = recovers_s {
+        let of = "seconds within which a cluster recovers";
+        at("claims.recovers_s", input::within(seconds, 1, 3600, of).map(drop))?;
+    }
     for (key, value) in &toml.env {
         at(&format!("env.{}", quoted(key)), environment(key, value))?;
     }

@@ -32,6 +32,9 @@ pub struct Claims {
     pub rules: Vec<String>,
     /// Features that it claims to have.
     pub features: BTreeSet<String>,
+    /// Seconds within which it promises to recover, if it names no edition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovers_s: Option<u32>,
     /// Who tells who leads.
     #[serde(default)]
     pub leadership: Told,
@@ -58,12 +61,22 @@ pub struct Told {
     pub semantics: Leadership,
     /// A service is the authority that faults of the DCS hit.
     pub authority: bool,
+    /// The services, by name.
+    #[serde(default)]
+    pub services: Vec<String>,
+}
+
+impl Told {
+    /// A key in etcd tells.
+    pub fn by_etcd(&self) -> bool {
+        self.observer == "etcd-key"
+    }
 }
 
 impl Default for Told {
     /// As of all agents before there was a choice.
     fn default() -> Told {
-        Told { observer: "etcd-key".to_owned(), semantics: Leadership::Lease, authority: false }
+        Told { observer: "etcd-key".to_owned(), semantics: Leadership::Lease, authority: false, services: Vec::new() }
     }
 }
 
@@ -87,8 +100,10 @@ impl Claims {
             observer: manifest.leader_observer.id().to_owned(),
             semantics: manifest.leadership,
             authority: manifest.services.iter().any(|service| service.authority),
+            services: manifest.services.iter().map(|service| service.name.clone()).collect(),
         };
         Ok(Claims {
+            recovers_s: manifest.recovers_s,
             leadership,
             variables: manifest.used_variables()?,
             name: manifest.name.clone(),

@@ -9,6 +9,7 @@
 //! | `scenario_folder.rs` | the folder of one scenario, and `outcome.json` |
 //! | `plan.rs` | what a run sets out to do, `plan.json`; parts of a run that is split |
 //! | `claims.rs` | the agent that it is about, `agent.json` |
+//! | `unsupported.rs` | the reasons for which a scenario says nothing about that agent |
 //! | `contents.rs` | the contents of the folder, looked through before they are read |
 //! | `records.rs` | the agent's image and the machine, `image.json` and `machine.json` |
 //! | `spec.rs` | the specification that it is held to, by its digest |

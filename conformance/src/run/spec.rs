@@ -23,7 +23,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// The edition, or the newest one if the agent follows none: scenarios that demand something by rules are read by it.
+    /// The edition, or the newest one if the agent follows none: scenarios that demand something by rules are read by
+    /// it.
     ///
     /// # Errors
     /// There is no such edition, in words.

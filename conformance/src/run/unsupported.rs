@@ -37,8 +37,7 @@ impl Claims {
     /// The fault that the agent's authority cannot suffer, as a reason.
     fn authority_lacks(&self, scenario: &Scenario) -> Option<String> {
         use Fault::*;
-        let has_etcd = self.leadership.observer == "etcd-key";
-        if has_etcd {
+        if self.leadership.by_etcd() {
             return None;
         }
         scenario.steps.iter().find_map(|step| {

@@ -210,6 +210,7 @@ impl Simulation {
             rules: Vec::new(),
             leadership: Leadership::Lease,
             claims: None,
+            recovers_s: None,
             nodes: (0..settings.nodes).map(name).collect(),
             loop_wait_s: 10,
             ttl_s: 30,

@@ -24,7 +24,7 @@ fn judged(target: &str) -> (String, Verdict, String) {
     let judged = judge(&history, history.edition(&file).unwrap(), Some(&expect));
     let failed = judged.checks.iter().filter(|check| check.verdict == Verdict::Fail);
     let why = failed.map(|check| format!("{}: {}\n", check.id, check.why)).collect();
-    (history.run.edition, judged.verdict, why)
+    (history.run.edition.unwrap_or_default(), judged.verdict, why)
 }
 
 #[test]

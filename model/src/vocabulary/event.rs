@@ -30,7 +30,7 @@
 //! | 4 | [`Kind::DiskStalled`] |
 //! | 5 | [`GapReason`]: `reason` of [`Kind::Gap`] |
 //! | 6 | [`Kind::ChildKilled`], [`Kind::OutOfMemory`], [`Kind::NodeEnded`], [`Kind::NoSpace`] |
-//! | 7 | [`Source::Authority`], [`ServerState::ReadOnlyPrimary`]; [`Leadership`] and `claims` of [`Run`], whose `edition` may be absent |
+//! | 7 | [`Source::Authority`], [`ServerState::ReadOnlyPrimary`], [`Leadership`], claims; an `edition` may be absent |
 
 use serde::{Deserialize, Serialize};
 

@@ -17,8 +17,8 @@ pub struct Run {
     pub agent: String,
     /// Version of the agent.
     pub version: String,
-    /// Edition of the specification that the agent claims; `None` if it claims none, and is held to what is asked of any
-    /// agent and to `claims`.
+    /// Edition of the specification that the agent claims; `None` if it claims none, and is held to what is asked of
+    /// any agent and to `claims`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
     /// Rules in which its release differs from that edition, `rule: position` each.
@@ -30,6 +30,9 @@ pub struct Run {
     /// Promises of an agent that claims no edition. An agent that claims one promises what that says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Vec<String>>,
+    /// Seconds after the faults within which such an agent promises a leader that serves, and every node back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovers_s: Option<u32>,
     /// Names of the nodes; the order is that of the model's nodes.
     pub nodes: Vec<String>,
     /// Seconds between two cycles of the agent.

@@ -5,7 +5,7 @@
 use pghaspec_model::vocabulary::event::{Event, ServerState, Source};
 use pghaspec_model::vocabulary::property::Property;
 
-use super::definition::{Agents, Applies, Asked, Definition, End, Name};
+use super::definition::{Agents, Applies, Asked, Definition, End, Name, lacks};
 use crate::features;
 use crate::history::History;
 use crate::judge::facts::end_state::{FINDINGS, found_at_the_end, read_back};
@@ -129,6 +129,13 @@ fn no_silent_divergence(end: &End) -> Check {
     for node in history.run.nodes.iter().filter(|node| *node != primary) {
         let healthy = claims_health(history, node, primary);
         let Some(others) = read_back(history, node) else {
+            let found = found_at_the_end(history, node).map(|found| found.state);
+            if found == Some(ServerState::Refused)
+                && let Some(why) = lacks(&history.run, features::REJOINS)
+            {
+                apart.push(format!("{node} does not run, and {why}"));
+                continue;
+            }
             unread = unread.or(Some(format!("{node} was not read back")));
             continue;
         };

@@ -17,10 +17,13 @@ use crate::judge::facts::processes::{OPEN, lives};
 use crate::judge::facts::writable::PROOFS;
 use crate::judge::verdict::Check;
 
-/// The time that an agent may take: a lease ends, a start is waited for, and two cycles with all their retries.
+/// The time that an agent may take, by its own claim, or else by its settings: a lease ends, a start is waited for, and two cycles with all their retries.
 /// Nanoseconds.
 fn patience(history: &History) -> u64 {
     let run = &history.run;
+    if let Some(recovers_s) = run.recovers_s {
+        return u64::from(recovers_s) * SECOND;
+    }
     let cycle = u64::from(run.loop_wait_s) + 2 * u64::from(run.retry_timeout_s);
     (u64::from(run.ttl_s) + u64::from(run.primary_start_timeout_s) + 2 * cycle) * SECOND
 }

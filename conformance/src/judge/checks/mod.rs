@@ -21,7 +21,6 @@
 
 pub mod allowed_by_the_model;
 pub mod async_loss;
-pub mod claimed;
 pub mod crash_recovery;
 pub mod data_directory;
 pub mod definition;

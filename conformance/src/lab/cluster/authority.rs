@@ -41,7 +41,7 @@ impl Builder<'_> {
         let services = self.services(networks).await?;
         let authority = manifest.services.iter().zip(&services).find(|(service, _)| service.authority);
         let members: Vec<Member> = authority
-            .map(|(service, running)| Builder::member_of(service, running.container.clone(), running.address))
+            .map(|(service, running)| Builder::member_of(service, running))
             .into_iter()
             .collect();
         let running = |name: &str| {

@@ -22,8 +22,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const MOST: Duration = Duration::from_secs(1);
 /// The time that a request to etcd may take.
 const LIMIT: Duration = Duration::from_secs(5);
-/// The time for which a node may be without an agent, nanoseconds: one that makes a cluster by a command of its own runs
-/// another one after that.
+/// The time for which a node may be without an agent, nanoseconds: one that makes a cluster by a command of its own
+/// runs another one after that.
 const GONE: u64 = 2_000_000_000;
 /// Most processes or keys that are told of.
 const TOLD: usize = 8;

@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use pghaspec_model::vocabulary::event::Source;
 
 use super::builder::{Builder, Networks};
+use super::services::Running;
 use crate::lab::docker::container::{ContainerPlan, Place};
 use crate::lab::error::LabError;
 use crate::lab::testbed::Testbed;
@@ -132,8 +133,9 @@ impl Builder<'_> {
     }
 
     /// The service that is the authority, as the DCS.
-    pub(super) fn member_of(service: &Service, container: String, address: IpAddr) -> Member {
-        Member { part: service.name.clone(), container, asked: Asked::Command(service.ready.clone()), address }
+    pub(super) fn member_of(service: &Service, running: &Running) -> Member {
+        let (part, container, address) = (service.name.clone(), running.container.clone(), running.address);
+        Member { part, container, asked: Asked::Command(running.ready.clone()), address }
     }
 }
 

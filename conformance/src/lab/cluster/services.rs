@@ -27,6 +27,8 @@ pub struct Running {
     pub address: IpAddr,
     /// Its address in the control network.
     pub control: IpAddr,
+    /// The command by which it says that it is ready, with its variables filled in.
+    pub ready: Vec<String>,
 }
 
 impl Builder<'_> {
@@ -61,8 +63,9 @@ impl Builder<'_> {
         });
         let address = bed.sandbox.address(&container, &networks.cluster).await?;
         let control = bed.sandbox.connect(&container, &networks.control).await?;
+        let ready = service.ready.iter().map(|word| self.filled(word, name)).collect::<Result<Vec<_>, _>>()?;
         let deadline = Instant::now() + UP;
-        while let Err(last) = is_ready(bed, &container, &service.ready).await {
+        while let Err(last) = is_ready(bed, &container, &ready).await {
             let ended = bed.sandbox.end_of(&container).await;
             if Instant::now() > deadline || ended.is_some() {
                 let said = bed.sandbox.last_lines(&container).await.join("\n  ");
@@ -74,6 +77,6 @@ impl Builder<'_> {
             }
             tokio::time::sleep(AGAIN).await;
         }
-        Ok(Running { container, address, control })
+        Ok(Running { container, address, control, ready })
     }
 }

@@ -1,4 +1,4 @@
-//! The authority of a cluster: who tells who leads, and the services beside the nodes, of which one may be the authority.
+//! The authority of a cluster: who tells who leads, and the services beside the nodes, of which one may be it.
 //!
 //! | file | content |
 //! | --- | --- |

@@ -122,8 +122,13 @@ impl Service {
         let node = TomlNode { command, user, clear };
         let command = NodeCommand::at(source, &at(""), node, more.iter().map(String::as_str), None)?;
         for (index, word) in ready.iter().enumerate() {
-            words(word, "write a word of the command")
-                .map_err(|(problem, help)| source.wrong(&at(&format!("ready[{index}]")), problem, help))?;
+            let key = at(&format!("ready[{index}]"));
+            words(word, "write a word of the command").map_err(|(problem, help)| source.wrong(&key, problem, help))?;
+            let known = |name: &str| VARIABLES.contains(&name) || more.iter().any(|one| one == name);
+            render(word, |name| known(name).then(String::new)).map_err(|name| {
+                let problem = format!("`{{{{{}}}}}` is no variable", shown(&name));
+                source.wrong(&key, problem, "use one of those of the templates")
+            })?;
         }
         for (key, value) in &env {
             let held = values::environment(key, value);

@@ -7,8 +7,8 @@
 use pghaspec_model::vocabulary::event::{Event, Kind, Leadership, Phase};
 use pghaspec_model::vocabulary::fault::Fault;
 
-use super::definition::{Definition, End, lacks};
-use super::demands::{LEADER, REJOINS, TIMELINE};
+use super::checks::definition::{Definition, End, lacks};
+use super::checks::demands::{LEADER, REJOINS, TIMELINE};
 use crate::features::{self, FAILS_OVER, RESTARTS_IN_PLACE};
 use crate::history::History;
 use crate::scenario::{LeaderAfter, Rejoins, TimelineAfter};
