@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Run, ServerState, Source, WriteResult};
+use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Run, Source, WriteResult};
 
 use super::consistency::SoFar;
 use super::damage::{Damage, ensure};
@@ -204,12 +204,12 @@ fn fields(event: &Event) -> Result<(), String> {
             ensure(code.is_none_or(|code| (0..=255).contains(&code)), || "code: is none".into())
         }
         Kind::Server { state, timeline, lsn, streaming, control } => {
-            let answers = matches!(state, ServerState::Primary | ServerState::Standby);
+            let answers = state.is_up();
             let says = timeline.is_some() || lsn.is_some() || streaming.is_some() || control.is_some();
             ensure(answers || !says, || "state: who accepts no session says no more than that".into())?;
             ensure(*timeline != Some(0), || "timeline: timelines begin with 1".into())?;
             ensure(lsn.is_none_or(|lsn| lsn <= i64::MAX as u64), || "lsn: no WAL is as long".into())?;
-            ensure(*state != ServerState::Primary || streaming.is_none(), || "streaming: a primary does not".into())
+            ensure(!state.is_primary() || streaming.is_none(), || "streaming: a primary does not".into())
         }
         Kind::Write { id, result, error, .. } => {
             ensure(*id <= MOST_ROWS, || format!("id: {id} is no number of a row"))?;

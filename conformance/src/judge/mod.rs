@@ -7,15 +7,13 @@
 //! | --- | --- |
 //! | `pass.rs` | the pass over the parts of a recording, the only way from a history to its judgement |
 //! | `checks/` | the checks, and their registry |
-//! | `claimed.rs` | checks that say nothing about an agent, by what that claims |
 //! | `facts/` | facts that follow from events, without verdicts |
 //! | `model/` | the history against every behaviour of the cluster model |
-//! | `excuses/` | troubles that make a failure inconclusive |
+//! | `excuses/` | troubles that make a failure inconclusive, and claims that are not made |
 //! | `durations.rs` | how long things took; no verdict |
 //! | `verdict.rs` | verdicts, and the outcomes of checks |
 
 pub mod checks;
-mod claimed;
 pub mod durations;
 mod excuses;
 pub(crate) mod facts;

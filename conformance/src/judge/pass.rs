@@ -11,8 +11,8 @@ use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Source};
 
 use super::checks::{self, Applies, Asked, End, demands};
-use super::claimed;
 use super::durations::{self, Measure};
+use super::excuses::claimed;
 use super::excuses::starved::Starved;
 use super::excuses::strangers::Strangers;
 use super::facts::ledger::{Ledger, Writes};

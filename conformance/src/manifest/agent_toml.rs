@@ -142,8 +142,8 @@ pub(super) struct TomlClaims {
     /// Features that it has: a scenario that needs one that is not claimed is `unsupported`.
     #[schemars(schema_with = "features::schema")]
     pub(super) features: Vec<String>,
-    /// Of an agent without an edition: seconds after the faults within which it promises a leader that serves, and every
-    /// node back. 60 if it says nothing.
+    /// Of an agent without an edition: seconds after the faults within which it promises a leader that serves, and
+    /// every node back. 60 if it says nothing.
     #[schemars(range(min = 1, max = 3600), example = 60)]
     pub(super) recovers_s: Option<u32>,
 }

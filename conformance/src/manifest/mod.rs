@@ -107,8 +107,8 @@ pub struct Manifest {
     pub remote_sql: Vec<String>,
     /// Features that the agent claims to have.
     pub features: BTreeSet<String>,
-    /// Seconds after the faults within which it promises a leader that serves, and every node back; `None` if it follows
-    /// an edition, whose settings say that.
+    /// Seconds after the faults within which it promises a leader that serves, and every node back; `None` if it
+    /// follows an edition, whose settings say that.
     pub recovers_s: Option<u32>,
     /// The agent's command; `None` if the image has an entrypoint that runs it.
     pub node: Option<NodeCommand>,

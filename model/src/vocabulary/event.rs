@@ -137,6 +137,18 @@ pub enum ServerState {
     Unknown,
 }
 
+impl ServerState {
+    /// It accepts sessions.
+    pub fn is_up(self) -> bool {
+        matches!(self, ServerState::Primary | ServerState::ReadOnlyPrimary | ServerState::Standby)
+    }
+
+    /// It accepts sessions and is not in recovery.
+    pub fn is_primary(self) -> bool {
+        matches!(self, ServerState::Primary | ServerState::ReadOnlyPrimary)
+    }
+}
+
 /// The end of a client's write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -10,13 +10,7 @@ use crate::run::claims::Told;
 use crate::run::contents::{Class, Contents, attempt_of, class};
 use crate::run::scenario_folder::scenario_dir;
 
-pub(super) fn look(
-    run: &RecordedRun,
-    told: &Told,
-    contents: &Contents,
-    scenarios: &[Recorded<'_>],
-    found: &mut Found,
-) {
+pub(super) fn look(run: &RecordedRun, told: &Told, contents: &Contents, scenarios: &[Recorded<'_>], found: &mut Found) {
     for file in contents.files.iter().filter(|file| class(file, &run.plan) == Class::Strange) {
         found.add(file, "is no file that this run can have");
     }

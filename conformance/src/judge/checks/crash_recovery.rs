@@ -3,7 +3,7 @@
 //! Nothing here knows the model.
 
 use pghaspec_model::recover::control::ControlState;
-use pghaspec_model::vocabulary::event::{Event, Kind, Process, ServerState, Source};
+use pghaspec_model::vocabulary::event::{Event, Kind, Process, Source};
 use pghaspec_model::vocabulary::property::Property;
 
 use super::definition::{Agents, Applies, Asked, Definition, Name};
@@ -78,9 +78,8 @@ fn crash_recovery_once(history: &History) -> Check {
                     }
                 }
                 // The episode is over: Postgres is up, the agent is a new one, or a new crash was inflicted.
-                Kind::Server { state: ServerState::Primary | ServerState::Standby, .. }
-                | Kind::ProcessStarted { what: Process::Agent, .. }
-                | Kind::Fault { .. } => starts.clear(),
+                Kind::Server { state, .. } if state.is_up() => starts.clear(),
+                Kind::ProcessStarted { what: Process::Agent, .. } | Kind::Fault { .. } => starts.clear(),
                 _ => {}
             }
         }
@@ -291,6 +290,6 @@ fn came_up(history: &History, life: &Life) -> bool {
         event.node.as_deref() == Some(life.node)
             && event.at[1] >= from
             && event.at[0] <= to
-            && matches!(event.kind, Kind::Server { state: ServerState::Primary | ServerState::Standby, .. })
+            && matches!(event.kind, Kind::Server { state, .. } if state.is_up())
     })
 }

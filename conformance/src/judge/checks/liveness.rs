@@ -17,8 +17,8 @@ use crate::judge::facts::processes::{OPEN, lives};
 use crate::judge::facts::writable::PROOFS;
 use crate::judge::verdict::Check;
 
-/// The time that an agent may take, by its own claim, or else by its settings: a lease ends, a start is waited for, and two cycles with all their retries.
-/// Nanoseconds.
+/// The time that an agent may take, by its own claim, or else by its settings: a lease ends, a start is waited for, and
+/// two cycles with all their retries. Nanoseconds.
 fn patience(history: &History) -> u64 {
     let run = &history.run;
     if let Some(recovers_s) = run.recovers_s {
@@ -120,7 +120,7 @@ fn unstartable_leader_yields(end: &End) -> Check {
     let Some((holder, since)) = changes.last().and_then(|change| Some((change.holder?, change.event.at[1]))) else {
         return UNSTARTABLE_LEADER_YIELDS.pass("nobody holds the lock at the end");
     };
-    let up = |state| matches!(state, ServerState::Primary | ServerState::Standby);
+    let up = ServerState::is_up;
     match found_at_the_end(history, holder) {
         None => return UNSTARTABLE_LEADER_YIELDS.inconclusive(format!("{holder} was not probed at the end")),
         Some(found) if up(found.state) => {

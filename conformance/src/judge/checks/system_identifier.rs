@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use pghaspec_model::recover::control::ControlFile;
-use pghaspec_model::vocabulary::event::{Event, Kind, Phase, ServerState, Source};
+use pghaspec_model::vocabulary::event::{Event, Kind, Phase, Source};
 
 use super::definition::{Agents, Applies, Asked, Definition, Name};
 use crate::history::parts::{Carry, last_by};
@@ -98,8 +98,7 @@ fn all_told(history: &History) -> Check {
     let since = || history.events.iter().filter(|event| event.at[0] >= ready);
     let node = |event: &Event| event.node.clone().unwrap_or_else(|| "a node".to_owned());
     let told: BTreeSet<String> = since().filter(|event| control(event).is_some()).map(node).collect();
-    let ran =
-        |event: &&Event| matches!(event.kind, Kind::Server { state: ServerState::Primary | ServerState::Standby, .. });
+    let ran = |event: &&Event| matches!(event.kind, Kind::Server { state, .. } if state.is_up());
     let unknown: BTreeSet<String> = since().filter(ran).map(node).filter(|node| !told.contains(node)).collect();
     let list = |nodes: &BTreeSet<String>| nodes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     match identifier(history) {

@@ -408,7 +408,7 @@ impl<'h> Node<'h> {
 
 /// A server in this state serves clients.
 fn serves(state: ServerState) -> bool {
-    matches!(state, ServerState::Primary | ServerState::Standby)
+    state.is_up()
 }
 
 /// The process ended with its node.

@@ -22,7 +22,7 @@ const UP: Duration = Duration::from_secs(15);
 /// The watch on who leads.
 pub enum Watch {
     /// On a key in etcd.
-    Etcd(LeaderWatch),
+    Etcd(Box<LeaderWatch>),
     /// On rows in the Postgres of a service.
     Sql(Box<SqlWatch>),
     /// On the lines of a service, which is heard already.
@@ -40,10 +40,8 @@ impl Builder<'_> {
         let manifest = self.bed.manifest;
         let services = self.services(networks).await?;
         let authority = manifest.services.iter().zip(&services).find(|(service, _)| service.authority);
-        let members: Vec<Member> = authority
-            .map(|(service, running)| Builder::member_of(service, running))
-            .into_iter()
-            .collect();
+        let members: Vec<Member> =
+            authority.map(|(service, running)| Builder::member_of(service, running)).into_iter().collect();
         let running = |name: &str| {
             let found = manifest.services.iter().zip(&services).find(|(service, _)| service.name == name);
             found.map(|(_, running)| running).ok_or_else(|| LabError::harness(format!("there is no service {name}")))
@@ -51,7 +49,7 @@ impl Builder<'_> {
         match &manifest.leader_observer {
             LeaderObserver::EtcdKey(_) => {
                 let (dcs, watch) = self.etcd(networks).await?;
-                Ok((dcs, Watch::Etcd(watch)))
+                Ok((dcs, Watch::Etcd(Box::new(watch))))
             }
             LeaderObserver::Sql(sql) => {
                 let watch = self.asked_by_sql(sql, running(&sql.at)?).await?;

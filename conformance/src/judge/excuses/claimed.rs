@@ -7,10 +7,11 @@
 use pghaspec_model::vocabulary::event::{Event, Kind, Leadership, Phase};
 use pghaspec_model::vocabulary::fault::Fault;
 
-use super::checks::definition::{Definition, End, lacks};
-use super::checks::demands::{LEADER, REJOINS, TIMELINE};
 use crate::features::{self, FAILS_OVER, RESTARTS_IN_PLACE};
 use crate::history::History;
+use crate::judge::checks::definition::lacks;
+use crate::judge::checks::demands::{LEADER, REJOINS, TIMELINE};
+use crate::judge::checks::{Definition, End};
 use crate::scenario::{LeaderAfter, Rejoins, TimelineAfter};
 
 /// The outcome that a demand asks of the leader.
