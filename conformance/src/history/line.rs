@@ -8,8 +8,8 @@
 use pghaspec_model::recover::branch::Branch;
 use pghaspec_model::recover::control::ControlFile;
 use pghaspec_model::vocabulary::event::{
-    Event, FORMAT, KeyChange, Kind, Phase, Process, ServerState, Session, Source, WITH_CONTROL, WITH_DEATHS,
-    WITH_DISK_STALLED, WITH_GAP_REASON, WITH_STARVED, Watchdog, WriteResult,
+    Event, FORMAT, KeyChange, Kind, Leadership, Phase, Process, ServerState, Session, Source, WITH_AUTHORITY,
+    WITH_CONTROL, WITH_DEATHS, WITH_DISK_STALLED, WITH_GAP_REASON, WITH_STARVED, Watchdog, WriteResult,
 };
 use pghaspec_model::vocabulary::fault::Fault;
 use serde::{Deserialize, Deserializer};
@@ -67,7 +67,25 @@ fn newer_field(event: &Event) -> Option<&'static str> {
         matches!(event.kind, Kind::Server { control: Some(_), .. } | Kind::ProcessExited { control: Some(_), .. });
     let reason = matches!(event.kind, Kind::Gap { reason: Some(_), .. });
     let control = (control && event.v < WITH_CONTROL).then_some("control");
-    control.or((reason && event.v < WITH_GAP_REASON).then_some("reason"))
+    let authority = if event.v < WITH_AUTHORITY { of_authority(event) } else { None };
+    control.or((reason && event.v < WITH_GAP_REASON).then_some("reason")).or(authority)
+}
+
+/// A field that tells of an agent without a key in etcd, or without an edition.
+fn of_authority(event: &Event) -> Option<&'static str> {
+    match &event.kind {
+        _ if event.source == Source::Authority => Some("source"),
+        Kind::Server { state: ServerState::ReadOnlyPrimary, .. } => Some("state"),
+        Kind::Run(run) => {
+            let fields = [
+                ("leadership", run.leadership != Leadership::Lease),
+                ("claims", run.claims.is_some()),
+                ("recovers_s", run.recovers_s.is_some()),
+            ];
+            fields.into_iter().find_map(|(field, is_there)| is_there.then_some(field))
+        }
+        _ => None,
+    }
 }
 
 /// The kinds that are read in one pass.
@@ -183,7 +201,11 @@ fn plain(line: &[u8]) -> Option<Event> {
         return None;
     }
     let mut plain: Plain = serde_json::from_slice(line).ok()?;
-    if !(1..=FORMAT).contains(&plain.v) || plain.v < WITH_CONTROL && plain.control.is_some() {
+    let of_authority = plain.source == Source::Authority || plain.state == Some(ServerState::ReadOnlyPrimary);
+    if !(1..=FORMAT).contains(&plain.v)
+        || plain.v < WITH_CONTROL && plain.control.is_some()
+        || plain.v < WITH_AUTHORITY && of_authority
+    {
         return None;
     }
     let node = plain.node.take();

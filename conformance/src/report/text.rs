@@ -19,6 +19,9 @@ pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
         },
         if results.spec.rules.is_empty() { String::new() } else { format!(", with {}", results.spec.rules.join(", ")) }
     );
+    if results.spec.edition.is_none() {
+        text += &summary(results);
+    }
     for scenario in &results.scenarios {
         let judgement = scenario.judgement();
         text += &self::scenario(&scenario.id, &judgement, Some(scenario.seconds), Some(&results.deviations));
@@ -26,7 +29,9 @@ pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
         text.push('\n');
     }
     text += &deviations(&results.deviations);
-    text += &coverage::text(&results.scenarios);
+    if results.spec.edition.is_some() {
+        text += &coverage::text(&results.scenarios);
+    }
     text += &coverage::traced_text(runs);
     let expected = match (results.verdict, results.as_expected) {
         (Verdict::Fail, true) => ", as is known of this release",
@@ -36,6 +41,26 @@ pub fn results(results: &Results, folder: &Path, runs: &[PathBuf]) -> String {
         (_, false) => "",
     };
     text + &format!("verdict: {}{expected}\nevidence: {}\n", results.verdict.text(), folder.display())
+}
+
+/// The run in one line, and what the agent was not held to.
+fn summary(results: &Results) -> String {
+    let of = |verdict: Verdict| results.scenarios.iter().filter(|one| one.verdict == verdict).count();
+    let (all, passed) = (results.scenarios.len(), of(Verdict::Pass));
+    let others = [Verdict::Fail, Verdict::Inconclusive, Verdict::Error, Verdict::Skipped, Verdict::Unsupported];
+    let others = others.into_iter().filter(|verdict| of(*verdict) > 0);
+    let others: String = others.map(|verdict| format!("; {} {}", of(verdict), verdict.text())).collect();
+    let mut unclaimed: Vec<&str> = Vec::new();
+    for check in results.scenarios.iter().flat_map(|one| &one.checks) {
+        if check.verdict == Verdict::Unsupported && !unclaimed.contains(&check.id.as_str()) {
+            unclaimed.push(&check.id);
+        }
+    }
+    let unclaimed = match unclaimed.is_empty() {
+        true => String::new(),
+        false => format!("; not claimed, somewhere at least: {}", unclaimed.join(", ")),
+    };
+    format!("{passed} of {all} scenarios pass{others}{unclaimed}\n\n")
 }
 
 /// The duration of each part, and the share that was not the agents'.

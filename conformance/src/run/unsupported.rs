@@ -99,3 +99,41 @@ impl Claims {
         Some(format!("it {why}, and {} claims no edition of the specification", self.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Manifest;
+    use crate::run::plan::Plan;
+
+    /// The scenarios that an agent runs, and those that say nothing about it with the reason.
+    fn sorted(agent: &str) -> (Vec<String>, Vec<(String, String)>) {
+        let manifest = Manifest::load(agent).unwrap();
+        let (claims, spec) = (Claims::of(&manifest).unwrap(), Plan::new(&manifest, Vec::new()).spec);
+        let (mut run, mut none) = (Vec::new(), Vec::new());
+        for scenario in Scenario::all().unwrap() {
+            match claims.unsupported(&scenario, &spec) {
+                Some(why) => none.push((scenario.id, why)),
+                None => run.push(scenario.id),
+            }
+        }
+        (run, none)
+    }
+
+    #[test]
+    fn a_scenario_is_run_or_says_why_it_is_not() {
+        for agent in ["patroni-debian", "shell", "pg_auto_failover", "repmgr"] {
+            let (run, none) = sorted(agent);
+            assert_eq!(run.len() + none.len(), Scenario::all().unwrap().len());
+            assert!(run.contains(&"nodes-cut".to_owned()) && run.contains(&"orphan-writer".to_owned()), "{agent}");
+            assert!(none.iter().all(|(_, why)| !why.is_empty()));
+        }
+        let why = |agent: &str, id: &str| sorted(agent).1.into_iter().find(|(one, _)| one == id).map(|(_, why)| why);
+        assert_eq!(why("shell", "leader-lease-lost"), None);
+        let lease = why("pg_auto_failover", "leader-lease-lost").unwrap();
+        assert_eq!(lease, "`lease-lost` happens to etcd, and pg_auto_failover has none");
+        assert_eq!(why("pg_auto_failover", "leader-cut-from-dcs"), None);
+        let cut = why("repmgr", "leader-cut-from-dcs").unwrap();
+        assert_eq!(cut, "`requests-lost` hits an authority, and repmgr has none");
+    }
+}

@@ -43,7 +43,7 @@ const OF_RECORDINGS: &[Forgery] = &[
         failing,
         replace_history,
     ),
-    ("a history of another format", "is of format 5, and this pghaspec records format 6", passing, |s| {
+    ("a history of another format", "is of format 6, and this pghaspec records format 7", passing, |s| {
         rewrite(s, RESTART, |mut line| {
             assert_eq!(line["v"], FORMAT);
             line["v"] = (FORMAT - 1).into();

@@ -14,6 +14,7 @@ use pghaspec::run::plan::{Plan, Planned};
 use pghaspec::run::records::{ImageRecord, MachineRecord, Package};
 use pghaspec::run::scenario_folder::Outcome;
 use pghaspec::scenario::text;
+use pghaspec_model::vocabulary::event::FORMAT;
 use serde_json::Value;
 
 pub const RESTART: &str = "leader-postmaster-killed";
@@ -89,6 +90,8 @@ fn scenario(dir: &RunDir, plan: &Plan, id: &str, from: &str) {
     // The names of containers have the run in them.
     let recorded_as = if from == "sound" { "77a31875b9bd" } else { "f25662d2d6d0" };
     let history = fs::read_to_string(recorded.join("events.jsonl")).unwrap().replace(recorded_as, digits);
+    // No event of it has anything that a newer format tells otherwise.
+    let history = history.replace("{\"v\":6,", &format!("{{\"v\":{FORMAT},"));
     let (head, rest) = history.split_once('\n').unwrap();
     let mut head: Value = serde_json::from_str(head).unwrap();
     head["run"] = dir.id().into();

@@ -84,11 +84,12 @@ fn head(said: &Run, run: &RecordedRun, claims: &Claims, scenario: &Scenario) -> 
         observed.insert(Source::Watchdog);
     }
     let promises = plan.spec.edition.is_none().then(|| claims.features.iter().cloned().collect::<Vec<_>>());
+    let edition = |of: &Option<String>| of.clone().unwrap_or_else(|| "none".to_owned());
     let pairs: [(&str, String, String); 15] = [
         ("scenario", said.scenario.clone(), scenario.id.clone()),
         ("agent", said.agent.clone(), plan.agent.clone()),
         ("release", said.version.clone(), plan.version.clone()),
-        ("edition", format!("{:?}", said.edition), format!("{:?}", plan.spec.edition)),
+        ("edition", edition(&said.edition), edition(&plan.spec.edition)),
         ("leadership", said.leadership.id().to_owned(), claims.leadership.semantics.id().to_owned()),
         ("recovers_s", format!("{:?}", said.recovers_s), format!("{:?}", claims.recovers_s)),
         ("claims", format!("{:?}", said.claims), format!("{promises:?}")),
