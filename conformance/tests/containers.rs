@@ -106,6 +106,20 @@ fn patroni_is_certified() {
 }
 
 #[test]
+fn an_agent_in_an_ordinary_image_is_held_to_its_claims() {
+    if !has_docker() {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let certified = certify("shell", out.path(), &["--scenario", RESTART]);
+    assert_eq!(certified.code, 0, "{:#}\n{}", certified.document, certified.said);
+    assert_eq!(certified.check("leader")["verdict"], "pass");
+    assert_eq!(certified.check("allowed-by-the-model")["verdict"], "unsupported");
+    let verified = pghaspec().arg("verify").arg(out.path().join("latest")).output().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+#[test]
 fn an_old_release_follows_its_own_edition_and_no_other() {
     if !has_docker() {
         return;
