@@ -9,7 +9,7 @@ use pghaspec_model::rules::edition::Edition;
 
 use super::scenario_run::{Chosen, Run, default_jobs, of_fixture, run_one, sweep};
 use super::verify::verify;
-use super::{Failure, bounds, known, print};
+use super::{Failure, bounds, edition_of, known, print};
 use crate::certificate;
 use crate::input;
 use crate::interrupt;
@@ -24,7 +24,6 @@ use crate::progress::Progress;
 use crate::report;
 use crate::report::evaluate::{Evaluator, RecordedRun};
 use crate::report::{Results, ScenarioResult};
-use crate::rules;
 use crate::run::claims::Claims;
 use crate::run::folder::{DEFAULT_OUT, RunDir};
 use crate::run::plan::{Plan, Planned, Shard};
@@ -116,11 +115,7 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
         manifest.edition = Some(edition.clone());
         manifest.rules.clear();
     }
-    let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
-    let edition = match &manifest.edition {
-        Some(edition) => known("edition", edition, Edition::from_id, &all)?,
-        None => rules::NEWEST,
-    };
+    let edition = edition_of(&manifest)?;
     let deviations = manifest::folder(&args.agent)?.join(deviations::FILE);
     Deviations::read(&deviations)?;
     let (dir, chosen) = match &args.resume {

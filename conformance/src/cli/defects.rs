@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
-use pghaspec_model::rules::edition::Edition;
 use serde::Serialize;
 
 use super::scenario_run::{Run, default_jobs, of_fixture, run_one, sweep};
-use super::{Failure, as_text, bounds, known, print};
+use super::{Failure, as_text, bounds, edition_of, known, print};
 use crate::input;
 use crate::interrupt;
 use crate::known::failed_by::{FailedBy, Standing};
@@ -21,7 +20,6 @@ use crate::lab::{Build, LabError, Options};
 use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::report::evaluate::Evaluator;
-use crate::rules;
 use crate::run::claims::Claims;
 use crate::run::contents::Contents;
 use crate::run::folder::{DEFAULT_OUT, RunDir};
@@ -215,11 +213,7 @@ fn resume(folder: &Path) -> Result<(RunDir, Vec<Group>), Failure> {
 }
 
 fn group(manifest: Manifest, dir: RunDir) -> Result<Group, Failure> {
-    let all: Vec<_> = Edition::ALL.iter().map(|edition| edition.id()).collect();
-    let edition = match &manifest.edition {
-        Some(edition) => known("edition", edition, Edition::from_id, &all)?,
-        None => rules::NEWEST,
-    };
+    let edition = edition_of(&manifest)?;
     Ok(Group { manifest, evaluator: Evaluator::new(edition)?, dir })
 }
 

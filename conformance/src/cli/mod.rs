@@ -52,8 +52,11 @@ use crate::history::HistoryError;
 use crate::input::{self, InputError};
 use crate::interrupt;
 use crate::lab::{LabError, Trouble};
+use crate::manifest::Manifest;
+use crate::rules;
 use crate::run::error::RunDirError;
 use crate::untrusted::escape;
+use pghaspec_model::rules::edition::Edition;
 
 /// Model-checked specification and conformance tests for PostgreSQL high-availability agents.
 #[derive(Parser)]
@@ -292,6 +295,12 @@ fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -
 /// A path in JSON, which has no place for bytes that are no text.
 fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
+}
+
+/// The edition that an agent is held to; the newest one if it names none.
+fn edition_of(manifest: &Manifest) -> Result<Edition, Failure> {
+    let Some(edition) = &manifest.edition else { return Ok(rules::NEWEST) };
+    known("edition", edition, Edition::from_id, &Edition::ALL.map(Edition::id))
 }
 
 /// The thing that a user named, among all that are known.

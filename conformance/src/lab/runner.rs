@@ -219,7 +219,7 @@ impl Runner<'_> {
             if wrote { Ok(healthy) } else { Err(format!("{} has acknowledged no write", healthy.leader)) }
         };
         // An agent that does not bring nodes back is not waited for until it has.
-        let rejoins = manifest.edition.is_some() || manifest.features.contains(features::REJOINS);
+        let rejoins = manifest.promises_to(features::REJOINS);
         // Nobody waits for a node that is gone, but for all others.
         let look = |view: &View| {
             let mut gone = view.gone();

@@ -104,8 +104,7 @@ pub async fn prepared(
     progress: &Progress,
 ) -> Result<Option<Prepared>, LabError> {
     // A standby cluster follows a primary that is another one in every run, and a file system that is made to be filled
-    // begins empty.
-    // What services hold is not kept, and neither is what an authority of another kind would have to know again.
+    // begins empty. The data of services is not kept, and neither is the state of an authority that is no etcd.
     let has_others = !manifest.services.is_empty() || manifest.leader_observer.etcd_key().is_none();
     if scenario.settings.standby_cluster || scenario.breaks(Fault::DiskFull) || has_others {
         return Ok(None);

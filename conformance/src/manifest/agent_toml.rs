@@ -43,7 +43,7 @@ pub struct Toml {
     /// Key in etcd whose value is the name of the leading node; may hold `{{scope}}`.
     #[schemars(length(min = 1), example = &"/service/{{scope}}/leader")]
     pub(super) leader_key: Option<String>,
-    /// Who tells who leads, if it is no key in etcd.
+    /// The observer of leadership, if it is no key in etcd.
     pub(super) leadership: Option<TomlLeadership>,
     /// Containers beside the nodes.
     #[serde(default)]

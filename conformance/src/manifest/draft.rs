@@ -263,7 +263,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Who tells who leads, and by which right.
+    /// The observer of leadership, and the right by which the leader leads.
     fn leadership(&mut self, file: &Path) -> Result<(LeaderObserver, Leadership), InputError> {
         let missing = || {
             let help = "write `leader_key = …`, or say in [leadership] who tells who leads";

@@ -11,7 +11,7 @@
 //! | `patterns.rs` | the regular expressions among them |
 //! | `paths.rs` | the files that they name |
 //! | `draft.rs` | a manifest and all that it `extends`, put together |
-//! | `authority/` | who tells who leads, and services beside the nodes |
+//! | `authority/` | the observer of leadership, and services beside the nodes |
 //! | `node.rs` | the agent's command, for an ordinary image |
 //! | `limits.rs` | the most that a node may take of the machine |
 //! | `release.rs` | the number of a release |
@@ -85,7 +85,7 @@ pub struct Manifest {
     pub env: BTreeMap<String, String>,
     /// The agent that prepares its clusters, with the same image; if none is named, it does so itself.
     pub prepared_by: Option<Box<Manifest>>,
-    /// Who tells who leads.
+    /// The observer of leadership.
     pub leader_observer: LeaderObserver,
     /// The right by which the leader leads.
     pub leadership: Leadership,
@@ -174,6 +174,11 @@ impl Manifest {
     /// Its promises, if it follows no edition: one that does promises what that says.
     pub fn promises(&self) -> Option<Vec<String>> {
         self.edition.is_none().then(|| self.features.iter().cloned().collect())
+    }
+
+    /// It promises this: it follows an edition, which does, or claims it.
+    pub fn promises_to(&self, feature: &str) -> bool {
+        self.edition.is_some() || self.features.contains(feature)
     }
 
     /// The lab's variables that its templates and commands use.

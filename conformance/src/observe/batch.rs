@@ -18,6 +18,8 @@ use super::writer::TABLE;
 
 /// The time that a connection, and making the procedure, may take.
 const LIMIT: Duration = Duration::from_secs(5);
+/// The time after its own for which a call may go on without an end: a stopped backend goes on after all other steps.
+const SILENT: Duration = Duration::from_secs(600);
 /// Row numbers that one call may use.
 pub const NUMBERS: u64 = 1_000_000;
 
@@ -81,7 +83,7 @@ impl Batch {
         lasts: Duration,
     ) -> Result<(Batch, impl Future<Output = ()> + Send + 'static), Failure> {
         query_once(config, &PROCEDURE.replace("TABLE_NAME", TABLE), LIMIT).await?;
-        let (client, mut connection) = connected(LIMIT, config).await?;
+        let (client, connection) = connected(LIMIT, config).await?;
         let (say, progress) = watch::channel(Progress::default());
         let node = node.to_owned();
         let task = async move {
@@ -89,6 +91,8 @@ impl Batch {
             let mut next = first;
             let mut since = recorder.clock().now();
             let listening = async {
+                // It ends here, and with it a call that nobody answers any more.
+                let mut connection = connection;
                 while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
                     let AsyncMessage::Notice(notice) = message else { continue };
                     let Some((row, [from, to])) = read(notice.message()) else { continue };
@@ -111,8 +115,10 @@ impl Batch {
                 drop(client);
                 called
             };
-            let (called, ()) = tokio::join!(calling, listening);
-            if called.is_err() {
+            // A node that is gone for good says nothing, not even that.
+            let both = async { tokio::join!(calling, listening).0 };
+            let called = tokio::time::timeout(lasts + SILENT, both).await;
+            if !matches!(called, Ok(Ok(()))) {
                 let rows = [next, first + NUMBERS - 1];
                 let at = [since, recorder.clock().now()];
                 recorder.record(

@@ -35,9 +35,9 @@ pub struct Claims {
     /// Seconds within which it promises to recover, if it names no edition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovers_s: Option<u32>,
-    /// Who tells who leads.
+    /// The authority of its clusters.
     #[serde(default)]
-    pub leadership: Told,
+    pub authority: Authority,
     /// The lab's variables that its templates and commands use.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub variables: BTreeSet<String>,
@@ -51,32 +51,37 @@ pub struct Claims {
     pub files: BTreeMap<String, String>,
 }
 
-/// Who tells who leads, by a manifest.
+/// The authority of an agent's clusters, by its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Told {
-    /// The observer, as in manifests.
+pub struct Authority {
+    /// The observer of leadership, as in manifests.
     pub observer: String,
     /// The right by which the leader leads.
     pub semantics: Leadership,
-    /// A service is the authority that faults of the DCS hit.
-    pub authority: bool,
+    /// A service is it, which faults of the DCS hit.
+    pub service: bool,
     /// The services, by name.
     #[serde(default)]
     pub services: Vec<String>,
 }
 
-impl Told {
+impl Authority {
     /// A key in etcd tells.
     pub fn by_etcd(&self) -> bool {
         self.observer == "etcd-key"
     }
 }
 
-impl Default for Told {
+impl Default for Authority {
     /// As of all agents before there was a choice.
-    fn default() -> Told {
-        Told { observer: "etcd-key".to_owned(), semantics: Leadership::Lease, authority: false, services: Vec::new() }
+    fn default() -> Authority {
+        Authority {
+            observer: "etcd-key".to_owned(),
+            semantics: Leadership::Lease,
+            service: false,
+            services: Vec::new(),
+        }
     }
 }
 
@@ -96,15 +101,15 @@ impl Claims {
             })?;
             files.insert(one.name.clone(), sha256(content));
         }
-        let leadership = Told {
+        let authority = Authority {
             observer: manifest.leader_observer.id().to_owned(),
             semantics: manifest.leadership,
-            authority: manifest.services.iter().any(|service| service.authority),
+            service: manifest.services.iter().any(|service| service.authority),
             services: manifest.services.iter().map(|service| service.name.clone()).collect(),
         };
         Ok(Claims {
             recovers_s: manifest.recovers_s,
-            leadership,
+            authority,
             variables: manifest.used_variables()?,
             name: manifest.name.clone(),
             version: manifest.version.clone(),

@@ -3,7 +3,7 @@
 
 use pghaspec_model::rules::edition::Edition;
 use pghaspec_model::vocabulary::disturbance::Disturbance;
-use pghaspec_model::vocabulary::event::Process;
+use pghaspec_model::vocabulary::event::{Leadership, Process, ServerState};
 use pghaspec_model::vocabulary::fault::Fault;
 
 use super::claims::Claims;
@@ -37,8 +37,18 @@ impl Claims {
     /// The fault that the agent's authority cannot suffer, as a reason.
     fn authority_lacks(&self, scenario: &Scenario) -> Option<String> {
         use Fault::*;
-        if self.leadership.by_etcd() {
+        if self.authority.by_etcd() {
             return None;
+        }
+        let awaits_a_standby = |step: &Step| matches!(step.when, Some(When::Server { is: ServerState::Standby, .. }));
+        if self.authority.semantics != Leadership::Lease
+            && scenario.breaks(DcsDown)
+            && scenario.steps.iter().any(awaits_a_standby)
+        {
+            return Some(format!(
+                "`dcs-down` ends only a lease, and the leader of a cluster of {} has none",
+                self.name
+            ));
         }
         scenario.steps.iter().find_map(|step| {
             let (name, of_etcd) = match step.action {
@@ -53,7 +63,7 @@ impl Claims {
                 _ => return None,
             };
             let of_etcd = of_etcd || step.how.outage == Some(Outage::QuorumLoss);
-            match (of_etcd, self.leadership.authority) {
+            match (of_etcd, self.authority.service) {
                 (true, _) => Some(format!("`{name}` happens to etcd, and {} has none", self.name)),
                 (false, false) => Some(format!("`{name}` hits an authority, and {} has none", self.name)),
                 (false, true) => None,
@@ -133,6 +143,8 @@ mod tests {
         let lease = why("pg_auto_failover", "leader-lease-lost").unwrap();
         assert_eq!(lease, "`lease-lost` happens to etcd, and pg_auto_failover has none");
         assert_eq!(why("pg_auto_failover", "leader-cut-from-dcs"), None);
+        let down = why("pg_auto_failover", "dcs-down-stop").unwrap();
+        assert_eq!(down, "`dcs-down` ends only a lease, and the leader of a cluster of pg_auto_failover has none");
         let cut = why("repmgr", "leader-cut-from-dcs").unwrap();
         assert_eq!(cut, "`requests-lost` hits an authority, and repmgr has none");
     }

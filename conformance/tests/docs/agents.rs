@@ -45,6 +45,14 @@ fn every_template_variable_is_told() {
 
 /// Keys of the committed manifests stand in the table, and features that they claim.
 #[test]
+fn the_mend_of_the_tutorial_is_that_of_its_agent() {
+    let mend = std::fs::read_to_string(root().join("fixtures/agents/shell/fence.sh")).unwrap();
+    let (_, mend) = mend.split_once("\n\n").unwrap();
+    let shown = fences(&read("conformance/docs/tutorial.md"));
+    assert!(shown.iter().any(|fence| fence.info == "shell" && fence.text == mend), "{mend}");
+}
+
+#[test]
 fn every_manifest_key_is_told() {
     let text = read(FILE);
     let table: BTreeSet<String> = rows(&text)

@@ -103,6 +103,13 @@ pub enum Source {
     Watchdog,
 }
 
+impl Source {
+    /// It tells who leads.
+    pub fn tells_who_leads(self) -> bool {
+        matches!(self, Source::Etcd | Source::Authority)
+    }
+}
+
 /// The processes whose starts and exits are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

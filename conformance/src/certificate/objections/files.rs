@@ -6,11 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Found, Recorded};
 use crate::judge::Verdict;
 use crate::report::evaluate::RecordedRun;
-use crate::run::claims::Told;
+use crate::run::claims::Authority;
 use crate::run::contents::{Class, Contents, attempt_of, class};
 use crate::run::scenario_folder::scenario_dir;
 
-pub(super) fn look(run: &RecordedRun, told: &Told, contents: &Contents, scenarios: &[Recorded<'_>], found: &mut Found) {
+pub(super) fn look(
+    run: &RecordedRun,
+    authority: &Authority,
+    contents: &Contents,
+    scenarios: &[Recorded<'_>],
+    found: &mut Found,
+) {
     for file in contents.files.iter().filter(|file| class(file, &run.plan) == Class::Strange) {
         found.add(file, "is no file that this run can have");
     }
@@ -24,7 +30,7 @@ pub(super) fn look(run: &RecordedRun, told: &Told, contents: &Contents, scenario
             if !has("machine.json") {
                 found.add("machine.json", "is missing, though scenarios were run");
             }
-            logs(one, told, contents, found);
+            logs(one, authority, contents, found);
         }
         let supported = one.outcome.as_ref().is_none_or(|outcome| outcome.unsupported.is_none());
         let recorded = contents.files.iter().filter(|file| {
@@ -41,15 +47,15 @@ pub(super) fn look(run: &RecordedRun, told: &Told, contents: &Contents, scenario
 }
 
 /// Each container of a scenario leaves a log.
-fn logs(one: &Recorded<'_>, told: &Told, contents: &Contents, found: &mut Found) {
+fn logs(one: &Recorded<'_>, authority: &Authority, contents: &Contents, found: &mut Found) {
     let Ok((scenario, _)) = &one.scenario else { return };
     let folder = format!("{}/logs/", one.id);
     let logs: Vec<&str> = contents.files.iter().filter_map(|file| file.strip_prefix(&folder)).collect();
     let mut wanted: Vec<String> = scenario.node_names();
     wanted.push("observer".to_owned());
-    wanted.extend(told.services.iter().cloned());
+    wanted.extend(authority.services.iter().cloned());
     match scenario.etcd {
-        _ if !told.by_etcd() => {}
+        _ if !authority.by_etcd() => {}
         1 => wanted.push("etcd".to_owned()),
         several => wanted.extend((1..=several).map(|number| format!("etcd{number}"))),
     }

@@ -74,7 +74,7 @@ pub(super) fn look(
 /// The first line of a history, held to the plan and the scenario.
 fn head(said: &Run, run: &RecordedRun, claims: &Claims, scenario: &Scenario) -> Vec<String> {
     let (plan, settings) = (&run.plan, &scenario.settings);
-    let told_by = if claims.leadership.by_etcd() { Source::Etcd } else { Source::Authority };
+    let told_by = if claims.authority.by_etcd() { Source::Etcd } else { Source::Authority };
     let mut observed: BTreeSet<Source> =
         [Source::Harness, told_by, Source::Process, Source::Postgres, Source::Writer].into();
     if claims.says {
@@ -90,7 +90,7 @@ fn head(said: &Run, run: &RecordedRun, claims: &Claims, scenario: &Scenario) -> 
         ("agent", said.agent.clone(), plan.agent.clone()),
         ("release", said.version.clone(), plan.version.clone()),
         ("edition", edition(&said.edition), edition(&plan.spec.edition)),
-        ("leadership", said.leadership.id().to_owned(), claims.leadership.semantics.id().to_owned()),
+        ("leadership", said.leadership.id().to_owned(), claims.authority.semantics.id().to_owned()),
         ("recovers_s", format!("{:?}", said.recovers_s), format!("{:?}", claims.recovers_s)),
         ("claims", format!("{:?}", said.claims), format!("{promises:?}")),
         ("rules", said.rules.join(", "), plan.spec.rules.join(", ")),

@@ -107,7 +107,7 @@ pub fn objections(recorded: &RecordedRun, claims: &Claims, contents: &Contents) 
     let mut found = Found::default();
     plan::look(recorded, &scenarios, &mut found)?;
     agent::look(recorded, claims, &scenarios, &mut found)?;
-    files::look(recorded, &claims.leadership, contents, &scenarios, &mut found);
+    files::look(recorded, &claims.authority, contents, &scenarios, &mut found);
     outcomes::look(recorded, claims, &scenarios, &mut found);
     histories::look(recorded, claims, contents, &scenarios, &mut found);
     found.0.sort();

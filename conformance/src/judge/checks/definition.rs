@@ -53,7 +53,7 @@ pub enum Name {
 pub enum Agents {
     /// Any agent.
     Any,
-    /// Agents with somebody who tells who leads.
+    /// Agents with an authority.
     Authority,
     /// Agents whose leader has a lease.
     Lease,
@@ -172,7 +172,7 @@ impl Agents {
     pub fn text(self) -> String {
         match self {
             Agents::Any => "any agent".into(),
-            Agents::Authority => "agents with somebody who tells who leads".into(),
+            Agents::Authority => "agents with an authority, which tells who leads".into(),
             Agents::Lease => "agents whose leader has a lease".into(),
             Agents::Claims(feature) => format!("agents that claim `{feature}`, or an edition of the specification"),
             Agents::SaysBranches => "agents that log which branch of recover() they take".into(),

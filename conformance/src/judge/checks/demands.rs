@@ -11,7 +11,7 @@ use pghaspec_model::vocabulary::event::{Event, GapReason, Kind, Phase, Process, 
 use pghaspec_model::vocabulary::fault::Fault;
 
 use super::definition::{Agents, Applies, Asked, Definition, End, Name};
-use super::evidence::{FIRST_FAULTS, is_fault};
+use super::evidence::{FAULTS, FIRST_FAULTS, is_fault};
 use crate::history::older_formats::gap_reason;
 use crate::history::parts::{Carry, first_by};
 use crate::history::{History, describe, seconds};
@@ -323,7 +323,7 @@ pub static LEADER: Definition = Definition {
     agents: Agents::Any,
     applies: Applies::Demanded { key: "leader", by: |expect| expect.leader.is_some() },
     inconclusive: "the leader key changed just when the faults began, or when the rows were read back",
-    carries: &[&lock::LAST, &lock::BEFORE_THE_FAULTS, &FIRST_FAULTS, &UNDONE],
+    carries: &[&lock::LAST, &lock::BEFORE_THE_FAULTS, &FIRST_FAULTS, &FAULTS, &UNDONE],
     asked: Asked::AtTheEnd(|end| {
         on_the_course(end, &LEADER, |history, expect, hit, fault| {
             let _ = fault;
@@ -382,7 +382,7 @@ pub static TIMELINE: Definition = Definition {
     agents: Agents::Any,
     applies: Applies::Demanded { key: "timeline", by: |expect| expect.timeline.is_some() },
     inconclusive: "the timeline of a primary was not seen both before and after",
-    carries: &[&end_state::BEFORE_THE_FAULTS, &FIRST_FAULTS, &UNDONE],
+    carries: &[&end_state::BEFORE_THE_FAULTS, &lock::BEFORE_THE_FAULTS, &FIRST_FAULTS, &FAULTS, &UNDONE],
     asked: Asked::AtTheEnd(|end| {
         on_the_course(end, &TIMELINE, |history, expect, hit, fault| {
             let _ = (hit, fault);
@@ -487,7 +487,7 @@ pub static REJOINS: Definition = Definition {
     agents: Agents::Any,
     applies: Applies::Demanded { key: "rejoins", by: |expect| expect.rejoins.is_some() },
     inconclusive: "the cluster was not seen long enough to tell whether it settled",
-    carries: &[&FINDINGS, &UNSETTLED, &FIRST_FAULTS, &UNDONE],
+    carries: &[&FINDINGS, &UNSETTLED, &lock::BEFORE_THE_FAULTS, &FIRST_FAULTS, &FAULTS, &UNDONE],
     asked: Asked::AtTheEnd(|end| {
         on_the_course(end, &REJOINS, |history, expect, hit, fault| {
             let _ = fault;

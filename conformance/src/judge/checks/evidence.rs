@@ -7,7 +7,7 @@ use pghaspec_model::vocabulary::fault::Fault;
 
 use super::definition::{Agents, Applies, Asked, Definition, End, Name};
 use crate::history::intervals::FirstFrom;
-use crate::history::parts::Carry;
+use crate::history::parts::{Carry, first_by};
 use crate::history::{History, describe, seconds};
 use crate::judge::facts::deaths::Death;
 use crate::judge::facts::end_state::last_primary;
@@ -158,6 +158,17 @@ pub static FIRST_FAULTS: Carry = Carry {
         let first = faults().min_by_key(|(_, event)| event.at[0]);
         let hit = faults().filter(|(_, event)| event.node.is_some()).min_by_key(|(_, event)| event.at[0]);
         first.into_iter().chain(hit).map(|(place, _)| place).collect()
+    },
+};
+
+/// The kinds of faults: whether an agent promises what a scenario demands depends on what was done to its leader.
+pub static FAULTS: Carry = Carry {
+    says: "the first fault of each kind at each node",
+    select: |history| {
+        first_by(history, |event| match event.kind {
+            Kind::Fault { fault, .. } => Some((event.node.as_deref(), fault)),
+            _ => None,
+        })
     },
 };
 

@@ -2,7 +2,7 @@
 //!
 //! etcd puts all changes into one order, its revisions; when each happened is known as an interval.
 
-use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase, Source};
+use pghaspec_model::vocabulary::event::{Event, KeyChange, Kind, Phase};
 
 use crate::history::History;
 use crate::history::intervals::Intervals;
@@ -15,7 +15,7 @@ pub static LAST: Carry = Carry {
     select: |history| {
         let mut places = last_by(history, |event| match event.kind {
             Kind::LeaderKey { .. } => Some(true),
-            Kind::Gap { of: Source::Etcd | Source::Authority, .. } => Some(false),
+            Kind::Gap { of, .. } if of.tells_who_leads() => Some(false),
             _ => None,
         });
         places.extend(last_by(history, |event| match &event.kind {
@@ -116,7 +116,7 @@ pub fn unseen(history: &History) -> Vec<[u64; 2]> {
         .collect();
     seen.sort_unstable();
     let end = history.phase(Phase::ReadBack);
-    let of_authority = |event: &&Event| matches!(event.kind, Kind::Gap { of: Source::Etcd | Source::Authority, .. });
+    let of_authority = |event: &&Event| matches!(event.kind, Kind::Gap { of, .. } if of.tells_who_leads());
     let gaps = history.events.iter().filter(of_authority);
     let gaps = gaps.filter(|gap| !hides_no_change(gap, end));
     // A change that may lie in the gap itself may not have been the last one there.

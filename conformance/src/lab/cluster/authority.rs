@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use etcd_client::Client;
-use pghaspec_model::vocabulary::event::Source;
 use tokio_postgres::Config;
 
 use super::builder::{Builder, Networks};
@@ -116,6 +115,3 @@ impl Watch {
         }
     }
 }
-
-/// The source that is silent when a service's log is not heard.
-pub(super) const SILENT: Source = Source::Authority;

@@ -40,7 +40,7 @@ enum Sign {
     /// The leader key names nobody that there is.
     StrangeHolder { holder: String },
     /// No process was seen at the node that the manifest's pattern finds. Postgres may run there.
-    NoAgent { node: String, postgres: bool },
+    NoAgent { node: String },
 }
 
 impl Sign {
@@ -57,10 +57,8 @@ impl Sign {
             // An agent may take the key in its next cycle only.
             Sign::NoKey { .. } => 20,
             Sign::StrangeHolder { .. } => 5,
-            // Somebody started Postgres.
-            Sign::NoAgent { postgres: true, .. } => 8,
-            // The image may do something else before it starts the agent.
-            Sign::NoAgent { postgres: false, .. } => 20,
+            // The image or the command may do something else before it starts the agent, such as making a cluster.
+            Sign::NoAgent { .. } => 20,
         })
     }
 }
@@ -82,7 +80,7 @@ fn signs(view: &View) -> BTreeSet<Sign> {
             signs.insert(Sign::NoKey { node: name.clone() });
         }
         if !has_agent(node) {
-            signs.insert(Sign::NoAgent { node: name.clone(), postgres: postmaster.is_some() });
+            signs.insert(Sign::NoAgent { node: name.clone() });
         }
     }
     if let Some(holder) = view.leader.as_ref().filter(|holder| !view.nodes.contains_key(*holder)) {
@@ -170,9 +168,9 @@ async fn certain(bed: &Testbed<'_>) -> Sign {
         tokio::time::sleep(LOOK).await;
         let now = Instant::now();
         let mut signs = signs(&view.borrow());
-        signs.retain(|sign| !matches!(sign, Sign::NoAgent { node, .. } if excused.contains(node)));
+        signs.retain(|sign| !matches!(sign, Sign::NoAgent { node } if excused.contains(node)));
         match lasting.take(signs, now - before) {
-            Some(Sign::NoAgent { node, .. }) if !is_misnamed(bed, &node).await => {
+            Some(Sign::NoAgent { node }) if !is_misnamed(bed, &node).await => {
                 excused.insert(node);
             }
             Some(sign) => return sign,
@@ -229,7 +227,7 @@ async fn told(bed: &Testbed<'_>, sign: &Sign, etcd: Option<Client>) -> LabError 
                 let observer = manifest.leader_observer.id();
                 return LabError::manifest(
                     format!("{node} is a primary, but nobody leads by the observer `{observer}`"),
-                    mend("[leadership]", "who tells who leads, by the names of the nodes"),
+                    mend("[leadership]", "it has to tell the leader by the `{{name}}` of its node"),
                 );
             };
             LabError::manifest(
@@ -250,7 +248,7 @@ async fn told(bed: &Testbed<'_>, sign: &Sign, etcd: Option<Client>) -> LabError 
                 mend("[leadership]", "it has to tell the `{{name}}` of the node that leads"),
             ),
         },
-        Sign::NoAgent { node, .. } => {
+        Sign::NoAgent { node } => {
             let container = bed.sandbox.name(node);
             let lines = bed.sandbox.command_lines(&container).await.unwrap_or_default();
             let said = bed.sandbox.last_lines(&container).await;
@@ -376,13 +374,11 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_an_agent_is_a_sign_sooner_where_postgres_runs() {
+    fn a_node_without_an_agent_is_a_sign() {
         let mut view = fine();
         node(&mut view).processes.clear();
         assert_eq!(certain_after(&view, 19), None);
-        assert!(matches!(certain_after(&view, 20), Some(Sign::NoAgent { postgres: false, .. })));
-        node(&mut view).processes.insert(11, Process::Postmaster);
-        assert!(matches!(certain_after(&view, 8), Some(Sign::NoAgent { postgres: true, .. })));
+        assert!(matches!(certain_after(&view, 20), Some(Sign::NoAgent { .. })));
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use pghaspec_model::vocabulary::event::Source;
 use tokio::time::Instant;
 
-use super::authority::SILENT;
 use super::builder::{Builder, Networks};
 use super::dcs::is_ready;
 use super::nodes::{SUPERVISE, SUPERVISOR};
@@ -55,9 +55,10 @@ impl Builder<'_> {
             ..ContainerPlan::of(name, image, Place::Network(&networks.cluster))
         };
         let container = bed.sandbox.start(plan).await?;
-        let mut told = self.tells_who_leads(name);
-        bed.follow(name, SILENT, move |_, line| {
-            if let Some(lines) = &mut told {
+        let mut lines = self.tells_who_leads(name);
+        let of = if lines.is_some() { Source::Authority } else { Source::Harness };
+        bed.follow(name, of, move |_, line| {
+            if let Some(lines) = &mut lines {
                 lines.take(&line);
             }
         });

@@ -1,5 +1,5 @@
-//! Who tells who leads, and by which right. The observers stay the lab's: a manifest says whom to ask, and no answer
-//! says that anything is well.
+//! The observer of leadership, and the right by which the leader leads. The observer stays the lab's: a manifest says
+//! whom to ask, and no answer says that anything is well.
 
 use pghaspec_model::vocabulary::event::{Leadership, Source as Observer};
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use crate::manifest::values::words;
 /// The variable of a query that stands for the last row that was seen.
 pub const AFTER: &str = "after";
 
-/// Who tells who leads.
+/// An observer of leadership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeaderObserver {
     /// A key in etcd, whose value is the leader's name; may hold `{{scope}}`.
@@ -49,8 +49,8 @@ pub struct Sql {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Leadership")]
 pub struct TomlLeadership {
-    /// Who tells who leads: `etcd-key` (the default) by `leader_key`, `sql` by a query, `service` by the lines that a
-    /// service writes, `none` by the probes of the lab alone.
+    /// The observer of leadership: `etcd-key` (the default) by `leader_key`, `sql` by a query, `service` by the lines
+    /// that a service writes, `none` by the probes of the lab alone.
     observer: Word,
     /// The service that is asked, or that tells.
     #[schemars(length(min = 1), example = &"monitor")]

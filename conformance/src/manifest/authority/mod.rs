@@ -1,8 +1,9 @@
-//! The authority of a cluster: who tells who leads, and the services beside the nodes, of which one may be it.
+//! The authority of a cluster: the observer of leadership, and the services beside the nodes, of which one may be
+//! it.
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `leadership.rs` | who tells who leads, and by which right |
+//! | `leadership.rs` | the observer of leadership |
 //! | `service.rs` | containers beside the nodes |
 
 mod leadership;

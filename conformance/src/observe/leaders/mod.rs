@@ -1,11 +1,11 @@
 //! The observers of leadership: each records who leads as changes of one kind, from whichever authority tells it.
 //!
-//! | file | who tells |
+//! | file | authority |
 //! | --- | --- |
 //! | `etcd.rs` | a key in etcd |
 //! | `sql.rs` | rows of a table that only grows |
 //! | `lines.rs` | the lines that a service writes |
-//! | `probes.rs` | nobody: the only primary is the leader |
+//! | `probes.rs` | none: the only primary is the leader |
 //! | `changes.rs` | what is recorded of the last three |
 
 mod changes;

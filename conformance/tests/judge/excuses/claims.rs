@@ -44,6 +44,8 @@ fn unsupported(judgement: &Judgement) -> Vec<&str> {
     checks.map(|check| check.id.as_str()).collect()
 }
 
+const DEAF: &str = "leader-hears-nothing-from-dcs";
+
 const ALL: [&str; 6] =
     ["restarts-in-place", "fails-over", "rejoins", "synchronous", "bounded-loss", "clean-before-rewind"];
 
@@ -79,6 +81,22 @@ fn a_failover_is_another_claim_than_a_restart_in_place() {
     assert_eq!(check(&judgement, "leader").verdict, Verdict::Fail);
     let judgement = judged(&claiming(&text, &["fails-over"]), RESTART);
     assert_eq!(check(&judgement, "leader").verdict, Verdict::Unsupported);
+}
+
+#[test]
+fn a_leader_that_need_not_go_need_not_come_back_as_a_standby() {
+    // The leader hears nothing from etcd, and the scenario wants another leader, and the old one as its standby.
+    let text = claiming(&trace("patroni-4.1.5", DEAF), &["fails-over", "rejoins"]);
+    let judgement = judged(&text, DEAF);
+    assert_eq!(check(&judgement, "rejoins").verdict, Verdict::Pass, "{judgement:#?}");
+    let assigned = changed(&text, |event| {
+        if event["kind"] == "run" {
+            event["leadership"] = json!("assignment");
+        }
+        true
+    });
+    let judgement = judged(&assigned, DEAF);
+    assert_eq!(unsupported(&judgement).iter().filter(|id| ["leader", "rejoins"].contains(id)).count(), 2);
 }
 
 #[test]
